@@ -1,0 +1,138 @@
+//! The sinks of Rowdock: how columnar batches and the positions behind them reach a database.
+//!
+//! This crate does not know Kafka and cannot name it. It receives a [`Batch`]: typed columns per
+//! table, and for every partition in it a [`PositionMove`] from one offset to the next. A sink
+//! writes both in **one transaction**, positions first, or neither.
+//!
+//! # The fence
+//!
+//! A partition's position lives in the target database, in the progress table, with a random
+//! `claim_id`. Who is assigned a partition *claims* it: a new `claim_id` is stored and
+//! `next_offset` comes back, which is where reading starts. Every write moves the position with a
+//! compare-and-set on `(claim_id, next_offset)`. So:
+//!
+//! * A process that was stopped, cut off or replaced holds an old `claim_id`. Its compare fails,
+//!   its transaction rolls back, its rows were never there: [`WriteOutcome::Fenced`].
+//! * A process whose commit was not answered *renews*: it stores another `claim_id` where its own
+//!   still stands. That statement waits for the old transaction to end, so the `next_offset` it
+//!   returns says whether the commit happened. Nothing is decided from memory.
+//! * A row lock held by a stopped process is released by server-side time-outs, and the new owner
+//!   may end that session itself.
+//!
+//! Offsets are always *next to read*; ranges are half-open.
+//!
+//! # Code map
+//!
+//! * [`row`]: [`Batch`], [`TableRows`], [`Column`], [`Cell`]: what crosses the boundary.
+//! * [`table`]: tables as the catalog describes them, and tables to be created.
+//! * [`position`]: claims, moves, renewals, first starts.
+//! * [`options`]: what a sink must be told.
+//! * [`error`]: what went wrong and what may be done about it.
+//! * [`fold`]: the order of one key's records inside a batch, made into statements. Pure.
+//! * [`reject`]: finding the rows that a database refuses, by bisection over savepoints.
+//! * [`postgres`], [`sqlite`], [`memory`]: the sinks. Each has the same rooms.
+//!
+//! To add a sink: a folder with the same rooms, an implementation of [`Sink`] and [`Session`].
+
+pub mod error;
+pub mod fold;
+pub mod memory;
+pub mod options;
+pub mod position;
+pub mod postgres;
+pub mod reject;
+pub mod row;
+pub mod sqlite;
+pub mod table;
+
+pub use error::{ErrorClass, SinkError};
+pub use options::{SinkOptions, SinkTimeouts};
+pub use position::{
+    ClaimAnswer, ClaimRequest, PartitionKey, PositionMove, ProgressScope, RenewAnswer,
+    RenewRequest, StartRows,
+};
+pub use row::{Batch, Cell, Column, Origin, TableRows, Timestamp};
+pub use table::{ColumnDef, ColumnType, NewColumn, NewTable, Table, TableName, Target, WriteMode};
+
+use async_trait::async_trait;
+
+/// A database that rows are written to: one per connector, shared by its tasks.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// The database's name for people and logs, such as `postgresql`.
+    fn name(&self) -> &'static str;
+
+    /// Opens one session: one connection of its own, prepared for writing (time-outs set, progress
+    /// table present when the guarantee needs it).
+    ///
+    /// # Errors
+    /// *Retry* when the server cannot be reached or refuses for now, *stop* when what is
+    /// configured cannot work (no such database, wrong password, no right to create the progress
+    /// table: the message then shows the SQL to run by hand).
+    async fn open(&self) -> Result<Box<dyn Session>, SinkError>;
+}
+
+/// What a write did, when it did not fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteOutcome {
+    /// Rows and positions are durable.
+    Committed,
+    /// Rolled back, nothing changed: these positions (indexes into [`Batch::positions`], ascending)
+    /// are no longer ours, or do not stand where the batch starts.
+    Fenced(Vec<usize>),
+}
+
+/// A row that the database refuses, found by [`Session::find_rejects`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowReject {
+    /// Index into [`Batch::tables`].
+    pub table: usize,
+    /// Row within that table's rows.
+    pub row: usize,
+    /// Why, for the person who must fix the producer: rule, column, type; never the value.
+    pub reason: String,
+}
+
+/// One connection to the target. Used by one task at a time; every call has a deadline of its own.
+///
+/// After an error with [`SinkError::connection_lost`] the session is of no more use: open another,
+/// then [`renew`](Session::renew) before anything else is written.
+#[async_trait]
+pub trait Session: Send {
+    /// Reads the table's definition from the catalog. `None`: there is no such table.
+    async fn describe_table(&mut self, name: &TableName) -> Result<Option<Table>, SinkError>;
+
+    /// Creates the table unless it exists, serialised against other creators, outside any batch;
+    /// returns the definition read back from the catalog (which may be another creator's).
+    async fn create_table(&mut self, wanted: &NewTable) -> Result<Table, SinkError>;
+
+    /// Takes the partitions over: stores `claim_id` and returns what stood there, one answer per
+    /// requested partition, in the request's order. All in one transaction.
+    async fn claim(&mut self, request: &ClaimRequest) -> Result<Vec<ClaimAnswer>, SinkError>;
+
+    /// Writes the concrete first positions of a topic or of its new partitions; see
+    /// [`StartRows::first`]. Rows that exist are left alone. All in one transaction.
+    async fn write_starts(&mut self, starts: &StartRows) -> Result<(), SinkError>;
+
+    /// Settles an unknown result: exchanges the claim where it is still ours (old or already new
+    /// id), waiting for an older transaction to end, and returns the truth per partition.
+    /// May be repeated with the same ids until it is answered.
+    async fn renew(&mut self, request: &RenewRequest) -> Result<Vec<RenewAnswer>, SinkError>;
+
+    /// Moves the positions and writes the rows, in one transaction, positions first.
+    /// A batch without positions (at-least-once) writes rows only; one without rows moves
+    /// positions only.
+    ///
+    /// # Errors
+    /// Of class *record*: at least one row is refused, nothing was written, the session is fine:
+    /// call [`find_rejects`](Session::find_rejects). When [`SinkError::commit_unknown`], the commit
+    /// may or may not have happened: renew.
+    async fn write(&mut self, batch: &Batch) -> Result<WriteOutcome, SinkError>;
+
+    /// Finds the rows of this batch that the database refuses, given that the others are written.
+    /// Always rolls back. Empty when all rows are accepted after all.
+    async fn find_rejects(&mut self, batch: &Batch) -> Result<Vec<RowReject>, SinkError>;
+
+    /// Ends the session politely, within a short deadline.
+    async fn close(self: Box<Self>);
+}

@@ -1,0 +1,56 @@
+//! What every SQL sink must be told.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::position::ProgressScope;
+
+/// Settings of a sink, already parsed and checked for form.
+#[derive(Debug, Clone)]
+pub struct SinkOptions {
+    /// Where the database is: `connection.url`, JDBC form (`jdbc:postgresql://..`,
+    /// `jdbc:sqlite:..`) or native (`postgresql://..`, `sqlite:..`).
+    pub url: String,
+    /// `connection.user`; overrides a user in the URL.
+    pub user: Option<String>,
+    /// `connection.password`; overrides a password in the URL.
+    pub password: Option<SecretString>,
+    /// Whose progress rows are read and moved.
+    pub scope: ProgressScope,
+    /// Name of the progress table (`progress.table`), with or without a schema.
+    pub progress_table: String,
+    /// Exactly-once: the progress table is created when absent, and used. At-least-once: no
+    /// progress table is looked at.
+    pub stores_positions: bool,
+    /// What the database shows for the session, such as `rowdock/orders-0`.
+    pub application_name: String,
+    /// Time-outs.
+    pub timeouts: SinkTimeouts,
+}
+
+/// How long a sink waits, and for how long it may make others wait.
+#[derive(Debug, Clone, Copy)]
+pub struct SinkTimeouts {
+    /// To reach the server and log in.
+    pub connect: Duration,
+    /// Client-side deadline of one statement; past it the connection is thrown away.
+    pub statement: Duration,
+    /// Server-side: longest wait for a lock that another session holds.
+    pub lock: Duration,
+    /// Server-side: a stopped process may hold its locks for this long.
+    pub idle_in_transaction: Duration,
+}
+
+impl Default for SinkTimeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            statement: Duration::from_secs(60),
+            lock: Duration::from_secs(10),
+            // Bounds how long partitions of a frozen worker stay locked; a healthy session sends
+            // its next statement within milliseconds.
+            idle_in_transaction: Duration::from_secs(10),
+        }
+    }
+}
