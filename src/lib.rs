@@ -1,1 +1,4 @@
+//! Rowdock.
 
+pub mod config;
+pub mod task;
