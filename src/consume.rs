@@ -1,0 +1,2 @@
+//! consume
+pub mod native;
