@@ -28,11 +28,19 @@ use crate::task::TaskSpec;
 /// dropped: enough for a thread to notice, short enough not to be felt.
 const STOP_MARGIN: Duration = Duration::from_millis(500);
 
+/// A config that was accepted, with what follows from it for the Kafka client.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) config: Arc<ConnectorConfig>,
+    pub(super) consumer_properties: Vec<(String, String)>,
+    pub(super) producer_properties: Vec<(String, String)>,
+}
+
 /// What a connector should be.
 #[derive(Debug, Clone)]
 pub(super) struct Desired {
     /// The config its tasks run with.
-    pub(super) config: Arc<ConnectorConfig>,
+    pub(super) accepted: Arc<Accepted>,
     /// Grows with each config that was accepted; tasks of an older one are stale.
     pub(super) config_version: u64,
     /// Running, paused or stopped.
@@ -65,21 +73,31 @@ impl Desired {
     }
 
     fn tasks(&self) -> impl Iterator<Item = (u32, TaskKey)> {
-        (0..self.config.tasks_max).filter_map(|task| Some((task, self.key(task)?)))
+        (0..self.accepted.config.tasks_max).filter_map(|task| Some((task, self.key(task)?)))
     }
 }
-
-/// Builds what a task is started from.
-pub(super) type BuildSpec = dyn Fn(&Arc<ConnectorConfig>, u32, bool) -> TaskSpec + Send + Sync;
 
 /// What every supervisor of a worker shares.
 pub(super) struct Workshop<S> {
     /// Starts tasks.
     pub(super) starter: S,
-    /// Builds a task's spec from the config, its number, and whether it starts paused.
-    pub(super) build_spec: Box<BuildSpec>,
+    /// The worker's advertised `host:port`.
+    pub(super) worker_id: String,
     /// `task.shutdown.graceful.timeout.ms`.
     pub(super) stop_deadline: Duration,
+}
+
+impl<S> Workshop<S> {
+    fn spec(&self, accepted: &Accepted, task: u32, paused: bool) -> TaskSpec {
+        TaskSpec {
+            config: Arc::clone(&accepted.config),
+            task,
+            worker_id: self.worker_id.clone(),
+            consumer_properties: accepted.consumer_properties.clone(),
+            producer_properties: accepted.producer_properties.clone(),
+            paused,
+        }
+    }
 }
 
 /// Tells a supervisor what its connector should be and reads what it is. Dropping it ends the
@@ -106,6 +124,7 @@ impl SupervisorHandle {
             desired: desired_receiver,
             publisher,
             tasks: BTreeMap::new(),
+            placed: false,
         };
         let ended = tokio::spawn(supervisor.run(predecessor));
         Self {
@@ -139,6 +158,10 @@ struct Supervisor<S: StartTask> {
     desired: watch::Receiver<Desired>,
     publisher: watch::Sender<Published>,
     tasks: BTreeMap<u32, Supervised<S::Task>>,
+    /// Whether the connector has tasks while it is paused. As in Kafka Connect, pausing keeps the
+    /// tasks that run, but a connector that is created paused, or paused when it was stopped, gets
+    /// its first tasks when it is resumed.
+    placed: bool,
 }
 
 struct Supervised<T> {
@@ -197,7 +220,7 @@ impl<S: StartTask> Supervisor<S> {
                 (number, timeout(deadline + STOP_MARGIN, stop).await.is_ok())
             });
         }
-        let connector = self.desired.borrow().config.name.clone();
+        let connector = self.desired.borrow().accepted.config.name.clone();
         while let Some(stopped) = stopping.join_next().await {
             match stopped {
                 Ok((task, true)) => info!(connector, task, "task stopped"),
@@ -212,6 +235,11 @@ impl<S: StartTask> Supervisor<S> {
 
     fn start_missing(&mut self, desired: &Desired) {
         let paused = desired.target == TargetState::Paused;
+        match desired.target {
+            TargetState::Running => self.placed = true,
+            TargetState::Stopped => self.placed = false,
+            TargetState::Paused => {}
+        }
         for (task, key) in desired.tasks() {
             if let Some(supervised) = self.tasks.get(&task) {
                 if paused {
@@ -221,9 +249,13 @@ impl<S: StartTask> Supervisor<S> {
                 }
                 continue;
             }
-            let spec = (self.workshop.build_spec)(&desired.config, task, paused);
+            if !self.placed {
+                continue;
+            }
+            let spec = self.workshop.spec(&desired.accepted, task, paused);
             let handle = self.workshop.starter.start(&spec);
-            info!(connector = desired.config.name, task, paused, "task started");
+            let connector = &desired.accepted.config.name;
+            info!(connector, task, paused, "task started");
             self.tasks.insert(task, Supervised { key, handle });
         }
         let tasks = self.live_tasks();
@@ -256,6 +288,7 @@ impl<S: StartTask> Supervisor<S> {
                 task.status = PublishedStatus::Leaving { trace };
             }
         }
-        self.publisher.send_modify(|published| published.tasks = tasks);
+        self.publisher
+            .send_modify(|published| published.tasks = tasks);
     }
 }

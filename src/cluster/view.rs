@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::registry::Definition;
 use super::supervisor::{Desired, TaskKey};
-use crate::config::connector::RawConfig;
+use crate::config::RawConfig;
 use crate::task::{TaskState, TaskStatus};
 
 /// What a connector should do, as its user last asked.
@@ -57,7 +58,8 @@ pub struct TaskView {
     pub task: u32,
     /// Its state.
     pub state: ShownTaskState,
-    /// Why it failed, or what it failed with before this restart.
+    /// Why it failed, what it failed with before this restart, or what it is retrying: a task that
+    /// waits for its database stays RUNNING, and this is where every tool shows why nothing moves.
     pub trace: Option<String>,
 }
 
@@ -81,6 +83,13 @@ pub struct ConnectorView {
     pub trace: Option<String>,
     /// Its tasks, sorted by number.
     pub tasks: Vec<TaskView>,
+}
+
+impl ConnectorView {
+    /// Whether a restart of failed instances includes the connector itself.
+    pub fn is_failed(&self) -> bool {
+        self.state == ConnectorState::Failed
+    }
 }
 
 /// What a supervisor says about its connector.
@@ -133,14 +142,15 @@ impl ConnectorState {
 /// Puts a view together. `published` is `None` when the supervisor broke down.
 pub(super) fn view(
     name: &str,
-    config: &Arc<RawConfig>,
-    desired: &Desired,
+    definition: &Definition,
     published: Option<&Published>,
 ) -> ConnectorView {
+    let desired = &definition.desired;
+    let config = Arc::clone(&definition.raw);
     let Some(published) = published else {
         return ConnectorView {
             name: name.to_owned(),
-            config: Arc::clone(config),
+            config,
             state: ConnectorState::Failed,
             trace: Some(
                 "the connector's supervisor broke down, which is a defect of this program; the log \
@@ -154,7 +164,7 @@ pub(super) fn view(
         && published.connector_restarts < desired.connector_restarts;
     ConnectorView {
         name: name.to_owned(),
-        config: Arc::clone(config),
+        config,
         state: if restarting {
             ConnectorState::Restarting
         } else {
@@ -196,9 +206,15 @@ fn told(status: &watch::Receiver<TaskStatus>) -> (TaskState, Option<String>) {
                      details. Restart the task";
         return (TaskState::Failed, Some(trace.to_owned()));
     }
+    let retrying = || {
+        last.retrying
+            .as_ref()
+            .map(|error| format!("retrying: {error}"))
+    };
     let trace = match last.state {
         TaskState::Failed => last.trace.clone(),
-        TaskState::Unassigned | TaskState::Running | TaskState::Paused => None,
+        TaskState::Running => retrying(),
+        TaskState::Unassigned | TaskState::Paused => None,
     };
     (last.state, trace)
 }
