@@ -13,6 +13,8 @@ use crate::position::PositionMove;
 use crate::table::Target;
 
 mod column;
+#[cfg(test)]
+pub(crate) mod fixture;
 
 pub use column::{Cell, CellKindMismatch, CellState, Column, Strings, Timestamp, Values};
 
@@ -164,7 +166,11 @@ impl TableRows {
     pub fn gather(&self, rows: &[usize]) -> Self {
         Self {
             target: Arc::clone(&self.target),
-            columns: self.columns.iter().map(|column| column.gather(rows)).collect(),
+            columns: self
+                .columns
+                .iter()
+                .map(|column| column.gather(rows))
+                .collect(),
             origins: rows.iter().map(|row| self.origins[*row]).collect(),
         }
     }
@@ -174,4 +180,3 @@ impl TableRows {
         self.columns.iter().map(Column::data_bytes).sum()
     }
 }
-
