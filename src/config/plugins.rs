@@ -20,12 +20,8 @@ pub struct PluginInfo {
 /// because clients look at it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-<<<<<<< HEAD
-    "Failed to find any class that implements Connector and which name matches {class}, available connectors are: {available}{hint}"
-=======
     "Failed to find any class that implements Connector and which name matches {class}, available connectors are: {}{hint}",
     available()
->>>>>>> config
 )]
 pub struct UnknownClass {
     /// The name as given.
@@ -138,7 +134,10 @@ mod tests {
             "JdbcSink",
         ] {
             let message = resolve(other).unwrap_err().to_string();
-            assert!(message.contains("name PostgresSink or SqliteSink"), "{message}");
+            assert!(
+                message.contains("name PostgresSink or SqliteSink"),
+                "{message}"
+            );
         }
         let cassandra = "com.datastax.oss.kafka.sink.CassandraSinkConnector";
         let message = resolve(cassandra).unwrap_err().to_string();
