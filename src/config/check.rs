@@ -102,12 +102,14 @@ impl Checked {
     }
 
     pub(super) fn is_true(&self, key: &ConfigKey) -> bool {
-        self.entry(key).is_some_and(|entry| entry.value == Value::Boolean(true))
+        self.entry(key)
+            .is_some_and(|entry| entry.value == Value::Boolean(true))
     }
 
     /// Whether the text of a key is this, in any case.
     pub(super) fn is(&self, key: &ConfigKey, text: &str) -> bool {
-        self.text(key).is_some_and(|value| value.eq_ignore_ascii_case(text))
+        self.text(key)
+            .is_some_and(|value| value.eq_ignore_ascii_case(text))
     }
 
     pub(super) fn is_given(&self, key: &ConfigKey) -> bool {
@@ -188,7 +190,10 @@ fn overrides(raw: &RawConfig, prefix: &str) -> BTreeMap<String, String> {
 /// Every key of the table that counts in this config: those of a converter only beside it.
 fn entries(raw: &RawConfig) -> Vec<Entry> {
     definitions::keys()
-        .filter(|key| key.belongs_to.is_none_or(|converter| raw.contains_key(converter)))
+        .filter(|key| {
+            key.belongs_to
+                .is_none_or(|converter| raw.contains_key(converter))
+        })
         .map(|key| entry(key, raw.get(key.name)))
         .collect()
 }
@@ -231,7 +236,8 @@ fn given_value(key: &ConfigKey, text: &str, errors: &mut Vec<String>) -> Value {
     let keeps_blanks = key.kind == Kind::Password || key.name == common::NAME.name;
     let text = if keeps_blanks { text } else { text.trim() };
     if config_provider(text) {
-        let problem = "refers to a config provider; there are none here, and the text itself would be used";
+        let problem =
+            "refers to a config provider; there are none here, and the text itself would be used";
         errors.push(invalid(key.name, &shown_text(key, text), problem));
         return Value::Null;
     }
@@ -291,7 +297,10 @@ fn parse(kind: Kind, text: &str) -> Result<Value, String> {
         Kind::Int => number(i32::MIN.into(), i32::MAX.into()),
         Kind::Long => number(i64::MIN, i64::MAX),
         Kind::List => {
-            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            let items = text
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty());
             Ok(Value::List(items.map(str::to_owned).collect()))
         }
         Kind::Text | Kind::Class | Kind::Password => Ok(Value::Text(text.to_owned())),
@@ -362,7 +371,8 @@ mod tests {
 
     #[test]
     fn config_providers_are_recognised() {
-        let check = |text: &str, expected: bool| assert_eq!(config_provider(text), expected, "{text}");
+        let check =
+            |text: &str, expected: bool| assert_eq!(config_provider(text), expected, "{text}");
         check("${file:/etc/s.properties:pg}", true);
         check("jdbc:postgresql://${env:HOST}/db", true);
         check("${topic}", false);
@@ -378,13 +388,22 @@ mod tests {
             assert!(parsed == expected.map_err(str::to_owned), "{text}");
         };
         check(Kind::Boolean, "TRUE", Ok(Value::Boolean(true)));
-        check(Kind::Boolean, "yes", Err("Expected value to be either true or false"));
+        check(
+            Kind::Boolean,
+            "yes",
+            Err("Expected value to be either true or false"),
+        );
         check(Kind::Int, "12", Ok(Value::Integer(12)));
         check(Kind::Int, "2147483648", Err("Not a number of type INT"));
         check(Kind::Int, "1.0", Err("Not a number of type INT"));
         check(Kind::Short, "40000", Err("Not a number of type SHORT"));
-        check(Kind::Long, "99999999999999999999", Err("Not a number of type LONG"));
-        let list = |items: &[&str]| Value::List(items.iter().map(|&item| item.to_owned()).collect());
+        check(
+            Kind::Long,
+            "99999999999999999999",
+            Err("Not a number of type LONG"),
+        );
+        let list =
+            |items: &[&str]| Value::List(items.iter().map(|&item| item.to_owned()).collect());
         check(Kind::List, " a , b ,,", Ok(list(&["a", "b"])));
         check(Kind::List, "", Ok(list(&[])));
     }

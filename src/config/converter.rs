@@ -44,14 +44,20 @@ mod tests {
         let check = |class: &str, expected: Option<Kind>| {
             assert_eq!(kind(class).ok(), expected, "{class}");
         };
-        check("org.apache.kafka.connect.json.JsonConverter", Some(Kind::Json));
+        check(
+            "org.apache.kafka.connect.json.JsonConverter",
+            Some(Kind::Json),
+        );
         check("JsonConverter", Some(Kind::Json));
         check("Json", Some(Kind::Json));
         check("StringConverter", Some(Kind::String));
         check("io.confluent.connect.avro.AvroConverter", None);
         check("", None);
         let message = kind("nope.Converter").unwrap_err();
-        assert!(message.starts_with("Class nope.Converter could not be found."), "{message}");
+        assert!(
+            message.starts_with("Class nope.Converter could not be found."),
+            "{message}"
+        );
         assert!(check_header("SimpleHeaderConverter").is_ok());
         assert!(check_header("nope.Converter").is_err());
     }

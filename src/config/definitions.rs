@@ -347,7 +347,9 @@ impl ConfigKey {
         let place = keys()
             .filter(|key| key.group == self.group)
             .position(|key| key.name == self.name);
-        place.and_then(|place| i32::try_from(place + 1).ok()).unwrap_or(-1)
+        place
+            .and_then(|place| i32::try_from(place + 1).ok())
+            .unwrap_or(-1)
     }
 }
 
@@ -385,7 +387,9 @@ mod tests {
         assert!(name.default_value.is_none());
         assert!(definitions.iter().all(|definition| definition.order > 0));
         assert!(
-            definitions.iter().all(|definition| !definition.name.starts_with("key.converter.")),
+            definitions
+                .iter()
+                .all(|definition| !definition.name.starts_with("key.converter.")),
             "keys of converters belong to a config that names the converter"
         );
     }

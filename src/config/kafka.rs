@@ -79,8 +79,8 @@ pub(super) struct Layer<'a> {
 pub(super) struct Problem {
     /// The name under which it was given.
     pub(super) key: String,
-    /// The value, when there is one and it may be shown.
-    shown: Option<String>,
+    /// The value as it may be shown; none for a setting that nobody knows.
+    pub(super) shown: Option<String>,
     /// What is wrong with it.
     pub(super) problem: String,
 }
@@ -88,7 +88,11 @@ pub(super) struct Problem {
 impl Problem {
     /// In Kafka's words.
     pub(super) fn message(&self) -> String {
-        let Self { key, shown, problem } = self;
+        let Self {
+            key,
+            shown,
+            problem,
+        } = self;
         match shown {
             Some(value) => format!("Invalid value {value} for configuration {key}: {problem}"),
             None => format!("Invalid configuration {key}: {problem}"),
@@ -125,7 +129,10 @@ pub(super) fn consumer(
 }
 
 /// A connector's producer settings, translated.
-pub(super) fn producer(worker: &WorkerSettings, overrides: &BTreeMap<String, String>) -> Translation {
+pub(super) fn producer(
+    worker: &WorkerSettings,
+    overrides: &BTreeMap<String, String>,
+) -> Translation {
     let mut layers = worker_layers(worker, "producer.");
     layers.push(layer(PRODUCER_OVERRIDE, overrides));
     translate(Scope::Producer, &layers)
@@ -161,7 +168,11 @@ fn worker_layers<'a>(worker: &'a WorkerSettings, prefix: &'static str) -> Vec<La
         prefix: "",
         settings: vec![("bootstrap.servers", &worker.bootstrap_servers)],
     };
-    vec![bootstrap, worker.clients.layer(""), worker.clients.layer(prefix)]
+    vec![
+        bootstrap,
+        worker.clients.layer(""),
+        worker.clients.layer(prefix),
+    ]
 }
 
 /// Translates layers of settings for one kind of client, later layers over earlier ones.
@@ -237,7 +248,9 @@ impl Translation {
             Meaning::Renamed(name) => self.set(name, value)?,
             Meaning::BufferSize(name) => self.set(name, if value == "-1" { "0" } else { value })?,
             Meaning::Kibibytes(name) => {
-                let bytes: u64 = value.parse().map_err(|_| "Value must be at least 0".to_owned())?;
+                let bytes: u64 = value
+                    .parse()
+                    .map_err(|_| "Value must be at least 0".to_owned())?;
                 self.set(name, &(bytes / 1024).max(1).to_string())?;
             }
             Meaning::Mechanism => self.set("sasl.mechanisms", &mechanism(value)?)?,
@@ -295,10 +308,17 @@ impl Translation {
             .property("security.protocol")
             .is_some_and(|protocol| protocol.starts_with("sasl"));
         let given = |name: &str| {
-            let in_layer = |layer: &Layer<'_>| layer.settings.iter().any(|(given, _)| *given == name);
-            layers.iter().rev().find(|layer| in_layer(layer)).map(|layer| layer.prefix)
+            let in_layer =
+                |layer: &Layer<'_>| layer.settings.iter().any(|(given, _)| *given == name);
+            layers
+                .iter()
+                .rev()
+                .find(|layer| in_layer(layer))
+                .map(|layer| layer.prefix)
         };
-        let names_mechanism = given("sasl.mechanism").or(given("sasl.mechanisms")).is_some();
+        let names_mechanism = given("sasl.mechanism")
+            .or(given("sasl.mechanisms"))
+            .is_some();
         if !uses_sasl || names_mechanism {
             return;
         }
@@ -365,7 +385,10 @@ fn check_form(form: Form, value: &str) -> Result<(), String> {
             }
         }
         Form::Choice(values) => {
-            if values.iter().any(|allowed| allowed.eq_ignore_ascii_case(value)) {
+            if values
+                .iter()
+                .any(|allowed| allowed.eq_ignore_ascii_case(value))
+            {
                 Ok(())
             } else {
                 Err(format!("String must be one of: {}", values.join(", ")))
@@ -377,7 +400,9 @@ fn check_form(form: Form, value: &str) -> Result<(), String> {
 /// librdkafka's own words, without the value, which its error type would show.
 fn native_problem(error: &rdkafka::error::KafkaError) -> String {
     match error {
-        rdkafka::error::KafkaError::ClientConfig(_, description, _, _) => description.clone(),
+        rdkafka::error::KafkaError::ClientConfig(_, description, _, _) => {
+            description.trim().to_owned()
+        }
         _ => "refused by the Kafka client".to_owned(),
     }
 }

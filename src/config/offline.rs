@@ -87,7 +87,10 @@ fn check(path: &Path, worker: &WorkerSettings) -> Result<CheckedFile, FileProble
 
 fn read(path: &Path) -> Result<ConnectorRequest, FileProblem> {
     let bytes = read_bounded(path, FILE_BYTES_MAX)?.ok_or(FileProblem::TooLarge)?;
-    if path.extension().is_none_or(|extension| extension != "properties") {
+    if path
+        .extension()
+        .is_none_or(|extension| extension != "properties")
+    {
         return Ok(connector_json::parse(&bytes)?);
     }
     let pairs = properties::parse(&bytes)?;
@@ -167,21 +170,47 @@ mod tests {
     fn errors_name_the_file_and_the_problem() {
         let refused = |file: &str, content: &str, problem: &str| {
             let message = check(file, content).unwrap_err().to_string();
-            assert!(message.contains(file) && message.contains(problem), "{message}");
+            assert!(
+                message.contains(file) && message.contains(problem),
+                "{message}"
+            );
         };
         refused("c.json", "{", "malformed JSON at line 1 column 1");
-        refused("c.json", &FLAT.replace("\"t\"", "[1]"), "\"topics\" must be a string");
-        refused("c.json", &FLAT.replace("SqliteSink", "Foo"), "which name matches Foo");
-        refused("c.json", &FLAT.replace("\"name\": \"n\",", ""), "Missing required configuration \"name\"");
-        refused("c.json", &FLAT.replace(": 2", ": 0"), "Value must be at least 1");
+        refused(
+            "c.json",
+            &FLAT.replace("\"t\"", "[1]"),
+            "\"topics\" must be a string",
+        );
+        refused(
+            "c.json",
+            &FLAT.replace("SqliteSink", "Foo"),
+            "which name matches Foo",
+        );
+        refused(
+            "c.json",
+            &FLAT.replace("\"name\": \"n\",", ""),
+            "Missing required configuration \"name\"",
+        );
+        refused(
+            "c.json",
+            &FLAT.replace(": 2", ": 0"),
+            "Value must be at least 1",
+        );
         refused("c.properties", "name=\\u12", "line 1");
         let mismatch = format!("{{\"name\": \"other\", \"config\": {FLAT}}}");
-        refused("c.json", &mismatch, "Connector name configuration (n) doesn't match connector name (other)");
+        refused(
+            "c.json",
+            &mismatch,
+            "Connector name configuration (n) doesn't match connector name (other)",
+        );
         let large = format!("{{\"k\": \"{}\"}}", "x".repeat(1024 * 1024));
         refused("c.json", &large, "larger than 1048576 bytes");
         let missing = validate_offline(Path::new("no/such/file.json"), &WorkerSettings::default());
         let message = missing.unwrap_err().to_string();
-        assert!(message.starts_with("no/such/file.json: cannot be read"), "{message}");
+        assert!(
+            message.starts_with("no/such/file.json: cannot be read"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -81,10 +81,12 @@ fn errors_of(checked: &Checked) -> Vec<KeyError> {
         .entries
         .iter()
         .flat_map(|entry| entry.errors.iter().map(|message| (entry.key.name, message)));
-    let extra = checked
-        .extras
-        .iter()
-        .flat_map(|extra| extra.errors.iter().map(|message| (extra.definition.name.as_str(), message)));
+    let extra = checked.extras.iter().flat_map(|extra| {
+        extra
+            .errors
+            .iter()
+            .map(|message| (extra.definition.name.as_str(), message))
+    });
     known
         .chain(extra)
         .map(|(key, message)| KeyError {
@@ -154,7 +156,12 @@ fn key_converter(checked: &Checked, worker: &WorkerSettings) -> Result<Converter
     use converters::key::{SCHEMAS_CACHE_SIZE, SCHEMAS_ENABLE};
     match checked.text(&common::KEY_CONVERTER) {
         None => Ok(worker.key_converter.clone()),
-        Some(_) => converter(checked, &common::KEY_CONVERTER, &SCHEMAS_ENABLE, &SCHEMAS_CACHE_SIZE),
+        Some(_) => converter(
+            checked,
+            &common::KEY_CONVERTER,
+            &SCHEMAS_ENABLE,
+            &SCHEMAS_CACHE_SIZE,
+        ),
     }
 }
 
@@ -162,7 +169,12 @@ fn value_converter(checked: &Checked, worker: &WorkerSettings) -> Result<Convert
     use converters::value::{SCHEMAS_CACHE_SIZE, SCHEMAS_ENABLE};
     match checked.text(&common::VALUE_CONVERTER) {
         None => Ok(worker.value_converter.clone()),
-        Some(_) => converter(checked, &common::VALUE_CONVERTER, &SCHEMAS_ENABLE, &SCHEMAS_CACHE_SIZE),
+        Some(_) => converter(
+            checked,
+            &common::VALUE_CONVERTER,
+            &SCHEMAS_ENABLE,
+            &SCHEMAS_CACHE_SIZE,
+        ),
     }
 }
 

@@ -134,7 +134,10 @@ mod tests {
             "JdbcSink",
         ] {
             let message = resolve(other).unwrap_err().to_string();
-            assert!(message.contains("name PostgresSink or SqliteSink"), "{message}");
+            assert!(
+                message.contains("name PostgresSink or SqliteSink"),
+                "{message}"
+            );
         }
         let cassandra = "com.datastax.oss.kafka.sink.CassandraSinkConnector";
         let message = resolve(cassandra).unwrap_err().to_string();

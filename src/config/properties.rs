@@ -12,7 +12,9 @@ pub(super) struct Pair {
 
 /// A malformed line. Never shows its content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("malformed properties at line {line}: an escape must be \\uXXXX with four hexadecimal digits")]
+#[error(
+    "malformed properties at line {line}: an escape must be \\uXXXX with four hexadecimal digits"
+)]
 pub struct PropertiesError {
     /// From 1.
     pub line: usize,
@@ -21,8 +23,9 @@ pub struct PropertiesError {
 /// Reads keys and values as Java does: ISO 8859-1 with `\uXXXX`, `=`, `:` or a blank between key
 /// and value, lines continued by a backslash. Repeated keys are all returned.
 pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Pair>, PropertiesError> {
+    let text = escape(bytes);
     let mut pairs = Vec::new();
-    for line in PropertiesIter::new(bytes) {
+    for line in PropertiesIter::new(text.as_bytes()) {
         let line = line.map_err(|error| PropertiesError {
             line: error.line_number().unwrap_or(1),
         })?;
@@ -36,6 +39,25 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Pair>, PropertiesError> {
         }
     }
     Ok(pairs)
+}
+
+/// The same file in ASCII. The reader would take bytes above for another encoding (and for a
+/// byte-order mark, at whose first byte alone it panics); escapes it reads as Java does.
+fn escape(bytes: &[u8]) -> String {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let mut text = String::with_capacity(bytes.len());
+    let mut after_backslash = false;
+    for &byte in bytes {
+        if byte.is_ascii() {
+            text.push(char::from(byte));
+        } else {
+            // A backslash that stands before it already begins the escape.
+            text.push_str(if after_backslash { "u00" } else { "\\u00" });
+            text.push_str(&format!("{byte:02x}"));
+        }
+        after_backslash = byte == b'\\' && !after_backslash;
+    }
+    text
 }
 
 #[cfg(test)]
@@ -67,17 +89,35 @@ mod tests {
     #[test]
     fn malformed_escapes_name_their_line() {
         let check = |text: &str, line: usize| {
-            assert_eq!(parse(text.as_bytes()).err(), Some(PropertiesError { line }), "{text}");
+            assert_eq!(
+                parse(text.as_bytes()).err(),
+                Some(PropertiesError { line }),
+                "{text}"
+            );
         };
         check("a=1\nb=\\u12\n", 2);
         check("b=\\uzzzz\n", 1);
         check("b=\\ud800\n", 1);
     }
 
+    #[test]
+    fn bytes_above_ascii_are_latin_1() {
+        let value = |bytes: &[u8]| parse(bytes).unwrap().remove(0).value;
+        assert_eq!(value(b"a=\xe4"), "\u{e4}");
+        assert_eq!(value(b"a=\\\xe4"), "\u{e4}");
+        assert_eq!(value(b"a=\\\\\xe4"), "\\\u{e4}");
+        assert_eq!(value(b"\xef\xbb\xbfa=1"), "1");
+        assert_eq!(parse(b"\xef").unwrap()[0].key, "\u{ef}");
+    }
+
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = parse(&bytes).is_ok();
+            let lines = bytes.split(|byte| matches!(byte, b'\n' | b'\r')).count();
+            match parse(&bytes) {
+                Ok(pairs) => prop_assert!(pairs.len() <= lines),
+                Err(error) => prop_assert!(error.line <= lines),
+            }
         }
     }
 }

@@ -29,7 +29,9 @@ fn distance(left: &str, right: &str) -> usize {
         let mut current = vec![row + 1];
         for (column, right_char) in right.iter().enumerate() {
             let substituted = last[column] + usize::from(left_char != right_char);
-            let mut best = substituted.min(last[column + 1] + 1).min(current[column] + 1);
+            let mut best = substituted
+                .min(last[column + 1] + 1)
+                .min(current[column] + 1);
             let exchanged = row > 0
                 && column > 0
                 && left_char == &right[column - 1]

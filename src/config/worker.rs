@@ -85,7 +85,10 @@ impl fmt::Display for SettingProblem {
 }
 
 fn list(problems: &[SettingProblem]) -> String {
-    let lines: Vec<String> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+    let lines: Vec<String> = problems
+        .iter()
+        .map(|problem| format!("\n  {problem}"))
+        .collect();
     format!("settings are wrong:{}", lines.concat())
 }
 

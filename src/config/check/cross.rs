@@ -43,7 +43,8 @@ fn check_converters(checked: &mut Checked, worker: &WorkerSettings) {
         None => worker.value_converter == Converter::String,
     };
     if value_is_text {
-        let problem = "StringConverter gives plain text, which has no fields to write: use JsonConverter";
+        let problem =
+            "StringConverter gives plain text, which has no fields to write: use JsonConverter";
         checked.refuse_value(&common::VALUE_CONVERTER, problem);
     }
 }
@@ -63,9 +64,14 @@ fn check_topics(checked: &mut Checked) {
         checked.refuse(topics, problem.to_owned());
         checked.refuse(regex, problem.to_owned());
     }
-    let illegal = checked.list(topics).iter().find(|topic| !is_topic_name(topic));
+    let illegal = checked
+        .list(topics)
+        .iter()
+        .find(|topic| !is_topic_name(topic));
     if let Some(topic) = illegal {
-        let problem = format!("{topic} is no name of a topic: letters, digits, '.', '_' and '-', at most {TOPIC_NAME_LENGTH_MAX}");
+        let problem = format!(
+            "{topic} is no name of a topic: letters, digits, '.', '_' and '-', at most {TOPIC_NAME_LENGTH_MAX}"
+        );
         checked.refuse_value(topics, &problem);
     }
     if let Some(Err(problem)) = checked.text(regex).map(compile) {
@@ -88,7 +94,10 @@ fn check_dead_letter_topic(checked: &mut Checked) {
         );
         checked.refuse(&common::TOPICS, message);
     }
-    let regex = checked.text(&common::TOPICS_REGEX).unwrap_or_default().to_owned();
+    let regex = checked
+        .text(&common::TOPICS_REGEX)
+        .unwrap_or_default()
+        .to_owned();
     if compile(&regex).is_ok_and(|compiled| compiled.is_match(&topic)) {
         let message = format!(
             "The DLQ topic '{topic}' may not be matched by the regex for the topics ('topics.regex={regex}') consumed by the connector"
@@ -100,7 +109,8 @@ fn check_dead_letter_topic(checked: &mut Checked) {
 fn check_key(checked: &mut Checked, worker: &WorkerSettings) {
     let mode = &sink::PK_MODE;
     if checked.is(&sink::INSERT_MODE, "upsert") && checked.is(mode, "none") {
-        let problem = "needs a key to find rows by: set pk.mode to record_key, record_value or kafka";
+        let problem =
+            "needs a key to find rows by: set pk.mode to record_key, record_value or kafka";
         checked.refuse_value(&sink::INSERT_MODE, problem);
     }
     if checked.is_true(&sink::DELETE_ENABLED) && !checked.is(mode, "record_key") {
@@ -127,7 +137,9 @@ fn key_fields_problem(checked: &Checked, worker: &WorkerSettings) -> Option<&'st
     }
     let mode = &sink::PK_MODE;
     if checked.is(mode, "kafka") && !matches!(fields.len(), 0 | 3) {
-        return Some("with pk.mode=kafka it must be empty, or name three columns: topic, partition, offset");
+        return Some(
+            "with pk.mode=kafka it must be empty, or name three columns: topic, partition, offset",
+        );
     }
     if checked.is(mode, "record_value") && fields.is_empty() {
         return Some("with pk.mode=record_value it must name at least one field of the value");
@@ -137,7 +149,9 @@ fn key_fields_problem(checked: &Checked, worker: &WorkerSettings) -> Option<&'st
         None => worker.key_converter == Converter::String,
     };
     if checked.is(mode, "record_key") && key_is_text && fields.len() != 1 {
-        return Some("with pk.mode=record_key and StringConverter keys it must name exactly one column");
+        return Some(
+            "with pk.mode=record_key and StringConverter keys it must name exactly one column",
+        );
     }
     None
 }
@@ -161,13 +175,19 @@ fn check_url(checked: &mut Checked) {
         ),
     };
     let Some(rest) = schemes.iter().find_map(|scheme| url.strip_prefix(scheme)) else {
-        let problem = format!("{expected}, as the class is {}", plugins::full_name(checked.class));
+        let problem = format!(
+            "{expected}, as the class is {}",
+            plugins::full_name(checked.class)
+        );
         checked.refuse_value(&sink::CONNECTION_URL, &problem);
         return;
     };
     let is_file = !rest.trim_start_matches('/').is_empty() && !rest.contains(":memory:");
     if checked.class == SinkClass::Sqlite && !is_file {
-        checked.refuse_value(&sink::CONNECTION_URL, "must name a file: a database in memory would be gone with its connection");
+        checked.refuse_value(
+            &sink::CONNECTION_URL,
+            "must name a file: a database in memory would be gone with its connection",
+        );
     }
 }
 
@@ -186,7 +206,10 @@ fn check_dialect(checked: &mut Checked) {
         .text(&sink::DIALECT_NAME)
         .is_some_and(|dialect| dialect != expected);
     if differs {
-        let problem = format!("must be {expected} or empty, as the class is {}", plugins::full_name(checked.class));
+        let problem = format!(
+            "must be {expected} or empty, as the class is {}",
+            plugins::full_name(checked.class)
+        );
         checked.refuse_value(&sink::DIALECT_NAME, &problem);
     }
 }
@@ -197,7 +220,11 @@ fn compile(pattern: &str) -> Result<regex::Regex, String> {
         return Err("empty".to_owned());
     }
     // Without the anchors first, so that an unbalanced group cannot close the one around it.
-    let build = |pattern: &str| RegexBuilder::new(pattern).size_limit(REGEX_BYTES_MAX).build();
+    let build = |pattern: &str| {
+        RegexBuilder::new(pattern)
+            .size_limit(REGEX_BYTES_MAX)
+            .build()
+    };
     match build(pattern).and_then(|_| build(&format!("^(?:{pattern})$"))) {
         Ok(regex) => Ok(regex),
         Err(regex::Error::CompiledTooBig(limit)) => {
@@ -207,7 +234,10 @@ fn compile(pattern: &str) -> Result<regex::Regex, String> {
             // The last line says what is wrong; those before draw the pattern.
             let text = error.to_string();
             let reason = text.lines().last().unwrap_or_default();
-            Err(format!("Invalid regex: {}", reason.trim_start_matches("error: ")))
+            Err(format!(
+                "Invalid regex: {}",
+                reason.trim_start_matches("error: ")
+            ))
         }
     }
 }

@@ -39,7 +39,9 @@ fn describe(
         extra.errors.extend(policy_problem(key, worker));
         extra.errors.extend(admin_problem(key, value, raw));
     } else if let Some(advice) = foreign::advice_for(key) {
-        extra.errors.push(format!("{key} is not a key of this connector: {advice}"));
+        extra
+            .errors
+            .push(format!("{key} is not a key of this connector: {advice}"));
     } else if let Some(converter) = absent_converter(key) {
         checked.warnings.push(format!(
             "{key} has no effect: {converter} is not given, so the worker's converter applies with the worker's keys"
@@ -51,7 +53,9 @@ fn describe(
         None => extra.errors.push(NULL_VALUE.to_owned()),
         Some(value) if config_provider(value) => {
             let problem = "refers to a config provider; there are none here, and the text itself would be used";
-            extra.errors.push(invalid(key, secret::shown(key, value), problem));
+            extra
+                .errors
+                .push(invalid(key, secret::shown(key, value), problem));
         }
         Some(_) => {}
     }
@@ -64,7 +68,11 @@ fn definition(key: &str) -> ConfigKeyInfo {
         Some(name) => format!("Setting {name} of the connector's Kafka clients."),
         None => "Not a key of this connector; it has no effect.".to_owned(),
     };
-    let kind = if secret::is_secret(key) { Kind::Password } else { Kind::Text };
+    let kind = if secret::is_secret(key) {
+        Kind::Password
+    } else {
+        Kind::Text
+    };
     ConfigKeyInfo {
         name: key.to_owned(),
         kind: kind.name(),
@@ -92,7 +100,10 @@ fn policy_problem(key: &str, worker: &WorkerSettings) -> Option<String> {
     let allowed = match worker.override_policy {
         OverridePolicy::All => true,
         OverridePolicy::Principal => {
-            matches!(name, "sasl.jaas.config" | "sasl.mechanism" | "security.protocol")
+            matches!(
+                name,
+                "sasl.jaas.config" | "sasl.mechanism" | "security.protocol"
+            )
         }
         OverridePolicy::None => false,
     };
@@ -106,7 +117,9 @@ fn policy_problem(key: &str, worker: &WorkerSettings) -> Option<String> {
 fn admin_problem(key: &str, value: Option<&str>, raw: &RawConfig) -> Option<String> {
     let name = key.strip_prefix(ADMIN_OVERRIDE)?;
     let producer = format!("{PRODUCER_OVERRIDE}{name}");
-    let same = raw.get(&producer).is_some_and(|other| other.as_deref() == value);
+    let same = raw
+        .get(&producer)
+        .is_some_and(|other| other.as_deref() == value);
     (!same).then(|| {
         format!("{key} is not supported on its own: the dead letter topic is created by its producer, so {producer} must be given with the same value")
     })
@@ -121,10 +134,14 @@ fn absent_converter(key: &str) -> Option<&'static str> {
 
 /// `transforms.x.type` beside a refused `transforms` needs no complaint of its own.
 fn belongs_to_refused_list(checked: &Checked, key: &str) -> bool {
-    [&common::TRANSFORMS, &common::PREDICATES].iter().any(|list| {
-        let below = key.strip_prefix(list.name).is_some_and(|rest| rest.starts_with('.'));
-        below && !checked.list(list).is_empty()
-    })
+    [&common::TRANSFORMS, &common::PREDICATES]
+        .iter()
+        .any(|list| {
+            let below = key
+                .strip_prefix(list.name)
+                .is_some_and(|rest| rest.starts_with('.'));
+            below && !checked.list(list).is_empty()
+        })
 }
 
 /// Unknown keys are accepted, as Kafka Connect does, but not in silence. Returns the key that was
@@ -134,9 +151,9 @@ fn note_unknown(checked: &mut Checked, key: &str) -> Vec<String> {
     let hint = near
         .map(|near| format!("; did you mean {near}?"))
         .unwrap_or_default();
-    checked
-        .warnings
-        .push(format!("{key} is not a key of this connector and has no effect{hint}"));
+    checked.warnings.push(format!(
+        "{key} is not a key of this connector and has no effect{hint}"
+    ));
     near.map(|near| vec![near.to_owned()]).unwrap_or_default()
 }
 
@@ -152,18 +169,26 @@ fn check_clients(checked: &mut Checked, worker: &WorkerSettings) {
         for (key, reason) in translation.without_effect {
             // What the worker's own settings say was reported when it started.
             if client_name(&key).is_some() {
-                checked.warnings.push(format!("{key} has no effect: {reason}"));
+                checked
+                    .warnings
+                    .push(format!("{key} has no effect: {reason}"));
             }
         }
     }
 }
 
 fn check_group(checked: &mut Checked, worker: &WorkerSettings) {
-    let tasks = checked.entry(&common::TASKS_MAX).map(|entry| entry.value.clone());
+    let tasks = checked
+        .entry(&common::TASKS_MAX)
+        .map(|entry| entry.value.clone());
     let one_task = tasks == Some(super::Value::Integer(1));
     if checked.consumer_overrides.contains_key("group.instance.id") && !one_task {
         let problem = "every task would claim to be the same member of the group: leave it out, or set tasks.max to 1";
-        refuse(checked, GROUP_INSTANCE_ID, format!("{GROUP_INSTANCE_ID} is not possible with several tasks: {problem}"));
+        refuse(
+            checked,
+            GROUP_INSTANCE_ID,
+            format!("{GROUP_INSTANCE_ID} is not possible with several tasks: {problem}"),
+        );
     }
     let Some(worker_group) = worker.group_id.as_deref() else {
         return;
@@ -171,8 +196,9 @@ fn check_group(checked: &mut Checked, worker: &WorkerSettings) {
     let overridden = checked.consumer_overrides.get("group.id").cloned();
     match overridden {
         Some(group) if group == worker_group => {
-            let message =
-                format!("Consumer group {group} conflicts with Connect worker group {worker_group}");
+            let message = format!(
+                "Consumer group {group} conflicts with Connect worker group {worker_group}"
+            );
             refuse(checked, GROUP_ID, message);
         }
         Some(_) => {}

@@ -9,11 +9,13 @@ const SCHEMAS_CACHE_LIMIT: i64 = 100_000;
 const SCHEMAS_ENABLE_DOC: &str = "`JsonConverter`: whether every record is an envelope of `schema` and `payload`. `false`: plain JSON.";
 const SCHEMAS_CACHE_DOC: &str = "`JsonConverter`: envelope schemas that are kept parsed.";
 const DECIMAL_FORMAT_DOC: &str = "`JsonConverter`: how decimals of an envelope are written. Both forms are read, whichever is named.";
-const NULL_DEFAULT_DOC: &str = "`JsonConverter`: whether a null in an envelope stands for the default of its field.";
+const NULL_DEFAULT_DOC: &str =
+    "`JsonConverter`: whether a null in an envelope stands for the default of its field.";
 const NULL_DEFAULT_REASON: &str = "Only `true` is supported.";
 const ENCODING_DOC: &str = "`StringConverter`: character encoding.";
 const ENCODING_REASON: &str = "Only UTF-8 is supported.";
-const TYPE_DOC: &str = "Whether the converter is for keys or values; the key's own name says it already.";
+const TYPE_DOC: &str =
+    "Whether the converter is for keys or values; the key's own name says it already.";
 
 /// The keys of one converter, for `key` or `value`.
 macro_rules! converter_keys {

@@ -23,35 +23,74 @@ const FOREIGN: &[ForeignKey] = &[
     key("collection.name.format", "use table.name.format"),
     key("destination.table.format", "use table.name.format"),
     key("field.include.list", "use fields.whitelist"),
-    key("field.exclude.list", "use fields.whitelist to name the fields that are written"),
+    key(
+        "field.exclude.list",
+        "use fields.whitelist to name the fields that are written",
+    ),
     key("schema.evolution", "use auto.create"),
     key("use.time.zone", "times are stored in UTC: leave it out"),
-    key("database.time_zone", "times are stored in UTC: leave it out"),
+    key(
+        "database.time_zone",
+        "times are stored in UTC: leave it out",
+    ),
     key("quote.identifiers", "names are always quoted: leave it out"),
-    key("sql.quote.identifiers", "names are always quoted: leave it out"),
-    key("flush.max.retries", "failures of the database are retried until they end: leave it out"),
-    key("flush.retry.delay.ms", "failures of the database are retried until they end: leave it out"),
+    key(
+        "sql.quote.identifiers",
+        "names are always quoted: leave it out",
+    ),
+    key(
+        "flush.max.retries",
+        "failures of the database are retried until they end: leave it out",
+    ),
+    key(
+        "flush.retry.delay.ms",
+        "failures of the database are retried until they end: leave it out",
+    ),
     key("truncate.enabled", NOT_SUPPORTED),
-    key("topics.to.tables.mapping", "use table.name.format, one connector per table name"),
+    key(
+        "topics.to.tables.mapping",
+        "use table.name.format, one connector per table name",
+    ),
     key("table.name.normalize", "use table.name.format"),
     key("table.naming.strategy", "use table.name.format"),
     key("collection.naming.strategy", "use table.name.format"),
     key("column.naming.strategy", NOT_SUPPORTED),
-    key("upsert.guard.field", "it is not supported by this version: leave it out"),
-    key("timezone.fields", "it is not supported by this version: leave it out"),
+    key(
+        "upsert.guard.field",
+        "it is not supported by this version: leave it out",
+    ),
+    key(
+        "timezone.fields",
+        "it is not supported by this version: leave it out",
+    ),
     key("hibernate.*", NOT_SUPPORTED),
     key("dialect.postgres.*", NOT_SUPPORTED),
-    key("connector.plugin.version", "there is one version of every class: leave it out"),
-    key("key.converter.plugin.version", "there is one version of every class: leave it out"),
-    key("value.converter.plugin.version", "there is one version of every class: leave it out"),
-    key("header.converter.plugin.version", "there is one version of every class: leave it out"),
+    key(
+        "connector.plugin.version",
+        "there is one version of every class: leave it out",
+    ),
+    key(
+        "key.converter.plugin.version",
+        "there is one version of every class: leave it out",
+    ),
+    key(
+        "value.converter.plugin.version",
+        "there is one version of every class: leave it out",
+    ),
+    key(
+        "header.converter.plugin.version",
+        "there is one version of every class: leave it out",
+    ),
     // Last, so that the names above come first. A driver property such as `connection.sslmode`
     // must not vanish: the connection would be less safe than was asked for.
     key(
         "connection.*",
         "driver properties are not passed on: put what the database needs into connection.url",
     ),
-    key("jdbc.credentials.provider.*", "Java classes cannot be loaded: leave it out"),
+    key(
+        "jdbc.credentials.provider.*",
+        "Java classes cannot be loaded: leave it out",
+    ),
 ];
 
 /// The advice for a key that only other sinks know.
@@ -76,7 +115,9 @@ mod tests {
         check("connection.username", Some("use connection.user"));
         check(
             "connection.sslmode",
-            Some("driver properties are not passed on: put what the database needs into connection.url"),
+            Some(
+                "driver properties are not passed on: put what the database needs into connection.url",
+            ),
         );
         check("hibernate.dialect", Some(NOT_SUPPORTED));
         check("pk.mode", None);
@@ -86,8 +127,13 @@ mod tests {
     #[test]
     fn no_known_key_is_foreign() {
         for known in super::super::keys() {
-            let foreign = advice_for(known.name).is_some() && !known.name.starts_with("connection.");
-            assert!(!foreign || known.name.starts_with("jdbc."), "{}", known.name);
+            let foreign =
+                advice_for(known.name).is_some() && !known.name.starts_with("connection.");
+            assert!(
+                !foreign || known.name.starts_with("jdbc."),
+                "{}",
+                known.name
+            );
         }
     }
 }

@@ -264,7 +264,10 @@ pub(in crate::config) static TIMESTAMP_PRECISION: ConfigKey = ConfigKey::new(
     "Precision of `timestamp.fields.list`.",
 )
 .default("microseconds")
-.rule(Rule::Only(&["microseconds"], "Only `microseconds` is supported."))
+.rule(Rule::Only(
+    &["microseconds"],
+    "Only `microseconds` is supported.",
+))
 .low();
 
 pub(in crate::config) static STRING_COLUMN: ConfigKey = ConfigKey::new(
@@ -275,7 +278,10 @@ pub(in crate::config) static STRING_COLUMN: ConfigKey = ConfigKey::new(
     "Column for values that are plain text.",
 )
 .default("record_value")
-.rule(Rule::Only(&["record_value"], "Values are JSON objects here, so no such column is written: leave the key out."))
+.rule(Rule::Only(
+    &["record_value"],
+    "Values are JSON objects here, so no such column is written: leave the key out.",
+))
 .low();
 
 pub(in crate::config) static REPLACE_NULL: ConfigKey = ConfigKey::new(

@@ -55,7 +55,9 @@ impl Stores {
         }
         if let Some(password) = self.get("ssl.truststore.password") {
             let reason = "certificates in PEM are not encrypted";
-            translation.without_effect.push((password.key.clone(), reason));
+            translation
+                .without_effect
+                .push((password.key.clone(), reason));
         }
     }
 
@@ -72,13 +74,28 @@ impl Stores {
         match self.store_type("ssl.keystore.type", location, translation) {
             None => {}
             Some(StoreType::Pem) => {
-                take(translation, location, "ssl.certificate.location", &location.value);
+                take(
+                    translation,
+                    location,
+                    "ssl.certificate.location",
+                    &location.value,
+                );
                 take(translation, location, "ssl.key.location", &location.value);
             }
             Some(StoreType::Pkcs12) => {
-                take(translation, location, "ssl.keystore.location", &location.value);
+                take(
+                    translation,
+                    location,
+                    "ssl.keystore.location",
+                    &location.value,
+                );
                 if let Some(password) = self.get("ssl.keystore.password") {
-                    take(translation, password, "ssl.keystore.password", &password.value);
+                    take(
+                        translation,
+                        password,
+                        "ssl.keystore.password",
+                        &password.value,
+                    );
                 }
             }
             Some(StoreType::Jks) => {

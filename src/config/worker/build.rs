@@ -103,7 +103,10 @@ fn check_clients(
         if let Some(given) = settings.get(&key) {
             problems.push(SettingProblem {
                 place: given.place.clone(),
-                problem: with_value(&key, &given.value, &problem),
+                problem: match problem.shown {
+                    Some(value) => format!("\"{value}\": {}", problem.problem),
+                    None => problem.problem,
+                },
                 key,
                 allowed: None,
             });
@@ -114,10 +117,6 @@ fn check_clients(
             warnings.push(format!("{key} ({}) has no effect: {reason}", given.place));
         }
     }
-}
-
-fn with_value(key: &str, value: &str, problem: &str) -> String {
-    format!("\"{}\": {problem}", secret::shown(key, value))
 }
 
 /// Reads typed values; what is wrong is collected, and the default stands in meanwhile.
@@ -138,7 +137,9 @@ impl Reader<'_> {
                 "none" => OverridePolicy::None,
                 _ => OverridePolicy::All,
             },
-            listeners: self.read(&keys::LISTENERS, parse_listeners).unwrap_or_default(),
+            listeners: self
+                .read(&keys::LISTENERS, parse_listeners)
+                .unwrap_or_default(),
             advertised_host: self.text(&keys::ADVERTISED_HOST),
             advertised_port: self.integer(&keys::ADVERTISED_PORT),
             request_body_max_bytes: self.integer(&keys::BODY_MAX_BYTES).unwrap_or_default(),
@@ -159,7 +160,9 @@ impl Reader<'_> {
                 "json" => LogFormat::Json,
                 _ => LogFormat::Auto,
             },
-            log_level: self.read(&keys::LOG_LEVEL, parse_filter).unwrap_or_default(),
+            log_level: self
+                .read(&keys::LOG_LEVEL, parse_filter)
+                .unwrap_or_default(),
             clients,
         }
     }
@@ -222,7 +225,9 @@ impl Reader<'_> {
     fn choice(&mut self, key: &WorkerKey) -> String {
         let value = self.required_text(key);
         let allowed = match key.form {
-            Form::Choice(values) => values.iter().any(|allowed| allowed.eq_ignore_ascii_case(&value)),
+            Form::Choice(values) => values
+                .iter()
+                .any(|allowed| allowed.eq_ignore_ascii_case(&value)),
             _ => true,
         };
         if !allowed {
@@ -249,7 +254,9 @@ impl Reader<'_> {
 }
 
 fn parse_listeners(text: &str) -> Option<Vec<Listener>> {
-    text.split(',').map(|item| parse_listener(item.trim())).collect()
+    text.split(',')
+        .map(|item| parse_listener(item.trim()))
+        .collect()
 }
 
 fn parse_listener(text: &str) -> Option<Listener> {
@@ -263,7 +270,8 @@ fn parse_listener(text: &str) -> Option<Listener> {
         None if host.contains(':') => return None,
         None => host,
     };
-    let legal = |character: char| !character.is_whitespace() && !matches!(character, '/' | '@' | '?');
+    let legal =
+        |character: char| !character.is_whitespace() && !matches!(character, '/' | '@' | '?');
     host.chars().all(legal).then_some(())?;
     Some(Listener {
         host: host.to_owned(),

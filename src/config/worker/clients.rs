@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::config::kafka::{self, Layer, Scope};
+use crate::config::kafka::{self, Layer, Problem, Scope};
 use crate::config::secret;
 
 /// Prefixes and the kinds of clients that they are for.
@@ -51,14 +51,14 @@ impl ClientSettings {
         Layer { prefix, settings }
     }
 
-    /// What is wrong (key and problem), and what has no effect (key and reason).
-    pub(super) fn check(&self) -> (BTreeMap<String, String>, BTreeMap<String, &'static str>) {
+    /// What is wrong, and what has no effect (with the reason), by key.
+    pub(super) fn check(&self) -> (BTreeMap<String, Problem>, BTreeMap<String, &'static str>) {
         let mut problems = BTreeMap::new();
         let mut without_effect = BTreeMap::new();
         for (prefix, scope) in KINDS {
             let translation = kafka::translate(scope, &[self.layer(""), self.layer(prefix)]);
             for problem in translation.problems {
-                problems.insert(problem.key, problem.problem);
+                problems.insert(problem.key.clone(), problem);
             }
             without_effect.extend(translation.without_effect);
         }

@@ -301,7 +301,8 @@ const IN_TARGET: &str = "positions are kept in the target database, or in the co
 const NO_INTERNAL: &str = "there are no internal converters";
 const NO_GROUP: &str = "a standalone worker joins no group of workers";
 const NO_SOURCES: &str = "there are no source connectors";
-const NO_CORS: &str = "the REST API sends no CORS headers, so browsers of other sites cannot use it";
+const NO_CORS: &str =
+    "the REST API sends no CORS headers, so browsers of other sites cannot use it";
 
 /// Worker keys of Kafka Connect.
 pub const FOREIGN: &[ForeignKey] = &[
@@ -310,11 +311,20 @@ pub const FOREIGN: &[ForeignKey] = &[
     ignored("config.storage.*", IN_MEMORY),
     ignored("status.storage.*", IN_MEMORY),
     ignored("offset.storage.*", IN_TARGET),
-    ignored("offset.flush.timeout.ms", "a commit to Kafka is repeated with the next one"),
+    ignored(
+        "offset.flush.timeout.ms",
+        "a commit to Kafka is repeated with the next one",
+    ),
     ignored("internal.key.converter*", NO_INTERNAL),
     ignored("internal.value.converter*", NO_INTERNAL),
-    ignored("key.converter.decimal.format", "both forms of decimals are read"),
-    ignored("value.converter.decimal.format", "both forms of decimals are read"),
+    ignored(
+        "key.converter.decimal.format",
+        "both forms of decimals are read",
+    ),
+    ignored(
+        "value.converter.decimal.format",
+        "both forms of decimals are read",
+    ),
     ignored("header.converter.*", "headers do not become columns"),
     ignored("session.timeout.ms", NO_GROUP),
     ignored("heartbeat.interval.ms", NO_GROUP),
@@ -324,14 +334,20 @@ pub const FOREIGN: &[ForeignKey] = &[
     ignored("scheduled.rebalance.max.delay.ms", NO_GROUP),
     ignored("connect.protocol", NO_GROUP),
     ignored("inter.worker.*", NO_GROUP),
-    ignored("client.id", "every client is named after its connector and task"),
+    ignored(
+        "client.id",
+        "every client is named after its connector and task",
+    ),
     ignored("exactly.once.source.support", NO_SOURCES),
     ignored("topic.creation.enable", NO_SOURCES),
     ignored("topic.tracking.enable", "topics are always tracked"),
     ignored("topic.tracking.allow.reset", "topics are always tracked"),
     ignored("metrics.context.*", "metrics are the worker's own"),
     ignored("access.control.allow.*", NO_CORS),
-    ignored("response.http.headers.config", "the REST API sends no extra headers"),
+    ignored(
+        "response.http.headers.config",
+        "the REST API sends no extra headers",
+    ),
     ignored("admin.listeners", "there is one set of listeners"),
     ignored("rest.advertised.listener", "all listeners are http"),
     ignored("rest.host.name", "listeners replaced it"),
@@ -372,8 +388,10 @@ pub const ENVIRONMENT_ONLY: &[ForeignKey] = &[
 
 /// The first entry that covers a key.
 pub fn foreign<'a>(table: &'a [ForeignKey], name: &str) -> Option<&'a ForeignKey> {
-    table.iter().find(|foreign| match foreign.pattern.strip_suffix('*') {
-        Some(prefix) => name.starts_with(prefix),
-        None => foreign.pattern == name,
-    })
+    table
+        .iter()
+        .find(|foreign| match foreign.pattern.strip_suffix('*') {
+            Some(prefix) => name.starts_with(prefix),
+            None => foreign.pattern == name,
+        })
 }

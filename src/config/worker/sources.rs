@@ -84,7 +84,9 @@ pub(super) fn read_file(path: &Path, settings: &mut Settings) -> Result<(), Sett
             }
             Ok(())
         }
-        _ => Err(refuse("its name must end in .toml or .properties".to_owned())),
+        _ => Err(refuse(
+            "its name must end in .toml or .properties".to_owned(),
+        )),
     }
 }
 
@@ -109,7 +111,9 @@ pub(super) fn read_overrides(
     problems: &mut Vec<SettingProblem>,
 ) {
     for text in overrides {
-        let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.trim().is_empty())
+        let Some((key, value)) = text
+            .split_once('=')
+            .filter(|(key, _)| !key.trim().is_empty())
         else {
             // Only what looks like a key is shown: the rest may be a secret.
             let key: String = text
@@ -138,7 +142,11 @@ fn key_of_variable(name: &str) -> String {
     let mut rest = lower.as_str();
     while let Some(start) = rest.find('_') {
         key.push_str(&rest[..start]);
-        let run = rest[start..].bytes().take_while(|byte| *byte == b'_').count().min(3);
+        let run = rest[start..]
+            .bytes()
+            .take_while(|byte| *byte == b'_')
+            .count()
+            .min(3);
         key.push(match run {
             1 => '.',
             2 => '_',
@@ -195,7 +203,9 @@ fn flatten(
     };
     match flat.insert(key.clone(), text) {
         None => Ok(()),
-        Some(_) => Err(format!("{key} is given twice, as \"{key}\" in quotes and by tables or dots")),
+        Some(_) => Err(format!(
+            "{key} is given twice, as \"{key}\" in quotes and by tables or dots"
+        )),
     }
 }
 
@@ -213,7 +223,8 @@ fn scalar(key: &str, value: &Value) -> Result<String, String> {
 fn toml_problem(error: &config::ConfigError) -> String {
     let text = error.to_string();
     let quotes_file = |line: &&str| {
-        let after_number = line.trim_start_matches(|next: char| next.is_ascii_digit() || next == ' ');
+        let after_number =
+            line.trim_start_matches(|next: char| next.is_ascii_digit() || next == ' ');
         !after_number.starts_with('|')
     };
     let lines: Vec<&str> = text.lines().filter(quotes_file).map(str::trim).collect();
@@ -231,7 +242,9 @@ fn locate_keys(text: &str) -> BTreeMap<String, usize> {
             let name = header.split(']').next().unwrap_or_default();
             table = format!("{}.", plain_key(name));
         } else if let Some((key, _)) = line.split_once('=') {
-            lines.entry(format!("{table}{}", plain_key(key))).or_insert(index + 1);
+            lines
+                .entry(format!("{table}{}", plain_key(key)))
+                .or_insert(index + 1);
         }
     }
     lines
