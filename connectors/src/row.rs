@@ -164,7 +164,11 @@ impl TableRows {
     pub fn gather(&self, rows: &[usize]) -> Self {
         Self {
             target: Arc::clone(&self.target),
-            columns: self.columns.iter().map(|column| column.gather(rows)).collect(),
+            columns: self
+                .columns
+                .iter()
+                .map(|column| column.gather(rows))
+                .collect(),
             origins: rows.iter().map(|row| self.origins[*row]).collect(),
         }
     }
@@ -174,4 +178,3 @@ impl TableRows {
         self.columns.iter().map(Column::data_bytes).sum()
     }
 }
-
