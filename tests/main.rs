@@ -19,4 +19,14 @@
     clippy::print_stderr
 )]
 
+mod claims;
+mod database_faults;
+mod dead_letters;
+mod first_run;
+mod freeze;
+mod kafka_faults;
+mod kill;
+mod lifecycle;
+mod network;
+mod rolling;
 mod support;

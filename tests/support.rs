@@ -5,6 +5,8 @@ pub(crate) mod database;
 pub(crate) mod kafka;
 pub(crate) mod ledger;
 pub(crate) mod oracle;
+pub(crate) mod orders;
+pub(crate) mod own_server;
 pub(crate) mod producer;
 pub(crate) mod proxy;
 pub(crate) mod reaper;

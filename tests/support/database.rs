@@ -4,6 +4,7 @@
 //! watched table, each with the id of the transaction. The progress table is the worker's to
 //! create; an event trigger attaches the audit in the very transaction that creates it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,6 +105,11 @@ impl Database {
         self.client = Arc::new(connect(config(&self.server).dbname(&self.name)).await);
     }
 
+    /// URL of the server's maintenance database.
+    pub(crate) fn server(&self) -> &str {
+        &self.server
+    }
+
     /// The URL that a connector gets, with the server's own address or a proxy's.
     pub(crate) fn url(&self, through: Option<&super::proxy::Proxy>) -> String {
         let address = through.map_or_else(
@@ -114,11 +120,6 @@ impl Database {
         let server = self.server.replacen(own, &address, 1);
         let base = server.rsplit_once('/').map_or(&*server, |(base, _)| base);
         format!("{base}/{}", self.name)
-    }
-
-    /// A session more, for a test that holds locks.
-    pub(crate) async fn another_session(&self) -> Client {
-        connect(config(&self.server).dbname(&self.name)).await
     }
 
     /// Runs statements.
@@ -183,6 +184,19 @@ impl Session {
             query: row.get(2),
             since: Duration::from_secs_f64(row.get(3)),
         }
+    }
+}
+
+impl fmt::Display for Session {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            pid, state, query, ..
+        } = self;
+        let since = self.since.as_secs_f32();
+        write!(
+            formatter,
+            "session {pid}, {state} for {since:.1} s, last statement: {query}"
+        )
     }
 }
 

@@ -162,7 +162,10 @@ impl Judged<'_> {
             moves: history.iter().filter(|change| change.is_move()).count(),
             claims,
         };
-        self.stage.tell(format_args!("exactly once: {verdict:?}"));
+        self.stage.tell(format_args!(
+            "exactly once: {} rows, {} moves of positions, claims {:?}",
+            verdict.rows, verdict.moves, verdict.claims
+        ));
         verdict
     }
 

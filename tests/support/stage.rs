@@ -15,9 +15,9 @@ use super::ledger::Ledger;
 use super::services::{services, workspace};
 
 /// Worker processes that run at a time, over all tests: bounds memory and keeps time-outs honest.
-const WORKER_SLOTS: usize = 10;
+const WORKER_SLOTS: u32 = 10;
 
-static SLOTS: Semaphore = Semaphore::const_new(WORKER_SLOTS);
+static SLOTS: Semaphore = Semaphore::const_new(WORKER_SLOTS as usize);
 
 /// Lines of each worker's log that a failing test shows.
 const LOG_LINES_SHOWN: usize = 60;
@@ -46,6 +46,11 @@ impl Stage {
     /// Sets the stage for a test that runs up to `workers` processes at a time.
     pub(crate) async fn begin(name: &str, workers: u32) -> Self {
         Self::begin_on(name, workers, &services().postgres).await
+    }
+
+    /// The same without any other test at the time, for a test that measures time.
+    pub(crate) async fn begin_alone(name: &str) -> Self {
+        Self::begin(name, WORKER_SLOTS).await
     }
 
     /// The same with the database on the server of this URL.

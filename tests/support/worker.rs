@@ -61,10 +61,9 @@ impl<'a> Launch<'a> {
 
     /// What happens at a named point of its code, in the words of the crate `fail`.
     pub(crate) fn failpoint(mut self, point: &str, actions: &str) -> Self {
-        assert!(
-            cfg!(feature = "failpoints"),
-            "the fault tests need failpoints in the worker: cargo test --features failpoints"
-        );
+        if !cfg!(feature = "failpoints") {
+            panic!("the worker has no failpoints; build it with them: --features failpoints");
+        }
         self.failpoints.push(format!("{point}={actions}"));
         self
     }
