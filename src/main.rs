@@ -1,1 +1,137 @@
-fn main() {}
+//! The `rowdock` program: reads the command line, sets up logging and the runtime, and hands over.
+//!
+//! Exit codes: 0 stopped as asked, or the config is acceptable; 1 something failed, said on standard
+//! error or in the log; 2 the command line is wrong; 130 and 143 a second SIGINT or SIGTERM ended
+//! the worker at once.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use rowdock::cluster::StartSinkTask;
+use rowdock::config::offline::validate_offline;
+use rowdock::config::worker::{Loaded, SettingsSources, WorkerSettings};
+use rowdock::worker::{StandaloneWorker, run_standalone};
+use rowdock::{signals, telemetry};
+use tokio::runtime;
+use tracing::{error, warn};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Stores Kafka topics in database tables, exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "rowdock", version)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs one worker that keeps its state in memory
+    Standalone {
+        #[command(flatten)]
+        settings: SettingsArgs,
+        /// Connectors to start with: JSON, or Java properties
+        connectors: Vec<PathBuf>,
+    },
+    /// Checks a connector's config without Kafka and without its database
+    Validate {
+        #[command(flatten)]
+        settings: SettingsArgs,
+        /// The connector: JSON, or Java properties
+        connector: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct SettingsArgs {
+    /// The worker's settings: TOML, or Java properties as Kafka Connect has them
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One setting; goes before the file and CONNECT_* environment variables
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+}
+
+impl SettingsArgs {
+    fn load(self) -> anyhow::Result<Loaded> {
+        let environment = std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let sources = SettingsSources {
+            file: self.config,
+            environment,
+            overrides: self.overrides,
+        };
+        Ok(WorkerSettings::load(&sources)?)
+    }
+}
+
+fn main() -> ExitCode {
+    let outcome = match CommandLine::parse().command {
+        Command::Standalone {
+            settings,
+            connectors,
+        } => standalone(settings, connectors),
+        Command::Validate {
+            settings,
+            connector,
+        } => validate(settings, connector),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(problem) => {
+            // Before logging is set up there is only standard error; if that is closed, the exit
+            // code still tells.
+            writeln!(io::stderr(), "rowdock: {problem:#}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn standalone(settings: SettingsArgs, connectors: Vec<PathBuf>) -> anyhow::Result<ExitCode> {
+    let Loaded { settings, warnings } = settings.load()?;
+    telemetry::init(settings.log_format, &settings.log_level)?;
+    for warning in warnings {
+        warn!(problem = warning, "worker settings");
+    }
+    let runtime = runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("rowdock")
+        .build()
+        .context("cannot start the runtime")?;
+    let worker = StandaloneWorker {
+        settings: Arc::new(settings),
+        connectors,
+        starter: StartSinkTask,
+    };
+    let outcome: anyhow::Result<()> =
+        runtime.block_on(async { Ok(run_standalone(worker, signals::stop()?).await?) });
+    // Whatever still blocks has had its deadline: it must not hold up the end of the process.
+    runtime.shutdown_background();
+    if let Err(problem) = outcome {
+        error!(problem = format!("{problem:#}"), "worker cannot run");
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn validate(settings: SettingsArgs, connector: PathBuf) -> anyhow::Result<ExitCode> {
+    let Loaded { settings, warnings } = settings.load()?;
+    let checked = validate_offline(&connector, &settings)?;
+    for warning in warnings.iter().chain(&checked.warnings) {
+        writeln!(io::stderr(), "warning: {warning}")?;
+    }
+    writeln!(
+        io::stdout(),
+        "{}: connector {} is acceptable",
+        connector.display(),
+        checked.config.name
+    )?;
+    Ok(ExitCode::SUCCESS)
+}

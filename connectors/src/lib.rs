@@ -29,6 +29,7 @@
 //! * [`options`]: what a sink must be told.
 //! * [`error`]: what went wrong and what may be done about it.
 //! * [`fold`]: the order of one key's records inside a batch, made into statements. Pure.
+//! * [`statement`]: rows grouped by the columns that they have. Pure.
 //! * [`reject`]: finding the rows that a database refuses, by bisection over savepoints.
 //! * [`postgres`], [`sqlite`], [`memory`]: the sinks. Each has the same rooms.
 //!
@@ -43,6 +44,7 @@ pub mod postgres;
 pub mod reject;
 pub mod row;
 pub mod sqlite;
+pub mod statement;
 pub mod table;
 
 pub use error::{ErrorClass, SinkError};

@@ -13,6 +13,8 @@ use crate::position::PositionMove;
 use crate::table::Target;
 
 mod column;
+#[cfg(test)]
+pub(crate) mod fixture;
 
 pub use column::{Cell, CellKindMismatch, CellState, Column, Strings, Timestamp, Values};
 

@@ -62,6 +62,8 @@ pub struct Column {
     values: Values,
     /// How many cells are not `Value`: 0 lets encoders skip the look at `states`.
     without_value: usize,
+    /// How many cells are `Absent`: tells apart columns that are always, never or at times given.
+    absent: usize,
 }
 
 /// The vectors. Cells without a value hold a default, so that indexes agree.
@@ -159,6 +161,7 @@ impl Column {
             states: Vec::new(),
             values,
             without_value: 0,
+            absent: 0,
         }
     }
 
@@ -175,6 +178,11 @@ impl Column {
     /// Every cell has a value: [`values`](Self::values) can be used as it is.
     pub fn all_values(&self) -> bool {
         self.without_value == 0
+    }
+
+    /// How many cells their records do not have.
+    pub fn absent_count(&self) -> usize {
+        self.absent
     }
 
     /// The typed vectors, for encoders.
@@ -256,11 +264,10 @@ impl Column {
         if self.states.len() <= len {
             return;
         }
-        let dropped = self.states[len..]
-            .iter()
-            .filter(|state| **state != CellState::Value)
-            .count();
-        self.without_value -= dropped;
+        for state in &self.states[len..] {
+            self.without_value -= usize::from(*state != CellState::Value);
+            self.absent -= usize::from(*state == CellState::Absent);
+        }
         self.states.truncate(len);
         match &mut self.values {
             Values::Bool(values) => values.truncate(len),
@@ -283,6 +290,7 @@ impl Column {
             states: Vec::with_capacity(rows.len()),
             values: self.values.empty_like(),
             without_value: 0,
+            absent: 0,
         };
         for row in rows {
             let pushed = gathered.push(self.get(*row));
@@ -322,6 +330,7 @@ impl Column {
         }
         self.states.push(state);
         self.without_value += 1;
+        self.absent += usize::from(state == CellState::Absent);
     }
 }
 

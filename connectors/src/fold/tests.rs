@@ -1,0 +1,332 @@
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::row::fixture::{integer_target, push_row, target};
+use crate::table::ColumnType;
+
+/// A record of the tests: key, two further columns, or a delete.
+#[derive(Debug, Clone, Copy)]
+enum Op {
+    Write(i64, Cell<'static>, Cell<'static>),
+    Delete(i64),
+}
+
+use Op::{Delete, Write};
+
+const ABSENT: Cell<'static> = Cell::Absent;
+const NULL: Cell<'static> = Cell::Null;
+
+fn int(value: i64) -> Cell<'static> {
+    Cell::Int(value)
+}
+
+fn rows_of(mode: WriteMode, ops: &[Op]) -> TableRows {
+    let mut rows = TableRows::new(integer_target(3, 1, mode));
+    for op in ops {
+        match *op {
+            Write(key, first, second) => push_row(&mut rows, &[int(key), first, second], false),
+            Delete(key) => push_row(&mut rows, &[int(key)], true),
+        }
+    }
+    rows
+}
+
+type KeyAndCells<'a> = (i64, Cell<'a>, Cell<'a>);
+
+fn cells(rows: &TableRows, row: usize) -> KeyAndCells<'_> {
+    let Cell::Int(key) = rows.columns[0].get(row) else {
+        panic!("row {row} has no key");
+    };
+    (key, rows.columns[1].get(row), rows.columns[2].get(row))
+}
+
+fn check_upsert(ops: &[Op], deletes: &[i64], writes: &[KeyAndCells<'static>]) {
+    let rows = rows_of(WriteMode::Upsert, ops);
+    let plan = plan(&rows);
+    assert_eq!(plan.phases.len(), 1, "{ops:?}");
+    let phase = &plan.phases[0];
+    let deleted: Vec<i64> = phase
+        .deletes
+        .iter()
+        .map(|row| cells(&plan.rows, *row).0)
+        .collect();
+    let written: Vec<_> = phase
+        .writes
+        .iter(&plan.rows)
+        .map(|row| cells(&plan.rows, row))
+        .collect();
+    assert_eq!(deleted, deletes, "{ops:?}");
+    assert_eq!(written, writes, "{ops:?}");
+}
+
+#[test]
+fn upserts_fold_each_key() {
+    let (one, two) = (int(1), int(2));
+    check_upsert(&[], &[], &[]);
+    check_upsert(
+        &[Write(2, one, one), Write(1, two, two)],
+        &[],
+        &[(1, two, two), (2, one, one)],
+    );
+    // Absent keeps the earlier value, null overwrites it.
+    check_upsert(
+        &[Write(1, one, one), Write(1, two, ABSENT)],
+        &[],
+        &[(1, two, one)],
+    );
+    check_upsert(
+        &[Write(1, one, one), Write(1, two, NULL)],
+        &[],
+        &[(1, two, NULL)],
+    );
+    check_upsert(
+        &[Write(1, one, NULL), Write(1, ABSENT, ABSENT)],
+        &[],
+        &[(1, one, NULL)],
+    );
+    check_upsert(
+        &[Write(1, ABSENT, one), Write(1, two, ABSENT)],
+        &[],
+        &[(1, two, one)],
+    );
+    // A delete resets: what follows inherits nothing.
+    check_upsert(&[Write(1, one, one), Delete(1)], &[1], &[]);
+    check_upsert(
+        &[Delete(1), Write(1, one, ABSENT)],
+        &[1],
+        &[(1, one, ABSENT)],
+    );
+    check_upsert(
+        &[Write(1, one, one), Delete(1), Write(1, two, ABSENT)],
+        &[1],
+        &[(1, two, ABSENT)],
+    );
+    check_upsert(&[Delete(2), Delete(1), Delete(2), Delete(1)], &[1, 2], &[]);
+}
+
+#[test]
+fn rows_are_copied_only_when_merged() {
+    let full = [Write(1, int(1), int(1)), Write(1, int(2), NULL)];
+    assert!(matches!(
+        plan(&rows_of(WriteMode::Upsert, &full)).rows,
+        Cow::Borrowed(_)
+    ));
+    let partial = [Write(1, int(1), int(1)), Write(1, int(2), ABSENT)];
+    assert!(matches!(
+        plan(&rows_of(WriteMode::Upsert, &partial)).rows,
+        Cow::Owned(_)
+    ));
+}
+
+#[test]
+fn sorted_distinct_upserts_are_not_listed() {
+    let rows = rows_of(
+        WriteMode::Upsert,
+        &[Write(1, NULL, NULL), Write(2, NULL, NULL)],
+    );
+    assert_eq!(plan(&rows).phases[0].writes, RowSet::All);
+}
+
+fn check_insert(ops: &[Op], expected: &[(&[usize], &[usize])]) {
+    let rows = rows_of(WriteMode::Insert, ops);
+    let plan = plan(&rows);
+    let found: Vec<(Vec<usize>, Vec<usize>)> = plan
+        .phases
+        .iter()
+        .map(|phase| (phase.deletes.clone(), phase.writes.iter(&rows).collect()))
+        .collect();
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(deletes, writes)| (deletes.to_vec(), writes.to_vec()))
+        .collect();
+    assert_eq!(found, expected, "{ops:?}");
+}
+
+#[test]
+fn inserts_start_a_phase_where_order_matters() {
+    let write = |key| Write(key, NULL, NULL);
+    check_insert(&[write(2), write(1), write(2)], &[(&[], &[0, 1, 2])]);
+    check_insert(&[Delete(1), write(1), write(2)], &[(&[0], &[1, 2])]);
+    check_insert(&[write(1), Delete(1)], &[(&[], &[0]), (&[1], &[])]);
+    check_insert(&[write(1), Delete(2)], &[(&[1], &[0])]);
+    check_insert(
+        &[write(1), Delete(1), write(1), write(2)],
+        &[(&[], &[0]), (&[1], &[2, 3])],
+    );
+    check_insert(&[Delete(2), Delete(1), Delete(2)], &[(&[1, 0], &[])]);
+}
+
+#[test]
+fn plain_inserts_are_taken_as_they_are() {
+    let rows = rows_of(
+        WriteMode::Insert,
+        &[Write(2, NULL, NULL), Write(2, NULL, NULL)],
+    );
+    let plan = plan(&rows);
+    assert!(matches!(plan.rows, Cow::Borrowed(_)));
+    assert_eq!(
+        plan.phases,
+        [Phase {
+            deletes: vec![],
+            writes: RowSet::All
+        }]
+    );
+}
+
+#[test]
+fn rows_without_a_key_are_never_one_row() {
+    let mut rows = TableRows::new(integer_target(2, 0, WriteMode::Upsert));
+    push_row(&mut rows, &[int(1), int(1)], false);
+    push_row(&mut rows, &[int(1), int(1)], false);
+    assert_eq!(plan(&rows).phases[0].writes, RowSet::All);
+    push_row(&mut rows, &[], true);
+    assert_eq!(plan(&rows).phases[0].deletes, [2]);
+    assert_eq!(plan(&rows).phases[0].writes, RowSet::Some(vec![0, 1]));
+}
+
+#[test]
+fn missing_key_cells_do_not_panic() {
+    for mode in [WriteMode::Insert, WriteMode::Upsert] {
+        let mut rows = TableRows::new(integer_target(3, 2, mode));
+        push_row(&mut rows, &[NULL, int(1), int(1)], false);
+        push_row(&mut rows, &[ABSENT, int(1), int(1)], true);
+        push_row(&mut rows, &[int(1), NULL, int(1)], false);
+        let planned: usize = plan(&rows)
+            .phases
+            .iter()
+            .map(|phase| phase.deletes.len() + phase.writes.len(&rows))
+            .sum();
+        assert_eq!(planned, 3, "{mode:?}");
+    }
+}
+
+#[test]
+fn compound_keys_of_all_kinds_fold() {
+    let types = [
+        ColumnType::Text { max_chars: None },
+        ColumnType::Date,
+        ColumnType::Int64,
+    ];
+    let mut rows = TableRows::new(target(&types, 2, WriteMode::Upsert));
+    for (name, day, value) in [("b", 1, 1), ("a", 2, 2), ("b", 0, 3), ("b", 1, 4)] {
+        push_row(
+            &mut rows,
+            &[Cell::Text(name), Cell::Date(day), Cell::Int(value)],
+            false,
+        );
+    }
+    assert_eq!(plan(&rows).phases[0].writes, RowSet::Some(vec![1, 2, 3]));
+}
+
+/// What stands in a database: `Absent` cells hold the column's default.
+type State = HashMap<i64, (Cell<'static>, Cell<'static>)>;
+
+/// A record that a database refuses because its key is there already.
+#[derive(Debug, PartialEq)]
+struct Conflict;
+
+fn keep_if_absent(new: Cell<'static>, old: Cell<'static>) -> Cell<'static> {
+    if matches!(new, Cell::Absent) {
+        old
+    } else {
+        new
+    }
+}
+
+fn apply(state: &mut State, mode: WriteMode, op: Op) -> Result<(), Conflict> {
+    match op {
+        Delete(key) => {
+            state.remove(&key);
+        }
+        Write(key, first, second) => match state.get_mut(&key) {
+            None => {
+                state.insert(key, (first, second));
+            }
+            Some(_) if mode == WriteMode::Insert => return Err(Conflict),
+            Some(old) => {
+                *old = (keep_if_absent(first, old.0), keep_if_absent(second, old.1));
+            }
+        },
+    }
+    Ok(())
+}
+
+fn apply_plan(state: &mut State, mode: WriteMode, plan: &Plan<'_>) -> Result<(), Conflict> {
+    for phase in &plan.phases {
+        for row in &phase.deletes {
+            apply(state, mode, Delete(cells(&plan.rows, *row).0))?;
+        }
+        for row in phase.writes.iter(&plan.rows) {
+            let (key, first, second) = owned(cells(&plan.rows, row));
+            apply(state, mode, Write(key, first, second))?;
+        }
+    }
+    Ok(())
+}
+
+fn owned((key, first, second): KeyAndCells<'_>) -> KeyAndCells<'static> {
+    let own = |cell: Cell<'_>| match cell {
+        Cell::Absent => Cell::Absent,
+        Cell::Null => Cell::Null,
+        Cell::Int(value) => Cell::Int(value),
+        other => panic!("unexpected {}", other.kind()),
+    };
+    (key, own(first), own(second))
+}
+
+fn any_cell() -> impl Strategy<Value = Cell<'static>> {
+    prop_oneof![Just(ABSENT), Just(NULL), (0..100i64).prop_map(Cell::Int)]
+}
+
+fn any_op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        4 => (0..6i64, any_cell(), any_cell()).prop_map(|(key, first, second)| Write(key, first, second)),
+        1 => (0..6i64).prop_map(Delete),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn upsert_plan_equals_one_by_one(
+        before in prop::collection::vec(any_op(), 0..6),
+        ops in prop::collection::vec(any_op(), 0..40),
+    ) {
+        let mode = WriteMode::Upsert;
+        let mut expected = State::new();
+        for op in before {
+            apply(&mut expected, mode, op).unwrap();
+        }
+        let mut found = expected.clone();
+        for op in &ops {
+            apply(&mut expected, mode, *op).unwrap();
+        }
+        let rows = rows_of(mode, &ops);
+        let plan = plan(&rows);
+        apply_plan(&mut found, mode, &plan).unwrap();
+        prop_assert_eq!(found, expected);
+        for phase in &plan.phases {
+            let deleted: Vec<i64> = phase.deletes.iter().map(|row| cells(&plan.rows, *row).0).collect();
+            let written: Vec<i64> = phase.writes.iter(&plan.rows).map(|row| cells(&plan.rows, row).0).collect();
+            prop_assert!(deleted.is_sorted_by(|left, right| left < right), "{:?}", deleted);
+            prop_assert!(written.is_sorted_by(|left, right| left < right), "{:?}", written);
+        }
+    }
+
+    #[test]
+    fn insert_plan_equals_one_by_one(
+        ops in prop::collection::vec(any_op(), 0..12),
+    ) {
+        let mode = WriteMode::Insert;
+        let mut expected = State::new();
+        let outcome = ops.iter().try_for_each(|op| apply(&mut expected, mode, *op));
+        let rows = rows_of(mode, &ops);
+        let mut found = State::new();
+        let planned = apply_plan(&mut found, mode, &plan(&rows));
+        prop_assert_eq!(&planned, &outcome);
+        if outcome.is_ok() {
+            prop_assert_eq!(found, expected);
+        }
+    }
+}
