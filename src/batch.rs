@@ -265,8 +265,10 @@ impl ReadBatch {
             index += 1;
             !cut.contains(&(index - 1))
         });
-        let moved = |position: usize| position - cut.iter().filter(|gone| **gone < position).count();
-        self.rejects.retain(|reject| !cut.contains(&reject.position));
+        let moved =
+            |position: usize| position - cut.iter().filter(|gone| **gone < position).count();
+        self.rejects
+            .retain(|reject| !cut.contains(&reject.position));
         for reject in &mut self.rejects {
             reject.position = moved(reject.position);
         }

@@ -23,6 +23,7 @@ use rowdock_connectors::SinkError;
 
 use crate::batch::{Original, ReadBatch, Reject};
 use crate::config::connector::{ConnectorConfig, DeadLetterTopic};
+use crate::config::plugins;
 
 /// Prefix of Kafka Connect's context headers (KIP-298).
 const HEADER_PREFIX: &str = "__connect.errors.";
@@ -159,9 +160,15 @@ impl DeadLetters {
             ("connector.name", self.config.name.clone()),
             ("task.id", self.task.to_string()),
             ("stage", reject.error.stage.to_string()),
-            ("class.name", self.config.class_name().to_owned()),
+            (
+                "class.name",
+                plugins::full_name(self.config.class).to_owned(),
+            ),
             ("exception.class.name", EXCEPTION_CLASS.to_owned()),
-            ("exception.stacktrace", format!("{EXCEPTION_CLASS}: {reason}")),
+            (
+                "exception.stacktrace",
+                format!("{EXCEPTION_CLASS}: {reason}"),
+            ),
             ("exception.message", reason),
         ]
     }

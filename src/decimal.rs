@@ -43,7 +43,9 @@ pub fn significant_scale(plain: &str) -> usize {
 /// Digits before the point, leading zeros left out.
 pub fn whole_digits(plain: &str) -> usize {
     let unsigned = plain.strip_prefix('-').unwrap_or(plain);
-    let whole = unsigned.split_once('.').map_or(unsigned, |(whole, _)| whole);
+    let whole = unsigned
+        .split_once('.')
+        .map_or(unsigned, |(whole, _)| whole);
     whole.trim_start_matches('0').len()
 }
 

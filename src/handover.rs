@@ -132,7 +132,9 @@ impl ConsumerLink {
 
 impl std::fmt::Debug for ConsumerLink {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("ConsumerLink").finish_non_exhaustive()
+        formatter
+            .debug_struct("ConsumerLink")
+            .finish_non_exhaustive()
     }
 }
 

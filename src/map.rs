@@ -306,7 +306,11 @@ impl SideReader {
                 }
             }
         }
-        debug_assert!(key_columns.iter().all(|key| !self.accepts.contains(&Some(*key))));
+        debug_assert!(
+            key_columns
+                .iter()
+                .all(|key| !self.accepts.contains(&Some(*key)))
+        );
         self
     }
 
@@ -361,7 +365,10 @@ impl SideReader {
     ) -> Result<(), RecordError> {
         match primitive {
             Some(column) => push(target, column, "the record's key", value, rows),
-            None => Err(self.failed("a primitive key fills one column, but the table's key has several")),
+            None => {
+                Err(self
+                    .failed("a primitive key fills one column, but the table's key has several"))
+            }
         }
     }
 
@@ -443,9 +450,10 @@ impl SideReader {
             let Some(column) = column.filter(|column| rows.columns[*column].len() == row) else {
                 continue;
             };
-            let value = field.schema.missing().map_err(|reason| {
-                self.failed(format!("field \"{}\": {reason}", field.name))
-            })?;
+            let value = field
+                .schema
+                .missing()
+                .map_err(|reason| self.failed(format!("field \"{}\": {reason}", field.name)))?;
             push(target, column, &field.name, &value, rows)?;
         }
         Ok(())

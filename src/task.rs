@@ -71,7 +71,8 @@ pub struct TaskStatus {
 /// A running task. Dropping the handle stops the task without waiting for it.
 #[derive(Debug)]
 pub struct TaskHandle {
-    status: watch::Receiver<TaskStatus>,
+    status: Arc<watch::Sender<TaskStatus>>,
+    status_seen: watch::Receiver<TaskStatus>,
     link: ConsumerLink,
     stopping: watch::Sender<bool>,
     write_loop: Option<JoinHandle<()>>,
@@ -80,7 +81,7 @@ pub struct TaskHandle {
 impl TaskHandle {
     /// Starts the task: a thread for its consumer and a write loop on the current tokio runtime.
     /// What cannot be started is a FAILED task whose trace says why.
-    pub fn start(spec: TaskSpec) -> Self {
+    pub fn start(spec: &TaskSpec) -> Self {
         let (link, commands) = ConsumerLink::new();
         let (stopping, stopping_seen) = watch::channel(false);
         let state = if spec.paused {
@@ -98,12 +99,13 @@ impl TaskHandle {
             link: link.clone(),
             status: Arc::clone(&status),
             stopping: stopping_seen,
-            spec,
+            spec: spec.clone(),
         };
+        let told = Arc::clone(&status);
         let write_loop = tokio::spawn(async move {
             if let Err(trace) = task.run(commands).await {
                 tracing::error!("task cannot start: {trace}");
-                status.send_modify(|status| {
+                told.send_modify(|status| {
                     status.state = TaskState::Failed;
                     status.trace = Some(trace);
                 });
@@ -112,7 +114,8 @@ impl TaskHandle {
             }
         });
         Self {
-            status: status_seen,
+            status,
+            status_seen,
             link,
             stopping,
             write_loop: Some(write_loop),
@@ -121,17 +124,30 @@ impl TaskHandle {
 
     /// The task's status, now and whenever it changes.
     pub fn status(&self) -> watch::Receiver<TaskStatus> {
-        self.status.clone()
+        self.status_seen.clone()
     }
 
     /// Stops reading; keeps the partitions.
     pub fn pause(&self) {
         self.link.send(ToConsumer::Pause(true));
+        self.change_state(TaskState::Running, TaskState::Paused);
     }
 
     /// Reads on.
     pub fn resume(&self) {
         self.link.send(ToConsumer::Pause(false));
+        self.change_state(TaskState::Paused, TaskState::Running);
+    }
+
+    /// A FAILED task stays FAILED, whatever is wanted of it.
+    fn change_state(&self, from: TaskState, to: TaskState) {
+        self.status.send_if_modified(|status| {
+            let changes = status.state == from;
+            if changes {
+                status.state = to;
+            }
+            changes
+        });
     }
 
     /// Drains what was read, commits, leaves the group. Past the deadline everything is dropped;

@@ -269,7 +269,10 @@ impl WriteLoop {
             self.state.renewal = None;
             let lost = reconcile::apply_renewal(&mut self.state.held, &renewed, &answers);
             if !lost.is_empty() {
-                tracing::warn!(partitions = lost.len(), "FENCED: claims were taken over while the connection was away");
+                tracing::warn!(
+                    partitions = lost.len(),
+                    "FENCED: claims were taken over while the connection was away"
+                );
                 self.consumer.send(ToConsumer::Rejoin);
             }
         }

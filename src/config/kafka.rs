@@ -34,8 +34,6 @@ pub fn producer_properties(
 ///
 /// # Errors
 /// As [`consumer_properties`].
-pub fn admin_properties(
-    _worker: &WorkerSettings,
-) -> Result<Vec<(String, String)>, Vec<KeyError>> {
+pub fn admin_properties(_worker: &WorkerSettings) -> Result<Vec<(String, String)>, Vec<KeyError>> {
     todo!()
 }

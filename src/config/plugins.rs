@@ -19,7 +19,9 @@ pub struct PluginInfo {
 /// A class name that stands for no built-in connector. The message starts as Kafka Connect's does,
 /// because clients look at it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("Failed to find any class that implements Connector and which name matches {class}, available connectors are: {available}{hint}")]
+#[error(
+    "Failed to find any class that implements Connector and which name matches {class}, available connectors are: {available}{hint}"
+)]
 pub struct UnknownClass {
     /// The name as given.
     pub class: String,

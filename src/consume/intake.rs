@@ -159,10 +159,7 @@ impl Intake {
 
     /// Designs the table that the first waiting record needs, once. `None` when nothing is to be
     /// asked for.
-    pub fn design_table(
-        &mut self,
-        slots: &Slots,
-    ) -> Option<(Arc<str>, Result<NewTable, String>)> {
+    pub fn design_table(&mut self, slots: &Slots) -> Option<(Arc<str>, Result<NewTable, String>)> {
         // What is no longer ours must not block the others.
         self.held_back.retain(|held| {
             slots
@@ -221,10 +218,14 @@ impl Intake {
             .advance(position, record.offset + 1, leader_epoch);
         slot.next = record.offset + 1;
         let target = Arc::clone(mapper.target());
-        self.builder
-            .append(position, slot.topic, &target, record, headers, |origin, rows| {
-                mapper.map(record, origin, rows)
-            });
+        self.builder.append(
+            position,
+            slot.topic,
+            &target,
+            record,
+            headers,
+            |origin, rows| mapper.map(record, origin, rows),
+        );
     }
 
     fn topic(&mut self, topic: usize) -> &mut TopicState {

@@ -168,7 +168,10 @@ mod tests {
         slots.get_mut(index).unwrap().state = SlotState::Reading;
         assert_eq!(slots.add(key("a", 0), AssignmentTag(2)), index);
         let slot = slots.get(index).unwrap();
-        assert_eq!((slot.tag, slot.state), (AssignmentTag(2), SlotState::Claiming));
+        assert_eq!(
+            (slot.tag, slot.state),
+            (AssignmentTag(2), SlotState::Claiming)
+        );
         assert_eq!(slots.iter().count(), 1);
     }
 }

@@ -193,7 +193,9 @@ impl Running {
     }
 
     fn linger_left(&self) -> Duration {
-        let opened = self.batch_opened.map_or(Duration::ZERO, |opened| opened.elapsed());
+        let opened = self
+            .batch_opened
+            .map_or(Duration::ZERO, |opened| opened.elapsed());
         self.start.linger.saturating_sub(opened)
     }
 
@@ -406,10 +408,13 @@ impl Running {
     fn begin(&mut self, partitions: Vec<(PartitionKey, crate::batch::AssignmentTag, i64)>) {
         let mut list = TopicPartitionList::new();
         for (key, tag, offset) in partitions {
-            let slot = self.slots.index_of(&key).and_then(|index| self.slots.get_mut(index));
-            let Some(slot) = slot.filter(|slot| {
-                slot.tag == tag && slot.state == SlotState::Claiming
-            }) else {
+            let slot = self
+                .slots
+                .index_of(&key)
+                .and_then(|index| self.slots.get_mut(index));
+            let Some(slot) =
+                slot.filter(|slot| slot.tag == tag && slot.state == SlotState::Claiming)
+            else {
                 continue;
             };
             slot.state = SlotState::Reading;
@@ -421,8 +426,9 @@ impl Running {
             return;
         }
         if let Err(error) = self.start.consumer.incremental_assign(&list) {
-            self.start
-                .fail(&format!("cannot start reading assigned partitions: {error}"));
+            self.start.fail(&format!(
+                "cannot start reading assigned partitions: {error}"
+            ));
             return;
         }
         self.apply_holds();
@@ -464,7 +470,11 @@ impl Running {
         // What was read goes out as a last batch; what still arrives is dropped.
         self.flush();
         for key in &keys {
-            if let Some(slot) = self.slots.index_of(key).and_then(|index| self.slots.get_mut(index)) {
+            if let Some(slot) = self
+                .slots
+                .index_of(key)
+                .and_then(|index| self.slots.get_mut(index))
+            {
                 let assigned = slot.state == SlotState::Reading;
                 slot.state = SlotState::Draining { assigned };
             }
@@ -502,7 +512,10 @@ impl Running {
 
     /// Lost, or given up without writing.
     fn drop_partitions(&mut self, keys: &[PartitionKey]) {
-        let slots: Vec<usize> = keys.iter().filter_map(|key| self.slots.index_of(key)).collect();
+        let slots: Vec<usize> = keys
+            .iter()
+            .filter_map(|key| self.slots.index_of(key))
+            .collect();
         self.start.intake.forget(&slots);
         self.give_up(keys);
     }
@@ -556,17 +569,20 @@ impl Running {
         };
         match subscribed {
             Ok(()) => self.subscribed = true,
-            Err(error) => self
-                .start
-                .fail(&format!("cannot subscribe to the connector's topics: {error}")),
+            Err(error) => self.start.fail(&format!(
+                "cannot subscribe to the connector's topics: {error}"
+            )),
         }
     }
 
     fn leave(&mut self) {
         if self.subscribed {
             self.subscribed = false;
-            let keys: Vec<PartitionKey> =
-                self.slots.iter().map(|(_, slot)| slot.key.clone()).collect();
+            let keys: Vec<PartitionKey> = self
+                .slots
+                .iter()
+                .map(|(_, slot)| slot.key.clone())
+                .collect();
             let slots: Vec<usize> = self.slots.iter().map(|(index, _)| index).collect();
             self.start.intake.forget(&slots);
             for key in &keys {
@@ -680,9 +696,9 @@ impl Running {
                     self.tell(ToWriter::OutOfRange(key));
                 }
             }
-            _ if fatal => self
-                .start
-                .fail(&format!("the kafka client cannot go on: {code:?}: {reason}")),
+            _ if fatal => self.start.fail(&format!(
+                "the kafka client cannot go on: {code:?}: {reason}"
+            )),
             (code, partition) => {
                 tracing::warn!(?code, ?partition, reason, "kafka client reports an error");
             }

@@ -114,10 +114,7 @@ impl Opener {
         self.open_slowly(text)
     }
 
-    fn open_slowly<'a>(
-        &mut self,
-        text: &'a str,
-    ) -> Result<(Option<Arc<Schema>>, &'a str), String> {
+    fn open_slowly<'a>(&mut self, text: &'a str) -> Result<(Option<Arc<Schema>>, &'a str), String> {
         let (schema_text, payload) = split(text)?;
         if schema_text == "null" {
             return Ok((None, payload));
@@ -154,7 +151,10 @@ impl Schema {
     /// Says what is wrong, naming the type or field.
     pub fn parse(text: &str) -> Result<Self, String> {
         let wire: WireSchema<'_> = serde_json::from_str(text).map_err(|error| {
-            format!("the envelope's schema is malformed (column {})", error.column())
+            format!(
+                "the envelope's schema is malformed (column {})",
+                error.column()
+            )
         })?;
         wire.resolve()
     }
@@ -217,12 +217,9 @@ impl Schema {
                 other => Err(self.mismatch(&other)),
             },
             (Kind::Bytes, Value::Text(text)) => decode_base64(&text).map(Value::Bytes),
-            (Kind::Decimal { scale }, Value::Text(text)) => {
-                Ok(Value::Decimal(decimal::from_unscaled(
-                    &decode_base64(&text)?,
-                    *scale,
-                )))
-            }
+            (Kind::Decimal { scale }, Value::Text(text)) => Ok(Value::Decimal(
+                decimal::from_unscaled(&decode_base64(&text)?, *scale),
+            )),
             (Kind::Decimal { .. }, value @ Value::Number(_)) => Ok(value),
             (Kind::Date, value) => {
                 let days = integer(i64::from(i32::MIN), i64::from(i32::MAX), value)?;
@@ -230,18 +227,22 @@ impl Schema {
                     .map(Value::Date)
                     .map_err(|_| "a date out of range".to_owned())
             }
-            (Kind::Time, value) => {
-                Ok(Value::Time(integer(0, 86_400_000, value)? * 1_000_000))
-            }
-            (Kind::Timestamp, value) => {
-                Ok(Value::Timestamp(timestamp_from_millis(integer(i64::MIN, i64::MAX, value)?)))
-            }
+            (Kind::Time, value) => Ok(Value::Time(integer(0, 86_400_000, value)? * 1_000_000)),
+            (Kind::Timestamp, value) => Ok(Value::Timestamp(timestamp_from_millis(integer(
+                i64::MIN,
+                i64::MAX,
+                value,
+            )?))),
             (_, other) => Err(self.mismatch(&other)),
         }
     }
 
     fn mismatch(&self, value: &Value<'_>) -> String {
-        format!("{} where the schema says {}", value.kind(), self.kind.name())
+        format!(
+            "{} where the schema says {}",
+            value.kind(),
+            self.kind.name()
+        )
     }
 }
 
@@ -374,7 +375,9 @@ impl WireSchema<'_> {
     fn struct_fields(&self) -> Result<Vec<Field>, String> {
         let fields = self.fields.as_deref().unwrap_or_default();
         if fields.len() > FIELDS_MAX {
-            return Err(format!("the envelope's schema has more than {FIELDS_MAX} fields"));
+            return Err(format!(
+                "the envelope's schema has more than {FIELDS_MAX} fields"
+            ));
         }
         fields
             .iter()
@@ -455,19 +458,43 @@ mod tests {
     fn reads_values_by_their_schema() {
         let check = |schema_text: &str, raw: &str, expected: Result<Value<'_>, ()>| {
             let schema = schema(schema_text);
-            assert_eq!(schema.read(raw).map_err(|_| ()), expected, "{schema_text} {raw}");
+            assert_eq!(
+                schema.read(raw).map_err(|_| ()),
+                expected,
+                "{schema_text} {raw}"
+            );
         };
         check(r#"{"type":"int8"}"#, "127", Ok(Value::Number("127")));
         check(r#"{"type":"int8"}"#, "128", Err(()));
-        check(r#"{"type":"int64"}"#, "9223372036854775807", Ok(Value::Number("9223372036854775807")));
+        check(
+            r#"{"type":"int64"}"#,
+            "9223372036854775807",
+            Ok(Value::Number("9223372036854775807")),
+        );
         check(r#"{"type":"int64"}"#, "1.5", Err(()));
         check(r#"{"type":"int32"}"#, r#""1""#, Err(()));
         check(r#"{"type":"int32"}"#, "null", Err(()));
-        check(r#"{"type":"int32","optional":true}"#, "null", Ok(Value::Null));
-        check(r#"{"type":"int32","optional":true,"default":5}"#, "null", Ok(Value::Number("5")));
+        check(
+            r#"{"type":"int32","optional":true}"#,
+            "null",
+            Ok(Value::Null),
+        );
+        check(
+            r#"{"type":"int32","optional":true,"default":5}"#,
+            "null",
+            Ok(Value::Number("5")),
+        );
         check(r#"{"type":"double"}"#, "1e3", Ok(Value::Number("1e3")));
-        check(r#"{"type":"double"}"#, r#""NaN""#, Ok(Value::Text("NaN".into())));
-        check(r#"{"type":"bytes"}"#, r#""AAE=""#, Ok(Value::Bytes(vec![0, 1])));
+        check(
+            r#"{"type":"double"}"#,
+            r#""NaN""#,
+            Ok(Value::Text("NaN".into())),
+        );
+        check(
+            r#"{"type":"bytes"}"#,
+            r#""AAE=""#,
+            Ok(Value::Bytes(vec![0, 1])),
+        );
         check(r#"{"type":"bytes"}"#, r#""?""#, Err(()));
         check(r#"{"type":"boolean"}"#, "1", Err(()));
         let date = r#"{"type":"int32","name":"org.apache.kafka.connect.data.Date"}"#;
@@ -485,7 +512,11 @@ mod tests {
         check(decimal, r#""BNI=""#, Ok(Value::Decimal("12.34".into())));
         check(decimal, r#""/w==""#, Ok(Value::Decimal("-0.01".into())));
         check(decimal, "12.34", Ok(Value::Number("12.34")));
-        check(r#"{"type":"array","items":{"type":"int32"}}"#, "[1]", Ok(Value::Json("[1]")));
+        check(
+            r#"{"type":"array","items":{"type":"int32"}}"#,
+            "[1]",
+            Ok(Value::Json("[1]")),
+        );
     }
 
     #[test]

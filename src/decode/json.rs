@@ -101,7 +101,11 @@ fn describe(error: &serde_json::Error) -> String {
         serde_json::error::Category::Data => "is not an object",
         serde_json::error::Category::Syntax | serde_json::error::Category::Io => "is malformed",
     };
-    format!("the JSON {what} (line {}, column {})", error.line(), error.column())
+    format!(
+        "the JSON {what} (line {}, column {})",
+        error.line(),
+        error.column()
+    )
 }
 
 struct Walker<'stop, F, E> {
@@ -187,17 +191,35 @@ mod tests {
         check(r#"{"\u0061b":"\n"}"#, &[("ab", r#""\n""#)]);
         check(
             r#"{"o":{"x":[1, {"y":null}]},"n":123456789012345678901234567890}"#,
-            &[("o", r#"{"x":[1, {"y":null}]}"#), ("n", "123456789012345678901234567890")],
+            &[
+                ("o", r#"{"x":[1, {"y":null}]}"#),
+                ("n", "123456789012345678901234567890"),
+            ],
         );
     }
 
     #[test]
     fn refuses_what_is_not_one_object() {
         for text in [
-            "", "null", "1", "[]", "{", r#"{"a"}"#, r#"{"a":}"#, r#"{"a":01}"#, r#"{"a":1}x"#,
-            r#"{"a":1,}"#, "{'a':1}", "{\"a\":\"\u{1}\"}", r#"{"a":+1}"#, r#"{"a":NaN}"#,
+            "",
+            "null",
+            "1",
+            "[]",
+            "{",
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            r#"{"a":01}"#,
+            r#"{"a":1}x"#,
+            r#"{"a":1,}"#,
+            "{'a':1}",
+            "{\"a\":\"\u{1}\"}",
+            r#"{"a":+1}"#,
+            r#"{"a":NaN}"#,
         ] {
-            assert!(matches!(fields(text), Err(WalkError::Malformed(_))), "{text}");
+            assert!(
+                matches!(fields(text), Err(WalkError::Malformed(_))),
+                "{text}"
+            );
         }
     }
 
@@ -206,7 +228,10 @@ mod tests {
         let Err(WalkError::Malformed(message)) = fields(r#"{"a": secret}"#) else {
             panic!("must be refused");
         };
-        assert!(!message.contains("secret") && message.contains("column"), "{message}");
+        assert!(
+            !message.contains("secret") && message.contains("column"),
+            "{message}"
+        );
     }
 
     #[test]
@@ -219,13 +244,19 @@ mod tests {
         check(r#""plain""#, Value::Text(Cow::Borrowed("plain")));
         check(r#""\u00e9\\""#, Value::Text(Cow::Borrowed("é\\")));
         check("[1]", Value::Json("[1]"));
-        assert!(value(r#""\ud800""#).is_err(), "a lone surrogate is no character");
+        assert!(
+            value(r#""\ud800""#).is_err(),
+            "a lone surrogate is no character"
+        );
     }
 
     #[test]
     fn deep_nesting_does_not_overflow_the_stack() {
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(200_000), "]".repeat(200_000));
-        assert!(matches!(fields(&deep), Ok(_) | Err(WalkError::Malformed(_))));
+        assert!(matches!(
+            fields(&deep),
+            Ok(_) | Err(WalkError::Malformed(_))
+        ));
     }
 
     proptest! {

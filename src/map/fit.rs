@@ -156,7 +156,9 @@ fn exact<'v>(
         }
         let whole_max = precision.saturating_sub(scale);
         if decimal::whole_digits(&plain) > whole_max as usize {
-            return Err(format!("the number has more than {whole_max} digits before the point").into());
+            return Err(
+                format!("the number has more than {whole_max} digits before the point").into(),
+            );
         }
     }
     Ok(match plain {
@@ -187,7 +189,9 @@ fn text<'v>(
 
 fn check_text(text: &str, max_chars: Option<u32>, allows_nul: bool) -> Result<(), Misfit> {
     if !allows_nul && text.as_bytes().contains(&0) {
-        return Err("the text contains the character U+0000, which the database cannot store".into());
+        return Err(
+            "the text contains the character U+0000, which the database cannot store".into(),
+        );
     }
     match max_chars {
         // A text has at most as many characters as bytes: the count is needed only beyond that.
@@ -350,10 +354,22 @@ mod tests {
     fn numbers() {
         check(&number("32767"), &ColumnType::Int16, Some(Cell::Int(32767)));
         check(&number("32768"), &ColumnType::Int16, None);
-        check(&number("-2147483648"), &ColumnType::Int32, Some(Cell::Int(-2_147_483_648)));
-        check(&number("9223372036854775807"), &ColumnType::Int64, Some(Cell::Int(i64::MAX)));
+        check(
+            &number("-2147483648"),
+            &ColumnType::Int32,
+            Some(Cell::Int(-2_147_483_648)),
+        );
+        check(
+            &number("9223372036854775807"),
+            &ColumnType::Int64,
+            Some(Cell::Int(i64::MAX)),
+        );
         check(&number("9223372036854775808"), &ColumnType::Int64, None);
-        check(&number("9007199254740993.0"), &ColumnType::Int64, Some(Cell::Int(9_007_199_254_740_993)));
+        check(
+            &number("9007199254740993.0"),
+            &ColumnType::Int64,
+            Some(Cell::Int(9_007_199_254_740_993)),
+        );
         check(&number("1e3"), &ColumnType::Int64, Some(Cell::Int(1000)));
         check(&number("1.5"), &ColumnType::Int64, None);
         check(&words("1"), &ColumnType::Int64, None);
@@ -361,20 +377,30 @@ mod tests {
         check(&number("1.5"), &ColumnType::Float64, Some(Cell::Float(1.5)));
         check(&number("1e400"), &ColumnType::Float64, None);
         check(&number("1e39"), &ColumnType::Float32, None);
-        check(&words("-Infinity"), &ColumnType::Float64, Some(Cell::Float(f64::NEG_INFINITY)));
+        check(
+            &words("-Infinity"),
+            &ColumnType::Float64,
+            Some(Cell::Float(f64::NEG_INFINITY)),
+        );
         check(&words("1.5"), &ColumnType::Float64, None);
     }
 
     #[test]
     fn decimals_keep_their_scale_and_are_never_rounded() {
-        let money = ColumnType::Decimal { precision: Some(6), scale: Some(2) };
+        let money = ColumnType::Decimal {
+            precision: Some(6),
+            scale: Some(2),
+        };
         check(&number("1234.50"), &money, Some(Cell::Decimal("1234.50")));
         check(&number("1234.500"), &money, Some(Cell::Decimal("1234.500")));
         check(&number("1234.505"), &money, None);
         check(&number("12345"), &money, None);
         check(&words("0.10"), &money, Some(Cell::Decimal("0.10")));
         check(&words("ten"), &money, None);
-        let unbounded = ColumnType::Decimal { precision: None, scale: None };
+        let unbounded = ColumnType::Decimal {
+            precision: None,
+            scale: None,
+        };
         let long = "123456789012345678901234567890.123456789";
         check(&number(long), &unbounded, Some(Cell::Decimal(long)));
         check(&number("1e2"), &unbounded, Some(Cell::Decimal("100")));
@@ -382,7 +408,11 @@ mod tests {
 
     #[test]
     fn texts() {
-        check(&words("é"), &ColumnType::Text { max_chars: Some(1) }, Some(Cell::Text("é")));
+        check(
+            &words("é"),
+            &ColumnType::Text { max_chars: Some(1) },
+            Some(Cell::Text("é")),
+        );
         check(&words("ab"), &ColumnType::Text { max_chars: Some(1) }, None);
         check(&number("1.50"), &TEXT, Some(Cell::Text("1.50")));
         check(&Value::Bool(false), &TEXT, Some(Cell::Text("false")));
@@ -398,12 +428,24 @@ mod tests {
         let at = |seconds, nanos| Some(Cell::Timestamp(Timestamp { seconds, nanos }));
         for column in [ColumnType::Timestamp, ColumnType::TimestampTz] {
             check(&words("1970-01-01T00:00:01Z"), &column, at(1, 0));
-            check(&words("1970-01-01T01:00:01.5+01:00"), &column, at(1, 500_000_000));
+            check(
+                &words("1970-01-01T01:00:01.5+01:00"),
+                &column,
+                at(1, 500_000_000),
+            );
             check(&words("1970-01-01 00:00:01.000000001"), &column, at(1, 1));
             check(&words("1970-01-01T00:01"), &column, at(60, 0));
             check(&words("1970-01-01T01:00:00+0100"), &column, at(0, 0));
-            check(&words("0001-01-01T00:00:00Z"), &column, at(-62_135_596_800, 0));
-            check(&words("9999-12-31T23:59:59Z"), &column, at(253_402_300_799, 0));
+            check(
+                &words("0001-01-01T00:00:00Z"),
+                &column,
+                at(-62_135_596_800, 0),
+            );
+            check(
+                &words("9999-12-31T23:59:59Z"),
+                &column,
+                at(253_402_300_799, 0),
+            );
             check(&number("-1"), &column, at(-1, 999_000_000));
             check(&number("1.5"), &column, None);
             check(&words("yesterday"), &column, None);
@@ -411,21 +453,49 @@ mod tests {
         check(&words("1970-01-02"), &ColumnType::Date, Some(Cell::Date(1)));
         check(&words("1970-02-30"), &ColumnType::Date, None);
         check(&number("1"), &ColumnType::Date, None);
-        check(&words("00:00:00.000001"), &ColumnType::Time, Some(Cell::Time(1000)));
-        check(&words("10:15"), &ColumnType::Time, Some(Cell::Time(36_900_000_000_000)));
+        check(
+            &words("00:00:00.000001"),
+            &ColumnType::Time,
+            Some(Cell::Time(1000)),
+        );
+        check(
+            &words("10:15"),
+            &ColumnType::Time,
+            Some(Cell::Time(36_900_000_000_000)),
+        );
         check(&words("25:00"), &ColumnType::Time, None);
     }
 
     #[test]
     fn others() {
         let id = uuid::Uuid::from_u128(7);
-        check(&words(&id.to_string()), &ColumnType::Uuid, Some(Cell::Uuid(id.into_bytes())));
+        check(
+            &words(&id.to_string()),
+            &ColumnType::Uuid,
+            Some(Cell::Uuid(id.into_bytes())),
+        );
         check(&words("7"), &ColumnType::Uuid, None);
-        check(&words("AAE="), &ColumnType::Bytes, Some(Cell::Bytes(&[0, 1])));
+        check(
+            &words("AAE="),
+            &ColumnType::Bytes,
+            Some(Cell::Bytes(&[0, 1])),
+        );
         check(&words("?"), &ColumnType::Bytes, None);
-        check(&words("a\"b"), &ColumnType::Json, Some(Cell::Json(r#""a\"b""#)));
-        check(&Value::Json("{}"), &ColumnType::Json, Some(Cell::Json("{}")));
-        check(&Value::Bool(true), &ColumnType::Bool, Some(Cell::Bool(true)));
+        check(
+            &words("a\"b"),
+            &ColumnType::Json,
+            Some(Cell::Json(r#""a\"b""#)),
+        );
+        check(
+            &Value::Json("{}"),
+            &ColumnType::Json,
+            Some(Cell::Json("{}")),
+        );
+        check(
+            &Value::Bool(true),
+            &ColumnType::Bool,
+            Some(Cell::Bool(true)),
+        );
         check(&number("1"), &ColumnType::Bool, None);
         check(&number("1"), &ColumnType::Unsupported, None);
         check(&Value::Null, &ColumnType::Unsupported, Some(Cell::Null));

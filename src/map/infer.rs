@@ -73,15 +73,18 @@ fn assemble(
     let mut columns: Vec<NewColumn> = Vec::new();
     let primary_key: Vec<String> = match keys.key_mode {
         KeyMode::None => Vec::new(),
-        KeyMode::Kafka if keys.key_fields.is_empty() => {
-            KAFKA_KEY_COLUMNS.iter().map(|&name| name.to_owned()).collect()
-        }
+        KeyMode::Kafka if keys.key_fields.is_empty() => KAFKA_KEY_COLUMNS
+            .iter()
+            .map(|&name| name.to_owned())
+            .collect(),
         KeyMode::RecordKey if keys.key_fields.is_empty() => key_fields.order.clone(),
         KeyMode::RecordValue if keys.key_fields.is_empty() => values.order.clone(),
         _ => keys.key_fields.clone(),
     };
     if keys.key_mode != KeyMode::None && primary_key.is_empty() {
-        return Err(format!("table {name} cannot be created: pk.fields must name the key's columns"));
+        return Err(format!(
+            "table {name} cannot be created: pk.fields must name the key's columns"
+        ));
     }
     for (position, key) in primary_key.iter().enumerate() {
         let column_type = match keys.key_mode {
@@ -208,7 +211,11 @@ fn value_type(value: &Value<'_>) -> Option<ColumnType> {
         Value::Null => None,
         Value::Bool(_) => Some(ColumnType::Bool),
         Value::Number(text) if text.parse::<i64>().is_ok() => Some(ColumnType::Int64),
-        Value::Number(text) if text.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit()) => {
+        Value::Number(text)
+            if text
+                .bytes()
+                .all(|byte| byte == b'-' || byte.is_ascii_digit()) =>
+        {
             Some(ColumnType::Decimal {
                 precision: None,
                 scale: None,

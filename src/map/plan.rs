@@ -31,7 +31,10 @@ pub fn target(table: Table, keys: &SinkKeys) -> Result<Target, String> {
     let mut key_columns = Vec::with_capacity(key_names.len());
     for name in &key_names {
         let column = table.column_index(name).ok_or_else(|| {
-            format!("key column \"{name}\" is not in table {}; check pk.fields", table.name)
+            format!(
+                "key column \"{name}\" is not in table {}; check pk.fields",
+                table.name
+            )
         })?;
         if table.columns[column].generated {
             return Err(format!(
@@ -70,9 +73,10 @@ pub fn target(table: Table, keys: &SinkKeys) -> Result<Target, String> {
 fn key_names(table: &Table, keys: &SinkKeys) -> Result<Vec<String>, String> {
     match keys.key_mode {
         KeyMode::None => Ok(Vec::new()),
-        KeyMode::Kafka if keys.key_fields.is_empty() => {
-            Ok(KAFKA_KEY_COLUMNS.iter().map(|&name| name.to_owned()).collect())
-        }
+        KeyMode::Kafka if keys.key_fields.is_empty() => Ok(KAFKA_KEY_COLUMNS
+            .iter()
+            .map(|&name| name.to_owned())
+            .collect()),
         _ if !keys.key_fields.is_empty() => Ok(keys.key_fields.clone()),
         _ if !table.primary_key.is_empty() => Ok(table.primary_key.clone()),
         _ => Err(format!(
@@ -109,12 +113,16 @@ fn check_unique(table: &Table, key: &[usize]) -> Result<(), String> {
 
 /// A column that must have a value and never gets one fails every insert.
 fn check_left_out(table: &Table, written: &[usize]) -> Result<(), String> {
-    let never_filled = table.columns.iter().enumerate().find(|(column, definition)| {
-        !written.contains(column)
-            && !definition.nullable
-            && !definition.has_default
-            && !definition.generated
-    });
+    let never_filled = table
+        .columns
+        .iter()
+        .enumerate()
+        .find(|(column, definition)| {
+            !written.contains(column)
+                && !definition.nullable
+                && !definition.has_default
+                && !definition.generated
+        });
     match never_filled {
         Some((_, column)) => Err(format!(
             "column \"{}\" of table {} is NOT NULL and has no default, but fields.whitelist \

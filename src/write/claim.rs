@@ -8,9 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use rowdock_connectors::{
-    ClaimAnswer, ClaimRequest, PartitionKey, SinkError, StartRows, Table,
-};
+use rowdock_connectors::{ClaimAnswer, ClaimRequest, PartitionKey, SinkError, StartRows, Table};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -287,7 +285,9 @@ impl WriteLoop {
             }
             None => None,
         };
-        self.state.tables.insert(Arc::clone(&topic), target.is_some());
+        self.state
+            .tables
+            .insert(Arc::clone(&topic), target.is_some());
         self.consumer.send(ToConsumer::Table { topic, target });
         Ok(())
     }
@@ -370,7 +370,10 @@ fn refused(key: &PartitionKey, refusal: &StartRefusal) -> ClaimError {
 }
 
 fn refusal_trace(key: &PartitionKey, refusal: &StartRefusal) -> String {
-    format!("topic {}, partition {}: {refusal}", key.topic, key.partition)
+    format!(
+        "topic {}, partition {}: {refusal}",
+        key.topic, key.partition
+    )
 }
 
 fn sort_answers(

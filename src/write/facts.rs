@@ -46,7 +46,10 @@ impl KafkaFacts {
     ///
     /// # Errors
     /// Retry, when Kafka does not answer.
-    pub async fn topic_ids(&self, topics: Vec<Arc<str>>) -> Result<HashMap<String, String>, SinkError> {
+    pub async fn topic_ids(
+        &self,
+        topics: Vec<Arc<str>>,
+    ) -> Result<HashMap<String, String>, SinkError> {
         self.ask("topic ids", move |consumer| {
             let topics: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
             Ok(native::topic_ids(consumer, &topics, CALL_TIMEOUT).unwrap_or_default())
@@ -61,7 +64,10 @@ impl KafkaFacts {
     pub async fn partitions(&self, topic: Arc<str>) -> Result<Vec<PartitionKey>, SinkError> {
         self.ask("partitions", move |consumer| {
             let metadata = consumer.fetch_metadata(Some(&topic), CALL_TIMEOUT)?;
-            let found = metadata.topics().iter().find(|found| found.name() == &*topic);
+            let found = metadata
+                .topics()
+                .iter()
+                .find(|found| found.name() == &*topic);
             Ok(found
                 .map(|found| {
                     found

@@ -102,7 +102,10 @@ mod tests {
     #[test]
     fn judges_by_tag_first_then_position() {
         let check = |held: Option<Held>, expected: Verdict| {
-            assert_eq!(judge(&part(10, 20), AssignmentTag(1), held.as_ref()), expected);
+            assert_eq!(
+                judge(&part(10, 20), AssignmentTag(1), held.as_ref()),
+                expected
+            );
         };
         check(None, Verdict::Stale);
         check(Some(held(2, 10)), Verdict::Stale);

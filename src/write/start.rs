@@ -134,11 +134,17 @@ mod tests {
     #[test]
     fn refusals_say_what_to_do() {
         let check = |next, stored, expected: &str| {
-            let message = check_position(next, stored, "b", MARKS).unwrap_err().to_string();
+            let message = check_position(next, stored, "b", MARKS)
+                .unwrap_err()
+                .to_string();
             assert!(message.starts_with(expected), "{message}");
         };
         check(15, "a", "TOPIC_RECREATED");
-        check(9, "b", "DATA_EXPIRED: the stored position 9 is below the first offset that still exists, 10: 1 offsets");
+        check(
+            9,
+            "b",
+            "DATA_EXPIRED: the stored position 9 is below the first offset that still exists, 10: 1 offsets",
+        );
         check(21, "b", "TRUNCATED");
         check(9, "a", "TOPIC_RECREATED");
     }
@@ -147,7 +153,10 @@ mod tests {
     fn first_positions_are_numbers() {
         assert_eq!(first_position(None, StartPosition::Earliest, MARKS), Ok(10));
         assert_eq!(first_position(None, StartPosition::Latest, MARKS), Ok(20));
-        assert_eq!(first_position(Some(12), StartPosition::Latest, MARKS), Ok(12));
+        assert_eq!(
+            first_position(Some(12), StartPosition::Latest, MARKS),
+            Ok(12)
+        );
         assert!(first_position(Some(5), StartPosition::Earliest, MARKS).is_err());
     }
 }
