@@ -24,6 +24,7 @@ mod database_faults;
 mod dead_letters;
 mod first_run;
 mod freeze;
+mod judging;
 mod kafka_faults;
 mod kill;
 mod lifecycle;

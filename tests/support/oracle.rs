@@ -8,7 +8,6 @@
 //! * I6, liveness: every position reaches the end of its partition, every task runs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Debug;
 use std::time::Duration;
 
 use tokio_postgres::Row;
@@ -143,9 +142,7 @@ impl Judged<'_> {
     /// Judges the append table: I1 to I4.
     pub(crate) async fn verify(&self) -> Verdict {
         let history = self.history().await;
-        let mut violations = self.compare_rows().await;
-        violations.extend(falling_positions(&history));
-        violations.extend(self.rows_outside_moves(&history).await);
+        let violations = self.violations(&history).await;
         assert!(
             violations.is_empty(),
             "{} is not exactly once:\n{}\nhistory of the positions:\n{}",
@@ -167,6 +164,14 @@ impl Judged<'_> {
             verdict.rows, verdict.moves, verdict.claims
         ));
         verdict
+    }
+
+    /// What is wrong with the append table and the positions, given their history.
+    pub(crate) async fn violations(&self, history: &[Change]) -> Vec<String> {
+        let mut violations = self.compare_rows().await;
+        violations.extend(falling_positions(history));
+        violations.extend(self.rows_outside_moves(history).await);
+        violations
     }
 
     /// I1 and I2.
@@ -343,10 +348,9 @@ fn falling_positions(history: &[Change]) -> Vec<String> {
 }
 
 /// The history without the bulk of plain moves.
-fn excerpt<T: std::borrow::Borrow<Change> + Debug>(history: &[T]) -> String {
+fn excerpt(history: &[Change]) -> String {
     let lines: Vec<String> = history
         .iter()
-        .map(std::borrow::Borrow::borrow)
         .filter(|change| !change.is_move())
         .map(|change| {
             format!(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseRecord, DeliveryFuture, FutureProducer, FutureRecord, Producer};
 use rdkafka::producer::{DeliveryResult, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientContext, Message};
@@ -53,6 +54,16 @@ impl Writer {
         let mut config = client();
         config.set("enable.idempotence", "true");
         config.set("linger.ms", "2");
+        Self::with_config(topic, producer, ledger, &config)
+    }
+
+    /// A producer with settings of its own.
+    pub(crate) fn with_config(
+        topic: &str,
+        producer: i32,
+        ledger: &Arc<Ledger>,
+        config: &ClientConfig,
+    ) -> Self {
         Self {
             topic: topic.to_owned(),
             producer,
@@ -76,6 +87,16 @@ impl Writer {
     pub(crate) async fn send_good(&self, first: i64, count: i64, partitions: i32) {
         let drafts = (first..first + count).map(|seq| Draft::good(seq, partitions));
         self.send_all(drafts).await;
+    }
+
+    /// Sends one record; says why when it is not acknowledged.
+    pub(crate) async fn try_send(&self, draft: &Draft) -> Result<(), String> {
+        let delivery = self.send(draft).await.expect("the producer lives");
+        let delivery = delivery.map_err(|(error, _)| error.to_string())?;
+        let coordinates = (delivery.partition, delivery.offset);
+        self.ledger
+            .add(draft.sent(&self.topic, self.producer, coordinates));
+        Ok(())
     }
 
     fn send(&self, draft: &Draft) -> DeliveryFuture {
