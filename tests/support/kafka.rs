@@ -1,6 +1,7 @@
 //! What tests do with Kafka beside producing: topics, offsets, groups, reading a topic back.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
@@ -20,6 +21,8 @@ pub(crate) fn client() -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &services().kafka);
     config.set("log_level", "0");
+    // After a cut, a test waits for the next attempt.
+    config.set("reconnect.backoff.max.ms", "500");
     config
 }
 
@@ -166,7 +169,7 @@ pub(crate) struct ReadRecord {
 /// Everything in a topic now.
 pub(crate) async fn read_topic(topic: &str, partitions: i32) -> Vec<ReadRecord> {
     let topic = topic.to_owned();
-    blocking(move |consumer| {
+    blocking_in("rowdock-tests-reading", move |consumer| {
         let mut list = TopicPartitionList::new();
         let mut open = Vec::new();
         for partition in 0..partitions {
@@ -236,8 +239,10 @@ async fn until_partitions(topic: &str, partitions: i32) {
     .await;
 }
 
-fn admin() -> AdminClient<DefaultClientContext> {
-    client().create().expect("an admin client")
+/// One admin client for all tests: starting one costs more than most requests.
+fn admin() -> &'static AdminClient<DefaultClientContext> {
+    static ADMIN: OnceLock<AdminClient<DefaultClientContext>> = OnceLock::new();
+    ADMIN.get_or_init(|| client().create().expect("an admin client"))
 }
 
 fn options() -> AdminOptions {
@@ -246,25 +251,33 @@ fn options() -> AdminOptions {
         .operation_timeout(Some(REQUEST_DEADLINE))
 }
 
-async fn blocking<T: Send + 'static>(ask: impl FnOnce(&BaseConsumer) -> T + Send + 'static) -> T {
-    blocking_in("rowdock-tests-look-only", ask).await
-}
-
-/// Asks through a consumer of this group that joins nothing, on a thread where it may block.
-async fn blocking_in<T: Send + 'static>(
-    group: &str,
-    ask: impl FnOnce(&BaseConsumer) -> T + Send + 'static,
-) -> T {
+/// A consumer that joins nothing and is assigned nothing.
+fn onlooker(group: &str) -> BaseConsumer {
     let mut config = client();
     config.set("group.id", group);
     config.set("enable.auto.commit", "false");
     config.set("enable.partition.eof", "true");
     config.set("isolation.level", "read_uncommitted");
-    let asked = tokio::task::spawn_blocking(move || {
-        let consumer: BaseConsumer = config.create().expect("a consumer");
-        ask(&consumer)
-    });
-    match asked.await {
+    config.create().expect("a consumer")
+}
+
+/// Asks what needs no consumer of one's own, on a thread where it may block.
+async fn blocking<T: Send + 'static>(ask: impl FnOnce(&BaseConsumer) -> T + Send + 'static) -> T {
+    static ONLOOKER: OnceLock<BaseConsumer> = OnceLock::new();
+    on_a_thread(move || ask(ONLOOKER.get_or_init(|| onlooker("rowdock-tests")))).await
+}
+
+/// Asks through a consumer of this group.
+async fn blocking_in<T: Send + 'static>(
+    group: &str,
+    ask: impl FnOnce(&BaseConsumer) -> T + Send + 'static,
+) -> T {
+    let group = group.to_owned();
+    on_a_thread(move || ask(&onlooker(&group))).await
+}
+
+async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
         Ok(answer) => answer,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
