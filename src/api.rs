@@ -93,12 +93,13 @@ pub fn router(state: ApiState) -> Router {
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(body_limit)
         .layer(Extension(root::OpenApiDocument::new(&description)))
-        .layer(middleware::from_fn(layers::answer_options))
         .layer(middleware::from_fn(layers::limit_time))
         .layer(CatchPanicLayer::custom(error::from_panic))
         .layer(middleware::from_fn(layers::log_requests))
         .with_state(state);
-    // Routing sees the path before any layer of the router does, so this goes around it.
+    // Around the router, because its own layers come too late: routing has seen the path by then,
+    // and the methods a path allows are told outside of them.
+    let api = middleware::from_fn(layers::answer_options).layer(api);
     Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(api))
 }
 

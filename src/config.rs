@@ -18,13 +18,18 @@
 
 use std::collections::BTreeMap;
 
+mod check;
 pub mod connector;
 pub mod connector_json;
+mod converter;
 pub mod definitions;
 pub mod kafka;
 pub mod offline;
 pub mod parse;
 pub mod plugins;
+pub mod properties;
+pub mod secret;
+pub mod suggest;
 pub mod validate;
 pub mod worker;
 

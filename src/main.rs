@@ -1,8 +1,5 @@
 //! The `rowdock` program: reads the command line, sets up logging and the runtime, and hands over.
-//!
-//! Exit codes: 0 stopped as asked, or the config is acceptable; 1 something failed, said on standard
-//! error or in the log; 2 the command line is wrong; 130 and 143 a second SIGINT or SIGTERM ended
-//! the worker at once.
+//! `--help` documents the exit codes.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -19,12 +16,20 @@ use rowdock::{signals, telemetry};
 use tokio::runtime;
 use tracing::{error, warn};
 
+/// What `--help` says of exit codes.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0         stopped as asked, or the config is acceptable
+  1         something failed; standard error or the log says what
+  2         the command line is wrong
+  130, 143  a second SIGINT or SIGTERM ended the worker at once";
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Stores Kafka topics in database tables, exactly once.
 #[derive(Debug, Parser)]
-#[command(name = "rowdock", version)]
+#[command(name = "rowdock", version, after_help = EXIT_CODES)]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,
@@ -53,7 +58,7 @@ struct SettingsArgs {
     /// The worker's settings: TOML, or Java properties as Kafka Connect has them
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// One setting; goes before the file and CONNECT_* environment variables
+    /// One setting; overrides the file and CONNECT_* environment variables
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
 }
@@ -73,6 +78,8 @@ impl SettingsArgs {
 }
 
 fn main() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    let _failpoints = fail::FailScenario::setup();
     let outcome = match CommandLine::parse().command {
         Command::Standalone {
             settings,
@@ -88,7 +95,7 @@ fn main() -> ExitCode {
         Err(problem) => {
             // Before logging is set up there is only standard error; if that is closed, the exit
             // code still tells.
-            writeln!(io::stderr(), "rowdock: {problem:#}").ok();
+            writeln!(io::stderr(), "rowdock: {}", explain(&problem)).ok();
             ExitCode::FAILURE
         }
     }
@@ -115,7 +122,7 @@ fn standalone(settings: SettingsArgs, connectors: Vec<PathBuf>) -> anyhow::Resul
     // Whatever still blocks has had its deadline: it must not hold up the end of the process.
     runtime.shutdown_background();
     if let Err(problem) = outcome {
-        error!(problem = format!("{problem:#}"), "worker cannot run");
+        error!(problem = explain(&problem), "worker cannot run");
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
@@ -134,4 +141,18 @@ fn validate(settings: SettingsArgs, connector: PathBuf) -> anyhow::Result<ExitCo
         checked.config.name
     )?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The problem with its causes, each said once: many errors already repeat theirs.
+fn explain(problem: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in problem.chain() {
+        let cause = cause.to_string();
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }

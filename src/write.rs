@@ -366,3 +366,6 @@ fn error_source(error: &SinkError) -> String {
     use std::error::Error as _;
     error.source().map(ToString::to_string).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

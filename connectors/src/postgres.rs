@@ -1,14 +1,38 @@
-//! PostgreSQL.
+#![doc = include_str!("postgres/README.md")]
 
 use async_trait::async_trait;
 
 use crate::error::SinkError;
 use crate::options::SinkOptions;
-use crate::{Session, Sink};
+use crate::position::{ClaimAnswer, ClaimRequest, RenewAnswer, RenewRequest, StartRows};
+use crate::row::Batch;
+use crate::table::{NewTable, Table, TableName};
+use crate::{RowReject, Session, Sink, WriteOutcome, reject};
+
+mod classify;
+mod connect;
+mod encode;
+mod failpoint;
+mod link;
+mod progress;
+mod schema;
+mod sql;
+mod steps;
+mod targets;
+mod transaction;
+mod trial;
+mod url;
+mod write;
+
+use connect::{Connector, Opened};
+use link::Link;
+use progress::Progress;
+use trial::PartTrial;
+use write::Writer;
 
 /// PostgreSQL, 12 and later.
-#[derive(Debug)]
 pub struct PostgresSink {
+    connector: Connector,
     options: SinkOptions,
 }
 
@@ -16,9 +40,10 @@ impl PostgresSink {
     /// A sink for the database that the options name. Nothing is connected yet.
     ///
     /// # Errors
-    /// *Stop* when the URL cannot be understood.
+    /// *Stop* when the URL cannot be understood or names files that cannot be read.
     pub fn new(options: SinkOptions) -> Result<Self, SinkError> {
-        Ok(Self { options })
+        let connector = Connector::new(&options)?;
+        Ok(Self { connector, options })
     }
 }
 
@@ -29,9 +54,121 @@ impl Sink for PostgresSink {
     }
 
     async fn open(&self) -> Result<Box<dyn Session>, SinkError> {
-        Err(SinkError::stop(format!(
-            "cannot open a session for {} yet",
-            self.options.application_name
-        )))
+        let Opened { link, backend } = self.connector.open().await?;
+        let progress = if self.options.stores_positions {
+            Some(Progress::open(&link, backend, &self.options).await?)
+        } else {
+            None
+        };
+        Ok(Box::new(PostgresSession {
+            link,
+            progress,
+            writer: Writer::default(),
+            is_busy: false,
+        }))
+    }
+}
+
+/// One connection.
+struct PostgresSession {
+    link: Link,
+    /// `None` at-least-once.
+    progress: Option<Progress>,
+    writer: Writer,
+    /// A call has begun and not ended. When another begins, the first one was dropped half-way,
+    /// and nothing is known about the state of the connection.
+    is_busy: bool,
+}
+
+impl PostgresSession {
+    fn begin_call(&mut self) -> Result<(), SinkError> {
+        if self.is_busy {
+            self.link.cut();
+            return Err(SinkError::retry(
+                "the session was left in the middle of a call and has been cut",
+            )
+            .losing_connection());
+        }
+        self.is_busy = true;
+        Ok(())
+    }
+
+    fn progress(&self) -> Result<&Progress, SinkError> {
+        self.progress.as_ref().ok_or_else(positions_not_stored)
+    }
+}
+
+fn positions_not_stored() -> SinkError {
+    SinkError::stop("positions are not stored in the database with at-least-once delivery")
+}
+
+#[async_trait]
+impl Session for PostgresSession {
+    async fn describe_table(&mut self, name: &TableName) -> Result<Option<Table>, SinkError> {
+        self.begin_call()?;
+        let described = schema::describe(&self.link, name).await;
+        self.is_busy = false;
+        described
+    }
+
+    async fn create_table(&mut self, wanted: &NewTable) -> Result<Table, SinkError> {
+        self.begin_call()?;
+        let created = schema::create(&self.link, wanted).await;
+        self.is_busy = false;
+        created
+    }
+
+    async fn claim(&mut self, request: &ClaimRequest) -> Result<Vec<ClaimAnswer>, SinkError> {
+        self.begin_call()?;
+        let claimed = match self.progress() {
+            Ok(progress) => progress.claim(&self.link, request).await,
+            Err(error) => Err(error),
+        };
+        self.is_busy = false;
+        claimed
+    }
+
+    async fn write_starts(&mut self, starts: &StartRows) -> Result<(), SinkError> {
+        self.begin_call()?;
+        let written = match self.progress() {
+            Ok(progress) => progress.write_starts(&self.link, starts).await,
+            Err(error) => Err(error),
+        };
+        self.is_busy = false;
+        written
+    }
+
+    async fn renew(&mut self, request: &RenewRequest) -> Result<Vec<RenewAnswer>, SinkError> {
+        self.begin_call()?;
+        let renewed = match self.progress() {
+            Ok(progress) => progress.renew(&self.link, request).await,
+            Err(error) => Err(error),
+        };
+        self.is_busy = false;
+        renewed
+    }
+
+    async fn write(&mut self, batch: &Batch) -> Result<WriteOutcome, SinkError> {
+        self.begin_call()?;
+        let progress = self.progress.as_ref().filter(|_| batch.positions_stored);
+        let written = if progress.is_none() && batch.positions_stored {
+            Err(positions_not_stored())
+        } else {
+            self.writer.write(&self.link, progress, batch).await
+        };
+        self.is_busy = false;
+        written
+    }
+
+    async fn find_rejects(&mut self, batch: &Batch) -> Result<Vec<RowReject>, SinkError> {
+        self.begin_call()?;
+        let mut trial = PartTrial::new(&self.link, &mut self.writer);
+        let found = reject::find(&mut trial, batch).await;
+        self.is_busy = false;
+        found
+    }
+
+    async fn close(self: Box<Self>) {
+        self.link.close().await;
     }
 }

@@ -199,4 +199,27 @@ mod tests {
         stop.send(()).unwrap();
         timeout(DRAIN_MAX * 2, server).await.unwrap().unwrap();
     }
+
+    #[tokio::test]
+    async fn connections_beyond_the_limit_wait_for_a_free_place() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(serve(listener, Router::new(), std::future::pending()));
+        let mut held = Vec::new();
+        for _ in 0..CONNECTIONS_MAX {
+            held.push(TcpStream::connect(address).await.unwrap());
+        }
+        let mut waiting = TcpStream::connect(address).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nhost: w\r\n\r\n";
+        waiting.write_all(request).await.unwrap();
+        let mut answer = [0; 12];
+        let early = timeout(Duration::from_millis(200), waiting.read_exact(&mut answer));
+        assert!(early.await.is_err(), "answered beyond the limit");
+
+        held.pop();
+        let served = timeout(DRAIN_MAX, waiting.read_exact(&mut answer)).await;
+        served.unwrap().unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 404");
+        server.abort();
+    }
 }

@@ -64,3 +64,38 @@ impl ClientContext for QuietContext {
 }
 
 impl ConsumerContext for QuietContext {}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    fn properties(servers: &str) -> Vec<(String, String)> {
+        vec![("bootstrap.servers".to_owned(), servers.to_owned())]
+    }
+
+    #[tokio::test]
+    async fn the_id_is_learned_from_the_broker() {
+        let cluster = MockCluster::new(1).unwrap();
+        let mut id = learn_cluster_id(properties(&cluster.bootstrap_servers()));
+        let learned = timeout(TRY_MAX * 2, id.wait_for(Option::is_some));
+        let learned = learned.await.unwrap().unwrap().clone().unwrap();
+        assert!(!learned.is_empty());
+    }
+
+    /// Without a broker nothing waits and nothing is known; a client that cannot even be made ends
+    /// the search.
+    #[tokio::test]
+    async fn without_a_broker_the_id_stays_unknown() {
+        let id = learn_cluster_id(properties("127.0.0.1:1"));
+        assert_eq!(*id.borrow(), None);
+
+        let nonsense = vec![("no.such.property".to_owned(), "1".to_owned())];
+        let mut id = learn_cluster_id(nonsense);
+        let ended = timeout(TRY_MAX, id.changed()).await.unwrap();
+        assert!(ended.is_err());
+        assert_eq!(*id.borrow(), None);
+    }
+}

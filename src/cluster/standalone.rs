@@ -93,7 +93,7 @@ impl<S: StartTask> ControlLoop<S> {
                 target,
             } => {
                 let definition = self.registry.create(&name, config, target)?.clone();
-                info!(connector = name, ?target, "connector created");
+                info!(connector = name, target_state = ?target, "connector created");
                 Ok(self.answer(&name, &definition, true))
             }
             Command::PutConfig { name, config } => {
@@ -110,7 +110,7 @@ impl<S: StartTask> ControlLoop<S> {
             Command::Delete { name } => self.delete(&name),
             Command::SetTarget { name, target } => {
                 let definition = self.registry.set_target(&name, target)?.clone();
-                info!(connector = name, ?target, "connector target state set");
+                info!(connector = name, target_state = ?target, "connector target state set");
                 Ok(self.answer(&name, &definition, false))
             }
             Command::Restart { name, scope } => self.restart(&name, scope),

@@ -1,11 +1,17 @@
-//! `PUT /connector-plugins/{name}/config/validate`.
+//! What `PUT /connector-plugins/{name}/config/validate` answers: every key with its definition,
+//! its value and what is wrong with it, in Kafka Connect's shape.
+//!
+//! Two things are kept better than required: no definition is ever null, because clients fail on
+//! that, and a key that nobody knows is listed (as a definition without a group, with the key that
+//! was probably meant as its recommended value) though it is no error.
 
 use serde::Serialize;
 
-use super::RawConfig;
-use super::definitions::ConfigKeyInfo;
+use super::check::{self, Checked, Entry, Extra};
+use super::definitions::{ConfigKeyInfo, Group, common};
 use super::parse::Invalid;
 use super::worker::WorkerSettings;
+use super::{RawConfig, plugins};
 
 /// The reply, in Kafka Connect's shape.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -48,8 +54,8 @@ pub struct ConfigValueInfo {
 ///
 /// # Errors
 /// [`Invalid::NoClass`] and [`Invalid::UnknownClass`] only: there is nothing to describe then.
-pub fn validate(_raw: &RawConfig, _worker: &WorkerSettings) -> Result<Validation, Invalid> {
-    todo!()
+pub fn validate(raw: &RawConfig, worker: &WorkerSettings) -> Result<Validation, Invalid> {
+    Ok(describe(&check::check(raw, worker)?))
 }
 
 /// The same for the plugin named in a request's path, which must be the config's class.
@@ -57,9 +63,59 @@ pub fn validate(_raw: &RawConfig, _worker: &WorkerSettings) -> Result<Validation
 /// # Errors
 /// As [`validate`], and [`Invalid::OtherClass`].
 pub fn validate_for_plugin(
-    _plugin: &str,
-    _raw: &RawConfig,
-    _worker: &WorkerSettings,
+    plugin: &str,
+    raw: &RawConfig,
+    worker: &WorkerSettings,
 ) -> Result<Validation, Invalid> {
-    todo!()
+    let checked = check::check(raw, worker)?;
+    if plugins::resolve(plugin).ok() != Some(checked.class) {
+        let included = raw.get(common::CONNECTOR_CLASS.name).cloned().flatten();
+        return Err(Invalid::OtherClass {
+            included: included.unwrap_or_default(),
+            requested: plugin.to_owned(),
+        });
+    }
+    Ok(describe(&checked))
 }
+
+fn describe(checked: &Checked) -> Validation {
+    let known = checked.entries.iter().map(describe_entry);
+    let extra = checked.extras.iter().map(describe_extra);
+    let configs: Vec<ConfigInfo> = known.chain(extra).collect();
+    Validation {
+        name: plugins::full_name(checked.class).to_owned(),
+        error_count: configs.iter().map(|config| config.value.errors.len()).sum(),
+        groups: Group::ALL.map(|group| group.title().to_owned()).to_vec(),
+        configs,
+    }
+}
+
+fn describe_entry(entry: &Entry) -> ConfigInfo {
+    let recommended = entry.key.recommended();
+    ConfigInfo {
+        definition: entry.key.info(),
+        value: ConfigValueInfo {
+            name: entry.key.name.to_owned(),
+            value: entry.shown(),
+            recommended_values: recommended.iter().map(|&value| value.to_owned()).collect(),
+            errors: entry.errors.clone(),
+            visible: true,
+        },
+    }
+}
+
+fn describe_extra(extra: &Extra) -> ConfigInfo {
+    ConfigInfo {
+        definition: extra.definition.clone(),
+        value: ConfigValueInfo {
+            name: extra.definition.name.clone(),
+            value: extra.shown.clone(),
+            recommended_values: extra.recommended.clone(),
+            errors: extra.errors.clone(),
+            visible: true,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

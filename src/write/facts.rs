@@ -42,6 +42,14 @@ impl KafkaFacts {
         }
     }
 
+    /// Facts of a consumer that is gone: every question fails.
+    #[cfg(test)]
+    pub fn detached() -> Self {
+        Self {
+            consumer: Weak::new(),
+        }
+    }
+
     /// Ids of these topics; those that do not exist or cannot tell are missing.
     ///
     /// # Errors

@@ -12,7 +12,6 @@ async fn errors_of_the_http_layer_have_the_error_body() {
     let not_allowed = (405, "HTTP 405 Method Not Allowed");
     for (method, path, expected) in [
         (Method::GET, "/nope", not_found),
-        (Method::GET, "//", not_found),
         (Method::GET, "/connectors/pg/nope", not_found),
         (Method::GET, "/connectors/pg/tasks-config", not_found),
         (Method::GET, "/connectors/pg/tasks/x/status", not_found),

@@ -1,0 +1,402 @@
+//! From PostgreSQL's error codes to what may be done, and to words that hold no values.
+//!
+//! PostgreSQL's own message and detail often quote the value that was refused. So for errors of a
+//! record the text is made from the code and from the *names* that the error carries (column,
+//! type, constraint, table). Other errors are about the server or the statement; their messages
+//! are kept, their details are not.
+
+use std::fmt::Write as _;
+
+use tokio_postgres::error::{DbError, Severity};
+
+use crate::error::{ErrorClass, SinkError};
+
+/// What a code means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) class: ErrorClass,
+    /// The code in words.
+    pub(super) condition: &'static str,
+    /// What a person can do about it; may be empty.
+    pub(super) advice: &'static str,
+}
+
+use ErrorClass::{Record, Retry, Stop};
+
+const DESCRIBE_AGAIN: &str = "the table has changed since it was read: restart the task";
+const POOLER: &str = "a connection pooler in transaction mode lies between: \
+                      connect directly or use its session mode";
+
+/// Codes and the beginnings of codes; the longest that fits decides.
+///
+/// * *Retry*: what passes by itself or when someone mends the server.
+/// * *Record*: what a row's values cause and other rows would not.
+/// * *Stop*: all else, since repeating an error that is not understood helps nobody.
+const TABLE: &[(&str, ErrorClass, &str, &str)] = &[
+    ("", Stop, "unexpected error", ""),
+    ("08", Retry, "connection failure", ""),
+    ("0A", Stop, "feature not supported", ""),
+    // One statement met one key twice, though the keys differ as the sink compares them: such a
+    // batch is written again row by row, so this is never seen outside.
+    ("21000", Stop, "one key twice in a statement", ""),
+    ("22", Record, "value not accepted", ""),
+    ("22001", Record, "value too long for its column", ""),
+    ("22003", Record, "number out of the column's range", ""),
+    ("22007", Record, "not a date or time", ""),
+    ("22008", Record, "date or time out of range", ""),
+    (
+        "22012",
+        Record,
+        "division by zero in an expression of the table",
+        "",
+    ),
+    (
+        "22021",
+        Record,
+        "character not in the database's encoding",
+        "",
+    ),
+    ("22030", Record, "json object with a duplicate key", ""),
+    ("22032", Record, "not a json document", ""),
+    (
+        "2200H",
+        Stop,
+        "a sequence is at its end",
+        "give the column a larger sequence",
+    ),
+    (
+        "22P02",
+        Record,
+        "text that does not fit the column's type",
+        "",
+    ),
+    // Binary values of another type than the column's: no record can cause it.
+    (
+        "22P03",
+        Stop,
+        "binary value of another type than its column",
+        DESCRIBE_AGAIN,
+    ),
+    (
+        "22P04",
+        Stop,
+        "rows of another shape than the table",
+        DESCRIBE_AGAIN,
+    ),
+    (
+        "22P05",
+        Record,
+        "character that the database cannot hold",
+        "",
+    ),
+    ("23", Record, "integrity rule violated", ""),
+    (
+        "23502",
+        Record,
+        "null in a column that must have a value",
+        "",
+    ),
+    ("23503", Record, "foreign key without its row", ""),
+    ("23505", Record, "key that is there already", ""),
+    ("23514", Record, "check constraint violated", ""),
+    ("23P01", Record, "exclusion constraint violated", ""),
+    ("25", Stop, "transaction in an unexpected state", ""),
+    (
+        "25006",
+        Retry,
+        "the database is read-only",
+        "wait for, or connect to, the primary",
+    ),
+    ("25P02", Retry, "transaction already failed", ""),
+    (
+        "25P03",
+        Retry,
+        "session ended: idle in a transaction for too long",
+        "",
+    ),
+    (
+        "25P04",
+        Retry,
+        "session ended: transaction took too long",
+        "",
+    ),
+    ("26000", Stop, "prepared statement is gone", POOLER),
+    (
+        "28",
+        Stop,
+        "login refused",
+        "check connection.user, connection.password and pg_hba.conf",
+    ),
+    ("38", Record, "a function of the table refused the row", ""),
+    (
+        "3D000",
+        Stop,
+        "no such database",
+        "create it or correct connection.url",
+    ),
+    (
+        "3F000",
+        Stop,
+        "no such schema",
+        "create it or correct the table's name",
+    ),
+    ("40", Retry, "transaction rolled back by the server", ""),
+    ("40001", Retry, "serialization failure", ""),
+    ("40P01", Retry, "deadlock", ""),
+    ("42", Stop, "statement not accepted", DESCRIBE_AGAIN),
+    (
+        "42501",
+        Stop,
+        "no right to do this",
+        "grant the right to the sink's role",
+    ),
+    ("42622", Record, "text too long for type name", ""),
+    ("42703", Stop, "no such column", DESCRIBE_AGAIN),
+    ("42804", Stop, "column of another type", DESCRIBE_AGAIN),
+    (
+        "428C9",
+        Stop,
+        "column is always generated",
+        "leave the column out",
+    ),
+    (
+        "42P01",
+        Stop,
+        "no such table",
+        "create it or set auto.create",
+    ),
+    (
+        "42P10",
+        Stop,
+        "no unique constraint on the key's columns",
+        "create a primary key or a unique index on exactly these columns",
+    ),
+    (
+        "44000",
+        Record,
+        "the view's check option refused the row",
+        "",
+    ),
+    ("53", Retry, "the server is short of resources", ""),
+    (
+        "53100",
+        Retry,
+        "the server's disk is full",
+        "free space on the server",
+    ),
+    ("53200", Retry, "the server is out of memory", ""),
+    (
+        "53300",
+        Retry,
+        "the server has too many connections",
+        "raise max_connections or lower tasks.max",
+    ),
+    ("54000", Record, "row or index entry too large", ""),
+    ("54001", Record, "value nested too deeply", ""),
+    ("55", Stop, "object not in the state for this", ""),
+    ("55006", Retry, "object in use", ""),
+    ("55P03", Retry, "lock not available in time", ""),
+    ("57", Retry, "ended by the server's operator", ""),
+    ("57014", Retry, "statement cancelled or timed out", ""),
+    (
+        "57P03",
+        Retry,
+        "the server is starting, stopping or recovering",
+        "",
+    ),
+    ("58", Retry, "system error on the server", ""),
+    ("58P01", Stop, "a file of the server is missing", ""),
+    ("72000", Retry, "snapshot too old", ""),
+    ("HV00N", Retry, "foreign server cannot be reached", ""),
+    (
+        "P0001",
+        Record,
+        "a trigger or function of the table raised an exception",
+        "",
+    ),
+    (
+        "P0002",
+        Record,
+        "a trigger or function of the table found no row",
+        "",
+    ),
+    (
+        "P0003",
+        Record,
+        "a trigger or function of the table found too many rows",
+        "",
+    ),
+    (
+        "P0004",
+        Record,
+        "an assertion of a trigger or function of the table failed",
+        "",
+    ),
+    (
+        "XX",
+        Stop,
+        "internal error of the server",
+        "look into the server's log",
+    ),
+];
+
+/// What may be done about an error with this SQLSTATE.
+pub(super) fn classify(code: &str) -> Verdict {
+    let fitting = TABLE.iter().filter(|entry| code.starts_with(entry.0));
+    let (_, class, condition, advice) = fitting
+        .max_by_key(|entry| entry.0.len())
+        .copied()
+        .unwrap_or(TABLE[0]);
+    Verdict {
+        class,
+        condition,
+        advice,
+    }
+}
+
+/// The server ended the session with this error.
+pub(super) fn ends_session(error: &DbError) -> bool {
+    matches!(
+        error.parsed_severity(),
+        Some(Severity::Fatal | Severity::Panic) | None
+    )
+}
+
+/// A `COMMIT` answered with this error is known to have been rolled back. A session that ends may
+/// do so after its commit, and some codes say themselves that nothing is known.
+pub(super) fn commit_is_known(error: &DbError) -> bool {
+    let code = error.code().code();
+    !ends_session(error) && !code.starts_with("08") && code != "40003"
+}
+
+/// The error of a statement that carries no rows. No record can be at fault.
+pub(super) fn statement_error(action: &str, error: &DbError) -> SinkError {
+    let mut verdict = classify(error.code().code());
+    if verdict.class == Record {
+        verdict.class = Stop;
+    }
+    sink_error(action, error, verdict)
+}
+
+/// The error of a statement that carries rows, or of the commit that checks them.
+pub(super) fn row_error(action: &str, error: &DbError) -> SinkError {
+    sink_error(action, error, classify(error.code().code()))
+}
+
+/// `action` is what was done: `write rows`.
+fn sink_error(action: &str, error: &DbError, verdict: Verdict) -> SinkError {
+    let code = error.code().code();
+    let mut message = match verdict.class {
+        Record => verdict.condition.to_owned(),
+        _ => format!(
+            "cannot {action}: {}: {}",
+            verdict.condition,
+            error.message()
+        ),
+    };
+    if verdict.class == Record {
+        push_names(&mut message, error);
+    }
+    push(&mut message, format_args!(" (sqlstate {code})"));
+    if !verdict.advice.is_empty() {
+        push(&mut message, format_args!("; {}", verdict.advice));
+    }
+    let failed = SinkError::new(verdict.class, message);
+    if ends_session(error) {
+        return failed.losing_connection();
+    }
+    failed
+}
+
+fn push_names(message: &mut String, error: &DbError) {
+    let column = error.column().or_else(|| copied_column(error.where_()?));
+    for (kind, name) in [
+        ("constraint", error.constraint()),
+        ("column", column),
+        ("type", error.datatype()),
+        ("table", error.table()),
+    ] {
+        if let Some(name) = name {
+            push(message, format_args!(", {kind} \"{name}\""));
+        }
+    }
+}
+
+/// A binary copy says where it is: `COPY orders, line 7, column amount`, without values.
+fn copied_column(context: &str) -> Option<&str> {
+    let line = context.lines().find(|line| line.starts_with("COPY "))?;
+    let (_, column) = line.rsplit_once(", column ")?;
+    // A value would follow a colon; a binary copy never shows one.
+    (!column.contains(": ")).then_some(column)
+}
+
+fn push(message: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing into a string cannot fail.
+    message.write_fmt(text).unwrap_or_default();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_classes() {
+        let check = |class: ErrorClass, codes: &[&str]| {
+            for code in codes {
+                assert_eq!(classify(code).class, class, "{code}");
+            }
+        };
+        check(
+            Retry,
+            &[
+                "08000", "08001", "08003", "08004", "08006", "08007", "08P01", "25006", "25P02",
+                "25P03", "25P04", "40001", "40002", "40003", "40P01", "53000", "53100", "53200",
+                "53300", "53400", "55006", "55P03", "57000", "57014", "57P01", "57P02", "57P03",
+                "57P04", "57P05", "58000", "58030", "72000",
+            ],
+        );
+        check(
+            Record,
+            &[
+                "22000", "22001", "22003", "22004", "22008", "22021", "22P02", "22P05", "23000",
+                "23502", "23503", "23505", "23514", "23P01", "42622", "44000", "54000", "54001",
+                "P0001", "38000",
+            ],
+        );
+        check(
+            Stop,
+            &[
+                "0A000", "21000", "22P03", "22P04", "2200H", "25001", "26000", "28000", "28P01",
+                "3D000", "3F000", "42501", "42601", "42703", "42804", "42883", "428C9", "42P01",
+                "42P10", "54011", "54023", "55000", "58P01", "F0000", "XX000", "XX001", "99999",
+                "",
+            ],
+        );
+    }
+
+    #[test]
+    fn the_longest_beginning_decides() {
+        assert_eq!(classify("23505").condition, "key that is there already");
+        assert_eq!(classify("23999").condition, "integrity rule violated");
+        assert_eq!(classify("ZZZZZ").condition, "unexpected error");
+        let mut codes: Vec<_> = TABLE.iter().map(|entry| entry.0).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), TABLE.len(), "no code twice");
+    }
+
+    #[test]
+    fn a_binary_copy_names_its_column() {
+        let check = |context: &str, expected: Option<&str>| {
+            assert_eq!(copied_column(context), expected, "{context}");
+        };
+        check("COPY orders, line 7, column amount", Some("amount"));
+        check(
+            "SQL function \"f\"\nCOPY orders, line 1, column a, b",
+            Some("a, b"),
+        );
+        check("COPY orders, line 7", None);
+        check("COPY orders, line 7, column amount: \"12\"", None);
+        check("PL/pgSQL function f() line 3", None);
+    }
+}

@@ -1,0 +1,342 @@
+//! Reaching a server: address, TLS, log-in, and a session set up for writing.
+//!
+//! Every session sets its time-outs at the server, so that a process that stops or is cut off
+//! cannot hold a partition's row for long:
+//!
+//! | setting                               | what it ends                                       |
+//! |---------------------------------------|----------------------------------------------------|
+//! | `lock_timeout`                        | waiting for another session's row                  |
+//! | `statement_timeout`                   | a statement, before the client gives up            |
+//! | `idle_in_transaction_session_timeout` | a stopped process between two statements           |
+//! | `tcp_user_timeout`, keepalives        | a peer that is cut off, at both ends               |
+//! | `client_connection_check_interval`    | work for a client that is gone (PostgreSQL 14)     |
+//!
+//! A process that stops in the middle of a copy is beyond all of these: PostgreSQL does not time
+//! out while it waits for a copy's data. The next owner of the partition ends that session.
+
+use std::time::Duration;
+
+use openssl::ssl::{SslConnector, SslFiletype, SslMethod, SslVerifyMode, SslVersion};
+use postgres_openssl::MakeTlsConnector;
+use secrecy::ExposeSecret;
+use tokio_postgres::config::{LoadBalanceHosts, SslMode, TargetSessionAttrs};
+use tokio_postgres::{Config, SimpleQueryMessage};
+
+use super::link::Link;
+use super::url::{self, ConnectionUrl, Tls, TlsMode};
+use super::{classify, sql};
+use crate::error::SinkError;
+use crate::options::{SinkOptions, SinkTimeouts};
+
+/// The oldest version that is still of use: it has all statements and settings used here.
+const OLDEST_MAJOR_VERSION: u32 = 12;
+/// First with `client_connection_check_interval`.
+const CONNECTION_CHECK_MAJOR_VERSION: u32 = 14;
+/// Detects a vanished peer within about half a minute: after this silence ..
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
+/// .. a question this often ..
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// .. and this many unanswered.
+const KEEPALIVE_RETRIES: u32 = 3;
+
+/// How to reach the database; made once, used for each session.
+pub(super) struct Connector {
+    config: Config,
+    tls: Option<MakeTlsConnector>,
+    /// To connect and log in, all hosts together.
+    connect_deadline: Duration,
+    timeouts: SinkTimeouts,
+    search_path: Vec<String>,
+}
+
+/// A session at the server.
+pub(super) struct Opened {
+    pub(super) link: Link,
+    pub(super) backend: Backend,
+}
+
+/// The server process behind a session.
+#[derive(Debug, Clone)]
+pub(super) struct Backend {
+    pub(super) process_id: i32,
+    /// Process id and start time: what [`end_session`](super::progress) finds it by.
+    pub(super) identity: String,
+}
+
+impl Connector {
+    /// Reads the URL and the files that it names.
+    ///
+    /// # Errors
+    /// *Stop* when either cannot be understood.
+    pub(super) fn new(options: &SinkOptions) -> Result<Self, SinkError> {
+        let mut url = url::parse(&options.url)
+            .map_err(|error| SinkError::stop(error.to_string()).with_source(error))?;
+        if !url.passed_over.is_empty() {
+            let parameters = url.passed_over.join(", ");
+            tracing::warn!(%parameters, "connection url parameters have no effect here");
+        }
+        if let Some(user) = &options.user {
+            url.user = Some(user.clone());
+        }
+        if let Some(password) = &options.password {
+            url.password = Some(password.clone());
+        }
+        let timeout = url.connect_timeout.unwrap_or(options.timeouts.connect);
+        let hosts = u32::try_from(url.hosts.len()).unwrap_or(u32::MAX);
+        Ok(Self {
+            config: driver_config(&url, options, timeout),
+            tls: tls_connector(&url.tls)?,
+            connect_deadline: timeout.saturating_mul(hosts),
+            timeouts: options.timeouts,
+            search_path: url.search_path,
+        })
+    }
+
+    /// Opens a session and prepares it for writing.
+    ///
+    /// # Errors
+    /// *Retry* when the server cannot be reached or is a replica, *stop* when it refuses the
+    /// log-in or is too old.
+    pub(super) async fn open(&self) -> Result<Opened, SinkError> {
+        let connecting = self.connect();
+        let connected = tokio::time::timeout(self.connect_deadline, connecting).await;
+        let (link, major_version) = connected.map_err(|_| {
+            SinkError::retry(format!(
+                "cannot connect to postgresql: no answer within {} s",
+                self.connect_deadline.as_secs_f32()
+            ))
+        })??;
+        let backend = self.set_up(&link, major_version).await?;
+        Ok(Opened { link, backend })
+    }
+
+    async fn connect(&self) -> Result<(Link, u32), SinkError> {
+        match &self.tls {
+            Some(tls) => self.connect_with(tls.clone()).await,
+            None => self.connect_with(tokio_postgres::NoTls).await,
+        }
+    }
+
+    async fn connect_with<T>(&self, tls: T) -> Result<(Link, u32), SinkError>
+    where
+        T: tokio_postgres::tls::MakeTlsConnect<tokio_postgres::Socket>,
+        T::Stream: Send + 'static,
+    {
+        let (client, connection) = self.config.connect(tls).await.map_err(connect_failure)?;
+        let version = connection.parameter("server_version").unwrap_or_default();
+        let major_version = major_version(version);
+        if major_version < OLDEST_MAJOR_VERSION {
+            return Err(SinkError::stop(format!(
+                "the server is postgresql {version:?}; rowdock needs {OLDEST_MAJOR_VERSION} or later"
+            )));
+        }
+        let link = Link::new(client, connection, self.timeouts.statement);
+        Ok((link, major_version))
+    }
+
+    /// All settings and questions in one round trip.
+    async fn set_up(&self, link: &Link, major_version: u32) -> Result<Backend, SinkError> {
+        let text = set_up_text(&self.timeouts, &self.search_path, major_version);
+        let answers = link
+            .answer("set up the session", link.client().simple_query(&text))
+            .await?;
+        let row = answers.iter().find_map(|answer| match answer {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        let field = |index| row.and_then(|row| row.try_get(index).ok().flatten());
+        if field(0) != Some("f") {
+            return Err(SinkError::retry(
+                "the server is a read replica or recovering; \
+                 name the primary in connection.url, or wait until it is one",
+            ));
+        }
+        let (Some(process_id), Some(started)) = (field(1), field(2)) else {
+            return Err(SinkError::stop(
+                "the server does not show the session its own row of pg_stat_activity",
+            ));
+        };
+        Ok(Backend {
+            process_id: process_id.parse().unwrap_or_default(),
+            identity: format!("{process_id} {started}"),
+        })
+    }
+}
+
+/// The text that identifies a row of `pg_stat_activity`; every session shows times alike.
+pub(super) const SESSION_IDENTITY: &str = "pid || ' ' || backend_start";
+
+fn set_up_text(timeouts: &SinkTimeouts, search_path: &[String], major_version: u32) -> String {
+    // The server's own end of a statement comes before the client's, so that it is seen.
+    let statement = timeouts.statement * 9 / 10;
+    let mut settings = vec![
+        ("statement_timeout", milliseconds(statement)),
+        ("lock_timeout", milliseconds(timeouts.lock)),
+        (
+            "idle_in_transaction_session_timeout",
+            milliseconds(timeouts.idle_in_transaction),
+        ),
+        ("tcp_user_timeout", milliseconds(timeouts.statement)),
+        ("tcp_keepalives_idle", KEEPALIVE_IDLE.as_secs().to_string()),
+        (
+            "tcp_keepalives_interval",
+            KEEPALIVE_INTERVAL.as_secs().to_string(),
+        ),
+        ("tcp_keepalives_count", KEEPALIVE_RETRIES.to_string()),
+        ("client_encoding", "'UTF8'".to_owned()),
+        ("timezone", "'UTC'".to_owned()),
+        ("datestyle", "'ISO, YMD'".to_owned()),
+        ("standard_conforming_strings", "on".to_owned()),
+        ("client_min_messages", "warning".to_owned()),
+    ];
+    if major_version >= CONNECTION_CHECK_MAJOR_VERSION {
+        settings.push(("client_connection_check_interval", "1000".to_owned()));
+    }
+    if !search_path.is_empty() {
+        let schemas: Vec<String> = search_path.iter().map(|name| sql::quoted(name)).collect();
+        settings.push(("search_path", schemas.join(", ")));
+    }
+    let settings: Vec<String> = settings
+        .into_iter()
+        .map(|(name, value)| format!("SET {name} = {value}; "))
+        .collect();
+    format!(
+        "{}SELECT pg_catalog.pg_is_in_recovery(), pid, backend_start \
+         FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()",
+        settings.concat()
+    )
+}
+
+/// Zero would mean no time-out at all.
+fn milliseconds(duration: Duration) -> String {
+    let longest = u128::from(i32::MAX.unsigned_abs());
+    duration.as_millis().clamp(1, longest).to_string()
+}
+
+/// From `15.18 (Debian 15.18-0)` or `18beta1`; 0 when there is none.
+fn major_version(version: &str) -> u32 {
+    let digits = version.find(|character: char| !character.is_ascii_digit());
+    version[..digits.unwrap_or(version.len())]
+        .parse()
+        .unwrap_or(0)
+}
+
+fn driver_config(url: &ConnectionUrl, options: &SinkOptions, timeout: Duration) -> Config {
+    let mut config = Config::new();
+    for host in &url.hosts {
+        config.host(&host.name).port(host.port);
+    }
+    if let Some(database) = &url.database {
+        config.dbname(database);
+    }
+    if let Some(user) = &url.user {
+        config.user(user);
+    }
+    if let Some(password) = &url.password {
+        config.password(password.expose_secret());
+    }
+    if let Some(server_options) = &url.server_options {
+        config.options(server_options);
+    }
+    let application_name = url.application_name.as_ref();
+    config
+        .application_name(application_name.unwrap_or(&options.application_name))
+        .ssl_mode(match url.tls.mode {
+            TlsMode::Disable => SslMode::Disable,
+            TlsMode::Prefer => SslMode::Prefer,
+            TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => SslMode::Require,
+        })
+        .channel_binding(url.channel_binding)
+        .connect_timeout(timeout)
+        .tcp_user_timeout(options.timeouts.statement)
+        .keepalives(true)
+        .keepalives_idle(KEEPALIVE_IDLE)
+        .keepalives_interval(KEEPALIVE_INTERVAL)
+        .keepalives_retries(KEEPALIVE_RETRIES);
+    if url.hosts.len() > 1 {
+        // Among several, the one that can be written to. A single one is asked later, for a
+        // better message.
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    }
+    if url.balances_hosts {
+        config.load_balance_hosts(LoadBalanceHosts::Random);
+    }
+    config
+}
+
+fn tls_connector(tls: &Tls) -> Result<Option<MakeTlsConnector>, SinkError> {
+    if tls.mode == TlsMode::Disable {
+        return Ok(None);
+    }
+    build_tls_connector(tls).map(Some).map_err(|error| {
+        SinkError::stop(format!(
+            "cannot prepare tls: {error}; check sslrootcert, sslcert and sslkey in connection.url"
+        ))
+        .with_source(error)
+    })
+}
+
+fn build_tls_connector(tls: &Tls) -> Result<MakeTlsConnector, openssl::error::ErrorStack> {
+    let mut builder = SslConnector::builder(SslMethod::tls_client())?;
+    builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
+    if let Some(file) = &tls.root_certificates {
+        builder.set_ca_file(file)?;
+    }
+    if let Some(file) = &tls.client_certificate {
+        builder.set_certificate_chain_file(file)?;
+    }
+    if let Some(file) = &tls.client_key {
+        // The JDBC driver's keys are in DER form, named so; all others are PEM.
+        let is_der = file
+            .extension()
+            .is_some_and(|extension| extension == "pk8" || extension == "der");
+        let form = if is_der {
+            SslFiletype::ASN1
+        } else {
+            SslFiletype::PEM
+        };
+        builder.set_private_key_file(file, form)?;
+    }
+    if matches!(tls.mode, TlsMode::Prefer | TlsMode::Require) {
+        builder.set_verify(SslVerifyMode::NONE);
+    }
+    let mut connector = MakeTlsConnector::new(builder.build());
+    if tls.mode != TlsMode::VerifyFull {
+        connector.set_callback(|connection, _| {
+            connection.set_verify_hostname(false);
+            Ok(())
+        });
+    }
+    Ok(connector)
+}
+
+/// Refused log-ins are classified by their code. Of the rest, certificates and missing TLS need a
+/// person; the network may come back.
+fn connect_failure(error: tokio_postgres::Error) -> SinkError {
+    const ACTION: &str = "connect to postgresql";
+    if let Some(refusal) = error.as_db_error() {
+        return classify::statement_error(ACTION, refusal);
+    }
+    let mut reason = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(deeper) = cause {
+        reason = format!("{reason}: {deeper}");
+        cause = deeper.source();
+    }
+    let message = format!("cannot {ACTION}: {reason}");
+    const NEEDS_A_PERSON: [&str; 4] = [
+        "certificate verify failed",
+        "does not support TLS",
+        "invalid configuration",
+        "authentication error",
+    ];
+    let failed = if NEEDS_A_PERSON.iter().any(|sign| reason.contains(sign)) {
+        SinkError::stop(message)
+    } else {
+        SinkError::retry(message)
+    };
+    failed.with_source(error)
+}
+
+#[cfg(test)]
+mod tests;

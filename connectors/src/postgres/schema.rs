@@ -1,0 +1,404 @@
+//! Tables: read from the catalog, and created.
+//!
+//! Names are taken exactly as given, quoted; a name without a schema is looked up in the session's
+//! search path. Domains count as the type they are made of.
+
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use super::link::Link;
+use super::sql::{self, type_id};
+use crate::error::{ErrorClass, SinkError};
+use crate::table::{ColumnDef, ColumnType, NewTable, Table, TableName};
+
+/// Serialises whoever creates tables for Rowdock in one database; held until the transaction ends.
+pub(super) const LOCK_DEFINITIONS: &str = "SELECT pg_advisory_xact_lock(32210705921827691)";
+/// PostgreSQL's own bounds of `numeric(p, s)` and `varchar(n)`.
+const NUMERIC_PRECISION_MAX: u32 = 1_000;
+const VARCHAR_CHARS_MAX: u32 = 10_485_760;
+/// What a type modifier adds to a length or precision.
+const MODIFIER_OFFSET: i32 = 4;
+
+/// Reads a table, view or foreign table. `None`: there is no such thing.
+pub(super) async fn describe(link: &Link, name: &TableName) -> Result<Option<Table>, SinkError> {
+    sql::check_table_name(name)?;
+    let action = format!("read the definition of table {name}");
+    let quoted = sql::qualified(name);
+    let parameters: [&(dyn ToSql + Sync); 1] = [&quoted];
+    let query = link.client().query(COLUMNS, &parameters);
+    let columns = link.answer(&action, query).await?;
+    if columns.is_empty() && !exists(link, &action, &quoted).await? {
+        return Ok(None);
+    }
+    let query = link.client().query(KEYS, &parameters);
+    let keys = link.answer(&action, query).await?;
+    let mut table = Table {
+        name: name.clone(),
+        columns: columns.iter().map(column).collect(),
+        primary_key: Vec::new(),
+        unique_keys: Vec::new(),
+        text_allows_nul: false,
+    };
+    for key in keys {
+        let columns: Vec<String> = key.get(1);
+        if key.get(0) {
+            table.primary_key = columns;
+        } else {
+            table.unique_keys.push(columns);
+        }
+    }
+    Ok(Some(table))
+}
+
+/// A table may have no columns.
+async fn exists(link: &Link, action: &str, quoted: &str) -> Result<bool, SinkError> {
+    let parameters: [&(dyn ToSql + Sync); 1] = [&quoted];
+    let query = link.client().query_one(EXISTS, &parameters);
+    Ok(link.answer(action, query).await?.get(0))
+}
+
+const EXISTS: &str = "\
+    SELECT EXISTS(SELECT FROM pg_catalog.pg_class \
+                  WHERE oid = to_regclass($1::text) AND relkind IN ('r', 'p', 'v', 'f'))";
+
+/// Ordinary and partitioned tables, views, foreign tables. A column of a domain is described by
+/// the domain's base type; its modifier is the one of the innermost domain that has one.
+const COLUMNS: &str = "\
+    WITH RECURSIVE base(attnum, type_id, modifier, is_required, has_default) AS (\
+        SELECT attnum, atttypid, atttypmod, attnotnull, atthasdef \
+        FROM pg_catalog.pg_attribute \
+        JOIN pg_catalog.pg_class ON pg_class.oid = attrelid \
+        WHERE attrelid = to_regclass($1::text) AND relkind IN ('r', 'p', 'v', 'f') \
+          AND attnum > 0 AND NOT attisdropped \
+        UNION ALL \
+        SELECT attnum, typbasetype, \
+               CASE WHEN modifier = -1 THEN typtypmod ELSE modifier END, \
+               is_required OR typnotnull, has_default OR typdefault IS NOT NULL \
+        FROM base JOIN pg_catalog.pg_type ON pg_type.oid = type_id \
+        WHERE typtype = 'd'\
+    ) \
+    SELECT attname::text, format_type(atttypid, atttypmod), base.type_id::oid, base.modifier, \
+           base.is_required, base.has_default OR attidentity <> '', attgenerated <> '', \
+           typtype = 'e', typname = 'citext' \
+    FROM base \
+    JOIN pg_catalog.pg_type ON pg_type.oid = base.type_id AND typtype <> 'd' \
+    JOIN pg_catalog.pg_attribute \
+      ON attrelid = to_regclass($1::text) AND pg_attribute.attnum = base.attnum \
+    ORDER BY base.attnum";
+
+/// Keys that an upsert can name: unique at once, over plain columns and all rows.
+const KEYS: &str = "\
+    SELECT indisprimary, ARRAY(\
+        SELECT attname::text \
+        FROM unnest(indkey::int2[]) WITH ORDINALITY AS key(attnum, place) \
+        JOIN pg_catalog.pg_attribute ON attrelid = indrelid AND pg_attribute.attnum = key.attnum \
+        WHERE place <= indnkeyatts ORDER BY place\
+    ) \
+    FROM pg_catalog.pg_index \
+    WHERE indrelid = to_regclass($1::text) AND indisunique AND indisvalid \
+      AND indpred IS NULL AND indexprs IS NULL AND (indimmediate OR indisprimary) \
+    ORDER BY indexrelid";
+
+fn column(row: &Row) -> ColumnDef {
+    let native_type_id = row.get(2);
+    let column_type = if row.get(7) || row.get(8) {
+        ColumnType::Text { max_chars: None }
+    } else {
+        column_type(native_type_id, row.get(3))
+    };
+    ColumnDef {
+        name: row.get(0),
+        column_type,
+        native_type: row.get(1),
+        native_type_id,
+        nullable: !row.get::<_, bool>(4),
+        has_default: row.get(5),
+        generated: row.get(6),
+    }
+}
+
+/// From a built-in type's id and its modifier, which is -1 when there is none.
+fn column_type(type_id: u32, modifier: i32) -> ColumnType {
+    match type_id {
+        16 => ColumnType::Bool,
+        17 => ColumnType::Bytes,
+        20 => ColumnType::Int64,
+        21 => ColumnType::Int16,
+        23 => ColumnType::Int32,
+        700 => ColumnType::Float32,
+        701 => ColumnType::Float64,
+        1082 => ColumnType::Date,
+        1083 => ColumnType::Time,
+        1114 => ColumnType::Timestamp,
+        1184 => ColumnType::TimestampTz,
+        1700 => numeric(modifier),
+        2950 => ColumnType::Uuid,
+        type_id::JSON | type_id::JSONB => ColumnType::Json,
+        type_id::TEXT | type_id::NAME => ColumnType::Text { max_chars: None },
+        type_id::VARCHAR | type_id::BPCHAR => ColumnType::Text {
+            max_chars: u32::try_from(modifier - MODIFIER_OFFSET).ok(),
+        },
+        _ => ColumnType::Unsupported,
+    }
+}
+
+/// Precision in the upper half of the modifier, scale in eleven bits of the lower, signed since
+/// PostgreSQL 15. A negative scale only shortens the whole digits that are kept: it counts as
+/// none, with the whole digits it allows.
+fn numeric(modifier: i32) -> ColumnType {
+    let Ok(packed) = u32::try_from(modifier - MODIFIER_OFFSET) else {
+        return ColumnType::Decimal {
+            precision: None,
+            scale: None,
+        };
+    };
+    let precision = packed >> 16;
+    let scale_bits = packed & 0x7ff;
+    let (precision, scale) = if scale_bits >= 0x400 {
+        (precision + (0x800 - scale_bits), 0)
+    } else {
+        (precision, scale_bits)
+    };
+    ColumnType::Decimal {
+        precision: Some(precision),
+        scale: Some(scale),
+    }
+}
+
+/// Creates the table unless it exists, and reads it back.
+pub(super) async fn create(link: &Link, wanted: &NewTable) -> Result<Table, SinkError> {
+    let text = create_text(wanted)?;
+    let action = format!("create table {}", wanted.name);
+    // Statements sent together are one transaction.
+    let script = format!("{LOCK_DEFINITIONS}; {text}");
+    let created = link
+        .answer(&action, link.client().batch_execute(&script))
+        .await;
+    match created {
+        Ok(()) => tracing::info!(table = %wanted.name, "table is there"),
+        Err(error) if error.connection_lost() || error.class() == ErrorClass::Retry => {
+            return Err(error);
+        }
+        // Someone who does not know the lock may have been faster.
+        Err(error) => {
+            return match describe(link, &wanted.name).await? {
+                Some(table) => Ok(table),
+                None => Err(SinkError::stop(format!(
+                    "{error}; let someone who may create it run: {text}"
+                ))),
+            };
+        }
+    }
+    describe(link, &wanted.name).await?.ok_or_else(|| {
+        SinkError::retry(format!(
+            "table {} is gone again after its creation",
+            wanted.name
+        ))
+    })
+}
+
+fn create_text(wanted: &NewTable) -> Result<String, SinkError> {
+    sql::check_table_name(&wanted.name)?;
+    let mut parts = Vec::new();
+    for column in &wanted.columns {
+        sql::check_identifier("column", &column.name)?;
+        let null = if column.nullable && !wanted.primary_key.contains(&column.name) {
+            ""
+        } else {
+            " NOT NULL"
+        };
+        let native_type = native_type(&column.column_type).ok_or_else(|| {
+            SinkError::stop(format!(
+                "cannot create column \"{}\": no type is known for it",
+                column.name
+            ))
+        })?;
+        parts.push(format!("{} {native_type}{null}", sql::quoted(&column.name)));
+    }
+    if !wanted.primary_key.is_empty() {
+        let key: Vec<String> = wanted
+            .primary_key
+            .iter()
+            .map(|name| sql::quoted(name))
+            .collect();
+        parts.push(format!("PRIMARY KEY ({})", key.join(", ")));
+    }
+    Ok(format!(
+        "CREATE TABLE IF NOT EXISTS {} ({})",
+        sql::qualified(&wanted.name),
+        parts.join(", ")
+    ))
+}
+
+fn native_type(column_type: &ColumnType) -> Option<String> {
+    let name = match column_type {
+        ColumnType::Bool => "boolean",
+        ColumnType::Int16 => "smallint",
+        ColumnType::Int32 => "integer",
+        ColumnType::Int64 => "bigint",
+        ColumnType::Float32 => "real",
+        ColumnType::Float64 => "double precision",
+        ColumnType::Decimal {
+            precision: Some(precision @ 1..=NUMERIC_PRECISION_MAX),
+            scale,
+        } => return Some(format!("numeric({precision},{})", scale.unwrap_or(0))),
+        ColumnType::Decimal { .. } => "numeric",
+        ColumnType::Text {
+            max_chars: Some(chars @ 1..=VARCHAR_CHARS_MAX),
+        } => return Some(format!("varchar({chars})")),
+        ColumnType::Text { .. } => "text",
+        ColumnType::Bytes => "bytea",
+        ColumnType::Date => "date",
+        ColumnType::Time => "time",
+        ColumnType::Timestamp => "timestamp",
+        ColumnType::TimestampTz => "timestamptz",
+        ColumnType::Uuid => "uuid",
+        ColumnType::Json => "jsonb",
+        ColumnType::Unsupported => return None,
+    };
+    Some(name.to_owned())
+}
+
+/// How rows can get into a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Access {
+    /// `COPY` does there what `INSERT` does: it takes no views, no row-level security, and passes
+    /// rules by.
+    pub(super) is_copyable: bool,
+    /// Keys that differ in their bytes may be one key to the table (`char(n)`, `citext`, a
+    /// collation that finds different texts equal).
+    pub(super) has_fuzzy_key: bool,
+}
+
+/// Looks up how rows can get into a table with this key.
+pub(super) async fn access(
+    link: &Link,
+    name: &TableName,
+    key: &[&str],
+) -> Result<Access, SinkError> {
+    let action = format!("look at table {name}");
+    let quoted = sql::qualified(name);
+    let parameters: [&(dyn ToSql + Sync); 2] = [&quoted, &key];
+    let query = link.client().query_opt(ACCESS, &parameters);
+    let found = link.answer(&action, query).await?;
+    let row = found.ok_or_else(|| {
+        SinkError::stop(format!(
+            "{action}: there is no such table; create it or set auto.create"
+        ))
+    })?;
+    Ok(Access {
+        is_copyable: row.get(0),
+        has_fuzzy_key: row.get(1),
+    })
+}
+
+const ACCESS: &str = "\
+    SELECT relkind IN ('r', 'p') AND NOT relhasrules AND NOT row_security_active(pg_class.oid), \
+           EXISTS (\
+               SELECT FROM pg_catalog.pg_attribute \
+               JOIN pg_catalog.pg_type ON pg_type.oid = atttypid \
+               LEFT JOIN pg_catalog.pg_type AS base ON base.oid = pg_type.typbasetype \
+               LEFT JOIN pg_catalog.pg_collation ON pg_collation.oid = attcollation \
+               WHERE attrelid = pg_class.oid AND attname = ANY($2::text[]) \
+                 AND (coalesce(base.typname, pg_type.typname) IN ('bpchar', 'citext') \
+                      OR NOT coalesce(collisdeterministic, true))\
+           ) \
+    FROM pg_catalog.pg_class WHERE oid = to_regclass($1::text)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::NewColumn;
+
+    const NO_LIMITS: ColumnType = ColumnType::Decimal {
+        precision: None,
+        scale: None,
+    };
+
+    fn decimal(precision: u32, scale: u32) -> ColumnType {
+        ColumnType::Decimal {
+            precision: Some(precision),
+            scale: Some(scale),
+        }
+    }
+
+    fn text(max_chars: Option<u32>) -> ColumnType {
+        ColumnType::Text { max_chars }
+    }
+
+    #[test]
+    fn types_from_the_catalog() {
+        let check = |type_id: u32, modifier: i32, expected: ColumnType| {
+            assert_eq!(
+                column_type(type_id, modifier),
+                expected,
+                "{type_id} {modifier}"
+            );
+        };
+        check(23, -1, ColumnType::Int32);
+        check(25, -1, text(None));
+        check(1043, -1, text(None));
+        check(1043, 24, text(Some(20)));
+        check(1042, 5, text(Some(1)));
+        check(1700, -1, NO_LIMITS);
+        check(1700, (10 << 16) + 4 + 2, decimal(10, 2));
+        check(1700, (3 << 16) + 4, decimal(3, 0));
+        // numeric(5,-2), numeric(2,4)
+        check(1700, (5 << 16) + 4 + 0x7fe, decimal(7, 0));
+        check(1700, (2 << 16) + 4 + 4, decimal(2, 4));
+        check(1186, -1, ColumnType::Unsupported);
+        check(114, -1, ColumnType::Json);
+    }
+
+    fn wanted(columns: &[(&str, ColumnType, bool)], key: &[&str]) -> NewTable {
+        let column = |(name, column_type, nullable): &(&str, ColumnType, bool)| NewColumn {
+            name: (*name).to_owned(),
+            column_type: column_type.clone(),
+            nullable: *nullable,
+        };
+        NewTable {
+            name: TableName::parse("app.orders"),
+            columns: columns.iter().map(column).collect(),
+            primary_key: key.iter().map(|name| (*name).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn tables_to_be_created() {
+        let check = |columns: &[(&str, ColumnType, bool)], key: &[&str], expected: &str| {
+            let text = create_text(&wanted(columns, key)).expect("fits");
+            assert_eq!(
+                text,
+                format!("CREATE TABLE IF NOT EXISTS \"app\".\"orders\" ({expected})")
+            );
+        };
+        check(&[], &[], "");
+        check(
+            &[
+                ("id", ColumnType::Int64, true),
+                ("a \"b\"", text(Some(3)), true),
+                ("c", decimal(12, 3), false),
+                ("d", NO_LIMITS, true),
+                ("e", decimal(4_000, 2), true),
+                ("f", ColumnType::Json, true),
+                ("g", ColumnType::TimestampTz, true),
+            ],
+            &["id"],
+            "\"id\" bigint NOT NULL, \"a \"\"b\"\"\" varchar(3), \"c\" numeric(12,3) NOT NULL, \
+             \"d\" numeric, \"e\" numeric, \"f\" jsonb, \"g\" timestamptz, PRIMARY KEY (\"id\")",
+        );
+    }
+
+    #[test]
+    fn unfit_tables_are_refused() {
+        let check = |column: &str, column_type: ColumnType, expected: &str| {
+            let error =
+                create_text(&wanted(&[(column, column_type, true)], &[])).expect_err("unfit");
+            assert_eq!(error.class(), ErrorClass::Stop);
+            assert!(error.to_string().contains(expected), "{error}");
+        };
+        check(&"c".repeat(64), ColumnType::Bool, "63 bytes");
+        check("", ColumnType::Bool, "is empty");
+        check("c", ColumnType::Unsupported, "no type is known");
+    }
+}

@@ -1,0 +1,409 @@
+//! The text of the statements that move rows. Pure.
+//!
+//! Whatever the number of rows, a statement has one parameter per column, an array, so its text
+//! depends on the columns alone and stays prepared.
+//!
+//! | step   | statement                                                                  |
+//! |--------|----------------------------------------------------------------------------|
+//! | copy   | `COPY t (..) FROM STDIN (FORMAT binary)`                                    |
+//! | insert | `INSERT INTO t (..) SELECT .. FROM unnest($1::int8[], ..)`                  |
+//! | upsert | the same, `ON CONFLICT (key) DO UPDATE SET c = EXCLUDED.c`                  |
+//! | delete | `DELETE FROM t USING unnest($1::int8[], ..) WHERE t.key = ..`               |
+//!
+//! **Casts.** An array travels with its elements' base type and is assigned to the column, which
+//! applies the column's length and precision as an `INSERT` of that value would: too long is an
+//! error. An explicit cast would cut silently, so it is used only where PostgreSQL has no
+//! assignment from text: enums and types of extensions, neither of which has a length.
+
+use crate::error::SinkError;
+use crate::table::{ColumnDef, ColumnType, TableName, Target};
+
+/// PostgreSQL cuts longer identifiers without an error, which would make two names one.
+const IDENTIFIER_BYTES_MAX: usize = 63;
+
+/// What a statement does with its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Verb {
+    /// Plain insert through the copy protocol.
+    Copy,
+    /// Plain insert from arrays.
+    Insert,
+    /// Insert or update from arrays.
+    Upsert,
+    /// Delete by key.
+    Delete,
+}
+
+/// How values of a column travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WireType {
+    Bool,
+    Int2,
+    Int4,
+    Int8,
+    Float4,
+    Float8,
+    Numeric,
+    Text,
+    Bytea,
+    Date,
+    Time,
+    Timestamp,
+    TimestampTz,
+    Uuid,
+    Json,
+    Jsonb,
+}
+
+/// Object ids of built-in types; fixed by PostgreSQL's own catalog.
+pub(super) mod type_id {
+    pub(in crate::postgres) const NAME: u32 = 19;
+    pub(in crate::postgres) const TEXT: u32 = 25;
+    pub(in crate::postgres) const JSON: u32 = 114;
+    pub(in crate::postgres) const BPCHAR: u32 = 1042;
+    pub(in crate::postgres) const VARCHAR: u32 = 1043;
+    pub(in crate::postgres) const JSONB: u32 = 3802;
+}
+
+impl WireType {
+    /// The wire type of a column's values. Unsupported columns carry nulls only.
+    pub(super) fn of(column: &ColumnDef) -> Self {
+        match column.column_type {
+            ColumnType::Bool => Self::Bool,
+            ColumnType::Int16 => Self::Int2,
+            ColumnType::Int32 => Self::Int4,
+            ColumnType::Int64 => Self::Int8,
+            ColumnType::Float32 => Self::Float4,
+            ColumnType::Float64 => Self::Float8,
+            ColumnType::Decimal { .. } => Self::Numeric,
+            ColumnType::Text { .. } | ColumnType::Unsupported => Self::Text,
+            ColumnType::Bytes => Self::Bytea,
+            ColumnType::Date => Self::Date,
+            ColumnType::Time => Self::Time,
+            ColumnType::Timestamp => Self::Timestamp,
+            ColumnType::TimestampTz => Self::TimestampTz,
+            ColumnType::Uuid => Self::Uuid,
+            ColumnType::Json if column.native_type_id == type_id::JSON => Self::Json,
+            ColumnType::Json => Self::Jsonb,
+        }
+    }
+
+    /// The type's object id, for array headers.
+    pub(super) fn id(self) -> u32 {
+        match self {
+            Self::Bool => 16,
+            Self::Bytea => 17,
+            Self::Int8 => 20,
+            Self::Int2 => 21,
+            Self::Int4 => 23,
+            Self::Text => type_id::TEXT,
+            Self::Json => type_id::JSON,
+            Self::Float4 => 700,
+            Self::Float8 => 701,
+            Self::Date => 1082,
+            Self::Time => 1083,
+            Self::Timestamp => 1114,
+            Self::TimestampTz => 1184,
+            Self::Numeric => 1700,
+            Self::Uuid => 2950,
+            Self::Jsonb => type_id::JSONB,
+        }
+    }
+
+    fn sql_name(self) -> &'static str {
+        match self {
+            Self::Bool => "bool",
+            Self::Int2 => "int2",
+            Self::Int4 => "int4",
+            Self::Int8 => "int8",
+            Self::Float4 => "float4",
+            Self::Float8 => "float8",
+            Self::Numeric => "numeric",
+            Self::Text => "text",
+            Self::Bytea => "bytea",
+            Self::Date => "date",
+            Self::Time => "time",
+            Self::Timestamp => "timestamp",
+            Self::TimestampTz => "timestamptz",
+            Self::Uuid => "uuid",
+            Self::Json => "json",
+            Self::Jsonb => "jsonb",
+        }
+    }
+}
+
+/// An identifier in double quotes.
+pub(super) fn quoted(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
+}
+
+/// A table's name, quoted part by part.
+pub(super) fn qualified(name: &TableName) -> String {
+    match &name.schema {
+        Some(schema) => format!("{}.{}", quoted(schema), quoted(&name.name)),
+        None => quoted(&name.name),
+    }
+}
+
+/// Refuses identifiers that PostgreSQL would cut or cannot hold. `kind` is what is named: `table`.
+///
+/// # Errors
+/// *Stop*, naming the identifier.
+pub(super) fn check_identifier(kind: &str, identifier: &str) -> Result<(), SinkError> {
+    let problem = if identifier.is_empty() {
+        "is empty"
+    } else if identifier.contains('\0') {
+        "contains the character U+0000"
+    } else if identifier.len() > IDENTIFIER_BYTES_MAX {
+        "is longer than the 63 bytes that postgresql allows"
+    } else {
+        return Ok(());
+    };
+    Err(SinkError::stop(format!(
+        "{kind} name {identifier:?} {problem}; choose another name"
+    )))
+}
+
+/// As [`check_identifier`], for both parts of a table's name.
+pub(super) fn check_table_name(name: &TableName) -> Result<(), SinkError> {
+    if let Some(schema) = &name.schema {
+        check_identifier("schema", schema)?;
+    }
+    check_identifier("table", &name.name)
+}
+
+/// The text of a step over these columns (indexes into [`Target::written`]).
+pub(super) fn statement(target: &Target, verb: Verb, columns: &[usize]) -> String {
+    let table = qualified(&target.table.name);
+    match verb {
+        Verb::Copy => format!(
+            "COPY {table} ({}) FROM STDIN (FORMAT binary)",
+            names(target, columns)
+        ),
+        Verb::Insert => insert(target, &table, columns),
+        Verb::Upsert => insert(target, &table, columns) + &on_conflict(target, columns),
+        Verb::Delete => delete(target, &table, columns),
+    }
+}
+
+/// `OVERRIDING SYSTEM VALUE` lets a record fill an identity column, as `COPY` does; without such
+/// a column it means nothing.
+fn insert(target: &Target, table: &str, columns: &[usize]) -> String {
+    if columns.is_empty() {
+        return format!("INSERT INTO {table} SELECT FROM generate_series(1, $1::int4)");
+    }
+    let values = columns.iter().enumerate().map(|(place, column)| {
+        let column = target.column(*column);
+        match insert_cast(column) {
+            Some(cast) => format!("c{place}::{cast}"),
+            None => format!("c{place}"),
+        }
+    });
+    format!(
+        "INSERT INTO {table} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}",
+        names(target, columns),
+        join(values),
+        source(target, columns)
+    )
+}
+
+fn on_conflict(target: &Target, columns: &[usize]) -> String {
+    let updated: Vec<String> = columns
+        .iter()
+        .filter(|column| !target.key.contains(column))
+        .map(|column| quoted(&target.column(*column).name))
+        .map(|name| format!("{name} = EXCLUDED.{name}"))
+        .collect();
+    let key = names(target, &target.key);
+    if updated.is_empty() {
+        format!(" ON CONFLICT ({key}) DO NOTHING")
+    } else {
+        format!(
+            " ON CONFLICT ({key}) DO UPDATE SET {}",
+            join(updated.into_iter())
+        )
+    }
+}
+
+fn delete(target: &Target, table: &str, columns: &[usize]) -> String {
+    let conditions: Vec<String> = columns
+        .iter()
+        .enumerate()
+        .map(|(place, column)| {
+            let column = target.column(*column);
+            let name = quoted(&column.name);
+            match comparison_cast(column) {
+                Some(cast) => format!("target.{name} = source.c{place}::{cast}"),
+                None => format!("target.{name} = source.c{place}"),
+            }
+        })
+        .collect();
+    format!(
+        "DELETE FROM {table} AS target USING {} WHERE {}",
+        source(target, columns),
+        conditions.join(" AND ")
+    )
+}
+
+fn source(target: &Target, columns: &[usize]) -> String {
+    let parameters = columns.iter().enumerate().map(|(place, column)| {
+        let wire_type = WireType::of(target.column(*column));
+        format!("${}::{}[]", place + 1, wire_type.sql_name())
+    });
+    let names = (0..columns.len()).map(|place| format!("c{place}"));
+    format!("unnest({}) AS source({})", join(parameters), join(names))
+}
+
+fn names(target: &Target, columns: &[usize]) -> String {
+    join(
+        columns
+            .iter()
+            .map(|column| quoted(&target.column(*column).name)),
+    )
+}
+
+fn join(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+fn insert_cast(column: &ColumnDef) -> Option<&str> {
+    match column.column_type {
+        ColumnType::Text { .. } if !is_builtin_text(column) => Some(&column.native_type),
+        ColumnType::Unsupported => Some(&column.native_type),
+        _ => None,
+    }
+}
+
+/// Comparing needs the column's own type where text would be compared as text instead: blanks at
+/// the end of `char(n)` would count and no index would be used.
+fn comparison_cast(column: &ColumnDef) -> Option<&str> {
+    match (&column.column_type, column.native_type_id) {
+        (ColumnType::Text { .. }, type_id::BPCHAR) => Some("pg_catalog.bpchar"),
+        (ColumnType::Text { .. }, type_id::NAME) => Some("pg_catalog.name"),
+        _ => insert_cast(column),
+    }
+}
+
+fn is_builtin_text(column: &ColumnDef) -> bool {
+    matches!(
+        column.native_type_id,
+        type_id::TEXT | type_id::VARCHAR | type_id::BPCHAR | type_id::NAME
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::{Table, WriteMode};
+
+    fn column(name: &str, column_type: ColumnType, native_type: &str, id: u32) -> ColumnDef {
+        ColumnDef {
+            name: name.to_owned(),
+            column_type,
+            native_type: native_type.to_owned(),
+            native_type_id: id,
+            nullable: true,
+            has_default: false,
+            generated: false,
+        }
+    }
+
+    fn text(max_chars: Option<u32>) -> ColumnType {
+        ColumnType::Text { max_chars }
+    }
+
+    fn target(key: Vec<usize>) -> Target {
+        let columns = vec![
+            column("id", ColumnType::Int64, "bigint", 20),
+            column("say \"hi\"", text(Some(3)), "character varying(3)", 1043),
+            column("mood", text(None), "app.mood", 16500),
+            column("code", text(Some(2)), "character(2)", 1042),
+            column("doc", ColumnType::Json, "jsonb", 3802),
+            column("raw", ColumnType::Json, "json", 114),
+            column("span", ColumnType::Unsupported, "interval", 1186),
+        ];
+        Target {
+            written: (0..columns.len()).collect(),
+            key,
+            mode: WriteMode::Upsert,
+            table: Table {
+                name: TableName::parse("app.orders"),
+                columns,
+                primary_key: Vec::new(),
+                unique_keys: Vec::new(),
+                text_allows_nul: false,
+            },
+        }
+    }
+
+    #[test]
+    fn statements() {
+        let check = |verb, key: &[usize], columns: &[usize], expected: &str| {
+            assert_eq!(statement(&target(key.to_vec()), verb, columns), expected);
+        };
+        check(
+            Verb::Copy,
+            &[],
+            &[0, 1],
+            r#"COPY "app"."orders" ("id", "say ""hi""") FROM STDIN (FORMAT binary)"#,
+        );
+        check(
+            Verb::Insert,
+            &[],
+            &[0, 2, 4, 5, 6],
+            "INSERT INTO \"app\".\"orders\" (\"id\", \"mood\", \"doc\", \"raw\", \"span\") \
+             OVERRIDING SYSTEM VALUE SELECT c0, c1::app.mood, c2, c3, c4::interval \
+             FROM unnest($1::int8[], $2::text[], $3::jsonb[], $4::json[], $5::text[]) \
+             AS source(c0, c1, c2, c3, c4)",
+        );
+        check(
+            Verb::Insert,
+            &[],
+            &[],
+            "INSERT INTO \"app\".\"orders\" SELECT FROM generate_series(1, $1::int4)",
+        );
+        check(
+            Verb::Upsert,
+            &[0],
+            &[0, 3],
+            "INSERT INTO \"app\".\"orders\" (\"id\", \"code\") OVERRIDING SYSTEM VALUE \
+             SELECT c0, c1 FROM unnest($1::int8[], $2::text[]) AS source(c0, c1) \
+             ON CONFLICT (\"id\") DO UPDATE SET \"code\" = EXCLUDED.\"code\"",
+        );
+        check(
+            Verb::Upsert,
+            &[0],
+            &[0],
+            "INSERT INTO \"app\".\"orders\" (\"id\") OVERRIDING SYSTEM VALUE \
+             SELECT c0 FROM unnest($1::int8[]) AS source(c0) ON CONFLICT (\"id\") DO NOTHING",
+        );
+        check(
+            Verb::Delete,
+            &[0, 3, 2],
+            &[0, 3, 2],
+            "DELETE FROM \"app\".\"orders\" AS target \
+             USING unnest($1::int8[], $2::text[], $3::text[]) AS source(c0, c1, c2) \
+             WHERE target.\"id\" = source.c0 AND target.\"code\" = source.c1::pg_catalog.bpchar \
+             AND target.\"mood\" = source.c2::app.mood",
+        );
+    }
+
+    #[test]
+    fn names_are_quoted() {
+        assert_eq!(quoted(r#"a"b"#), r#""a""b""#);
+        assert_eq!(qualified(&TableName::parse("orders")), "\"orders\"");
+        assert_eq!(qualified(&TableName::parse("a.b.c")), "\"a\".\"b.c\"");
+    }
+
+    #[test]
+    fn unfit_identifiers_are_refused() {
+        let check = |name: &str, problem: &str| {
+            let error = check_identifier("column", name).expect_err(name);
+            assert!(error.to_string().contains(problem), "{error}");
+        };
+        check("", "is empty");
+        check("a\0b", "U+0000");
+        check(&"ü".repeat(32), "63 bytes");
+        assert!(check_identifier("column", &"x".repeat(63)).is_ok());
+    }
+}

@@ -1,0 +1,214 @@
+//! The steps of a write: which statement, over which rows, in which order. Pure.
+//!
+//! | rows of one table            | steps                                                       |
+//! |------------------------------|-------------------------------------------------------------|
+//! | usual                        | per phase of the [`fold`]: delete by key, then one write per set of columns |
+//! | of a key that only the table can compare | row by row in log order, without a fold          |
+//!
+//! Plain inserts of [`COPY_ROWS_MIN`] rows and more are copied where the table allows it.
+
+use crate::error::SinkError;
+use crate::fold::{self, Plan, RowSet};
+use crate::row::TableRows;
+use crate::statement;
+use crate::table::{Target, WriteMode};
+
+use super::sql::Verb;
+
+/// From here on a copy is faster than an insert from arrays: a copy needs one more message and its
+/// own set-up at the server, an array is taken apart by the executor.
+pub(super) const COPY_ROWS_MIN: usize = 32;
+
+/// One statement and its rows.
+pub(super) struct Step<'a> {
+    pub(super) verb: Verb,
+    /// Indexes into [`TableRows::columns`].
+    pub(super) columns: Vec<usize>,
+    pub(super) rows: &'a TableRows,
+    pub(super) row_set: RowSet,
+}
+
+/// How the rows of a table get into it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Folded into few statements; plain inserts may be copied.
+    Folded {
+        /// The table can be copied into.
+        copies: bool,
+    },
+    /// One statement per row, in log order.
+    RowByRow,
+}
+
+/// The fold of a table's rows, to be kept while its steps are used.
+pub(super) fn fold(rows: &TableRows, way: Way) -> Result<Plan<'_>, SinkError> {
+    let has_deletes = rows.origins.iter().any(|origin| origin.delete);
+    if has_deletes && rows.target.key.is_empty() {
+        return Err(SinkError::stop(format!(
+            "cannot delete from table {}: it is written without a key; set pk.mode and pk.fields",
+            rows.target.table.name
+        )));
+    }
+    Ok(match way {
+        Way::Folded { .. } => fold::plan(rows),
+        Way::RowByRow => row_by_row(rows),
+    })
+}
+
+/// Each row is a phase of its own.
+fn row_by_row(rows: &TableRows) -> Plan<'_> {
+    let phase = |row: usize| {
+        let (deletes, writes) = if rows.origins[row].delete {
+            (vec![row], Vec::new())
+        } else {
+            (Vec::new(), vec![row])
+        };
+        fold::Phase {
+            deletes,
+            writes: RowSet::Some(writes),
+        }
+    };
+    Plan {
+        rows: std::borrow::Cow::Borrowed(rows),
+        phases: (0..rows.len()).map(phase).collect(),
+    }
+}
+
+/// The steps of one folded table, to be run in order.
+pub(super) fn steps<'a>(plan: &'a Plan<'_>, way: Way) -> Vec<Step<'a>> {
+    let rows: &'a TableRows = &plan.rows;
+    let target = &rows.target;
+    let step = |verb, columns, row_set| Step {
+        verb,
+        columns,
+        rows,
+        row_set,
+    };
+    let mut steps = Vec::new();
+    for phase in &plan.phases {
+        if !phase.deletes.is_empty() {
+            let row_set = RowSet::Some(phase.deletes.clone());
+            steps.push(step(Verb::Delete, target.key.clone(), row_set));
+        }
+        for group in statement::groups(rows, &phase.writes) {
+            let row_count = group.rows.len(rows);
+            let verb = write_verb(target, way, row_count, &group.columns);
+            steps.push(step(verb, group.columns, group.rows));
+        }
+    }
+    steps
+}
+
+fn write_verb(target: &Target, way: Way, row_count: usize, columns: &[usize]) -> Verb {
+    match target.mode {
+        WriteMode::Upsert if columns.is_empty() || target.key.is_empty() => Verb::Insert,
+        WriteMode::Upsert => Verb::Upsert,
+        WriteMode::Insert => {
+            let copies = way == Way::Folded { copies: true };
+            if copies && row_count >= COPY_ROWS_MIN && !columns.is_empty() {
+                Verb::Copy
+            } else {
+                Verb::Insert
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::Cell;
+    use crate::row::fixture::{integer_target, push_row};
+
+    const A: Cell<'static> = Cell::Absent;
+
+    fn rows(mode: WriteMode, key: usize, records: &[([Cell<'_>; 2], bool)]) -> TableRows {
+        let mut rows = TableRows::new(integer_target(2, key, mode));
+        for (cells, delete) in records {
+            push_row(&mut rows, cells, *delete);
+        }
+        rows
+    }
+
+    fn v(value: i64) -> Cell<'static> {
+        Cell::Int(value)
+    }
+
+    fn check(rows: &TableRows, way: Way, expected: &[(Verb, &[usize], &[usize])]) {
+        let plan = fold(rows, way).expect("can be folded");
+        let found: Vec<(Verb, Vec<usize>, Vec<usize>)> = steps(&plan, way)
+            .into_iter()
+            .map(|step| {
+                let members = step.row_set.iter(step.rows).collect();
+                (step.verb, step.columns, members)
+            })
+            .collect();
+        let expected: Vec<(Verb, Vec<usize>, Vec<usize>)> = expected
+            .iter()
+            .map(|(verb, columns, members)| (*verb, columns.to_vec(), members.to_vec()))
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn large_plain_inserts_are_copied_where_they_can_be() {
+        let records = vec![([v(1), v(2)], false); COPY_ROWS_MIN];
+        let large = rows(WriteMode::Insert, 0, &records);
+        let small = rows(WriteMode::Insert, 0, &records[1..]);
+        let all: Vec<usize> = (0..COPY_ROWS_MIN).collect();
+        let copied = Way::Folded { copies: true };
+        let uncopied = Way::Folded { copies: false };
+        check(&large, copied, &[(Verb::Copy, &[0, 1], &all)]);
+        check(
+            &small,
+            copied,
+            &[(Verb::Insert, &[0, 1], &all[..all.len() - 1])],
+        );
+        check(&large, uncopied, &[(Verb::Insert, &[0, 1], &all)]);
+    }
+
+    #[test]
+    fn upserts_delete_first_and_name_the_columns_given() {
+        let records = [
+            ([v(3), v(1)], false),
+            ([v(1), A], false),
+            ([v(2), A], true),
+            ([v(3), v(2)], false),
+        ];
+        check(
+            &rows(WriteMode::Upsert, 1, &records),
+            Way::Folded { copies: true },
+            &[
+                (Verb::Delete, &[0], &[2]),
+                (Verb::Upsert, &[0], &[1]),
+                (Verb::Upsert, &[0, 1], &[3]),
+            ],
+        );
+    }
+
+    #[test]
+    fn row_by_row_keeps_the_log_order() {
+        let records = [
+            ([v(1), v(1)], false),
+            ([v(1), A], true),
+            ([v(1), v(2)], false),
+        ];
+        check(
+            &rows(WriteMode::Upsert, 1, &records),
+            Way::RowByRow,
+            &[
+                (Verb::Upsert, &[0, 1], &[0]),
+                (Verb::Delete, &[0], &[1]),
+                (Verb::Upsert, &[0, 1], &[2]),
+            ],
+        );
+    }
+
+    #[test]
+    fn deletes_need_a_key() {
+        let records = [([v(1), A], true)];
+        let keyless = rows(WriteMode::Insert, 0, &records);
+        let error = fold(&keyless, Way::Folded { copies: true }).expect_err("no key");
+        assert!(error.to_string().contains("pk.mode"), "{error}");
+    }
+}

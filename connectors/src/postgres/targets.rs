@@ -1,0 +1,110 @@
+//! What a session knows about the tables that it writes to: how rows get in, and the statements
+//! prepared for them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio_postgres::Statement;
+
+use super::link::Link;
+use super::schema::{self, Access};
+use super::sql::{self, Verb};
+use super::steps::Way;
+use crate::error::SinkError;
+use crate::row::TableRows;
+use crate::table::Target;
+
+/// Prepared statements of one session; each costs the server memory. Beyond it all are forgotten,
+/// since rows with so many different sets of columns are rare and not worth an order of eviction.
+const STATEMENTS_MAX: usize = 256;
+/// Tables, or versions of their definitions, that a session remembers.
+const TARGETS_MAX: usize = 256;
+
+#[derive(Default)]
+pub(super) struct Targets {
+    /// By address, which stays taken as long as the target is kept.
+    known: HashMap<usize, Known>,
+    statement_count: usize,
+}
+
+struct Known {
+    _target: Arc<Target>,
+    access: Access,
+    statements: HashMap<Verb, HashMap<Vec<usize>, Statement>>,
+}
+
+impl Targets {
+    /// How the rows of these tables get in, `forced` or as the catalog says.
+    pub(super) async fn ways(
+        &mut self,
+        link: &Link,
+        tables: &[TableRows],
+        forced: Option<Way>,
+    ) -> Result<Vec<Way>, SinkError> {
+        let mut ways = Vec::with_capacity(tables.len());
+        for rows in tables {
+            let access = self.known(link, &rows.target).await?.access;
+            ways.push(match forced {
+                Some(way) => way,
+                None if access.has_fuzzy_key => Way::RowByRow,
+                None => Way::Folded {
+                    copies: access.is_copyable,
+                },
+            });
+        }
+        Ok(ways)
+    }
+
+    /// The prepared statement of a step.
+    pub(super) async fn statement(
+        &mut self,
+        link: &Link,
+        target: &Arc<Target>,
+        verb: Verb,
+        columns: &[usize],
+    ) -> Result<Statement, SinkError> {
+        let known = self.known(link, target).await?;
+        let prepared = known.statements.get(&verb);
+        if let Some(statement) = prepared.and_then(|prepared| prepared.get(columns)) {
+            return Ok(statement.clone());
+        }
+        let text = sql::statement(target, verb, columns);
+        let action = format!("prepare writing to table {}", target.table.name);
+        let prepare = link.client().prepare(&text);
+        let statement = link.answer(&action, prepare).await?;
+        if self.statement_count >= STATEMENTS_MAX {
+            self.statement_count = 0;
+            for known in self.known.values_mut() {
+                known.statements.clear();
+            }
+        }
+        self.statement_count += 1;
+        let known = self.known(link, target).await?;
+        let prepared = known.statements.entry(verb).or_default();
+        prepared.insert(columns.to_vec(), statement.clone());
+        Ok(statement)
+    }
+
+    async fn known(&mut self, link: &Link, target: &Arc<Target>) -> Result<&mut Known, SinkError> {
+        let address = Arc::as_ptr(target).addr();
+        if !self.known.contains_key(&address) {
+            let name = &target.table.name;
+            let key = target.key.iter().map(|column| target.column(*column));
+            let key: Vec<&str> = key.map(|column| column.name.as_str()).collect();
+            let access = schema::access(link, name, &key).await?;
+            if self.known.len() >= TARGETS_MAX {
+                self.known.clear();
+                self.statement_count = 0;
+            }
+            let known = Known {
+                _target: Arc::clone(target),
+                access,
+                statements: HashMap::new(),
+            };
+            self.known.insert(address, known);
+        }
+        self.known.get_mut(&address).ok_or_else(|| {
+            SinkError::retry(format!("table {} is not known any more", target.table.name))
+        })
+    }
+}

@@ -1,0 +1,118 @@
+//! Transactions: beginning, ending, and knowing what became of them.
+//!
+//! A `COMMIT` is answered in one of three ways, see [`Committed`]. The driver does not show the
+//! one bad answer that is no error: to commit a transaction that has failed is answered with
+//! success and rolls back. It cannot be met here, because a statement that fails inside a
+//! transaction always says so, and no caller takes a commit for done unless every statement
+//! before it succeeded.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+use super::classify;
+use super::link::{Link, Reply};
+use crate::error::SinkError;
+
+/// A session variable that lives as long as a transaction. A statement that compares it cannot
+/// take effect outside the transaction it was meant for.
+const MARK: &str = "rowdock.transaction";
+/// The mark of the transaction in which this expression is evaluated.
+pub(super) const CURRENT_MARK: &str = "current_setting('rowdock.transaction', true)";
+
+/// What became of a transaction.
+pub(super) enum Committed {
+    Yes,
+    /// Rolled back, for sure.
+    No(SinkError),
+    /// The connection ended before the answer.
+    Unknown(SinkError),
+}
+
+/// Begins a transaction that carries a mark. One message, so that nothing of it is done if any of
+/// it fails.
+pub(super) async fn begin_marked(client: &Client, mark: &str) -> Reply<()> {
+    let text = format!("{BEGIN}; SET LOCAL {MARK} = '{mark}'");
+    client.batch_execute(&text).await
+}
+
+/// Begins a transaction that waits for locks no longer than this.
+pub(super) async fn begin(
+    link: &Link,
+    action: &str,
+    lock_timeout: Duration,
+) -> Result<(), SinkError> {
+    let milliseconds = lock_timeout.as_millis().max(1);
+    let text = format!("{BEGIN}; SET LOCAL lock_timeout = {milliseconds}");
+    let begun = link
+        .answer(action, link.client().batch_execute(&text))
+        .await;
+    or_roll_back(link, begun).await
+}
+
+/// Writable or not is left to the server, which says so when it has to be read-only.
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
+/// Commits a transaction in which everything succeeded.
+pub(super) async fn commit(link: &Link, action: &str) -> Committed {
+    match link.in_time(action, send_commit(link.client())).await {
+        Ok(reply) => outcome(link, action, reply),
+        Err(past_deadline) => Committed::Unknown(past_deadline),
+    }
+}
+
+/// What the reply to a commit means, given that everything before it succeeded.
+pub(super) fn outcome(link: &Link, action: &str, reply: Reply<()>) -> Committed {
+    let Err(error) = reply else {
+        return Committed::Yes;
+    };
+    let is_known = error.as_db_error().is_some_and(classify::commit_is_known);
+    let failure = link.row_failure(action, error);
+    if is_known {
+        Committed::No(failure)
+    } else {
+        Committed::Unknown(failure)
+    }
+}
+
+/// Once the command is complete the commit has happened, whatever becomes of the session then.
+pub(super) async fn send_commit(client: &Client) -> Reply<()> {
+    let mut answers = pin!(client.simple_query_raw("COMMIT").await?);
+    let mut is_complete = false;
+    loop {
+        match answers.try_next().await {
+            Ok(Some(SimpleQueryMessage::CommandComplete(_))) => is_complete = true,
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(()),
+            Err(_) if is_complete => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Rolls back. When that fails the connection is cut, which does the same.
+pub(super) async fn roll_back(link: &Link) -> Result<(), SinkError> {
+    let rolled_back = link
+        .answer("roll back", link.client().batch_execute("ROLLBACK"))
+        .await;
+    rolled_back.map_err(|error| {
+        link.cut();
+        error.losing_connection()
+    })
+}
+
+/// Rolls back after an error, and returns that error.
+pub(super) async fn or_roll_back<T>(
+    link: &Link,
+    done: Result<T, SinkError>,
+) -> Result<T, SinkError> {
+    match done {
+        Err(error) if !error.connection_lost() => match roll_back(link).await {
+            Ok(()) => Err(error),
+            Err(_) => Err(error.losing_connection()),
+        },
+        done => done,
+    }
+}

@@ -1,0 +1,86 @@
+//! Trying parts of a refused batch, each inside a savepoint.
+
+use async_trait::async_trait;
+use fail::fail_point;
+
+use super::link::Link;
+use super::steps::Way;
+use super::transaction;
+use super::write::{Failure, Writer, row_met_twice};
+use crate::error::{ErrorClass, SinkError};
+use crate::reject::Trial;
+use crate::row::Batch;
+
+const ACTION: &str = "look for refused rows";
+
+/// A transaction that is never committed.
+pub(super) struct PartTrial<'t> {
+    pub(super) link: &'t Link,
+    pub(super) writer: &'t mut Writer,
+    /// Has the constraints checked that would be checked by the commit. Only where the commit was
+    /// what refused the batch: else a row may wait for one that comes later in it.
+    checks_deferred: bool,
+}
+
+impl<'t> PartTrial<'t> {
+    pub(super) fn new(link: &'t Link, writer: &'t mut Writer) -> Self {
+        let checks_deferred = writer.refused_at_commit();
+        Self {
+            link,
+            writer,
+            checks_deferred,
+        }
+    }
+
+    async fn run(&self, statement: &str) -> Result<(), SinkError> {
+        let reply = self.link.client().batch_execute(statement);
+        self.link.answer(ACTION, reply).await
+    }
+
+    async fn write_part(&mut self, part: &Batch, way: Option<Way>) -> Result<(), Failure> {
+        self.writer.write_rows(self.link, &part.tables, way).await?;
+        if self.checks_deferred {
+            let check = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED";
+            let checked = self.link.client().batch_execute(check);
+            let checked = self.link.in_time(ACTION, checked).await?;
+            checked.map_err(|error| self.link.row_failure(ACTION, error))?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Trial for PartTrial<'_> {
+    async fn begin(&mut self) -> Result<(), SinkError> {
+        self.run(transaction::BEGIN).await
+    }
+
+    async fn try_rows(&mut self, part: &Batch) -> Result<(), SinkError> {
+        fail_point!(super::failpoint::BETWEEN_BISECT_STEPS);
+        for way in [None, Some(Way::RowByRow)] {
+            self.run("SAVEPOINT part").await?;
+            let failure = match self.write_part(part, way).await {
+                Ok(()) => return self.run("RELEASE SAVEPOINT part").await,
+                Err(failure) => failure,
+            };
+            match failure {
+                Failure::Other(error) if error.class() != ErrorClass::Record => return Err(error),
+                Failure::Other(error) => {
+                    self.run("ROLLBACK TO SAVEPOINT part").await?;
+                    return Err(error);
+                }
+                Failure::KeyMetTwice | Failure::Fenced => {
+                    self.run("ROLLBACK TO SAVEPOINT part").await?;
+                }
+            }
+        }
+        Err(row_met_twice())
+    }
+
+    async fn abandon(&mut self) {
+        // A connection that cannot roll back is cut, which does the same.
+        if let Err(error) = transaction::roll_back(self.link).await {
+            tracing::debug!(%error, "rolled back by cutting the connection");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Connection URLs: the JDBC form that Kafka Connect configurations carry, and the native form.
+//!
+//! Both become the same [`ConnectionUrl`]. A parameter that changes what is connected to, how
+//! securely, or what is written is either obeyed or refused by name; one that only tunes another
+//! driver is passed over, and named in [`ConnectionUrl::passed_over`] for the log. No error holds
+//! a value, since any value may be a secret put in the wrong place.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio_postgres::config::ChannelBinding;
+
+mod parameter;
+mod percent;
+
+use percent::{PlusSign, decode};
+
+const DEFAULT_PORT: u16 = 5432;
+
+/// What a connection URL says.
+#[derive(Debug, Clone)]
+pub(super) struct ConnectionUrl {
+    /// Tried in order.
+    pub(super) hosts: Vec<Host>,
+    /// The user's name when `None`, as PostgreSQL has it.
+    pub(super) database: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) password: Option<SecretString>,
+    pub(super) tls: Tls,
+    /// Schemas for names without one; empty for the server's own setting.
+    pub(super) search_path: Vec<String>,
+    pub(super) application_name: Option<String>,
+    pub(super) connect_timeout: Option<Duration>,
+    /// Try the hosts in random order.
+    pub(super) balances_hosts: bool,
+    /// Server settings as command line options: `-c name=value`.
+    pub(super) server_options: Option<String>,
+    pub(super) channel_binding: ChannelBinding,
+    /// Parameters without effect here.
+    pub(super) passed_over: Vec<String>,
+}
+
+/// Where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Host {
+    /// Host name, address, or the directory of a Unix socket.
+    pub(super) name: String,
+    pub(super) port: u16,
+}
+
+/// How the connection is secured.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Tls {
+    pub(super) mode: TlsMode,
+    /// PEM file with the certificates to trust; else the system's.
+    pub(super) root_certificates: Option<PathBuf>,
+    pub(super) client_certificate: Option<PathBuf>,
+    pub(super) client_key: Option<PathBuf>,
+}
+
+/// `sslmode`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum TlsMode {
+    /// Never.
+    Disable,
+    /// When the server offers it; not verified. Also stands for `allow`.
+    #[default]
+    Prefer,
+    /// Always; not verified.
+    Require,
+    /// Always; signed by a trusted authority.
+    VerifyCa,
+    /// Always; signed by a trusted authority, for this host.
+    VerifyFull,
+}
+
+/// Why a URL was not understood.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(super) enum UrlError {
+    #[error(
+        "connection url does not start with jdbc:postgresql: or postgresql:; \
+         write it as jdbc:postgresql://host:5432/database"
+    )]
+    Scheme,
+    #[error("connection url has an address that is not host or host:port")]
+    Address,
+    #[error(
+        "connection url has percent signs that are not followed by two hexadecimal digits of utf-8 text"
+    )]
+    Encoding,
+    #[error("connection url has the unknown parameter {0:?}; remove it")]
+    UnknownParameter(String),
+    #[error("connection url parameter {name:?} must be {allowed}")]
+    Value { name: String, allowed: &'static str },
+    #[error("connection url parameter {name:?} is not supported: {reason}")]
+    Unsupported { name: String, reason: &'static str },
+}
+
+impl ConnectionUrl {
+    fn new() -> Self {
+        Self {
+            hosts: Vec::new(),
+            database: None,
+            user: None,
+            password: None,
+            tls: Tls::default(),
+            search_path: Vec::new(),
+            application_name: None,
+            connect_timeout: None,
+            balances_hosts: false,
+            server_options: None,
+            channel_binding: ChannelBinding::Prefer,
+            passed_over: Vec::new(),
+        }
+    }
+}
+
+/// Reads a connection URL of either form.
+///
+/// # Errors
+/// Names the part that is not understood, never its value.
+pub(super) fn parse(text: &str) -> Result<ConnectionUrl, UrlError> {
+    let (rest, plus) = strip_scheme(text.trim())?;
+    let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let mut url = ConnectionUrl::new();
+    match location.strip_prefix("//") {
+        Some(location) => parse_location(&mut url, location, plus)?,
+        // `jdbc:postgresql:database`, `jdbc:postgresql:/`
+        None => set_database(&mut url, location.trim_start_matches('/'), plus)?,
+    }
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = decode(name, plus)?;
+        let value = decode(value, plus)?;
+        parameter::apply(&mut url, &name, &value)?;
+    }
+    if url.hosts.is_empty() {
+        url.hosts.push(Host {
+            name: "localhost".to_owned(),
+            port: DEFAULT_PORT,
+        });
+    }
+    verify_if_roots_are_named(&mut url.tls);
+    Ok(url)
+}
+
+/// JDBC decodes a plus sign as a blank, the native form does not.
+fn strip_scheme(text: &str) -> Result<(&str, PlusSign), UrlError> {
+    for (scheme, plus) in [
+        ("jdbc:postgresql:", PlusSign::Blank),
+        ("postgresql:", PlusSign::Itself),
+        ("postgres:", PlusSign::Itself),
+    ] {
+        if let Some(start) = text.get(..scheme.len())
+            && start.eq_ignore_ascii_case(scheme)
+        {
+            return Ok((&text[scheme.len()..], plus));
+        }
+    }
+    Err(UrlError::Scheme)
+}
+
+fn parse_location(url: &mut ConnectionUrl, location: &str, plus: PlusSign) -> Result<(), UrlError> {
+    let (authority, database) = location.split_once('/').unwrap_or((location, ""));
+    let addresses = match authority.rsplit_once('@') {
+        Some((login, addresses)) => {
+            set_login(url, login, plus)?;
+            addresses
+        }
+        None => authority,
+    };
+    for address in addresses.split(',').filter(|address| !address.is_empty()) {
+        url.hosts.push(parse_address(address, plus)?);
+    }
+    set_database(url, database, plus)
+}
+
+fn set_login(url: &mut ConnectionUrl, login: &str, plus: PlusSign) -> Result<(), UrlError> {
+    let (user, password) = match login.split_once(':') {
+        Some((user, password)) => (user, Some(password)),
+        None => (login, None),
+    };
+    url.user = Some(decode(user, plus)?);
+    if let Some(password) = password {
+        url.password = Some(SecretString::from(decode(password, plus)?));
+    }
+    Ok(())
+}
+
+fn set_database(url: &mut ConnectionUrl, database: &str, plus: PlusSign) -> Result<(), UrlError> {
+    if !database.is_empty() {
+        url.database = Some(decode(database, plus)?);
+    }
+    Ok(())
+}
+
+fn parse_address(address: &str, plus: PlusSign) -> Result<Host, UrlError> {
+    let (name, port) = match address.strip_prefix('[') {
+        Some(rest) => {
+            let (name, after) = rest.split_once(']').ok_or(UrlError::Address)?;
+            let port = match after {
+                "" => None,
+                after => Some(after.strip_prefix(':').ok_or(UrlError::Address)?),
+            };
+            (name, port)
+        }
+        None => match address.split_once(':') {
+            Some((name, port)) => (name, Some(port)),
+            None => (address, None),
+        },
+    };
+    if name.is_empty() {
+        return Err(UrlError::Address);
+    }
+    let port = match port {
+        None | Some("") => DEFAULT_PORT,
+        Some(port) => port.parse().map_err(|_| UrlError::Address)?,
+    };
+    Ok(Host {
+        name: decode(name, plus)?,
+        port,
+    })
+}
+
+/// As libpq has it: naming authorities means that they are to be checked.
+fn verify_if_roots_are_named(tls: &mut Tls) {
+    if tls.mode == TlsMode::Require && tls.root_certificates.is_some() {
+        tls.mode = TlsMode::VerifyCa;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,432 @@
+//! Writing a batch: positions and rows in one transaction, in two round trips.
+//!
+//! 1. `BEGIN`, the move of all positions, and the start of a copy go out together. Whatever of
+//!    this is executed without the rest changes nothing: the move carries the transaction's mark,
+//!    and a copy without its end is none.
+//! 2. When all positions have moved, the rows follow, and `COMMIT` right behind them. If the
+//!    server refuses a row the transaction has failed, and that `COMMIT` rolls it back.
+//!
+//! `COMMIT` is not sent when a step could not be sent. The outcome is *committed* only when every
+//! step and the commit itself say so; *rolled back* when the server refused one of them; and
+//! unknown when the connection ended after `COMMIT` was sent.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::{Bytes, BytesMut};
+use fail::fail_point;
+use futures_util::SinkExt;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, CopyInSink, Statement};
+
+use super::encode::Cells;
+use super::failpoint;
+use super::link::{Link, Reply, Started, start};
+use super::progress::{NotMoved, Progress};
+use super::sql::Verb;
+use super::steps::{self, Step, Way};
+use super::targets::Targets;
+use super::transaction::{self, Committed};
+use crate::WriteOutcome;
+use crate::error::{ErrorClass, SinkError};
+use crate::fold::Plan;
+use crate::row::{Batch, TableRows};
+
+/// Data of a copy goes out in pieces of this size, so that the server works while the next is
+/// encoded. Smaller ones cost more system calls, larger ones more memory and an idle server.
+const COPY_PIECE_BYTES: usize = 128 * 1024;
+/// Most steps that are in flight together; bounds the memory of encoded rows when there are many
+/// small steps.
+const PIPELINED_STEPS_MAX: usize = 256;
+const ACTION: &str = "write a batch";
+
+/// Writes rows over one session.
+#[derive(Default)]
+pub(super) struct Writer {
+    targets: Targets,
+    /// Distinguishes the transactions of the session.
+    transactions: u64,
+    /// Memory of copies, used again.
+    scratch: BytesMut,
+    /// The last batch was refused at its commit: a constraint is checked there only.
+    refused_at_commit: bool,
+}
+
+/// A step and its statement, which is made before the transaction.
+pub(super) struct Prepared<'a> {
+    step: Step<'a>,
+    statement: Statement,
+}
+
+type CopySink = Pin<Box<CopyInSink<Bytes>>>;
+
+/// Why rows were not written. The transaction is to be rolled back.
+pub(super) enum Failure {
+    /// Not all positions moved.
+    Fenced,
+    /// A statement met one key twice: only the table knows that the keys are the same.
+    KeyMetTwice,
+    Other(SinkError),
+}
+
+impl From<SinkError> for Failure {
+    fn from(error: SinkError) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl Writer {
+    /// See [`Session::write`](crate::Session::write). `progress` is `None` when the batch stores
+    /// no positions.
+    pub(super) async fn write(
+        &mut self,
+        link: &Link,
+        progress: Option<&Progress>,
+        batch: &Batch,
+    ) -> Result<WriteOutcome, SinkError> {
+        let progress = progress.filter(|_| !batch.positions.is_empty());
+        if progress.is_none() && batch.row_count() == 0 {
+            return Ok(WriteOutcome::Committed);
+        }
+        let written = match self.write_once(link, progress, batch, None).await {
+            Err(Failure::KeyMetTwice) => {
+                let way = Some(Way::RowByRow);
+                self.write_once(link, progress, batch, way).await
+            }
+            written => written,
+        };
+        match (written, progress) {
+            (Ok(()), _) => Ok(WriteOutcome::Committed),
+            (Err(Failure::Other(error)), _) => Err(error),
+            (Err(Failure::Fenced), Some(progress)) => {
+                match progress.why_not_moved(link, &batch.positions).await {
+                    NotMoved::Fenced(positions) => Ok(WriteOutcome::Fenced(positions)),
+                    NotMoved::Failed(error) => Err(error),
+                }
+            }
+            (Err(Failure::Fenced | Failure::KeyMetTwice), _) => Err(row_met_twice()),
+        }
+    }
+
+    async fn write_once(
+        &mut self,
+        link: &Link,
+        progress: Option<&Progress>,
+        batch: &Batch,
+        way: Option<Way>,
+    ) -> Result<(), Failure> {
+        self.refused_at_commit = false;
+        let ways = self.targets.ways(link, &batch.tables, way).await?;
+        let plans = folds(&batch.tables, &ways)?;
+        let prepared = self.prepare(link, &plans, &ways).await?;
+        self.transactions += 1;
+        let mut transaction = Transaction {
+            link,
+            progress,
+            batch,
+            steps: &prepared,
+            scratch: &mut self.scratch,
+            mark: self.transactions.to_string(),
+            commit_sent: AtomicBool::new(false),
+            refused_at_commit: false,
+        };
+        let done = link.in_time(ACTION, transaction.run()).await;
+        self.refused_at_commit = transaction.refused_at_commit;
+        match done {
+            Ok(done) => done,
+            Err(error) if *transaction.commit_sent.get_mut() => {
+                Err(Failure::Other(error.with_unknown_commit()))
+            }
+            Err(error) => Err(Failure::Other(error)),
+        }
+    }
+
+    /// Writes rows in the transaction that is open, and waits for all answers.
+    pub(super) async fn write_rows(
+        &mut self,
+        link: &Link,
+        tables: &[TableRows],
+        way: Option<Way>,
+    ) -> Result<(), Failure> {
+        let ways = self.targets.ways(link, tables, way).await?;
+        let plans = folds(tables, &ways)?;
+        let prepared = self.prepare(link, &plans, &ways).await?;
+        let sending = async {
+            let in_flight = send_steps(link, &prepared, None, &mut self.scratch).await?;
+            settle(link, in_flight).await
+        };
+        link.in_time(ACTION, sending).await?
+    }
+
+    /// The last batch was refused by its commit, not by a statement.
+    pub(super) fn refused_at_commit(&self) -> bool {
+        self.refused_at_commit
+    }
+
+    async fn prepare<'a>(
+        &mut self,
+        link: &Link,
+        plans: &'a [Plan<'_>],
+        ways: &[Way],
+    ) -> Result<Vec<Prepared<'a>>, SinkError> {
+        let mut prepared = Vec::new();
+        for (plan, way) in plans.iter().zip(ways) {
+            for step in steps::steps(plan, *way) {
+                let target = &step.rows.target;
+                let statement = self
+                    .targets
+                    .statement(link, target, step.verb, &step.columns)
+                    .await?;
+                prepared.push(Prepared { step, statement });
+            }
+        }
+        Ok(prepared)
+    }
+}
+
+fn folds<'a>(tables: &'a [TableRows], ways: &[Way]) -> Result<Vec<Plan<'a>>, SinkError> {
+    let with_way = tables.iter().zip(ways);
+    with_way
+        .map(|(rows, way)| steps::fold(rows, *way))
+        .collect()
+}
+
+/// Of a single row, so not even writing row by row can help.
+pub(super) fn row_met_twice() -> SinkError {
+    SinkError::stop("writing a single row meets its key twice: look at the table's triggers")
+}
+
+/// One transaction of a batch.
+struct Transaction<'t> {
+    link: &'t Link,
+    progress: Option<&'t Progress>,
+    batch: &'t Batch,
+    steps: &'t [Prepared<'t>],
+    scratch: &'t mut BytesMut,
+    mark: String,
+    /// Read when the deadline has passed, while the work is half done.
+    commit_sent: AtomicBool,
+    refused_at_commit: bool,
+}
+
+impl Transaction<'_> {
+    async fn run(&mut self) -> Result<(), Failure> {
+        fail_point!(failpoint::BEFORE_BEGIN);
+        let copy = match self.move_positions().await {
+            Ok(copy) => copy,
+            Err(failure) => return Err(roll_back(self.link, failure).await),
+        };
+        fail_point!(failpoint::AFTER_PROGRESS);
+        let in_flight = match send_steps(self.link, self.steps, copy, self.scratch).await {
+            Ok(in_flight) => in_flight,
+            Err(failure) => return Err(roll_back(self.link, failure).await),
+        };
+        failpoint::flush().await;
+        fail_point!(failpoint::BEFORE_COMMIT);
+        self.commit_sent.store(true, Ordering::Relaxed);
+        let commit = start(transaction::send_commit(self.link.client())).await;
+        failpoint::flush().await;
+        fail_point!(failpoint::AFTER_COMMIT_SENT, |_| {
+            self.link.cut();
+            let lost = SinkError::retry("connection cut by a failpoint");
+            Err(Failure::Other(lost.with_unknown_commit()))
+        });
+        self.settle(in_flight, commit).await?;
+        fail_point!(failpoint::AFTER_COMMIT);
+        Ok(())
+    }
+
+    /// The first round trip. Returns the copy that the rows begin with, if they do.
+    async fn move_positions(&mut self) -> Result<Option<CopySink>, Failure> {
+        let client = self.link.client();
+        let begin = start(transaction::begin_marked(client, &self.mark)).await;
+        let positions = &self.batch.positions;
+        let moving = match self.progress {
+            Some(progress) => Some(start(progress.advance(self.link, positions, &self.mark)).await),
+            None => None,
+        };
+        let copying = match self.steps.first() {
+            Some(first) if first.step.verb == Verb::Copy => {
+                Some(start(client.copy_in::<_, Bytes>(&first.statement)).await)
+            }
+            _ => None,
+        };
+        let failed = |error| self.link.statement_failure(ACTION, error);
+        begin.answer().await.map_err(failed)?;
+        if let Some(moving) = moving {
+            let moved = moving.answer().await.map_err(failed)?;
+            if usize::try_from(moved) != Ok(positions.len()) {
+                return Err(Failure::Fenced);
+            }
+        }
+        match copying {
+            Some(copying) => {
+                let sink = copying.answer().await;
+                Ok(Some(Box::pin(
+                    sink.map_err(|error| row_failure(self.link, error))?,
+                )))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The second round trip's answers.
+    async fn settle(
+        &mut self,
+        in_flight: Vec<Started<'_, u64>>,
+        commit: Started<'_, ()>,
+    ) -> Result<(), Failure> {
+        let refused = first_error(in_flight).await;
+        let reply = commit.answer().await;
+        let Some(error) = refused else {
+            return match transaction::outcome(self.link, ACTION, reply) {
+                Committed::Yes => Ok(()),
+                Committed::No(error) => {
+                    self.refused_at_commit = error.class() == ErrorClass::Record;
+                    Err(Failure::Other(error))
+                }
+                Committed::Unknown(error) => Err(Failure::Other(error.with_unknown_commit())),
+            };
+        };
+        let was_refused_by_server = error.as_db_error().is_some();
+        match row_failure(self.link, error) {
+            // The connection ended while this answer was awaited, so the commit, too, was not
+            // answered, though it may have been carried out.
+            Failure::Other(error) if !was_refused_by_server => {
+                Err(Failure::Other(error.with_unknown_commit()))
+            }
+            // The transaction had failed when the commit arrived: it was rolled back.
+            Failure::Other(error) if reply.is_err() => {
+                Err(Failure::Other(error.losing_connection()))
+            }
+            failure => Err(failure),
+        }
+    }
+}
+
+/// Sends the rows of all steps. What is returned has been sent and not been answered. `copy` is
+/// the first step's copy when it has been started already.
+async fn send_steps<'s>(
+    link: &'s Link,
+    steps: &'s [Prepared<'s>],
+    mut copy: Option<CopySink>,
+    scratch: &mut BytesMut,
+) -> Result<Vec<Started<'s, u64>>, Failure> {
+    let mut in_flight = Vec::new();
+    for (index, prepared) in steps.iter().enumerate() {
+        let is_copy = prepared.step.verb == Verb::Copy;
+        // A copy's own start has to be answered before its data can be sent, in order.
+        if (is_copy && copy.is_none()) || in_flight.len() >= PIPELINED_STEPS_MAX {
+            settle(link, std::mem::take(&mut in_flight)).await?;
+        }
+        let started = if is_copy {
+            let mut sink = match copy.take() {
+                Some(sink) => sink,
+                None => start_copy(link, &prepared.statement).await?,
+            };
+            feed(link, &mut sink, prepared, scratch).await?;
+            start(async move { sink.as_mut().finish().await }).await
+        } else {
+            start(execute(link.client(), prepared)).await
+        };
+        let has_failed = started.has_failed();
+        in_flight.push(started);
+        if index == 0 && !is_copy {
+            failpoint::flush().await;
+            fail_point!(failpoint::MID_ROWS);
+        }
+        // Nothing may follow a step that was not sent, nor the end of a copy that is on its way.
+        if has_failed || (is_copy && index + 1 < steps.len()) {
+            settle(link, std::mem::take(&mut in_flight)).await?;
+        }
+    }
+    Ok(in_flight)
+}
+
+async fn start_copy(link: &Link, statement: &Statement) -> Result<CopySink, Failure> {
+    let sink = link.client().copy_in(statement).await;
+    Ok(Box::pin(sink.map_err(|error| row_failure(link, error))?))
+}
+
+/// Sends a copy's data, not its end. A copy without its end is undone by the server.
+async fn feed(
+    link: &Link,
+    sink: &mut CopySink,
+    prepared: &Prepared<'_>,
+    scratch: &mut BytesMut,
+) -> Result<(), Failure> {
+    let Step {
+        rows,
+        row_set,
+        columns,
+        ..
+    } = &prepared.step;
+    let mut data = Cells::new(rows, row_set, columns).copy_data();
+    let mut is_first = true;
+    while !data.is_complete() {
+        scratch.reserve(COPY_PIECE_BYTES);
+        let filled = data.fill(scratch, COPY_PIECE_BYTES);
+        let piece = scratch.split().freeze();
+        filled.map_err(|unfit| SinkError::new(ErrorClass::Record, unfit.to_string()))?;
+        let sent = sink.feed(piece).await;
+        sent.map_err(|error| row_failure(link, error))?;
+        if is_first {
+            is_first = false;
+            failpoint::flush().await;
+            fail_point!(failpoint::MID_ROWS);
+        }
+    }
+    Ok(())
+}
+
+async fn execute(client: &Client, prepared: &Prepared<'_>) -> Reply<u64> {
+    let Step {
+        rows,
+        row_set,
+        columns,
+        ..
+    } = &prepared.step;
+    if columns.is_empty() {
+        let row_count = i32::try_from(row_set.len(rows)).unwrap_or(i32::MAX);
+        return client.execute(&prepared.statement, &[&row_count]).await;
+    }
+    let arrays = Cells::new(rows, row_set, columns).arrays();
+    client.execute_raw(&prepared.statement, arrays).await
+}
+
+/// Waits for all answers; the first refusal counts, the others follow from it.
+async fn settle(link: &Link, in_flight: Vec<Started<'_, u64>>) -> Result<(), Failure> {
+    match first_error(in_flight).await {
+        None => Ok(()),
+        Some(error) => Err(row_failure(link, error)),
+    }
+}
+
+async fn first_error(in_flight: Vec<Started<'_, u64>>) -> Option<tokio_postgres::Error> {
+    let mut first = None;
+    for started in in_flight {
+        if let Err(error) = started.answer().await {
+            first.get_or_insert(error);
+        }
+    }
+    first
+}
+
+fn row_failure(link: &Link, error: tokio_postgres::Error) -> Failure {
+    if error.code() == Some(&SqlState::CARDINALITY_VIOLATION) {
+        return Failure::KeyMetTwice;
+    }
+    Failure::Other(link.row_failure("write rows", error))
+}
+
+/// Rolls back, and returns why.
+async fn roll_back(link: &Link, failure: Failure) -> Failure {
+    if matches!(&failure, Failure::Other(error) if error.connection_lost()) {
+        return failure;
+    }
+    match (transaction::roll_back(link).await, failure) {
+        (Ok(()), failure) => failure,
+        (Err(_), Failure::Other(error)) => Failure::Other(error.losing_connection()),
+        (Err(lost), _) => Failure::Other(lost),
+    }
+}
