@@ -11,7 +11,7 @@
 //! One table of keys ([`definitions`]) says for every connector key its type, default, limits and
 //! meaning. Parsing, the `validate` reply, the plugin description and the tables in
 //! `config/README.md` all come from it, so they cannot disagree. The worker's table
-//! (`worker::keys`) does the same for `config/worker.toml`.
+//! ([`worker::keys`]) does the same for `config/worker.toml`.
 //!
 //! Client settings keep the names of Kafka's Java clients; [`kafka`] translates them to those of
 //! librdkafka, and is the only module that knows both.
@@ -23,6 +23,8 @@ pub mod connector;
 pub mod connector_json;
 mod converter;
 pub mod definitions;
+#[cfg(test)]
+mod documents;
 pub mod kafka;
 pub mod offline;
 pub mod parse;

@@ -180,3 +180,6 @@ impl TableRows {
         self.columns.iter().map(Column::data_bytes).sum()
     }
 }
+
+#[cfg(test)]
+mod tests;

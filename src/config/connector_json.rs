@@ -82,7 +82,7 @@ pub enum JsonError {
     /// `initial_state` is none of its values.
     #[error("initial_state must be one of RUNNING, PAUSED, STOPPED")]
     BadState,
-    /// More than [`KEYS_MAX`] keys.
+    /// More keys than any config has.
     #[error("more than {KEYS_MAX} keys")]
     TooManyKeys,
 }

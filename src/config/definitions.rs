@@ -2,7 +2,7 @@
 //! they are shown.
 //!
 //! Every key is a `static` of its own, so that a key which is read but not in the table does not
-//! compile, and [`ALL`] lists them. Where Kafka Connect has the key, its type and default are
+//! compile, and one list has them all. Where Kafka Connect has the key, its type and default are
 //! Connect's; sink keys are named as the Confluent JDBC sink names them. The rule for those: a key
 //! whose default means what Rowdock does is accepted with that default, every other value is
 //! refused with the reason. Nothing is ignored in silence.

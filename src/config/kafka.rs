@@ -5,7 +5,7 @@
 //! `producer.override.*`. Unlike Kafka Connect the worker's own security settings reach every
 //! client, so they need not be said three times.
 //!
-//! Nothing is passed on blindly: a setting is known ([`names`]) or it is an error, and librdkafka
+//! Nothing is passed on blindly: a setting is known (table in `names`) or it is an error, and librdkafka
 //! itself is asked whether it accepts each translated value.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +22,8 @@ mod names;
 mod stores;
 
 pub(super) use names::Scope;
+#[cfg(test)]
+pub(super) use names::describe as describe_settings;
 use names::{Form, Meaning, Setting};
 
 /// Prefix of a connector's consumer settings.

@@ -352,6 +352,8 @@ unsafe fn rebalance_content(event: *mut sys::rd_kafka_event_t) -> Content<'stati
     unsafe {
         let partitions = sys::rd_kafka_event_topic_partition_list(event)
             .as_ref()
+            // An empty list may have no elements' memory at all.
+            .filter(|list| list.cnt > 0 && !list.elems.is_null())
             .map(|list| {
                 let count = usize::try_from(list.cnt).unwrap_or(0);
                 slice::from_raw_parts(list.elems, count)

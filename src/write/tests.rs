@@ -75,6 +75,7 @@ fn config(tolerate: bool) -> ConnectorConfig {
             log: false,
         },
         consumer_overrides: BTreeMap::new(),
+        producer_overrides: BTreeMap::new(),
         delivery: Delivery::ExactlyOnce,
         start: StartPosition::Earliest,
         sink: SinkKeys {

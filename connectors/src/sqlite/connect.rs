@@ -316,3 +316,87 @@ impl FileIdentity {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    async fn open(path: &Path, statement: Duration) -> Connection {
+        let timeouts = SinkTimeouts {
+            statement,
+            ..SinkTimeouts::default()
+        };
+        Connection::open(path, &timeouts, true).await.unwrap()
+    }
+
+    async fn run(connection: &mut Connection, sql: &str) -> u64 {
+        connection
+            .execute("test", sql, SqliteArguments::default())
+            .await
+            .unwrap()
+    }
+
+    /// COMMIT is not answered within its deadline, and happens, or not, only afterwards.
+    async fn check_late_commit(happens: bool) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("target.db");
+        let mut setup = open(&path, Duration::from_secs(60)).await;
+        setup.begin().await.unwrap();
+        run(&mut setup, "CREATE TABLE t (v INTEGER)").await;
+        setup.commit().await.unwrap();
+
+        let mut late = open(&path, Duration::from_millis(300)).await;
+        let (answer, answered) = mpsc::channel();
+        let wait = move || answered.recv().unwrap_or(false);
+        late.inner
+            .lock_handle()
+            .await
+            .unwrap()
+            .set_commit_hook(wait);
+        late.begin().await.unwrap();
+        run(&mut late, "INSERT INTO t VALUES (1)").await;
+        let error = late.commit().await.unwrap_err();
+        assert!(error.commit_unknown() && error.connection_lost(), "{error}");
+        drop(late);
+
+        // Whoever wants to know waits until it is decided.
+        let mut next = open(&path, Duration::from_secs(60)).await;
+        let asked = tokio::spawn(async move {
+            next.begin().await.unwrap();
+            let rows = run(&mut next, "UPDATE t SET v = v").await;
+            next.roll_back().await.unwrap();
+            rows
+        });
+        answer.send(happens).unwrap();
+        assert_eq!(asked.await.unwrap(), u64::from(happens));
+    }
+
+    #[tokio::test]
+    async fn an_unanswered_commit_is_settled_by_the_next_transaction() {
+        check_late_commit(true).await;
+        check_late_commit(false).await;
+    }
+
+    #[tokio::test]
+    async fn sessions_are_prepared_for_exactly_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = open(&folder.path().join("target.db"), Duration::from_secs(60)).await;
+        for (pragma, expected) in [
+            ("journal_mode", "wal"),
+            ("synchronous", "1"),
+            ("foreign_keys", "1"),
+            ("busy_timeout", "10000"),
+            ("wal_autocheckpoint", "4000"),
+        ] {
+            let sql = format!("PRAGMA {pragma}");
+            let rows = connection
+                .fetch("test", sql, SqliteArguments::default())
+                .await
+                .unwrap();
+            let value: String = sqlx::Row::get_unchecked(&rows[0], 0);
+            assert_eq!(value, expected, "{pragma}");
+        }
+    }
+}

@@ -2,6 +2,9 @@
 //! the caller has begun with the write lock held, so what is read here cannot change before the
 //! commit.
 
+use std::collections::HashSet;
+
+use serde_json::json;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 
@@ -81,8 +84,13 @@ impl Progress {
                  WHERE {KEY} AND claim_id IN (?5, ?6) RETURNING next_offset"
             ),
             advance: format!(
-                "UPDATE main.{table} SET next_offset = ?7, leader_epoch = ?8, updated_at = {NOW} \
-                 WHERE {KEY} AND claim_id = ?5 AND next_offset = ?6"
+                "UPDATE main.{table} AS stored SET next_offset = moved.value ->> 4, \
+                 leader_epoch = moved.value ->> 5, updated_at = {NOW} \
+                 FROM json_each(?1) AS moved \
+                 WHERE stored.cluster_id = moved.value ->> 6 AND stored.connector = moved.value ->> 7 \
+                 AND stored.topic = moved.value ->> 0 AND stored.\"partition\" = moved.value ->> 1 \
+                 AND stored.claim_id = moved.value ->> 2 AND stored.next_offset = moved.value ->> 3 \
+                 RETURNING topic, \"partition\" AS moved_partition"
             ),
         })
     }
@@ -260,32 +268,55 @@ impl Progress {
 
     /// Moves the positions; returns the indexes of those that may not be moved. If there are any,
     /// the transaction must be rolled back.
+    ///
+    /// One statement for any number of positions: one for each of eight took about 0.4 ms, of the
+    /// 5 ms of a batch of 5,000 small rows.
     pub(super) async fn advance(
         &self,
         connection: &mut Connection,
         moves: &[PositionMove],
     ) -> Result<Vec<usize>, SinkError> {
-        let mut fenced = Vec::new();
-        for (index, wanted) in moves.iter().enumerate() {
-            debug_assert!(wanted.to >= wanted.from, "positions never go back");
-            let arguments = self.move_arguments(wanted)?;
-            let moved = connection
-                .execute("move a position", &self.advance, arguments)
-                .await?;
-            if moved != 1 {
-                fenced.push(index);
-            }
+        const DOING: &str = "move positions";
+        if moves.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(fenced)
+        let mut arguments = SqliteArguments::default();
+        bound(&mut arguments, self.moves_json(moves)?)?;
+        let rows = connection.fetch(DOING, &self.advance, arguments).await?;
+        let mut moved = HashSet::with_capacity(rows.len());
+        for row in &rows {
+            moved.insert((
+                read::<&str>(row, "topic")?,
+                read::<i32>(row, "moved_partition")?,
+            ));
+        }
+        let is_fenced =
+            |wanted: &PositionMove| !moved.contains(&(&*wanted.key.topic, wanted.key.partition));
+        Ok((0..moves.len())
+            .filter(|index| is_fenced(&moves[*index]))
+            .collect())
     }
 
-    fn move_arguments(&self, wanted: &PositionMove) -> Result<SqliteArguments, SinkError> {
-        let mut arguments = self.key_arguments(&wanted.key)?;
-        bound(&mut arguments, wanted.claim_id.to_string())?;
-        bound(&mut arguments, wanted.from)?;
-        bound(&mut arguments, wanted.to)?;
-        bound(&mut arguments, wanted.leader_epoch)?;
-        Ok(arguments)
+    /// `[topic, partition, claim id, from, to, leader epoch, cluster id, connector]` of each move.
+    /// The last two are the same for all; were they bound once, SQLite would begin at all rows that
+    /// have them and look for the move of each, instead of looking up the row of each move.
+    fn moves_json(&self, moves: &[PositionMove]) -> Result<String, SinkError> {
+        let of_move = |wanted: &PositionMove| {
+            debug_assert!(wanted.to >= wanted.from, "positions never go back");
+            json!([
+                &*wanted.key.topic,
+                wanted.key.partition,
+                wanted.claim_id.to_string(),
+                wanted.from,
+                wanted.to,
+                wanted.leader_epoch,
+                self.scope.cluster_id,
+                self.scope.connector
+            ])
+        };
+        let moves: Vec<serde_json::Value> = moves.iter().map(of_move).collect();
+        serde_json::to_string(&moves)
+            .map_err(|error| SinkError::stop("positions cannot be bound").with_source(error))
     }
 
     fn key_arguments(&self, key: &PartitionKey) -> Result<SqliteArguments, SinkError> {

@@ -373,6 +373,46 @@ mod tests {
         check("GEOMETRY", ColumnType::Unsupported);
     }
 
+    /// What the README's table of types calls a column type.
+    fn name_in_readme(column_type: &ColumnType) -> &'static str {
+        match column_type {
+            ColumnType::Bool => "boolean",
+            ColumnType::Int64 => "64-bit integer",
+            ColumnType::Float64 => "64-bit float",
+            ColumnType::Decimal { .. } => "decimal",
+            ColumnType::Text { .. } => "text of any length",
+            ColumnType::Bytes => "bytes",
+            ColumnType::Date => "date",
+            ColumnType::Time => "time of day",
+            ColumnType::Timestamp => "date and time",
+            ColumnType::TimestampTz => "point in time",
+            ColumnType::Uuid => "identifier",
+            ColumnType::Json => "JSON document",
+            ColumnType::Int16 | ColumnType::Int32 | ColumnType::Float32 => "never read back",
+            ColumnType::Unsupported => "nothing",
+        }
+    }
+
+    #[test]
+    fn the_readme_tells_the_types() {
+        let readme = include_str!("README.md");
+        let table = readme.split_once("| declared type |").unwrap().1;
+        let rows = table
+            .lines()
+            .skip(2)
+            .take_while(|line| line.starts_with('|'));
+        let mut checked = 0;
+        for row in rows {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            // Words in backticks: declared types, or parts that any declared type may have.
+            for declared in cells[1].split('`').skip(1).step_by(2) {
+                assert_eq!(name_in_readme(&column_type(declared)), cells[2], "{row}");
+                checked += 1;
+            }
+        }
+        assert!(checked > 25, "only {checked} types found in the README");
+    }
+
     #[test]
     fn decimals_have_precision_and_scale() {
         check("DECIMAL(10,2)", decimal(Some(10), Some(2)));

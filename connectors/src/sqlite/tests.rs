@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Row, SqliteConnection};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -80,6 +80,8 @@ impl Database {
             .execute(&mut connection)
             .await
             .unwrap();
+        // Dropped, it would write its log back into the file at some later time.
+        connection.close().await.unwrap();
     }
 
     /// Rows as text: columns joined by `|`, as quoted SQL literals.

@@ -89,6 +89,35 @@ pub(super) fn names(scope: Scope) -> impl Iterator<Item = &'static str> {
         .map(|setting| setting.name)
 }
 
+/// Every setting with its clients and, in words, what becomes of it.
+#[cfg(test)]
+pub(in crate::config) fn describe() -> impl Iterator<Item = (&'static str, Scope, String)> {
+    SETTINGS
+        .iter()
+        .map(|setting| (setting.name, setting.scope, setting.meaning.in_words()))
+}
+
+#[cfg(test)]
+impl Meaning {
+    fn in_words(self) -> String {
+        match self {
+            Self::Same => "passed on".to_owned(),
+            Self::Renamed(name) | Self::BufferSize(name) | Self::Kibibytes(name) => {
+                format!("passed on as `{name}`")
+            }
+            Self::Store => "passed on as files or text that OpenSSL reads".to_owned(),
+            Self::Jaas => "passed on as `sasl.username` and `sasl.password`".to_owned(),
+            Self::Mechanism => "passed on: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512".to_owned(),
+            Self::Endpoint => "passed on: `https`, or empty for no check".to_owned(),
+            Self::Start => "where a topic without a position starts".to_owned(),
+            Self::Assignor => "must allow CooperativeStickyAssignor, which is used".to_owned(),
+            Self::NoEffect(reason) => format!("no effect: {reason}"),
+            Self::Fixed(only, reason) => format!("only `{only}`: {reason}"),
+            Self::Refused(reason) => format!("refused: {reason}"),
+        }
+    }
+}
+
 impl Setting {
     fn is_for(&self, scope: Scope) -> bool {
         self.scope == Scope::All || self.scope == scope

@@ -77,6 +77,44 @@ async fn the_progress_table_may_have_any_name_but_no_schema() {
     assert_eq!(database.count("p").await, 0);
 }
 
+/// A write version above 2 in its header makes a file read-only (sqlite.org/fileformat2.html), also
+/// for root, whom file modes do not stop.
+fn make_read_only(path: &std::path::Path) {
+    const WRITE_VERSION_AT: usize = 18;
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[WRITE_VERSION_AT] = 3;
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn a_read_only_file_without_progress_table_stops_and_shows_the_sql() {
+    let database = Database::new(&format!("PRAGMA journal_mode = WAL; {INTS}")).await;
+    make_read_only(&database.path);
+    let error = refused_open(&database.sink).await;
+    assert_eq!(error.class(), ErrorClass::Stop, "{error}");
+    let message = error.to_string();
+    assert!(
+        message.contains("CREATE TABLE IF NOT EXISTS \"rowdock_progress\""),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_becomes_read_only_is_tried_again() {
+    let database = Database::new(INTS).await;
+    let (session, claim_id) = claimed(&database).await;
+    session.close().await;
+    make_read_only(&database.path);
+    let mut session = database.session().await;
+    let batch = batch_of(vec![moved(0, claim_id, 0, 1)], vec![]);
+    let error = session.write(&batch).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Retry, "{error}");
+    assert!(
+        error.to_string().contains("make the database file"),
+        "{error}"
+    );
+}
+
 #[tokio::test]
 async fn the_migration_can_be_run_by_hand_and_again() {
     let by_hand = include_str!("../../../migrations/sqlite.sql");
@@ -132,7 +170,7 @@ async fn a_writer_waits_for_another_and_then_gives_up_cleanly() {
 #[tokio::test]
 async fn a_statement_past_its_deadline_loses_the_session() {
     let database = Database::with(INTS, |options| {
-        options.timeouts.statement = Duration::from_millis(50);
+        options.timeouts.statement = Duration::from_millis(500);
     })
     .await;
     let (mut session, claim_id) = claimed(&database).await;

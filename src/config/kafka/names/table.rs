@@ -6,7 +6,6 @@ use super::Meaning::{
     Same, Start, Store,
 };
 use super::Scope::{All, Consumer, Producer};
-
 use super::{Form, Meaning, Scope, Setting};
 
 const JAVA_CLASS: &str = "Java classes cannot be loaded";

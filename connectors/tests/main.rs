@@ -1,0 +1,7 @@
+//! The sinks against real databases.
+//!
+//! Where a service is comes from the environment, or from the file that `ROWDOCK_TEST_ENV` names,
+//! or from `target/services.env`. A test whose service is absent fails.
+
+mod postgres;
+mod services;

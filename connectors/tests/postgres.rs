@@ -1,0 +1,8 @@
+//! PostgreSQL. Each test has a schema of its own, with its own progress table.
+
+mod database;
+mod faults;
+mod positions;
+mod rejects;
+mod rows;
+mod tables;
