@@ -204,7 +204,7 @@ impl BatchBuilder {
         if cut.is_empty() {
             return;
         }
-        for position in self.position_of_slot.iter_mut() {
+        for position in &mut self.position_of_slot {
             *position = match *position {
                 Some(kept) if !cut.contains(&kept) => {
                     Some(kept - cut.iter().filter(|gone| **gone < kept).count())

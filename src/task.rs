@@ -8,7 +8,7 @@ use rdkafka::consumer::Consumer as _;
 use rowdock_connectors::postgres::PostgresSink;
 use rowdock_connectors::sqlite::SqliteSink;
 use rowdock_connectors::{ProgressScope, Sink, SinkError, SinkOptions, SinkTimeouts};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::config::connector::{ConnectorConfig, Delivery, SinkClass};
@@ -103,15 +103,17 @@ impl TaskHandle {
         };
         let told = Arc::clone(&status);
         let write_loop = tokio::spawn(async move {
-            if let Err(trace) = task.run(commands).await {
-                tracing::error!("task cannot start: {trace}");
-                told.send_modify(|status| {
-                    status.state = TaskState::Failed;
-                    status.trace = Some(trace);
-                });
-                // A failed task stays until it is restarted or stopped.
-                std::future::pending::<()>().await;
-            }
+            // A task of its own, so that a panic is seen and told instead of looking RUNNING.
+            let trace = match tokio::spawn(task.run(commands)).await {
+                Ok(Ok(())) => return,
+                Ok(Err(trace)) => trace,
+                Err(ended) => format!("internal error, the task ended unexpectedly: {ended}"),
+            };
+            tracing::error!(trace, "task failed");
+            told.send_modify(|status| {
+                status.state = TaskState::Failed;
+                status.trace = Some(trace);
+            });
         });
         Self {
             status,
@@ -158,12 +160,9 @@ impl TaskHandle {
         let Some(mut write_loop) = self.write_loop.take() else {
             return;
         };
-        let failed_to_start = self.status.borrow().state == TaskState::Failed;
         let ended = tokio::time::timeout(deadline, &mut write_loop).await;
         if ended.is_err() {
-            if !failed_to_start {
-                tracing::warn!("task did not drain within its deadline, dropping what is in hand");
-            }
+            tracing::warn!("task did not drain within its deadline, dropping what is in hand");
             write_loop.abort();
         }
     }
@@ -197,7 +196,9 @@ impl RunningTask {
             .map(client::shared)
             .map_err(|error| format!("the kafka consumer cannot be created: {error}"))?;
         let facts = KafkaFacts::new(&consumer);
-        let cluster_id = kafka_cluster_id(&consumer, &self.stopping).await?;
+        let Some(cluster_id) = kafka_cluster_id(&consumer, &self.stopping).await? else {
+            return Ok(());
+        };
         let sink = open_sink(&config, cluster_id, spec.task).map_err(|error| error.to_string())?;
         let board = Arc::new(Board::default());
         let (writer, events) = mpsc::unbounded_channel();
@@ -217,9 +218,14 @@ impl RunningTask {
             commit_interval: MIRROR_INTERVAL,
             paused: spec.paused,
         };
+        let (left_group, has_left_group) = oneshot::channel();
         std::thread::Builder::new()
             .name(format!("consume-{}-{}", config.name, spec.task))
-            .spawn(move || thread.run())
+            .spawn(move || {
+                thread.run();
+                // The consumer is closed by now: the group knows that we are gone.
+                left_group.send(())
+            })
             .map_err(|error| format!("the consumer's thread cannot be started: {error}"))?;
         let write_loop = WriteLoop {
             owner: format!("{}/{}-{}", spec.worker_id, config.name, spec.task),
@@ -240,7 +246,10 @@ impl RunningTask {
             config,
         };
         write_loop.run().await;
-        Ok(())
+        match has_left_group.await {
+            Ok(()) => Ok(()),
+            Err(_) => Err("internal error, the consumer's thread ended unexpectedly".to_owned()),
+        }
     }
 }
 
@@ -248,8 +257,8 @@ impl RunningTask {
 async fn kafka_cluster_id(
     consumer: &Arc<client::TaskConsumer>,
     stopping: &watch::Receiver<bool>,
-) -> Result<String, String> {
-    loop {
+) -> Result<Option<String>, String> {
+    while !*stopping.borrow() {
         let asked = Arc::clone(consumer);
         let answer = tokio::task::spawn_blocking(move || {
             asked.client().fetch_cluster_id(CLUSTER_ID_TIMEOUT)
@@ -257,13 +266,11 @@ async fn kafka_cluster_id(
         .await
         .map_err(|error| format!("asking kafka for its cluster id ended early: {error}"))?;
         if let Some(id) = answer {
-            return Ok(id);
-        }
-        if *stopping.borrow() {
-            return Err("stopped before kafka answered".to_owned());
+            return Ok(Some(id));
         }
         tracing::warn!("kafka does not answer with its cluster id, asking again");
     }
+    Ok(None)
 }
 
 fn open_sink(
