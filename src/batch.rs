@@ -197,10 +197,12 @@ impl BatchBuilder {
 
     /// Cuts partitions out, by slot.
     pub fn cut_slots(&mut self, slots: &[usize]) {
-        let cut: Vec<usize> = slots
+        let mut cut: Vec<usize> = slots
             .iter()
             .filter_map(|slot| self.position_of_slot.get(*slot).copied().flatten())
             .collect();
+        cut.sort_unstable();
+        cut.dedup();
         if cut.is_empty() {
             return;
         }
@@ -254,7 +256,7 @@ impl BatchBuilder {
 }
 
 impl ReadBatch {
-    /// Takes partitions out, with rows, rejects and bytes.
+    /// Takes partitions out, with rows, rejects and bytes. `cut` holds no index twice.
     pub fn cut_positions(&mut self, cut: &[usize]) {
         if cut.is_empty() {
             return;

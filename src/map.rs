@@ -536,3 +536,6 @@ fn push(
         .push(fitted.cell())
         .map_err(|mismatch| failed(&mismatch.to_string()))
 }
+
+#[cfg(test)]
+mod tests;
