@@ -36,6 +36,7 @@
 //! * [`cluster`]: which connectors there are and what they shall do; standalone: in memory.
 //! * [`api`]: Kafka Connect's REST API. Reads state and appends commands.
 //! * [`worker`], [`signals`], [`telemetry`]: starting and ending the process.
+//! * [`demo`]: all of it on one machine, with an embedded broker and a worker that is killed.
 //!
 //! Invariants that hold everywhere: offsets are *next to read*; everything bounded has its bound as
 //! a named constant; no payload and no secret is ever logged.
@@ -48,6 +49,7 @@ pub mod consume;
 pub mod deadletter;
 pub mod decimal;
 pub mod decode;
+pub mod demo;
 pub mod handover;
 pub mod map;
 pub mod record;

@@ -11,9 +11,10 @@ use clap::{Args, Parser, Subcommand};
 use rowdock::cluster::StartSinkTask;
 use rowdock::config::offline::validate_offline;
 use rowdock::config::worker::{Loaded, SettingsSources, WorkerSettings};
+use rowdock::demo::{self, DemoEnd, DemoOptions, RECORDS_MAX, RECORDS_MIN};
 use rowdock::worker::{StandaloneWorker, run_standalone};
 use rowdock::{signals, telemetry};
-use tokio::runtime;
+use tokio::runtime::{self, Runtime};
 use tracing::{error, warn};
 
 /// What `--help` says of exit codes.
@@ -23,6 +24,9 @@ Exit codes:
   1         something failed; standard error or the log says what
   2         the command line is wrong
   130, 143  a second SIGINT or SIGTERM ended the worker at once";
+
+/// The demo was ended by a signal before it was through.
+const EXIT_INTERRUPTED: u8 = 130;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -50,6 +54,19 @@ enum Command {
         settings: SettingsArgs,
         /// The connector: JSON, or Java properties
         connector: PathBuf,
+    },
+    /// Shows the main job on this machine: an embedded broker, SQLite, and a worker that is killed
+    Demo {
+        /// Orders to produce
+        #[arg(long, value_name = "N", default_value_t = 20_000,
+              value_parser = clap::value_parser!(u32).range(i64::from(RECORDS_MIN)..=i64::from(RECORDS_MAX)))]
+        records: u32,
+        /// Folder for the database and the worker's log
+        #[arg(long = "dir", value_name = "DIR", default_value = "rowdock-demo")]
+        folder: PathBuf,
+        /// Ends after the reconciliation, instead of serving until Ctrl-C
+        #[arg(long)]
+        exit: bool,
     },
 }
 
@@ -89,6 +106,15 @@ fn main() -> ExitCode {
             settings,
             connector,
         } => validate(settings, connector),
+        Command::Demo {
+            records,
+            folder,
+            exit,
+        } => demo(DemoOptions {
+            records,
+            folder,
+            exit,
+        }),
     };
     match outcome {
         Ok(code) => code,
@@ -107,11 +133,7 @@ fn standalone(settings: SettingsArgs, connectors: Vec<PathBuf>) -> anyhow::Resul
     for warning in warnings {
         warn!(problem = warning, "worker settings");
     }
-    let runtime = runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_name("rowdock")
-        .build()
-        .context("cannot start the runtime")?;
+    let runtime = runtime()?;
     let worker = StandaloneWorker {
         settings: Arc::new(settings),
         connectors,
@@ -155,4 +177,23 @@ fn explain(problem: &anyhow::Error) -> String {
         }
     }
     text
+}
+
+fn demo(options: DemoOptions) -> anyhow::Result<ExitCode> {
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(demo::run(options));
+    runtime.shutdown_background();
+    Ok(match outcome? {
+        DemoEnd::Clean => ExitCode::SUCCESS,
+        DemoEnd::Off => ExitCode::FAILURE,
+        DemoEnd::Interrupted => ExitCode::from(EXIT_INTERRUPTED),
+    })
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("rowdock")
+        .build()
+        .context("cannot start the runtime")
 }

@@ -229,7 +229,8 @@ proptest! {
         let target = target();
         let mut builder = BatchBuilder::new(LIMITS, true, true);
         for offset in 0..30 {
-            read(&mut builder, offset as i32 % 2, offset % 2, offset, &target);
+            let partition = i32::from(offset % 2 == 1);
+            read(&mut builder, partition, offset % 2, offset, &target);
         }
         let mut batch = builder.finish();
         let before = contents(&batch);
