@@ -12,9 +12,14 @@ pub(crate) fn address(name: &str) -> String {
         None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/services.env"),
     };
     let text = std::fs::read_to_string(&file).unwrap_or_else(|error| {
-        panic!("cannot read {}: {error}; run `make services`", file.display())
+        panic!(
+            "cannot read {}: {error}; run `make services`",
+            file.display()
+        )
     });
-    let entry = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    let entry = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
     let entry = entry.unwrap_or_else(|| panic!("no {name} in {}", file.display()));
     entry.to_owned()
 }

@@ -7,8 +7,7 @@ use std::time::Duration;
 use rowdock_connectors::postgres::PostgresSink;
 use rowdock_connectors::{
     Batch, Cell, ClaimAnswer, ClaimRequest, Origin, PartitionKey, PositionMove, ProgressScope,
-    Session, Sink, SinkOptions, SinkTimeouts, StartRows, TableName, TableRows, Target,
-    WriteMode,
+    Session, Sink, SinkOptions, SinkTimeouts, StartRows, TableName, TableRows, Target, WriteMode,
 };
 use tokio_postgres::types::FromSqlOwned;
 use tokio_postgres::{Client, NoTls};
@@ -122,7 +121,9 @@ impl Drop for Database {
     fn drop(&mut self) {
         let (url, schema) = (self.url.clone(), self.schema.clone());
         let dropping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
             runtime.expect("runtime").block_on(async {
                 let client = connect(&url).await;
                 let text = format!(

@@ -24,7 +24,10 @@ fn claimed(next_offset: i64) -> ClaimAnswer {
 fn renewal(partitions: &[i32], old: Uuid) -> RenewRequest {
     RenewRequest {
         new_claim_id: Uuid::new_v4(),
-        partitions: partitions.iter().map(|partition| (key(*partition), old)).collect(),
+        partitions: partitions
+            .iter()
+            .map(|partition| (key(*partition), old))
+            .collect(),
     }
 }
 
@@ -49,20 +52,40 @@ async fn a_topic_starts_once_and_later_partitions_are_new() {
     let mut session = database.session().await;
     let request = claim_request(&[0, 1], 1);
     let answers = session.claim(&request).await.expect("answers");
-    assert_eq!(answers, [ClaimAnswer::TopicUnknown, ClaimAnswer::TopicUnknown]);
+    assert_eq!(
+        answers,
+        [ClaimAnswer::TopicUnknown, ClaimAnswer::TopicUnknown]
+    );
 
     let first = starts(true, &[(1, 7), (0, 5)]);
     session.write_starts(&first).await.expect("written");
     let late = starts(true, &[(0, 100), (1, 100), (2, 100)]);
     session.write_starts(&late).await.expect("written");
-    assert_eq!(positions(&database).await, ["0:5", "1:7"], "the first starter wins");
+    assert_eq!(
+        positions(&database).await,
+        ["0:5", "1:7"],
+        "the first starter wins"
+    );
 
-    let answers = session.claim(&claim_request(&[0, 1, 2], 1)).await.expect("answers");
-    assert_eq!(answers, [claimed(5), claimed(7), ClaimAnswer::PartitionUnknown]);
+    let answers = session
+        .claim(&claim_request(&[0, 1, 2], 1))
+        .await
+        .expect("answers");
+    assert_eq!(
+        answers,
+        [claimed(5), claimed(7), ClaimAnswer::PartitionUnknown]
+    );
     let added = starts(false, &[(1, 50), (2, 0)]);
     session.write_starts(&added).await.expect("written");
-    let answers = session.claim(&claim_request(&[1, 2], 1)).await.expect("answers");
-    assert_eq!(answers, [claimed(7), claimed(0)], "rows that exist are left alone");
+    let answers = session
+        .claim(&claim_request(&[1, 2], 1))
+        .await
+        .expect("answers");
+    assert_eq!(
+        answers,
+        [claimed(7), claimed(0)],
+        "rows that exist are left alone"
+    );
 }
 
 #[tokio::test]
@@ -101,7 +124,10 @@ async fn a_claim_yields_to_a_newer_generation_unless_forced() {
     let database = Database::new().await;
     let mut session = database.session().await;
     start(&mut *session, 2).await;
-    session.claim(&claim_request(&[0], 9)).await.expect("claimed");
+    session
+        .claim(&claim_request(&[0], 9))
+        .await
+        .expect("claimed");
     let row = "SELECT rowdock_progress::text FROM rowdock_progress WHERE partition = 0";
     let before: String = database.value(row).await;
 
@@ -109,7 +135,11 @@ async fn a_claim_yields_to_a_newer_generation_unless_forced() {
     let answers = session.claim(&older).await.expect("answers");
     let held = ClaimAnswer::HeldByNewer { generation: 9 };
     assert_eq!(answers, [held, claimed(0)]);
-    assert_eq!(database.value::<String>(row).await, before, "left unchanged");
+    assert_eq!(
+        database.value::<String>(row).await,
+        before,
+        "left unchanged"
+    );
 
     older.force = true;
     older.claim_id = Uuid::new_v4();
@@ -131,9 +161,14 @@ async fn a_write_moves_positions_with_its_rows() {
     let mut session = database.session().await;
     start(&mut *session, 2).await;
     let id = claim(&mut *session, &[0, 1]).await;
-    let target = database.target(&mut *session, "t", &["n"], 0, WriteMode::Insert).await;
+    let target = database
+        .target(&mut *session, "t", &["n"], 0, WriteMode::Insert)
+        .await;
     let moves = vec![moved(0, id, 0, 4), moved(1, id, 0, 2)];
-    let written = batch(moves, vec![rows(&target, &[&[Cell::Int(1)], &[Cell::Int(2)]])]);
+    let written = batch(
+        moves,
+        vec![rows(&target, &[&[Cell::Int(1)], &[Cell::Int(2)]])],
+    );
     let outcome = session.write(&written).await.expect("written");
     assert_eq!(outcome, WriteOutcome::Committed);
     assert_eq!(positions(&database).await, ["0:4", "1:2"]);
@@ -142,11 +177,22 @@ async fn a_write_moves_positions_with_its_rows() {
     assert_eq!(database.value::<i32>(epoch).await, 3);
 
     let empty = batch(vec![moved(0, id, 4, 9)], Vec::new());
-    assert_eq!(session.write(&empty).await.expect("written"), WriteOutcome::Committed);
-    assert_eq!(positions(&database).await, ["0:9", "1:2"], "a batch without rows moves too");
+    assert_eq!(
+        session.write(&empty).await.expect("written"),
+        WriteOutcome::Committed
+    );
+    assert_eq!(
+        positions(&database).await,
+        ["0:9", "1:2"],
+        "a batch without rows moves too"
+    );
 
     let again = session.write(&written).await.expect("refused");
-    assert_eq!(again, WriteOutcome::Fenced(vec![0, 1]), "not where it starts");
+    assert_eq!(
+        again,
+        WriteOutcome::Fenced(vec![0, 1]),
+        "not where it starts"
+    );
     assert_eq!(database.value::<i64>("SELECT count(*) FROM t").await, 2);
 }
 
@@ -159,7 +205,9 @@ async fn a_partial_fence_leaves_nothing() {
     let id = claim(&mut *session, &[0, 1, 2]).await;
     let mut successor = database.session().await;
     claim(&mut *successor, &[1]).await;
-    let target = database.target(&mut *session, "t", &["n"], 0, WriteMode::Insert).await;
+    let target = database
+        .target(&mut *session, "t", &["n"], 0, WriteMode::Insert)
+        .await;
     let cells: Vec<[Cell<'_>; 1]> = (0..100).map(|n| [Cell::Int(n)]).collect();
     let records: Vec<&[Cell<'_>]> = cells.iter().map(<[_; 1]>::as_slice).collect();
     for some in [&records[..2], &records] {
@@ -172,7 +220,10 @@ async fn a_partial_fence_leaves_nothing() {
     }
     // The session is as good as new.
     let rest = batch(vec![moved(0, id, 0, 4)], vec![rows(&target, &records)]);
-    assert_eq!(session.write(&rest).await.expect("written"), WriteOutcome::Committed);
+    assert_eq!(
+        session.write(&rest).await.expect("written"),
+        WriteOutcome::Committed
+    );
     assert_eq!(database.value::<i64>("SELECT count(*) FROM t").await, 100);
 }
 
@@ -210,7 +261,11 @@ async fn a_renewal_exchanges_what_is_still_held() {
     }
     let old = batch(vec![moved(0, id, 6, 7)], Vec::new());
     let outcome = session.write(&old).await.expect("answered");
-    assert_eq!(outcome, WriteOutcome::Fenced(vec![0]), "the old id holds no more");
+    assert_eq!(
+        outcome,
+        WriteOutcome::Fenced(vec![0]),
+        "the old id holds no more"
+    );
     let new = batch(vec![moved(0, request.new_claim_id, 6, 7)], Vec::new());
     let outcome = reconnected.write(&new).await.expect("written");
     assert_eq!(outcome, WriteOutcome::Committed);
@@ -238,8 +293,15 @@ async fn a_claim_waits_for_a_transaction_in_flight() {
         database.value::<i64>(&waiting).await == 1
     })
     .await;
-    predecessor.batch_execute("COMMIT").await.expect("committed");
-    assert_eq!(claiming.await.expect("joined"), [claimed(8)], "sees what was committed");
+    predecessor
+        .batch_execute("COMMIT")
+        .await
+        .expect("committed");
+    assert_eq!(
+        claiming.await.expect("joined"),
+        [claimed(8)],
+        "sees what was committed"
+    );
 }
 
 async fn backend(client: &tokio_postgres::Client) -> i32 {
@@ -265,13 +327,22 @@ async fn a_claim_ends_the_session_of_a_predecessor_that_does_not_let_go() {
         ))
         .await;
     stopped.batch_execute(lock).await.expect("locked");
-    let copy = stopped.copy_in::<_, bytes::Bytes>("COPY t FROM STDIN").await;
+    let copy = stopped
+        .copy_in::<_, bytes::Bytes>("COPY t FROM STDIN")
+        .await;
     let copy = copy.expect("copying");
 
     let begun = Instant::now();
-    let answers = session.claim(&claim_request(&[0], 1)).await.expect("answers");
+    let answers = session
+        .claim(&claim_request(&[0], 1))
+        .await
+        .expect("answers");
     assert_eq!(answers, [claimed(0)], "the predecessor was rolled back");
-    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        begun.elapsed()
+    );
     drop(copy);
     let gone = stopped.batch_execute("SELECT 1").await.expect_err("ended");
     assert!(gone.is_closed() || gone.code().is_some(), "{gone}");
@@ -304,13 +375,23 @@ async fn at_least_once_touches_no_progress_table() {
     let mut options = database.options();
     options.stores_positions = false;
     let mut session = open(options).await;
-    let target = database.target(&mut *session, "t", &["n"], 0, WriteMode::Insert).await;
+    let target = database
+        .target(&mut *session, "t", &["n"], 0, WriteMode::Insert)
+        .await;
     let written = rows_only(vec![rows(&target, &[&[Cell::Int(1)]])]);
-    assert_eq!(session.write(&written).await.expect("written"), WriteOutcome::Committed);
+    assert_eq!(
+        session.write(&written).await.expect("written"),
+        WriteOutcome::Committed
+    );
     assert_eq!(database.value::<i64>("SELECT count(*) FROM t").await, 1);
-    let missing: bool = database.value("SELECT to_regclass('rowdock_progress') IS NULL").await;
+    let missing: bool = database
+        .value("SELECT to_regclass('rowdock_progress') IS NULL")
+        .await;
     assert!(missing);
-    let error = session.claim(&claim_request(&[0], 1)).await.expect_err("no table");
+    let error = session
+        .claim(&claim_request(&[0], 1))
+        .await
+        .expect_err("no table");
     assert_eq!(error.class(), ErrorClass::Stop);
 }
 
@@ -339,7 +420,10 @@ async fn sessions_create_the_progress_table_once_or_say_how() {
     let error = opened.err().expect("may not create");
     assert_eq!(error.class(), ErrorClass::Stop);
     let text = error.to_string();
-    assert!(text.contains("CREATE TABLE IF NOT EXISTS \"rowdock_progress\" ("), "{text}");
+    assert!(
+        text.contains("CREATE TABLE IF NOT EXISTS \"rowdock_progress\" ("),
+        "{text}"
+    );
     assert!(!text.contains(":progress_table"), "{text}");
     // What the message shows does it, and nothing more is needed than reading and changing rows.
     let (_, script) = text.split_once("run:\n").expect("script");
@@ -350,13 +434,17 @@ async fn sessions_create_the_progress_table_once_or_say_how() {
     start(&mut *session, 1).await;
     claim(&mut *session, &[0]).await;
     session.close().await;
-    database.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    database
+        .run(&format!("DROP OWNED BY {role}; DROP ROLE {role}"))
+        .await;
 }
 
 #[tokio::test]
 async fn an_unlogged_progress_table_is_refused() {
     let database = Database::new().await;
-    database.run("CREATE UNLOGGED TABLE rowdock_progress (n int)").await;
+    database
+        .run("CREATE UNLOGGED TABLE rowdock_progress (n int)")
+        .await;
     let sink = rowdock_connectors::postgres::PostgresSink::new(database.options());
     let opened = rowdock_connectors::Sink::open(&sink.expect("options")).await;
     let error = opened.err().expect("refused");
