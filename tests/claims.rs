@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use crate::support::kafka;
 use crate::support::orders::Orders;
 use crate::support::producer::{Draft, Poison};
+use crate::support::proxy::{Network, Proxy};
 use crate::support::stage::Stage;
-use crate::support::wait::{check, eventually, seconds};
+use crate::support::wait::{eventually, seconds};
 use crate::support::worker::{Launch, SESSION};
 
 /// A connector takes over from an earlier program: the group's offsets are where it starts, once,
@@ -65,7 +66,7 @@ async fn one_partition_of_a_batch_is_fenced() {
         let number = format!("{partition}");
         let fenced = worker.until_logged(&["fenced", &number], seconds(10)).await;
         stage.tell(fenced);
-        orders.until_stored(&stage, seconds(15)).await;
+        orders.until_flowing(&stage, seconds(15)).await;
     }
     load.finish().await;
     judged.healed(&[&worker], seconds(20)).await;
@@ -104,32 +105,51 @@ async fn batches_without_rows() {
     ));
 }
 
-/// A claim is on its way when its worker is put out of the group; the successor's overtakes it.
+/// A claim is on its way when its worker is frozen and put out of the group; the successor's
+/// overtakes it, and then it is executed, its worker still frozen.
 #[tokio::test(flavor = "multi_thread")]
 async fn claim_executed_after_its_successor_s() {
     let stage = Stage::begin("late_claim", 2).await;
     let orders = Orders::prepare(&stage, 6).await;
+    let judged = orders.judged(&stage);
+    let path = Proxy::to_database(stage.database.server()).await;
     let load = orders.load(&stage, 300);
     let connectors = [&orders.connector];
+    // The first time it locks rows, there are none; it writes the starts and claims again.
+    path.trap("FOR UPDATE", 1, Network::Stalled);
     let late = Launch::new("late")
-        .failpoint("postgres::before_claim", "1*sleep(2500)->off")
+        .database(&path)
         .start(&stage, &connectors)
         .await;
-    let judged = orders.judged(&stage);
-    // Its starts are written, its claims are not.
-    eventually("the first positions", seconds(15), || async {
-        let positions = judged.positions().await;
-        check(positions.len() == 6, || format!("{positions:?}"))
-    })
-    .await;
+    path.sprung(1, seconds(15)).await;
     late.freeze().await;
+    assert_eq!(judged.positions().await.len(), 6, "the starts are written");
     assert_eq!(
         orders.owners(&stage).await,
         BTreeMap::new(),
-        "frozen too late"
+        "nothing is claimed"
     );
     let successor = Launch::new("successor").start(&stage, &connectors).await;
-    orders.until_stored(&stage, SESSION + seconds(10)).await;
+    orders.until_flowing(&stage, SESSION + seconds(5)).await;
+    let owners = orders.owners(&stage).await;
+    path.release();
+    let claimed = "FOR UPDATE";
+    eventually("the late claim to be executed", seconds(5), || async {
+        let sessions = stage.database.sessions(&path).await;
+        let executed = sessions
+            .iter()
+            .find(|session| session.query.contains(claimed));
+        executed
+            .map(|session| stage.tell(session))
+            .ok_or_else(|| format!("{sessions:?}"))
+    })
+    .await;
+    orders.until_flowing(&stage, seconds(10)).await;
+    assert_eq!(
+        orders.owners(&stage).await,
+        owners,
+        "the late claim took something"
+    );
     late.thaw().await;
     orders.until_shared(&stage, &[&late, &successor]).await;
     load.finish().await;

@@ -22,14 +22,14 @@ async fn server_dies_under_load() {
     let first = Launch::new("first").start(&stage, &connectors).await;
     let second = Launch::new("second").start(&stage, &connectors).await;
     orders.until_shared(&stage, &[&first, &second]).await;
-    orders.until_stored(&stage, seconds(10)).await;
+    orders.until_flowing(&stage, seconds(10)).await;
     server.kill().await;
     stage.tell("the server was killed");
     first.until_logged(&["connection"], seconds(10)).await;
     server.start_again().await;
     let up_at = Instant::now();
     stage.database.reconnect().await;
-    orders.until_stored(&stage, seconds(30)).await;
+    orders.until_flowing(&stage, seconds(30)).await;
     stage.tell(format_args!(
         "caught up {:?} after it was up",
         up_at.elapsed()
@@ -94,7 +94,7 @@ async fn stall_longer_than_the_poll_interval() {
     );
     path.set(Network::Whole);
     stage.tell(format_args!("the database did not answer for {STALL:?}"));
-    orders.until_stored(&stage, seconds(10)).await;
+    orders.until_flowing(&stage, seconds(10)).await;
     load.finish().await;
     judged.healed(&[&worker], seconds(10)).await;
     let generations: std::collections::BTreeSet<i64> = judged

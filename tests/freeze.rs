@@ -61,7 +61,7 @@ async fn frozen(name: &str, point: &str, caught: Caught) -> bool {
     let moves_when_frozen = moves_by(&judged.history().await, &victim.address.to_string());
     // Everything produced so far gets stored, so the other worker owns every partition.
     orders
-        .until_stored(&stage, SESSION + LOCKS_END + seconds(8))
+        .until_flowing(&stage, SESSION + LOCKS_END + seconds(8))
         .await;
     stage.tell(format_args!(
         "frozen at {point}; the others caught up after {:.1} s",

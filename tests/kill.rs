@@ -69,7 +69,7 @@ async fn killed(name: &str, point: &str, caught: Caught) {
     let successor = Launch::new("successor")
         .start(&stage, &[&orders.connector])
         .await;
-    orders.until_stored(&stage, seconds(20)).await;
+    orders.until_flowing(&stage, seconds(20)).await;
     load.finish().await;
     let judged = orders.judged(&stage);
     judged.healed(&[&other, &successor], seconds(20)).await;

@@ -29,5 +29,6 @@ mod kafka_faults;
 mod kill;
 mod lifecycle;
 mod network;
+mod process;
 mod rolling;
 mod support;

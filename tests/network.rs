@@ -8,6 +8,9 @@ use crate::support::stage::Stage;
 use crate::support::wait::{check, eventually, seconds};
 use crate::support::worker::{Launch, SESSION};
 
+/// The statement as it travels: with its end, which `READ COMMITTED` does not have.
+const COMMIT: &str = "COMMIT\0";
+
 /// A worker that does not know that its session with the group is over still reaches the database:
 /// its write must be refused there.
 #[tokio::test(flavor = "multi_thread")]
@@ -31,7 +34,7 @@ async fn cut_off_from_kafka_only() {
     orders.caught(&stage, &database, Caught::Idle).await;
     kafka.set(Network::Cut);
     let cut_at = Instant::now();
-    orders.until_stored(&stage, SESSION + seconds(5)).await;
+    orders.until_flowing(&stage, SESSION + seconds(5)).await;
     stage.tell(format_args!(
         "cut off from kafka; the other worker caught up after {:.1} s",
         cut_at.elapsed().as_secs_f32()
@@ -59,16 +62,15 @@ async fn commit_s_answer_lost() {
     let orders = Orders::prepare(&stage, 6).await;
     let path = Proxy::to_database(stage.database.server()).await;
     let load = orders.load(&stage, 300);
-    path.trap("COMMIT", 40, Network::RepliesLost);
+    path.trap(COMMIT, 40, Network::RepliesLost);
     let worker = Launch::new("worker")
         .database(&path)
         .start(&stage, &[&orders.connector])
         .await;
     path.sprung(1, seconds(20)).await;
     orders.caught(&stage, &path, Caught::Idle).await;
-    path.set(Network::Cut);
-    path.set(Network::Whole);
-    orders.until_stored(&stage, seconds(15)).await;
+    path.cut_connections();
+    orders.until_flowing(&stage, seconds(15)).await;
     load.finish().await;
     orders.judged(&stage).healed(&[&worker], seconds(15)).await;
 }
@@ -80,7 +82,7 @@ async fn renewal_s_answer_lost() {
     let orders = Orders::prepare(&stage, 6).await;
     let path = Proxy::to_database(stage.database.server()).await;
     let load = orders.load(&stage, 300);
-    path.trap("COMMIT", 40, Network::RepliesLost);
+    path.trap(COMMIT, 40, Network::RepliesLost);
     let worker = Launch::new("worker")
         .database(&path)
         .failpoint("postgres::after_renew_sent", "1*sleep(2000)->off")
@@ -89,23 +91,22 @@ async fn renewal_s_answer_lost() {
     path.sprung(1, seconds(20)).await;
     orders.caught(&stage, &path, Caught::Idle).await;
     let claims_before = claims(&orders, &stage).await;
-    path.set(Network::Cut);
-    path.set(Network::Whole);
+    path.cut_connections();
     // The renewal is executed, and its answer is on the way, when the connection breaks again.
     eventually("the renewal to be executed", seconds(10), || async {
         let claims = claims(&orders, &stage).await;
         check(claims > claims_before, || format!("{claims} claims"))
     })
     .await;
-    path.set(Network::Cut);
-    path.set(Network::Whole);
+    path.cut_connections();
     stage.tell("cut while the renewal's answer was awaited");
-    orders.until_stored(&stage, seconds(15)).await;
+    orders.until_flowing(&stage, seconds(15)).await;
     load.finish().await;
     orders.judged(&stage).healed(&[&worker], seconds(15)).await;
 }
 
-/// The connection stands, requests arrive, answers do not. Nothing but a deadline ends that.
+/// The connection stands, requests arrive, answers do not. Nothing but a deadline ends that; the
+/// JDBC driver's name for it is `socketTimeout`.
 #[tokio::test(flavor = "multi_thread")]
 async fn half_open_connection_to_the_database() {
     let stage = Stage::begin("half_open_database", 2).await;
@@ -115,15 +116,17 @@ async fn half_open_connection_to_the_database() {
     let other = Launch::new("other")
         .start(&stage, &[&orders.connector])
         .await;
+    let url = format!("{}?socketTimeout=4", stage.database.url(Some(&path)));
+    let connector = orders.connector.clone().set("connection.url", &url);
     let worker = Launch::new("victim")
         .database(&path)
-        .start(&stage, &[&orders.connector])
+        .start(&stage, &[&connector])
         .await;
     orders.until_shared(&stage, &[&worker, &other]).await;
-    path.trap("COMMIT", 10, Network::RepliesLost);
+    path.trap(COMMIT, 10, Network::RepliesLost);
     path.sprung(1, seconds(20)).await;
     stage.tell("answers are lost from a commit on");
-    orders.until_stored(&stage, seconds(20)).await;
+    orders.until_flowing(&stage, seconds(20)).await;
     load.finish().await;
     let judged = orders.judged(&stage);
     judged.healed(&[&worker, &other], seconds(20)).await;
@@ -146,10 +149,10 @@ async fn database_unreachable_for_one_of_three() {
     orders
         .until_shared(&stage, &[&first, &second, &victim])
         .await;
-    orders.until_stored(&stage, seconds(10)).await;
+    orders.until_flowing(&stage, seconds(10)).await;
     path.set(Network::Cut);
     let cut_at = Instant::now();
-    orders.until_stored(&stage, seconds(10)).await;
+    orders.until_flowing(&stage, seconds(10)).await;
     let taken_over = cut_at.elapsed();
     let owners = orders.owners(&stage).await;
     stage.tell(format_args!(

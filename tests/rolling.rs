@@ -70,7 +70,7 @@ async fn clean_restarts() {
             assert_eq!(fenced, Vec::<String>::new(), "a clean stop replays nothing");
             workers[index] = Launch::new(NAMES[index]).start(&stage, &connectors).await;
         }
-        orders.until_stored(&stage, seconds(15)).await;
+        orders.until_flowing(&stage, seconds(15)).await;
     }
     loads.0.finish().await;
     loads.1.finish().await;
@@ -106,7 +106,7 @@ async fn kills_without_time_to_settle() {
             stage.tell(format_args!("killed {}: {status}", NAMES[index]));
         }
         // Kills shall hit workers that work; the dead members' sessions must end first.
-        orders.until_stored(&stage, SESSION + seconds(5)).await;
+        orders.until_flowing(&stage, SESSION + seconds(5)).await;
     }
     loads.0.finish().await;
     loads.1.finish().await;

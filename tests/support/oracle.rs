@@ -256,7 +256,10 @@ impl Judged<'_> {
     pub(crate) async fn until_folded(&self, deadline: Duration) {
         self.until_caught_up(deadline).await;
         let expected = self.stage.ledger.fold(&self.topic.name);
-        let sql = format!("SELECT item, producer::int, seq, amount FROM {}", self.table);
+        let sql = format!(
+            "SELECT item, producer::int, seq, amount FROM {}",
+            self.table
+        );
         let rows = self.stage.database.rows(&sql, &[]).await;
         let stored: BTreeMap<i64, (i32, i64, i64)> = rows
             .iter()

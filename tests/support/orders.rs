@@ -68,9 +68,14 @@ impl Orders {
         Writer::new(&self.topic.name, producer, &stage.ledger)
     }
 
-    /// Waits until what has been produced up to now is stored, while more may come.
-    pub(crate) async fn until_stored(&self, stage: &Stage, deadline: Duration) {
-        self.judged(stage).until_caught_up(deadline).await;
+    /// Waits, while a load goes on, until each partition has stored what was produced up to now,
+    /// and more: records flow again.
+    pub(crate) async fn until_flowing(&self, stage: &Stage, deadline: Duration) {
+        let mut wanted = stage.ledger.ends(&self.topic.name);
+        assert!(!wanted.is_empty(), "nothing was produced yet");
+        wanted.values_mut().for_each(|end| *end += 1);
+        let judged = self.judged(stage);
+        judged.until_positions(&wanted, deadline).await;
     }
 
     /// Owners of the partitions now, from the progress table.

@@ -43,11 +43,17 @@ pub(crate) struct Proxy {
 struct Shared {
     target: SocketAddr,
     network: watch::Sender<Network>,
+    /// Connections end when this changes.
+    cuts: watch::Sender<u32>,
     trap: Mutex<Option<Trap>>,
     sprung: watch::Sender<u32>,
+    caught: Mutex<Vec<Arc<OwnNetwork>>>,
     upstream_ports: Mutex<BTreeSet<u16>>,
     address_in_replies: Option<Replacement>,
 }
+
+/// The network of a single connection, when it has one.
+type OwnNetwork = watch::Sender<Option<Network>>;
 
 /// Waits for words of the client; then the connection that said them gets a network of its own.
 #[derive(Debug)]
@@ -82,8 +88,10 @@ impl Proxy {
         let shared = Arc::new(Shared {
             target,
             network: watch::Sender::new(Network::Whole),
+            cuts: watch::Sender::new(0),
             trap: Mutex::new(None),
             sprung: watch::Sender::new(0),
+            caught: Mutex::new(Vec::new()),
             upstream_ports: Mutex::new(BTreeSet::new()),
             address_in_replies: speaks_kafka.then(|| Replacement {
                 from: kafka_address(target),
@@ -108,14 +116,27 @@ impl Proxy {
         self.shared.network.send_replace(network);
     }
 
+    /// Closes the connections that there are; new ones are free to come.
+    pub(crate) fn cut_connections(&self) {
+        self.shared.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
     /// The connection whose client says `words`, after `skip` times, gets `network` from then on,
-    /// whatever becomes of the others. The words themselves still arrive.
+    /// whatever becomes of the others, until [`release`](Self::release). The words themselves still
+    /// arrive, unless the connection is stalled by them.
     pub(crate) fn trap(&self, words: &str, skip: u32, network: Network) {
         *self.shared.trap.lock().unwrap() = Some(Trap {
             words: words.as_bytes().to_vec(),
             skip,
             network,
         });
+    }
+
+    /// Connections that were caught in a trap are like all others again.
+    pub(crate) fn release(&self) {
+        for own in self.shared.caught.lock().unwrap().drain(..) {
+            own.send_replace(None);
+        }
     }
 
     /// Waits until traps have sprung `times` in all.
@@ -171,15 +192,17 @@ async fn connect(client: TcpStream, shared: Arc<Shared>) {
         return;
     }
     shared.upstream_ports.lock().unwrap().insert(port);
-    let own = watch::Sender::new(None);
+    let own = Arc::new(OwnNetwork::new(None));
     let (client_reads, client_writes) = client.into_split();
     let (server_reads, server_writes) = server.into_split();
     let modes = Modes::new(&shared, &own);
-    let mut cut = modes.clone();
+    let mut network = modes.clone();
+    let mut cuts = shared.cuts.subscribe();
     tokio::select! {
         () = send_requests(client_reads, server_writes, modes.clone(), &shared, &own) => {}
         () = send_replies(server_reads, client_writes, modes, &shared) => {}
-        () = cut.until(|network| network == Network::Cut) => {}
+        () = network.until(|network| network == Network::Cut) => {}
+        _ = cuts.changed() => {}
     }
     shared.upstream_ports.lock().unwrap().remove(&port);
 }
@@ -192,7 +215,7 @@ struct Modes {
 }
 
 impl Modes {
-    fn new(shared: &Shared, own: &watch::Sender<Option<Network>>) -> Self {
+    fn new(shared: &Shared, own: &OwnNetwork) -> Self {
         Self {
             all: shared.network.subscribe(),
             own: own.subscribe(),
@@ -226,7 +249,7 @@ async fn send_requests(
     mut to: OwnedWriteHalf,
     mut modes: Modes,
     shared: &Shared,
-    own: &watch::Sender<Option<Network>>,
+    own: &Arc<OwnNetwork>,
 ) {
     let mut buffer = vec![0; 64 * 1024];
     let mut tail = Vec::new();
@@ -236,11 +259,12 @@ async fn send_requests(
             return;
         };
         let bytes = &buffer[..count];
-        modes.until(|network| network != Network::Stalled).await;
         if let Some(network) = shared.hear(&mut tail, bytes) {
             own.send_replace(Some(network));
+            shared.caught.lock().unwrap().push(Arc::clone(own));
             shared.sprung.send_modify(|times| *times += 1);
         }
+        modes.until(|network| network != Network::Stalled).await;
         if to.write_all(bytes).await.is_err() {
             return;
         }
