@@ -12,6 +12,7 @@ use rowdock_connectors::{ClaimAnswer, ClaimRequest, PartitionKey, SinkError, Sta
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::facts::Committed;
 use super::start::{StartRefusal, check_position, check_topic, first_position};
 use super::{Halt, Held, WriteLoop};
 use crate::batch::AssignmentTag;
@@ -220,8 +221,8 @@ impl WriteLoop {
             .map(|(key, _, _)| Arc::clone(&key.topic))
             .collect();
         let ids = self.facts.topic_ids(topics.into_iter().collect()).await?;
-        let keys = claimed.iter().map(|(key, _, _)| key.clone()).collect();
-        let marks = self.facts.watermarks(keys).await?;
+        let keys: Vec<PartitionKey> = claimed.iter().map(|(key, _, _)| key.clone()).collect();
+        let marks = self.facts.watermarks(keys.clone()).await?;
         for (key, _, held) in claimed {
             let Some(marks) = marks.get(key) else {
                 return Err(SinkError::retry("kafka left a partition out of its answer").into());
@@ -230,7 +231,29 @@ impl WriteLoop {
             check_position(held.next_offset, &held.topic_id, topic_id, *marks)
                 .map_err(|refusal| refused(key, &refusal))?;
         }
+        self.warn_of_ignored_resets(claimed, &self.facts.committed(keys).await?);
         Ok(())
+    }
+
+    /// Someone who resets the group's offsets expects a replay; the positions do not follow them.
+    fn warn_of_ignored_resets(
+        &self,
+        claimed: &[(PartitionKey, AssignmentTag, Held)],
+        committed: &HashMap<PartitionKey, Committed>,
+    ) {
+        for (key, _, held) in claimed {
+            let Some(group) = committed.get(key) else {
+                continue;
+            };
+            if !group.is_mirror && group.offset != held.next_offset {
+                tracing::warn!(
+                    topic = %key.topic, partition = key.partition,
+                    group_offset = group.offset, position = held.next_offset,
+                    "the group's committed offset was changed by someone else and is ignored: \
+                     positions are in the target database's progress table"
+                );
+            }
+        }
     }
 
     async fn begin(
