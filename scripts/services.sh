@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Real Kafka and PostgreSQL for tests and benchmarks, on this machine, without a container engine or with one.
+# Real Kafka and PostgreSQL for tests and benchmarks, as processes or, where a container engine answers, as containers.
 #
 # The services of a checkout live in `target/services`, and `target/services.env` tells tests where they are. Whoever
 # needs them registers as a user; when the last user goes, they are stopped and their data is deleted.
@@ -16,7 +16,8 @@ usage: scripts/services.sh VERB
   run COMMAND...      bring them up, run COMMAND with the environment file's variables, and stop what was started
   status              what is up; fails unless all of them are
 
-One service (kafka, postgres-15, postgres-18), or a test's own server of that kind (such as postgres-15@fencing):
+One service (kafka, postgres-15, postgres-18, and connect, which `up` does not start), or a test's own server of that
+kind (such as postgres-15@fencing):
   start NAME          create it if need be, wait until it answers, and print its settings
   stop NAME           a clean stop        kill NAME       a crash; `start` brings it back, port and data unchanged
   discard NAME        stop it and delete its data
@@ -29,8 +30,9 @@ readonly sources=$root/tests/services
 readonly rooms=$root/target/services
 readonly environment=$root/target/services.env
 readonly services=(kafka postgres-15 postgres-18)
+readonly on_demand=(connect)
 
-for part in process download lifecycle container kafka postgres users; do
+for part in process time download lifecycle container kafka postgres connect users; do
   # shellcheck source=/dev/null
   source "$root/scripts/services/$part.sh"
 done
@@ -42,13 +44,16 @@ main() {
     up | down)
       case ${1:-} in
         '') ;;
-        --for) user=${2:?"a process id must follow --for"} ;;
-        *) usage >&2 && exit 2 ;;
+        --for)
+          user=${2:-}
+          [[ $user =~ ^[0-9]+$ ]] || misused
+          ;;
+        *) misused ;;
       esac
       "$verb" "$user"
       ;;
     run)
-      (($# > 0)) || { usage >&2 && exit 2; }
+      (($# > 0)) || misused
       run "$@"
       ;;
     status) status ;;
@@ -57,13 +62,19 @@ main() {
       "one_$verb" "$1"
       ;;
     help | --help | -h) usage ;;
-    *) usage >&2 && exit 2 ;;
+    *) misused ;;
   esac
+}
+
+misused() {
+  usage >&2
+  exit 2
 }
 
 # up USER: USER is a process id, or empty for "until told otherwise".
 up() {
   local began=$EPOCHREALTIME
+  if [[ -n $1 ]] && ! process_start "$1" >/dev/null; then fail "there is no process $1 to bring services up for"; fi
   lock_users
   if all_ready; then
     add_user "$1"
@@ -72,12 +83,13 @@ up() {
     return
   fi
   discard_all
+  rm -rf "${rooms:?}"/*/ # the logs of the last time
   trap 'stop_starting 130' INT
   trap 'stop_starting 143' TERM HUP
   start_all || stop_starting 1
-  trap - INT TERM HUP
   add_user "$1"
   write_environment
+  trap - INT TERM HUP
   printf 'services are up after %s s; environment: %s\n' "$(seconds_since "$began")" "$environment"
 }
 
@@ -210,10 +222,10 @@ write_environment() {
 
 service_name() {
   local name known
-  for known in "${services[@]}"; do
+  for known in "${services[@]}" "${on_demand[@]}"; do
     [[ ${1%%@*} == "$known" && $1 =~ ^[a-z0-9-]+(@[a-z0-9_-]+)?$ ]] && return
   done
-  fail "no service is called '$1'; there are ${services[*]}, each also as NAME@OWN with lower-case letters, digits, - and _"
+  fail "no service is called '$1'; there are ${services[*]} ${on_demand[*]}, each also as NAME@OWN with lower-case letters, digits, - and _"
 }
 
 one_start() {
@@ -233,11 +245,6 @@ one_discard() { discard_service "$1"; }
 # A shared server that was started again has another process id.
 refresh_environment() {
   if [[ $1 != *@* && -e $environment ]] && all_ready; then write_environment; fi
-}
-
-seconds_since() {
-  local microseconds=$((${EPOCHREALTIME/[.,]/} - ${1/[.,]/}))
-  printf '%d.%d\n' $((microseconds / 1000000)) $((microseconds % 1000000 / 100000))
 }
 
 main "$@"

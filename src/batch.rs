@@ -48,13 +48,13 @@ pub struct Reject {
 }
 
 /// Copies of records' bytes, end to end in one buffer.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Originals {
     bytes: Vec<u8>,
     entries: Vec<OriginalEntry>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct OriginalEntry {
     position: usize,
     offset: i64,
@@ -287,6 +287,39 @@ impl ReadBatch {
         self.rows.end_position_at(position, offset);
         self.rejects
             .retain(|reject| reject.position != position || reject.offset < offset);
+    }
+
+    /// Cuts the later half of every partition's part off, to be written afterwards. `None` when
+    /// no part can be halved.
+    pub fn split_off_half(&mut self) -> Option<Self> {
+        let middles: Vec<i64> = self
+            .rows
+            .positions
+            .iter()
+            .map(|moved| moved.from + (moved.to - moved.from + 1) / 2)
+            .collect();
+        let halves = self.rows.positions.iter().zip(&middles);
+        if halves.clone().all(|(moved, middle)| *middle == moved.to) {
+            return None;
+        }
+        let mut later = Self {
+            rows: self.rows.clone(),
+            tags: self.tags.clone(),
+            rejects: self.rejects.clone(),
+            originals: self.originals.clone(),
+        };
+        let is_later = |position: usize, offset: i64| offset >= middles[position];
+        later
+            .rows
+            .retain_rows(|_, _, origin| is_later(origin.position as usize, origin.offset));
+        later
+            .rejects
+            .retain(|reject| is_later(reject.position, reject.offset));
+        for (position, middle) in middles.iter().enumerate() {
+            self.end_position_at(position, *middle);
+            later.rows.positions[position].from = *middle;
+        }
+        Some(later)
     }
 
     /// The bytes of a record, when they were kept.

@@ -1,12 +1,5 @@
 //! The program as a process: exit codes, what it says when it cannot start, signals. Needs neither
 //! Kafka nor a database.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::print_stderr
-)]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

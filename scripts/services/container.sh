@@ -19,18 +19,17 @@ container_images() {
 # container_start ROOM KIND: the first time a new container, later the same one again (same port, same data).
 container_start() {
   if [[ -e $1/container ]]; then
-    docker start "$(<"$1/container")" >/dev/null
+    docker start "$(<"$1/container")" >/dev/null 2>>"$1/log"
   else
     "$2_container_launch" "$1"
   fi
-  container_log "$1" >"$1/log" 2>&1
 }
 
 # container_run ROOM OPTION... IMAGE COMMAND...
 container_run() {
   local room=$1
   shift
-  docker run --detach --cidfile "$room/container" "$@" >/dev/null
+  docker run --detach --cidfile "$room/container" "$@" >/dev/null 2>>"$room/log"
 }
 
 container_is_running() {
@@ -51,9 +50,11 @@ container_log() {
   docker logs --since "$since" "$id" 2>&1
 }
 
-# service_log ROOM: the log since the last start, of a process or a container.
+# service_log ROOM: the log since the last start, of a process or a container. Not for a pipe into `grep -q`, which ends
+# as soon as it has found its line: the writer would then fail, and with it, under pipefail, the search.
 service_log() {
-  if [[ -e $1/container ]]; then container_log "$1"; else cat "$1/log" 2>/dev/null; fi
+  cat "$1/log" 2>/dev/null || true
+  if [[ -e $1/container ]]; then container_log "$1"; fi
 }
 
 # container_end ROOM SIGNAL
@@ -67,6 +68,6 @@ container_end() {
 container_remove() {
   local id
   id=$(<"$1/container")
-  container_log "$1" >"$1/log" 2>&1 || true
+  container_log "$1" >>"$1/log" 2>&1 || true
   docker rm --force --volumes "$id" >/dev/null 2>&1 || true
 }

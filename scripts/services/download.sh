@@ -6,6 +6,8 @@
 # under another name first, and is never changed afterwards.
 
 readonly cache=${ROWDOCK_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/rowdock}
+
+# In full: the short name would take whichever version is the latest.
 readonly MAVEN_DEPENDENCY_PLUGIN=org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 
 # cached FOLDER FILL ARGUMENT...: prints the cached folder; if absent, `FILL NEW_FOLDER ARGUMENT...` makes it.
@@ -18,6 +20,7 @@ cached() {
     exec 8>"$cache/download.lock"
     flock 8
     if [[ ! -d $folder ]]; then
+      rm -rf "$cache"/new.* # of a download that was killed
       new=$(mktemp -d "$cache/new.XXXXXX")
       if ! "$fill" "$new" "$@" >&2; then
         rm -rf "$new"
@@ -43,7 +46,7 @@ jars() {
 }
 
 fill_with_jars() {
-  maven --file "$2" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$1"
+  maven --file "$2" "$MAVEN_DEPENDENCY_PLUGIN:copy-dependencies" -DincludeScope=runtime -DoutputDirectory="$1"
 }
 
 # fetched ARTIFACT [FINISH]: prints a folder with the unpacked artifact (group:name:version[:type[:classifier]]), to
@@ -55,5 +58,10 @@ fetched() {
 }
 
 fill_with_artifact() {
-  maven "$MAVEN_DEPENDENCY_PLUGIN:unpack" -Dartifact="$2" -DoutputDirectory="$1" && "${3:-true}" "$1"
+  local folder=$1 artifact=$2 finish=${3:-true}
+  # Below its current folder Maven marks what it has unpacked, and would skip that the next time, wherever to.
+  mkdir "$folder/marks"
+  (cd "$folder/marks" && maven "$MAVEN_DEPENDENCY_PLUGIN:unpack" -Dartifact="$artifact" -DoutputDirectory="$folder") || return 1
+  rm -rf "$folder/marks"
+  "$finish" "$folder"
 }

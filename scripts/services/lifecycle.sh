@@ -2,8 +2,9 @@
 # One service's life: a room (a folder) with its port, its record, its log and its data, whatever the service is.
 #
 # A service is named KIND, KIND-VERSION, or either with @OWN for a server of one test's own. A kind supplies
-#   KIND_create ROOM    KIND_launch ROOM    KIND_is_ready ROOM    KIND_settings ROOM    KIND_stop_signal SIGNAL_FOR
-#   KIND_discard ROOM   and KIND_container_launch ROOM for machines with a container engine.
+#   KIND_create ROOM    KIND_launch ROOM    KIND_is_ready ROOM    KIND_settings ROOM    KIND_stop_signal
+#   KIND_discard_signal    KIND_survivors ROOM    KIND_discard ROOM
+# and KIND_container_launch ROOM if it also runs as a container.
 
 # Kafka needs about 5 s and PostgreSQL 2 s on two idle cores; the rest is for a machine busy with a build.
 readonly READY_DEADLINE_SECONDS=120
@@ -11,6 +12,7 @@ readonly LOCK_DEADLINE_SECONDS=300
 
 # A port can be taken by another program between our choice and the server's bind.
 readonly START_ATTEMPTS=3
+readonly PORT_TAKEN='address already in use|port is already allocated'
 
 readonly LOG_LINES_ON_FAILURE=30
 
@@ -55,20 +57,22 @@ start_service() {
   for ((attempt = 1; attempt <= START_ATTEMPTS; attempt++)); do
     create_service "$name" || give_up_on "$name"
     if launch_and_wait "$name"; then return; fi
-    if ! grep -qi 'address already in use' "$rooms/$name/log"; then break; fi
+    if ! grep -qiE "$PORT_TAKEN" < <(service_log "$rooms/$name"); then break; fi
   done
   give_up_on "$name"
 }
 
 create_service() {
-  local room=$rooms/$1
+  local room=$rooms/$1 kind
+  kind=$(kind_of "$1")
   discard_unlocked "$1"
   mkdir -p "$room"
   free_port >"$room/port"
-  printf '%s\n' "$mode" >"$room/mode"
   : >"$room/log"
-  if [[ $mode == processes ]]; then
-    "$(kind_of "$1")_create" "$room" || return 1
+  if [[ $mode == containers ]] && declare -F "${kind}_container_launch" >/dev/null; then
+    touch "$room/as-container"
+  else
+    "${kind}_create" "$room" || return 1
   fi
   touch "$room/created"
 }
@@ -76,10 +80,11 @@ create_service() {
 launch_and_wait() {
   local room=$rooms/$1 kind
   kind=$(kind_of "$1")
-  mv "$room/log" "$room/log.before"
-  if [[ $(<"$room/mode") == containers ]]; then
+  if [[ -e $room/log ]]; then mv "$room/log" "$room/log.before"; fi
+  if [[ -e $room/as-container ]]; then
     container_start "$room" "$kind" || return 1
   else
+    kill_survivors "$room"
     "${kind}_launch" "$room" || return 1
   fi
   wait_until "$READY_DEADLINE_SECONDS" ready_or_dead "$1" && service_is_ready "$1"
@@ -92,7 +97,8 @@ ready_or_dead() {
 give_up_on() {
   if [[ -z $interrupted ]]; then
     printf 'services: %s did not start; the end of its log:\n' "$1" >&2
-    tail -n "$LOG_LINES_ON_FAILURE" "$rooms/$1/log" "$rooms/$1/log.before" >&2 2>/dev/null || true
+    # While it was created, or while it ran.
+    { cat "$rooms/$1/log.before" 2>/dev/null || true; service_log "$rooms/$1"; } | tail -n "$LOG_LINES_ON_FAILURE" >&2
   fi
   exit 1
 }
@@ -114,7 +120,15 @@ end_service() {
     container_end "$room" "$2"
   else
     stop_recorded "$room/process" "$2"
+    kill_survivors "$room"
   fi
+}
+
+# kill_survivors ROOM: what a server's crash left running.
+kill_survivors() {
+  local survivors
+  mapfile -t survivors < <("$(kind_of "$(basename "$1")")_survivors" "$1")
+  kill_all "${survivors[@]}"
 }
 
 # discard_service NAME: ends it at once and deletes its data. The last logs stay for whoever looks into a failure.
@@ -128,8 +142,9 @@ discard_unlocked() {
   [[ -d $room ]] || return 0
   if [[ -e $room/container ]]; then
     container_remove "$room"
-  elif [[ -e $room/process ]]; then
+  else
     stop_recorded "$room/process" "$("$(kind_of "$1")_discard_signal")"
+    kill_survivors "$room"
   fi
   "$(kind_of "$1")_discard" "$room"
   find "$room" -mindepth 1 -maxdepth 1 ! -name 'log*' -exec rm -rf {} +

@@ -31,7 +31,7 @@ postgres_create() {
 
 # postgres_home ROOM: prints a new folder for data that the server's user can reach.
 postgres_home() {
-  local home=$1/home.d
+  local home=$1/files
   mkdir -p "$home"
   if ! as_postgres test -x "$home"; then
     rmdir "$home"
@@ -71,24 +71,39 @@ unpack_postgres() {
 postgres_launch() {
   local room=$1 home
   home=$(<"$room/home")
-  # A crashed server leaves its file behind; readiness is read from it.
+  # Left behind by a crash. The server would read it as its own and look whether that process still exists, which the
+  # remains of a killed one do until its parent collects them; and some containers' first process never does.
   rm -f "$home/data/postmaster.pid"
   (
-    cd "$home" # the server's user may not read the caller's folder
-    launch "$room/process" "$room/log" "${as_postgres[@]}" "$(<"$room/programs")/postgres" \
+    cd "$home" || exit # the server's user may not read the caller's folder
+    launch "$room/process" "$room/log" "${unprivileged[@]}" "$(<"$room/programs")/postgres" \
       -D "$home/data" -p "$(<"$room/port")"
   )
 }
 
+# postgres_survivors ROOM: the sessions of a killed server work on until they look at their client again. They must
+# neither commit after the crash nor meet the next server on the same data.
+postgres_survivors() {
+  local folder data program
+  [[ -e $1/home ]] || return 0
+  data=$(readlink --canonicalize "$(<"$1/home")/data")
+  program=$(readlink --canonicalize "$(<"$1/programs")/postgres")
+  for folder in /proc/[0-9]*; do
+    if [[ $(readlink "$folder/cwd" 2>/dev/null) == "$data" && $(readlink "$folder/exe") == "$program" ]]; then
+      printf '%s\n' "${folder##*/}"
+    fi
+  done
+}
+
 # The programs run with the C locale's messages, so that logs can be searched whatever the machine's language.
-as_postgres=(env LC_ALL=C)
+unprivileged=(env LC_ALL=C)
 if [[ $EUID == 0 ]]; then
-  as_postgres=(setpriv "--reuid=$(id -u postgres 2>/dev/null || id -u nobody)"
+  unprivileged=(setpriv "--reuid=$(id -u postgres 2>/dev/null || id -u nobody)"
     "--regid=$(id -g postgres 2>/dev/null || id -g nobody)" --clear-groups env LC_ALL=C)
 fi
 
 as_postgres() {
-  (cd / && "${as_postgres[@]}" "$@")
+  (cd / && "${unprivileged[@]}" "$@")
 }
 
 postgres_account() {
@@ -105,7 +120,8 @@ postgres_container_launch() {
     -c unix_socket_directories=/var/run/postgresql
 }
 
-# The last line of the server's own file reads "ready" once it takes connections; its start-up tool waits for the same.
+# The server's own file tells its process and, in the eighth line, "ready" once it takes connections; its start-up
+# tool waits for the same. A crashed server leaves the file behind, hence the look at the process.
 postgres_is_ready() {
   local room=$1 lines
   if [[ -e $room/container ]]; then
@@ -114,7 +130,7 @@ postgres_is_ready() {
     return
   fi
   { mapfile -t lines <"$(<"$room/home")/data/postmaster.pid"; } 2>/dev/null || return 1
-  [[ ${lines[7]:-} == ready* ]]
+  [[ ${lines[0]} == "$(recorded_pid "$room/process")" && ${lines[7]:-} == ready* ]]
 }
 
 postgres_settings() {
@@ -137,7 +153,5 @@ postgres_stop_signal() { printf 'INT\n'; }
 postgres_discard_signal() { printf 'QUIT\n'; }
 
 postgres_discard() {
-  local home
-  { home=$(<"$1/home"); } 2>/dev/null || return 0
-  rm -rf "$home"
+  if [[ -e $1/home ]]; then rm -rf "$(<"$1/home")"; fi
 }

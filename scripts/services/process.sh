@@ -70,14 +70,15 @@ recorded_pid() {
 }
 
 # launch RECORD LOG COMMAND...: starts a server in a session of its own, so that a Ctrl-C meant for the caller does
-# not reach it, and returns once its process is recorded. The lock of this script must not outlive it in the server.
+# not reach it, and returns once its process is recorded. It must not inherit our locks (descriptors 7 to 9), which would
+# stay taken as long as it lives.
 launch() {
   local record=$1 log=$2 written=$1.pid pid
   shift 2
   rm -f "$record" "$written"
   # shellcheck disable=SC2016  # expanded by the inner shell
   setsid bash -c 'printf "%s\n" $$ >"$0.new" && mv "$0.new" "$0" && exec "$@"' "$written" "$@" \
-    </dev/null >>"$log" 2>&1 9>&- &
+    </dev/null >>"$log" 2>&1 7>&- 8>&- 9>&- &
   until [[ -s $written ]]; do sleep "$POLL_SECONDS"; done
   read -r pid <"$written"
   rm -f "$written"
@@ -94,15 +95,25 @@ wait_until() {
   done
 }
 
-# stop_recorded RECORD SIGNAL: ends the recorded process and waits until it is gone; SIGKILL after the deadline.
+# stop_recorded RECORD SIGNAL: ends the recorded process and waits until it is gone; killed after the deadline.
 stop_recorded() {
-  local pid deadline=$((SECONDS + STOP_DEADLINE_SECONDS)) signal=$2
-  while pid=$(recorded_pid "$1"); do
-    kill -s "$signal" "$pid" 2>/dev/null || true
+  local pid deadline=$((SECONDS + STOP_DEADLINE_SECONDS))
+  if pid=$(recorded_pid "$1"); then
+    kill -s "$2" "$pid" 2>/dev/null || true
     while recorded_pid "$1" >/dev/null && ((SECONDS < deadline)); do sleep "$POLL_SECONDS"; done
-    signal=KILL deadline=$((SECONDS + STOP_DEADLINE_SECONDS))
-  done
+    if recorded_pid "$1" >/dev/null; then kill_all "$pid"; fi
+  fi
   rm -f "$1"
+}
+
+# kill_all PID...: returns when they are gone.
+kill_all() {
+  local pid
+  (($# > 0)) || return 0
+  kill -s KILL "$@" 2>/dev/null || true
+  for pid in "$@"; do
+    while process_start "$pid" >/dev/null; do sleep "$POLL_SECONDS"; done
+  done
 }
 
 # supervise COMMAND...: runs it in a process group of its own, without input, and returns its exit code. The shell

@@ -12,12 +12,10 @@ lock_users() {
 }
 
 add_user() {
-  local start
   if [[ -z $1 ]]; then
     printf 'everybody\n' >>"$users"
   else
-    start=$(process_start "$1") || fail "there is no process $1 to bring services up for"
-    printf '%s %s\n' "$1" "$start" >>"$users"
+    printf '%s %s\n' "$1" "$(process_start "$1")" >>"$users"
   fi
 }
 

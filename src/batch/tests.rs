@@ -196,11 +196,41 @@ proptest! {
     }
 
     #[test]
+    fn halves_join_without_a_seam(lengths in prop::collection::vec(0..9_i64, 1..4)) {
+        let target = target();
+        let mut builder = BatchBuilder::new(LIMITS, true, true);
+        for (partition, length) in (0..).zip(&lengths) {
+            for offset in 0..*length {
+                read(&mut builder, partition, 0, offset, &target);
+            }
+        }
+        let mut earlier = builder.finish();
+        let whole = contents(&earlier);
+        let ends: Vec<i64> = earlier.rows.positions.iter().map(|moved| moved.to).collect();
+        match earlier.split_off_half() {
+            None => prop_assert!(ends.iter().all(|end| *end <= 1)),
+            Some(later) => {
+                let mut joined = contents(&earlier);
+                for (partition, offsets) in contents(&later) {
+                    joined.entry(partition).or_default().extend(offsets);
+                }
+                prop_assert_eq!(joined, whole);
+                for (index, end) in ends.iter().enumerate() {
+                    let (first, second) = (&earlier.rows.positions[index], &later.rows.positions[index]);
+                    prop_assert_eq!(first.to, second.from);
+                    prop_assert_eq!(second.to, *end);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn ending_a_partition_keeps_what_is_before(end in 0..30_i64) {
         let target = target();
         let mut builder = BatchBuilder::new(LIMITS, true, true);
         for offset in 0..30 {
-            read(&mut builder, offset as i32 % 2, offset % 2, offset, &target);
+            let partition = i32::from(offset % 2 == 1);
+            read(&mut builder, partition, offset % 2, offset, &target);
         }
         let mut batch = builder.finish();
         let before = contents(&batch);

@@ -15,9 +15,10 @@ use crate::batch::{ReadBatch, Reject};
 use crate::handover::ToConsumer;
 use crate::record::{RecordError, Stage};
 
-/// A database that refuses a batch but none of its rows this many times in a row is not
-/// understood: stop instead of turning for ever.
-const FRUITLESS_SEARCHES_MAX: u32 = 5;
+/// A batch may be refused though each of its rows is accepted in turn: unique values that change
+/// places between two keys, say. After this many searches without a result it is written in
+/// halves, in order, down to single records.
+const FRUITLESS_SEARCHES_MAX: u32 = 2;
 
 /// A task that stops at a record: everything before it is written first.
 struct StopAt {
@@ -28,13 +29,30 @@ impl WriteLoop {
     /// Writes a batch. Returns the positions that are durable now.
     pub(super) async fn store(
         &mut self,
-        mut batch: ReadBatch,
+        batch: ReadBatch,
     ) -> Result<Vec<(PartitionKey, i64)>, Halt> {
         let mut durable = Vec::new();
+        // The next part to be written stands last.
+        let mut parts = vec![batch];
+        while let Some(part) = parts.pop() {
+            if let Some((earlier, later)) = self.store_part(part, &mut durable).await? {
+                parts.push(later);
+                parts.push(earlier);
+            }
+        }
+        Ok(durable)
+    }
+
+    /// Writes a part. `Some`: it must be written as these two, in this order.
+    async fn store_part(
+        &mut self,
+        mut batch: ReadBatch,
+        durable: &mut Vec<(PartitionKey, i64)>,
+    ) -> Result<Option<(ReadBatch, ReadBatch)>, Halt> {
         let mut stop_at = None;
         let mut fruitless = 0;
         loop {
-            self.reconcile(&mut batch, &mut durable);
+            self.reconcile(&mut batch, durable);
             if batch.rows.positions.is_empty() {
                 break;
             }
@@ -44,7 +62,7 @@ impl WriteLoop {
             }
             let error = match self.attempt(&mut batch).await {
                 Ok(WriteOutcome::Committed) => {
-                    self.committed(&batch, &mut durable);
+                    self.committed(&batch, durable);
                     break;
                 }
                 Ok(WriteOutcome::Fenced(positions)) => {
@@ -60,18 +78,22 @@ impl WriteLoop {
             match self.find_rejects(&mut batch).await {
                 Ok(true) => fruitless = 0,
                 Ok(false) if fruitless < FRUITLESS_SEARCHES_MAX => fruitless += 1,
-                Ok(false) => {
-                    return Err(Halt::Failed(format!(
-                        "the database refuses a batch, but each of its rows alone is accepted: {error}"
-                    )));
-                }
+                Ok(false) => match batch.split_off_half() {
+                    Some(later) => return Ok(Some((batch, later))),
+                    None => {
+                        return Err(Halt::Failed(format!(
+                            "the database refuses a record and accepts it when asked again: {error}"
+                        )));
+                    }
+                },
                 Err(error) => self.pause_or_give_up(&error).await?,
             }
         }
         match stop_at {
-            None => Ok(durable),
+            None => Ok(None),
             Some(StopAt { trace }) => {
-                self.consumer.send(ToConsumer::Written(durable));
+                self.consumer
+                    .send(ToConsumer::Written(std::mem::take(durable)));
                 Err(Halt::Failed(trace))
             }
         }

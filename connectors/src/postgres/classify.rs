@@ -27,6 +27,9 @@ const DESCRIBE_AGAIN: &str = "the table has changed since it was read: restart t
 const POOLER: &str = "a connection pooler in transaction mode lies between: \
                       connect directly or use its session mode";
 
+const PROTOCOL_VIOLATION: &str = "08P01";
+const BINARY_REPRESENTATION: &str = "22P03";
+
 /// Codes and the beginnings of codes; the longest that fits decides.
 ///
 /// * *Retry*: what passes by itself or when someone mends the server.
@@ -280,7 +283,12 @@ pub(super) fn statement_error(action: &str, error: &DbError) -> SinkError {
 
 /// The error of a statement that carries rows, or of the commit that checks them.
 pub(super) fn row_error(action: &str, error: &DbError) -> SinkError {
-    sink_error(action, error, classify(error.code().code()))
+    let code = error.code().code();
+    if code == PROTOCOL_VIOLATION && !ends_session(error) {
+        // A value of fewer or more bytes than its column takes.
+        return sink_error(action, error, classify(BINARY_REPRESENTATION));
+    }
+    sink_error(action, error, classify(code))
 }
 
 /// `action` is what was done: `write rows`.

@@ -9,7 +9,7 @@ use tokio_postgres::types::ToSql;
 use super::link::Link;
 use super::sql::{self, type_id};
 use crate::error::{ErrorClass, SinkError};
-use crate::table::{ColumnDef, ColumnType, NewTable, Table, TableName};
+use crate::table::{ColumnDef, ColumnType, NewTable, Table, TableName, Target};
 
 /// Serialises whoever creates tables for Rowdock in one database; held until the transaction ends.
 pub(super) const LOCK_DEFINITIONS: &str = "SELECT pg_advisory_xact_lock(32210705921827691)";
@@ -263,7 +263,7 @@ fn native_type(column_type: &ColumnType) -> Option<String> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Access {
     /// `COPY` does there what `INSERT` does: it takes no views, no row-level security, and passes
-    /// rules by.
+    /// rules by. Its guard needs the right to read.
     pub(super) is_copyable: bool,
     /// Keys that differ in their bytes may be one key to the table (`char(n)`, `citext`, a
     /// collation that finds different texts equal).
@@ -292,8 +292,28 @@ pub(super) async fn access(
     })
 }
 
+/// Checks that the columns to be written still have the types that the target names.
+pub(super) async fn require_unchanged(link: &Link, target: &Target) -> Result<(), SinkError> {
+    let name = &target.table.name;
+    let described = describe(link, name).await?;
+    let has_same = |column: &ColumnDef| {
+        let columns = described.iter().flat_map(|table| &table.columns);
+        let mut same_name = columns.filter(|found| found.name == column.name);
+        same_name.any(|found| found.native_type_id == column.native_type_id)
+    };
+    let mut written = (0..target.written.len()).map(|column| target.column(column));
+    match written.find(|column| !has_same(column)) {
+        None => Ok(()),
+        Some(column) => Err(SinkError::stop(format!(
+            "column \"{}\" of table {name} is not {} any more: restart the task",
+            column.name, column.native_type
+        ))),
+    }
+}
+
 const ACCESS: &str = "\
-    SELECT relkind IN ('r', 'p') AND NOT relhasrules AND NOT row_security_active(pg_class.oid), \
+    SELECT relkind IN ('r', 'p') AND NOT relhasrules AND NOT row_security_active(pg_class.oid) \
+           AND has_table_privilege(pg_class.oid, 'SELECT'), \
            EXISTS (\
                SELECT FROM pg_catalog.pg_attribute \
                JOIN pg_catalog.pg_type ON pg_type.oid = atttypid \

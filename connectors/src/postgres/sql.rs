@@ -186,6 +186,14 @@ pub(super) fn statement(target: &Target, verb: Verb, columns: &[usize]) -> Strin
     }
 }
 
+/// A query without rows that fails, once prepared, when a column's type changes; and that keeps it
+/// from changing until the transaction ends. A copy is guarded by it: its binary values would be
+/// taken for those of another type of the same size.
+pub(super) fn guard(target: &Target, columns: &[usize]) -> String {
+    let table = qualified(&target.table.name);
+    format!("SELECT {} FROM {table} LIMIT 0", names(target, columns))
+}
+
 /// `OVERRIDING SYSTEM VALUE` lets a record fill an identity column, as `COPY` does; without such
 /// a column it means nothing.
 fn insert(target: &Target, table: &str, columns: &[usize]) -> String {

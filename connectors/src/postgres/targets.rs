@@ -30,7 +30,15 @@ pub(super) struct Targets {
 struct Known {
     _target: Arc<Target>,
     access: Access,
-    statements: HashMap<Verb, HashMap<Vec<usize>, Statement>>,
+    statements: HashMap<Verb, HashMap<Vec<usize>, Statements>>,
+}
+
+/// What one step executes.
+#[derive(Clone)]
+pub(super) struct Statements {
+    pub(super) rows: Statement,
+    /// Of a copy: executed before it, see [`sql::guard`].
+    pub(super) guard: Option<Statement>,
 }
 
 impl Targets {
@@ -55,34 +63,46 @@ impl Targets {
         Ok(ways)
     }
 
-    /// The prepared statement of a step.
-    pub(super) async fn statement(
+    /// Forgets everything: some table has changed.
+    pub(super) fn clear(&mut self) {
+        self.known.clear();
+        self.statement_count = 0;
+    }
+
+    /// The prepared statements of a step.
+    pub(super) async fn statements(
         &mut self,
         link: &Link,
         target: &Arc<Target>,
         verb: Verb,
         columns: &[usize],
-    ) -> Result<Statement, SinkError> {
+    ) -> Result<Statements, SinkError> {
         let known = self.known(link, target).await?;
         let prepared = known.statements.get(&verb);
-        if let Some(statement) = prepared.and_then(|prepared| prepared.get(columns)) {
-            return Ok(statement.clone());
+        if let Some(statements) = prepared.and_then(|prepared| prepared.get(columns)) {
+            return Ok(statements.clone());
         }
-        let text = sql::statement(target, verb, columns);
         let action = format!("prepare writing to table {}", target.table.name);
-        let prepare = link.client().prepare(&text);
-        let statement = link.answer(&action, prepare).await?;
-        if self.statement_count >= STATEMENTS_MAX {
-            self.statement_count = 0;
-            for known in self.known.values_mut() {
-                known.statements.clear();
+        let guard = match verb {
+            Verb::Copy => {
+                let text = sql::guard(target, columns);
+                let guard = link.answer(&action, link.client().prepare(&text)).await?;
+                schema::require_unchanged(link, target).await?;
+                Some(guard)
             }
+            Verb::Insert | Verb::Upsert | Verb::Delete => None,
+        };
+        let text = sql::statement(target, verb, columns);
+        let rows = link.answer(&action, link.client().prepare(&text)).await?;
+        let statements = Statements { rows, guard };
+        if self.statement_count >= STATEMENTS_MAX {
+            self.clear();
         }
         self.statement_count += 1;
         let known = self.known(link, target).await?;
         let prepared = known.statements.entry(verb).or_default();
-        prepared.insert(columns.to_vec(), statement.clone());
-        Ok(statement)
+        prepared.insert(columns.to_vec(), statements.clone());
+        Ok(statements)
     }
 
     async fn known(&mut self, link: &Link, target: &Arc<Target>) -> Result<&mut Known, SinkError> {
@@ -93,8 +113,7 @@ impl Targets {
             let key: Vec<&str> = key.map(|column| column.name.as_str()).collect();
             let access = schema::access(link, name, &key).await?;
             if self.known.len() >= TARGETS_MAX {
-                self.known.clear();
-                self.statement_count = 0;
+                self.clear();
             }
             let known = Known {
                 _target: Arc::clone(target),

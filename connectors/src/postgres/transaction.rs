@@ -21,6 +21,8 @@ use crate::error::SinkError;
 const MARK: &str = "rowdock.transaction";
 /// The mark of the transaction in which this expression is evaluated.
 pub(super) const CURRENT_MARK: &str = "current_setting('rowdock.transaction', true)";
+/// Writable or not is left to the server, which says so when it has to be read-only.
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// What became of a transaction.
 pub(super) enum Committed {
@@ -31,11 +33,39 @@ pub(super) enum Committed {
     Unknown(SinkError),
 }
 
-/// Begins a transaction that carries a mark. One message, so that nothing of it is done if any of
-/// it fails.
-pub(super) async fn begin_marked(client: &Client, mark: &str) -> Reply<()> {
-    let text = format!("{BEGIN}; SET LOCAL {MARK} = '{mark}'");
-    client.batch_execute(&text).await
+/// Sends commands in one message, so that none is executed after one that failed. `false`: fewer
+/// of them are answered than were sent, so the answers are those of something else.
+pub(super) async fn send(client: &Client, commands: &[&str]) -> Reply<bool> {
+    let mut answers = pin!(client.simple_query_raw(&commands.join("; ")).await?);
+    let mut completed = 0;
+    while let Some(answer) = answers.try_next().await? {
+        completed += usize::from(matches!(answer, SimpleQueryMessage::CommandComplete(_)));
+    }
+    Ok(completed == commands.len())
+}
+
+/// As [`send`], and waits for the answer.
+pub(super) async fn run(link: &Link, action: &str, commands: &[&str]) -> Result<(), SinkError> {
+    let in_step = link.answer(action, send(link.client(), commands)).await?;
+    require_in_step(link, in_step)
+}
+
+/// The driver matches answers to requests by counting; when that went wrong nothing can be
+/// believed any more.
+pub(super) fn require_in_step(link: &Link, in_step: bool) -> Result<(), SinkError> {
+    if in_step {
+        return Ok(());
+    }
+    link.cut();
+    Err(
+        SinkError::retry("answers of postgresql were out of step; the connection was cut")
+            .losing_connection(),
+    )
+}
+
+/// Begins a transaction that carries a mark.
+pub(super) async fn begin_marked(client: &Client, mark: &str) -> Reply<bool> {
+    send(client, &[BEGIN, &format!("SET LOCAL {MARK} = '{mark}'")]).await
 }
 
 /// Begins a transaction that waits for locks no longer than this.
@@ -45,15 +75,10 @@ pub(super) async fn begin(
     lock_timeout: Duration,
 ) -> Result<(), SinkError> {
     let milliseconds = lock_timeout.as_millis().max(1);
-    let text = format!("{BEGIN}; SET LOCAL lock_timeout = {milliseconds}");
-    let begun = link
-        .answer(action, link.client().batch_execute(&text))
-        .await;
+    let set = format!("SET LOCAL lock_timeout = {milliseconds}");
+    let begun = run(link, action, &[BEGIN, &set]).await;
     or_roll_back(link, begun).await
 }
-
-/// Writable or not is left to the server, which says so when it has to be read-only.
-pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// Commits a transaction in which everything succeeded.
 pub(super) async fn commit(link: &Link, action: &str) -> Committed {
@@ -64,9 +89,15 @@ pub(super) async fn commit(link: &Link, action: &str) -> Committed {
 }
 
 /// What the reply to a commit means, given that everything before it succeeded.
-pub(super) fn outcome(link: &Link, action: &str, reply: Reply<()>) -> Committed {
-    let Err(error) = reply else {
-        return Committed::Yes;
+pub(super) fn outcome(link: &Link, action: &str, reply: Reply<bool>) -> Committed {
+    let error = match reply {
+        Ok(in_step) => {
+            return match require_in_step(link, in_step) {
+                Ok(()) => Committed::Yes,
+                Err(out_of_step) => Committed::Unknown(out_of_step),
+            };
+        }
+        Err(error) => error,
     };
     let is_known = error.as_db_error().is_some_and(classify::commit_is_known);
     let failure = link.row_failure(action, error);
@@ -78,15 +109,15 @@ pub(super) fn outcome(link: &Link, action: &str, reply: Reply<()>) -> Committed 
 }
 
 /// Once the command is complete the commit has happened, whatever becomes of the session then.
-pub(super) async fn send_commit(client: &Client) -> Reply<()> {
+pub(super) async fn send_commit(client: &Client) -> Reply<bool> {
     let mut answers = pin!(client.simple_query_raw("COMMIT").await?);
     let mut is_complete = false;
     loop {
         match answers.try_next().await {
             Ok(Some(SimpleQueryMessage::CommandComplete(_))) => is_complete = true,
             Ok(Some(_)) => {}
-            Ok(None) => return Ok(()),
-            Err(_) if is_complete => return Ok(()),
+            Ok(None) => return Ok(is_complete),
+            Err(_) if is_complete => return Ok(true),
             Err(error) => return Err(error),
         }
     }
@@ -94,9 +125,7 @@ pub(super) async fn send_commit(client: &Client) -> Reply<()> {
 
 /// Rolls back. When that fails the connection is cut, which does the same.
 pub(super) async fn roll_back(link: &Link) -> Result<(), SinkError> {
-    let rolled_back = link
-        .answer("roll back", link.client().batch_execute("ROLLBACK"))
-        .await;
+    let rolled_back = run(link, "roll back", &["ROLLBACK"]).await;
     rolled_back.map_err(|error| {
         link.cut();
         error.losing_connection()

@@ -33,17 +33,20 @@ impl<'t> PartTrial<'t> {
     }
 
     async fn run(&self, statement: &str) -> Result<(), SinkError> {
-        let reply = self.link.client().batch_execute(statement);
-        self.link.answer(ACTION, reply).await
+        transaction::run(self.link, ACTION, &[statement]).await
     }
 
     async fn write_part(&mut self, part: &Batch, way: Option<Way>) -> Result<(), Failure> {
         self.writer.write_rows(self.link, &part.tables, way).await?;
         if self.checks_deferred {
-            let check = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED";
-            let checked = self.link.client().batch_execute(check);
-            let checked = self.link.in_time(ACTION, checked).await?;
-            checked.map_err(|error| self.link.row_failure(ACTION, error))?;
+            let check = [
+                "SET CONSTRAINTS ALL IMMEDIATE",
+                "SET CONSTRAINTS ALL DEFERRED",
+            ];
+            let checking = transaction::send(self.link.client(), &check);
+            let checked = self.link.in_time(ACTION, checking).await?;
+            let in_step = checked.map_err(|error| self.link.row_failure(ACTION, error))?;
+            transaction::require_in_step(self.link, in_step)?;
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use bytes::{Bytes, BytesMut};
 use fail::fail_point;
 use futures_util::SinkExt;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, CopyInSink, Statement};
+use tokio_postgres::{Client, CopyInSink};
 
 use super::encode::Cells;
 use super::failpoint;
@@ -25,7 +25,7 @@ use super::link::{Link, Reply, Started, start};
 use super::progress::{NotMoved, Progress};
 use super::sql::Verb;
 use super::steps::{self, Step, Way};
-use super::targets::Targets;
+use super::targets::{Statements, Targets};
 use super::transaction::{self, Committed};
 use crate::WriteOutcome;
 use crate::error::{ErrorClass, SinkError};
@@ -52,10 +52,10 @@ pub(super) struct Writer {
     refused_at_commit: bool,
 }
 
-/// A step and its statement, which is made before the transaction.
+/// A step and its statements, which are made before the transaction.
 pub(super) struct Prepared<'a> {
     step: Step<'a>,
-    statement: Statement,
+    statements: Statements,
 }
 
 type CopySink = Pin<Box<CopyInSink<Bytes>>>;
@@ -173,11 +173,11 @@ impl Writer {
         for (plan, way) in plans.iter().zip(ways) {
             for step in steps::steps(plan, *way) {
                 let target = &step.rows.target;
-                let statement = self
+                let statements = self
                     .targets
-                    .statement(link, target, step.verb, &step.columns)
+                    .statements(link, target, step.verb, &step.columns)
                     .await?;
-                prepared.push(Prepared { step, statement });
+                prepared.push(Prepared { step, statements });
             }
         }
         Ok(prepared)
@@ -247,38 +247,49 @@ impl Transaction<'_> {
         };
         let copying = match self.steps.first() {
             Some(first) if first.step.verb == Verb::Copy => {
-                Some(start(client.copy_in::<_, Bytes>(&first.statement)).await)
+                Some(StartedCopy::start(client, &first.statements).await)
             }
             _ => None,
         };
+        let moved = self.answer_moves(begin, moving).await;
+        let Some(copying) = copying else {
+            return moved.map(|()| None);
+        };
+        if let Err(Failure::Other(error)) = moved {
+            // The copy cannot have started then.
+            self.link.cut();
+            return Err(Failure::Other(error.losing_connection()));
+        }
+        let copy = copying.answer(self.link).await?;
+        moved.map(|()| Some(copy))
+    }
+
+    async fn answer_moves(
+        &self,
+        begin: Started<'_, bool>,
+        moving: Option<Started<'_, u64>>,
+    ) -> Result<(), Failure> {
         let failed = |error| self.link.statement_failure(ACTION, error);
-        begin.answer().await.map_err(failed)?;
+        let in_step = begin.answer().await.map_err(failed)?;
+        transaction::require_in_step(self.link, in_step)?;
         if let Some(moving) = moving {
             let moved = moving.answer().await.map_err(failed)?;
-            if usize::try_from(moved) != Ok(positions.len()) {
+            if usize::try_from(moved) != Ok(self.batch.positions.len()) {
                 return Err(Failure::Fenced);
             }
         }
-        match copying {
-            Some(copying) => {
-                let sink = copying.answer().await;
-                Ok(Some(Box::pin(
-                    sink.map_err(|error| row_failure(self.link, error))?,
-                )))
-            }
-            None => Ok(None),
-        }
+        Ok(())
     }
 
     /// The second round trip's answers.
     async fn settle(
         &mut self,
-        in_flight: Vec<Started<'_, u64>>,
-        commit: Started<'_, ()>,
+        in_flight: Vec<Sent<'_>>,
+        commit: Started<'_, bool>,
     ) -> Result<(), Failure> {
-        let refused = first_error(in_flight).await;
+        let refused = first_refusal(in_flight).await;
         let reply = commit.answer().await;
-        let Some(error) = refused else {
+        let Some(refusal) = refused else {
             return match transaction::outcome(self.link, ACTION, reply) {
                 Committed::Yes => Ok(()),
                 Committed::No(error) => {
@@ -288,8 +299,8 @@ impl Transaction<'_> {
                 Committed::Unknown(error) => Err(Failure::Other(error.with_unknown_commit())),
             };
         };
-        let was_refused_by_server = error.as_db_error().is_some();
-        match row_failure(self.link, error) {
+        let was_refused_by_server = refusal.error.as_db_error().is_some();
+        match refusal.into_failure(self.link) {
             // The connection ended while this answer was awaited, so the commit, too, was not
             // answered, though it may have been carried out.
             Failure::Other(error) if !was_refused_by_server => {
@@ -304,6 +315,18 @@ impl Transaction<'_> {
     }
 }
 
+/// Rows that have been sent.
+struct Sent<'a> {
+    answer: Started<'a, u64>,
+    is_copy: bool,
+}
+
+/// What the server, or the driver, said to the first rows that did not get in.
+struct Refusal {
+    error: tokio_postgres::Error,
+    is_copy: bool,
+}
+
 /// Sends the rows of all steps. What is returned has been sent and not been answered. `copy` is
 /// the first step's copy when it has been started already.
 async fn send_steps<'s>(
@@ -311,7 +334,7 @@ async fn send_steps<'s>(
     steps: &'s [Prepared<'s>],
     mut copy: Option<CopySink>,
     scratch: &mut BytesMut,
-) -> Result<Vec<Started<'s, u64>>, Failure> {
+) -> Result<Vec<Sent<'s>>, Failure> {
     let mut in_flight = Vec::new();
     for (index, prepared) in steps.iter().enumerate() {
         let is_copy = prepared.step.verb == Verb::Copy;
@@ -319,18 +342,21 @@ async fn send_steps<'s>(
         if (is_copy && copy.is_none()) || in_flight.len() >= PIPELINED_STEPS_MAX {
             settle(link, std::mem::take(&mut in_flight)).await?;
         }
-        let started = if is_copy {
+        let answer = if is_copy {
             let mut sink = match copy.take() {
                 Some(sink) => sink,
-                None => start_copy(link, &prepared.statement).await?,
+                None => {
+                    let copying = StartedCopy::start(link.client(), &prepared.statements).await;
+                    copying.answer(link).await?
+                }
             };
             feed(link, &mut sink, prepared, scratch).await?;
             start(async move { sink.as_mut().finish().await }).await
         } else {
             start(execute(link.client(), prepared)).await
         };
-        let has_failed = started.has_failed();
-        in_flight.push(started);
+        let has_failed = answer.has_failed();
+        in_flight.push(Sent { answer, is_copy });
         if index == 0 && !is_copy {
             failpoint::flush().await;
             fail_point!(failpoint::MID_ROWS);
@@ -343,9 +369,44 @@ async fn send_steps<'s>(
     Ok(in_flight)
 }
 
-async fn start_copy(link: &Link, statement: &Statement) -> Result<CopySink, Failure> {
-    let sink = link.client().copy_in(statement).await;
-    Ok(Box::pin(sink.map_err(|error| row_failure(link, error))?))
+/// A copy that has been started behind its guard.
+struct StartedCopy<'a> {
+    guard: Option<Started<'a, u64>>,
+    sink: Started<'a, CopyInSink<Bytes>>,
+}
+
+impl<'a> StartedCopy<'a> {
+    async fn start(client: &'a Client, statements: &'a Statements) -> Self {
+        let guard = match &statements.guard {
+            Some(guard) => Some(start(client.execute(guard, &[])).await),
+            None => None,
+        };
+        Self {
+            guard,
+            sink: start(client.copy_in(&statements.rows)).await,
+        }
+    }
+
+    /// A copy that does not start leaves the driver one answer behind: it ends what it takes for
+    /// a copy, and the server answers that, too (rust-postgres issue 789). So the connection ends.
+    async fn answer(self, link: &Link) -> Result<CopySink, SinkError> {
+        let guarded = match self.guard {
+            Some(guard) => guard.answer().await,
+            None => Ok(0),
+        };
+        let error = match guarded {
+            Ok(_) => match self.sink.answer().await {
+                Ok(sink) => return Ok(Box::pin(sink)),
+                Err(error) => link.row_failure("write rows", error),
+            },
+            Err(error) if error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED) => {
+                SinkError::retry("the table has changed; its definition is looked at again")
+            }
+            Err(error) => link.statement_failure("write rows", error),
+        };
+        link.cut();
+        Err(error.losing_connection())
+    }
 }
 
 /// Sends a copy's data, not its end. A copy without its end is undone by the server.
@@ -388,28 +449,46 @@ async fn execute(client: &Client, prepared: &Prepared<'_>) -> Reply<u64> {
     } = &prepared.step;
     if columns.is_empty() {
         let row_count = i32::try_from(row_set.len(rows)).unwrap_or(i32::MAX);
-        return client.execute(&prepared.statement, &[&row_count]).await;
+        return client
+            .execute(&prepared.statements.rows, &[&row_count])
+            .await;
     }
     let arrays = Cells::new(rows, row_set, columns).arrays();
-    client.execute_raw(&prepared.statement, arrays).await
+    client.execute_raw(&prepared.statements.rows, arrays).await
 }
 
-/// Waits for all answers; the first refusal counts, the others follow from it.
-async fn settle(link: &Link, in_flight: Vec<Started<'_, u64>>) -> Result<(), Failure> {
-    match first_error(in_flight).await {
+/// Waits for all answers.
+async fn settle(link: &Link, in_flight: Vec<Sent<'_>>) -> Result<(), Failure> {
+    match first_refusal(in_flight).await {
         None => Ok(()),
-        Some(error) => Err(row_failure(link, error)),
+        Some(refusal) => Err(refusal.into_failure(link)),
     }
 }
 
-async fn first_error(in_flight: Vec<Started<'_, u64>>) -> Option<tokio_postgres::Error> {
+/// The first counts, the others follow from it.
+async fn first_refusal(in_flight: Vec<Sent<'_>>) -> Option<Refusal> {
     let mut first = None;
-    for started in in_flight {
-        if let Err(error) = started.answer().await {
-            first.get_or_insert(error);
+    for Sent { answer, is_copy } in in_flight {
+        if let Err(error) = answer.answer().await {
+            first.get_or_insert(Refusal { error, is_copy });
         }
     }
     first
+}
+
+impl Refusal {
+    fn into_failure(self, link: &Link) -> Failure {
+        let is_copy = self.is_copy;
+        match row_failure(link, self.error) {
+            // Data is read, and refused, when the copy goes on for sure. Cancelled before that,
+            // it may be one that has not started, see [`StartedCopy::answer`].
+            Failure::Other(error) if is_copy && error.class() != ErrorClass::Record => {
+                link.cut();
+                Failure::Other(error.losing_connection())
+            }
+            failure => failure,
+        }
+    }
 }
 
 fn row_failure(link: &Link, error: tokio_postgres::Error) -> Failure {
