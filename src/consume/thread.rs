@@ -202,6 +202,8 @@ impl Running {
     /// Handles an event. `false`: look at commands and timers now.
     fn handle(&mut self, event: &Event) -> bool {
         match event.content() {
+            // What comes after the drain was asked for would be written and never mirrored.
+            Content::Message(_) | Content::EndOfPartition { .. } if self.stopping.is_some() => {}
             Content::Message(message) => {
                 self.take(&message);
                 return true;
