@@ -12,7 +12,7 @@ use rowdock_connectors::{ClaimAnswer, ClaimRequest, PartitionKey, SinkError, Sta
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::facts::Committed;
+use super::facts::KafkaFacts;
 use super::start::{StartRefusal, check_position, check_topic, first_position};
 use super::{Halt, Held, WriteLoop};
 use crate::batch::AssignmentTag;
@@ -110,6 +110,7 @@ impl WriteLoop {
             self.state.yielded.push((key, tag, retry_at));
         }
         self.check_starts(&claims.claimed).await?;
+        warn_of_reset(&self.facts, &claims.claimed).await;
         self.recovered();
         self.begin(claims.claimed).await?;
         Ok(true)
@@ -221,8 +222,8 @@ impl WriteLoop {
             .map(|(key, _, _)| Arc::clone(&key.topic))
             .collect();
         let ids = self.facts.topic_ids(topics.into_iter().collect()).await?;
-        let keys: Vec<PartitionKey> = claimed.iter().map(|(key, _, _)| key.clone()).collect();
-        let marks = self.facts.watermarks(keys.clone()).await?;
+        let keys = claimed.iter().map(|(key, _, _)| key.clone()).collect();
+        let marks = self.facts.watermarks(keys).await?;
         for (key, _, held) in claimed {
             let Some(marks) = marks.get(key) else {
                 return Err(SinkError::retry("kafka left a partition out of its answer").into());
@@ -231,29 +232,7 @@ impl WriteLoop {
             check_position(held.next_offset, &held.topic_id, topic_id, *marks)
                 .map_err(|refusal| refused(key, &refusal))?;
         }
-        self.warn_of_ignored_resets(claimed, &self.facts.committed(keys).await?);
         Ok(())
-    }
-
-    /// Someone who resets the group's offsets expects a replay; the positions do not follow them.
-    fn warn_of_ignored_resets(
-        &self,
-        claimed: &[(PartitionKey, AssignmentTag, Held)],
-        committed: &HashMap<PartitionKey, Committed>,
-    ) {
-        for (key, _, held) in claimed {
-            let Some(group) = committed.get(key) else {
-                continue;
-            };
-            if !group.is_mirror && group.offset != held.next_offset {
-                tracing::warn!(
-                    topic = %key.topic, partition = key.partition,
-                    group_offset = group.offset, position = held.next_offset,
-                    "the group's committed offset was changed by someone else and is ignored: \
-                     positions are in the target database's progress table"
-                );
-            }
-        }
     }
 
     async fn begin(
@@ -368,6 +347,28 @@ impl WriteLoop {
                 key.topic, key.partition
             ),
         })
+    }
+}
+
+/// A commit that is no mirror was made by someone else, to move the connector perhaps. It is not
+/// obeyed, and that must be said. That Kafka does not answer is no reason to wait.
+async fn warn_of_reset(facts: &KafkaFacts, claimed: &[(PartitionKey, AssignmentTag, Held)]) {
+    let keys = claimed.iter().map(|(key, _, _)| key.clone()).collect();
+    let Ok(committed) = facts.committed(keys).await else {
+        return;
+    };
+    for (key, _, held) in claimed {
+        let foreign = committed
+            .get(key)
+            .filter(|committed| !committed.is_mirror && committed.offset != held.next_offset);
+        if let Some(foreign) = foreign {
+            tracing::warn!(
+                topic = %key.topic, partition = key.partition,
+                group_offset = foreign.offset, next_offset = held.next_offset,
+                "the group's offset was set by someone else and is ignored: reading goes on from \
+                 the position in the database"
+            );
+        }
     }
 }
 
