@@ -243,6 +243,21 @@ pub fn group_generation<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> i32 {
     }
 }
 
+/// Whether the client is a member of its group, as far as it knows: until it has sent its leaving.
+pub fn is_member<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> bool {
+    let client = consumer.client().native_ptr();
+    // SAFETY: the client is valid; the text is ours, a C string or null, and given back.
+    unsafe {
+        let member_id = sys::rd_kafka_memberid(client);
+        if member_id.is_null() {
+            return false;
+        }
+        let is_member = *member_id != 0;
+        sys::rd_kafka_mem_free(client, member_id.cast());
+        is_member
+    }
+}
+
 /// Ids of these topics' incarnations, from the brokers. A topic that does not exist, or whose
 /// brokers are too old to tell, is missing in the answer. Blocks for up to twice `timeout`.
 ///

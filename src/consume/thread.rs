@@ -14,7 +14,9 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::BATCHES_IN_FLIGHT_MAX;
 use super::client::{TaskConsumer, give_up_all};
 use super::intake::Intake;
-use super::native::{Content, Event, Message, Poller, TopicPartition, group_generation};
+use super::native::{
+    Content, Event, Message, Poller, TopicPartition, group_generation, is_member,
+};
 use super::slots::{SlotState, Slots};
 use crate::config::connector::{Delivery, TopicSelection};
 use crate::handover::{Board, ConsumerLink, ToConsumer, ToWriter};
@@ -31,6 +33,12 @@ const RECORDS_BETWEEN_LOOKS: u32 = 64;
 
 /// Positions without rows (transaction markers, compacted tails) are written at most this often.
 const IDLE_MOVE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a client may take to say that it leaves; fetches are stopped within milliseconds.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often it is asked whether it has.
+const LEAVE_LOOK_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Marks commits of exactly-once connectors in the group's metadata: such an offset is a mirror,
 /// never a source.
@@ -210,6 +218,8 @@ impl Running {
     /// Handles an event. `false`: look at commands and timers now.
     fn handle(&mut self, event: &Event) -> bool {
         match event.content() {
+            // What comes after the drain was asked for would be written and never mirrored.
+            Content::Message(_) | Content::EndOfPartition { .. } if self.stopping.is_some() => {}
             Content::Message(message) => {
                 self.take(&message);
                 return true;
@@ -724,6 +734,23 @@ impl Drop for Running {
     fn drop(&mut self) {
         // The write loop's blocking calls may still hold the consumer; leaving must not wait.
         self.start.consumer.unsubscribe();
+        self.give_up_or_log();
+        // A client (2.12) that is closed while it still stops its fetching ends without telling
+        // the group; the others would wait for a session time-out. So it is closed afterwards.
+        let deadline = Instant::now() + LEAVE_PATIENCE;
+        while is_member(&self.start.consumer) && Instant::now() < deadline {
+            let event = self.poller.poll(LEAVE_LOOK_INTERVAL);
+            match event.as_ref().map(Event::content) {
+                Some(Content::Assigned(_) | Content::Revoked(_)) => self.give_up_or_log(),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Also the answer to any assignment that is asked for while leaving.
+    fn give_up_or_log(&self) {
         if let Err(error) = give_up_all(&self.start.consumer) {
             tracing::debug!(%error, "giving partitions up at the end");
         }
