@@ -14,9 +14,8 @@ help: ## show this list
 		printf '  make %-16s %s\n' "$$name" "$$text"; done
 
 demo: ## build, and show the main job on embedded defaults, with no service installed
-	@scripts/prerequisites.sh build
-	cargo build --release
-	@cargo run --release --quiet -- demo $(DEMO_ARGS)
+	@scripts/prerequisites.sh build -- cargo build --release
+	@scripts/prerequisites.sh build -- cargo run --release --quiet -- demo $(DEMO_ARGS)
 
 test: ## formatting, lints, all tests against real services, documentation, the demo
 	@scripts/test.sh
@@ -32,18 +31,16 @@ services-status: ## tell which services are up
 	@scripts/services.sh status
 
 bench: ## measure against the database's own limits
-	@scripts/prerequisites.sh build services
-	scripts/services.sh run cargo bench --bench throughput
+	@scripts/prerequisites.sh build services -- scripts/services.sh run cargo bench --bench throughput
 
 bench-peer: ## the same, side by side with Kafka Connect and the Debezium JDBC sink
-	@scripts/prerequisites.sh build services java
-	scripts/services.sh run scripts/bench-peer.sh run cargo bench --bench throughput
+	@scripts/prerequisites.sh build services java -- scripts/services.sh run scripts/bench-peer.sh run \
+		cargo bench --bench throughput -- --peer
 
 fmt: ## format the code
-	@scripts/prerequisites.sh build
-	cargo fmt --all
+	@scripts/prerequisites.sh build -- cargo fmt --all
 
-lint: ## check formatting and lints
-	@scripts/prerequisites.sh build
-	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --features failpoints -- -D warnings
+lint: ## check formatting and lints, of the code and of the scripts
+	@scripts/prerequisites.sh build -- cargo fmt --all --check
+	@scripts/prerequisites.sh shellcheck -- shellcheck --check-sourced .ci/run scripts/*.sh
+	@scripts/prerequisites.sh build -- cargo clippy --workspace --all-targets --features failpoints -- -D warnings

@@ -8,11 +8,14 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: scripts/prerequisites.sh PART...
+usage: scripts/prerequisites.sh PART... [-- COMMAND...]
 
   build      a C and C++ compiler, make, pkg-config, the headers of zlib and OpenSSL, and the Rust toolchain
   services   what real Kafka and PostgreSQL run with: a container engine, or Java, Maven and a few system tools
+  shellcheck what lints the scripts
   java       Java and Maven alone (the reference Kafka Connect worker of the benchmark)
+
+Then runs COMMAND, if there is one, with the Rust toolchain that was found.
 TEXT
 }
 
@@ -25,26 +28,30 @@ readonly JAVA_MAJOR_VERSION=17
 # Another package manager may be at work, such as a new machine's own first update.
 readonly APT_LOCK_DEADLINE_SECONDS=300
 
+# shellcheck source=toolchain.sh
+source "$root/scripts/toolchain.sh"
 # shellcheck source=services/container.sh
 source "$root/scripts/services/container.sh"
 
 missing=()
 
 main() {
+  local rust=
   (($# > 0)) || { usage >&2 && exit 2; }
-  local part
-  for part in "$@"; do
-    case $part in
-      build) need_for_build ;;
+  while (($# > 0)); do
+    case $1 in
+      build) need_for_build && rust=needed ;;
       services) need_for_services ;;
       java) need_java ;;
+      shellcheck) need shellcheck command -v shellcheck ;;
+      --) shift && break ;;
       *) usage >&2 && exit 2 ;;
     esac
+    shift
   done
   install_missing
-  for part in "$@"; do
-    if [[ $part == build ]]; then need_rust; fi
-  done
+  if [[ -n $rust ]]; then need_rust; fi
+  if (($# > 0)); then exec "$@"; fi
 }
 
 need_for_build() {
@@ -116,43 +123,24 @@ install_missing() {
 }
 
 need_rust() {
-  if ! command -v rustup >/dev/null; then
-    if command -v cargo >/dev/null; then
-      need_rust_without_rustup
-      return
-    fi
-    # Debian has rustup from version 13 on; its own compilers are too old.
-    if ! grep -q 'Candidate: [0-9]' < <(apt-cache policy rustup 2>/dev/null); then
-      stop "there is no Rust toolchain, and this system has no package of rustup, the tool that installs it." \
-        "Install rustup (rustup.rs) as its site says, then run the same command again."
-    fi
-    missing=(rustup)
-    install_missing
-  fi
-  local toolchain
-  toolchain=$(sed -n 's/^channel *= *"\(.*\)"/\1/p' "$root/rust-toolchain.toml")
-  if ! has_toolchain "$toolchain"; then
-    rustup toolchain install "$toolchain" --profile minimal --component rustfmt --component clippy ||
-      stop "rustup could not install Rust $toolchain; its message is above."
-  fi
+  local wanted
+  wanted=$(wanted_rust)
+  if use_toolchain; then return; fi
+  if ! command -v rustup >/dev/null; then install_rustup "$wanted"; fi
+  printf 'prerequisites: installing Rust %s\n' "$wanted"
+  rustup toolchain install "$wanted" --profile minimal --component rustfmt --component clippy || true
+  if use_toolchain; then return; fi
+  stop "there is no Rust $wanted or newer with rustfmt and clippy, and rustup could not install it; its message is above."
 }
 
-# Only asks: naming an absent toolchain in most of rustup's commands would install it, with everything in it.
-has_toolchain() {
-  grep -q "^$1-" <<<"$(rustup toolchain list)" &&
-    rustup run "$1" rustfmt --version >/dev/null 2>&1 && rustup run "$1" cargo-clippy --version >/dev/null 2>&1
-}
-
-need_rust_without_rustup() {
-  local wanted found
-  wanted=$(sed -n 's/^rust-version *= *"\(.*\)"/\1/p' "$root/Cargo.toml")
-  found=$(cargo --version | cut -d ' ' -f 2)
-  if ! printf '%s\n' "$wanted" "$found" | sort --version-sort --check=quiet; then
-    stop "cargo $found is too old: Rowdock needs Rust $wanted." "Install rustup (rustup.rs), which brings the right one."
+# Debian has rustup from version 13 on; its own compilers are too old.
+install_rustup() {
+  if ! grep -q 'Candidate: [0-9]' < <(apt-cache policy rustup 2>/dev/null); then
+    stop "there is no Rust $1 or newer with rustfmt and clippy, and no package of rustup, the tool that installs it." \
+      "Install rustup (rustup.rs) as its site says, then run the same command again."
   fi
-  if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
-    stop "this Rust has no rustfmt or no clippy." "Install both (Debian: rustfmt and rust-clippy), or use rustup (rustup.rs)."
-  fi
+  missing=(rustup)
+  install_missing
 }
 
 stop() {

@@ -32,10 +32,24 @@ readonly environment=$root/target/services.env
 readonly services=(kafka postgres-15 postgres-18)
 readonly on_demand=(connect)
 
-for part in process time download lifecycle container kafka postgres connect users; do
-  # shellcheck source=/dev/null
-  source "$root/scripts/services/$part.sh"
-done
+# shellcheck source=services/process.sh
+source "$root/scripts/services/process.sh"
+# shellcheck source=services/time.sh
+source "$root/scripts/services/time.sh"
+# shellcheck source=services/download.sh
+source "$root/scripts/services/download.sh"
+# shellcheck source=services/lifecycle.sh
+source "$root/scripts/services/lifecycle.sh"
+# shellcheck source=services/container.sh
+source "$root/scripts/services/container.sh"
+# shellcheck source=services/kafka.sh
+source "$root/scripts/services/kafka.sh"
+# shellcheck source=services/postgres.sh
+source "$root/scripts/services/postgres.sh"
+# shellcheck source=services/connect.sh
+source "$root/scripts/services/connect.sh"
+# shellcheck source=services/users.sh
+source "$root/scripts/services/users.sh"
 
 main() {
   local verb=${1:-} user=

@@ -13,6 +13,8 @@ readonly FEATURES=failpoints
 # Enough that the worker is killed with half of the records still to come.
 readonly DEMO_RECORDS=20000
 
+# shellcheck source=toolchain.sh
+source "$root/scripts/toolchain.sh"
 # shellcheck source=services/process.sh
 source "$root/scripts/services/process.sh"
 # shellcheck source=services/time.sh
@@ -29,14 +31,17 @@ main() {
   trap 'end 143' TERM HUP
   trap 'end $?' EXIT
 
-  stage prerequisites scripts/prerequisites.sh build services
+  stage prerequisites scripts/prerequisites.sh build services shellcheck
+  use_toolchain
   stage format cargo fmt --all --check
+  stage scripts shellcheck --check-sourced .ci/run scripts/*.sh
   bring_services_up
   stage lints cargo clippy --workspace --all-targets --features "$FEATURES" -- -D warnings
   stage services await_services
   stage tests counted cargo test --workspace --features "$FEATURES" --no-fail-fast
   stage documentation env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --features "$FEATURES"
-  stage demo cargo run --features "$FEATURES" --quiet -- demo --exit --records "$DEMO_RECORDS"
+  # The program that the tests ran; `cargo run` would compile half of it again, without the tests' dependencies.
+  stage demo "${CARGO_TARGET_DIR:-target}/debug/rowdock" demo --exit --records "$DEMO_RECORDS" --dir "$logs/demo"
 }
 
 # stage NAME COMMAND...: runs it, and ends everything when it fails.
@@ -69,6 +74,7 @@ await_services() {
 # counted COMMAND...: shows what the tests print and keeps it, to sum up the results of all test programs.
 counted() {
   local code=0
+  # shellcheck disable=SC2016  # expanded by the inner shell
   supervise bash -c 'set -o pipefail; "$@" 2>&1 | tee "$0"' "$logs/tests.log" "$@" || code=$?
   count_tests
   if ((code == 0 && (passed == 0 || failed > 0))); then

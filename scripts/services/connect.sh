@@ -33,6 +33,8 @@ connect_create() {
 connect_launch() {
   local room=$1 libraries
   libraries=$(jars "$sources/connect/pom.xml") || return 1
+  rm -f "$room/ready-milliseconds"
+  printf '%s\n' "$EPOCHREALTIME" >"$room/launched"
   launch "$room/process" "$room/log" java "$CONNECT_HEAP" -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
     -cp "$libraries/*" org.apache.kafka.connect.cli.ConnectDistributed "$room/worker.properties"
 }
@@ -46,12 +48,14 @@ connect_is_ready() {
     read -r -t "$HEALTH_DEADLINE_SECONDS" status <&3 || true
     exec 3>&-
   } 2>/dev/null
-  [[ ${status:-} == *' 200 '* ]]
+  [[ ${status:-} == *' 200 '* ]] || return 1
+  if [[ ! -e $1/ready-milliseconds ]]; then milliseconds_since "$(<"$1/launched")" >"$1/ready-milliseconds"; fi
 }
 
 connect_settings() {
   printf 'ROWDOCK_BENCH_PEER=http://127.0.0.1:%s\n' "$(<"$1/port")"
   printf 'ROWDOCK_BENCH_PEER_PID=%s\n' "$(recorded_pid "$1/process")"
+  printf 'ROWDOCK_BENCH_PEER_READY_MS=%s\n' "$(<"$1/ready-milliseconds")"
 }
 
 connect_stop_signal() { printf 'TERM\n'; }
