@@ -16,7 +16,7 @@
 //! those that the positions stored with them account for.
 //!
 //! Every wait has a deadline that says what was waited for, and the worker is killed on every way
-//! out: it is owned by the future that is dropped then.
+//! out, at the latest when its owner is dropped.
 //!
 //! * [`orders`]: what is ordered; follows from the order's number. Pure.
 //! * [`burst`], [`broker`]: how it comes into Kafka.
@@ -84,8 +84,19 @@ pub async fn run(options: DemoOptions) -> Result<DemoEnd, DemoError> {
     let mut signals = Signals::new()?;
     let mut screen = Screen::new();
     let mut stage = Stage::set(&options, &screen).await?;
+    let ended = Box::pin(play(&options, &mut stage, &mut screen, &mut signals)).await;
+    stage.clear().await;
+    ended
+}
+
+async fn play(
+    options: &DemoOptions,
+    stage: &mut Stage,
+    screen: &mut Screen,
+    signals: &mut Signals,
+) -> Result<DemoEnd, DemoError> {
     let played = tokio::select! {
-        verdict = Box::pin(stage.play(&mut screen)) => Some(verdict?),
+        verdict = stage.play(screen) => Some(verdict?),
         () = signals.received() => None,
     };
     screen.finish();
@@ -93,11 +104,11 @@ pub async fn run(options: DemoOptions) -> Result<DemoEnd, DemoError> {
         screen.line("\ninterrupted");
         return Ok(DemoEnd::Interrupted);
     };
-    verdict.print(&screen);
-    verdict.print_rows(&screen);
-    stage.print_whereabouts(&screen);
+    verdict.print(screen);
+    verdict.print_rows(screen);
+    stage.print_whereabouts(screen);
     if !options.exit {
-        stage.print_how_to_go_on(&screen);
+        stage.print_how_to_go_on(screen);
         tokio::select! {
             ended = stage.worker_ends() => return Err(ended),
             () = signals.received() => screen.line("\nended"),

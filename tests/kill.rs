@@ -7,7 +7,7 @@ use crate::support::kafka;
 use crate::support::orders::{Caught, Orders};
 use crate::support::proxy::Proxy;
 use crate::support::stage::Stage;
-use crate::support::wait::seconds;
+use crate::support::wait::{check, eventually, seconds};
 use crate::support::worker::Launch;
 
 /// Writes that a victim does before it is held, so that it dies amid work.
@@ -82,12 +82,21 @@ async fn before_the_group_s_offset_was_committed() {
     let orders = Orders::prepare(&stage, 4).await;
     let load = orders.load(&stage, 400);
     let mut victim = Launch::new("victim")
-        .setting("offset.flush.interval.ms", "1000")
-        .failpoint("write::before_kafka_commit", HELD)
+        .setting("offset.flush.interval.ms", "500")
+        .failpoint("write::before_kafka_commit", &format!("1*off->{HELD}"))
         .start(&stage, &[&orders.connector])
         .await;
     let judged = orders.judged(&stage);
-    judged.until_rows(500, seconds(20)).await;
+    // The thread that is held there reads no more, so the table falls behind.
+    eventually("the table to fall behind", seconds(20), || async {
+        let rows = stage.database.number("SELECT count(*) FROM orders").await;
+        let sent = stage.ledger.len();
+        check(
+            rows > 0 && usize::try_from(rows + 400).unwrap() < sent,
+            || format!("{rows} of {sent}"),
+        )
+    })
+    .await;
     let status = victim.kill();
     let stored = judged.positions().await;
     let (group, topic) = (orders.connector.group(), &orders.topic);
@@ -96,7 +105,7 @@ async fn before_the_group_s_offset_was_committed() {
         .iter()
         .filter(|(partition, next)| committed.get(*partition).is_none_or(|(at, _)| at < *next));
     assert!(
-        behind.count() > 0,
+        !committed.is_empty() && behind.count() > 0,
         "the kill came too late: stored {stored:?}, in Kafka {committed:?}"
     );
     stage.tell(format_args!(

@@ -48,9 +48,12 @@ async fn created_paused_resumed_stopped_restarted_deleted() {
         check(members == 0, || format!("{members} members"))
     })
     .await;
-    let status = rest.get(&format!("{path}/status")).await.body;
-    assert_eq!(status["connector"]["state"], "STOPPED");
-    assert_eq!(status["tasks"], json!([]));
+    eventually("the connector to be STOPPED", seconds(5), || async {
+        let status = rest.get(&format!("{path}/status")).await.body;
+        let stopped = status["connector"]["state"] == "STOPPED" && status["tasks"] == json!([]);
+        check(stopped, || status.to_string())
+    })
+    .await;
     let stopped_at = judged.positions().await;
     writer.send_good(60, 30, 3).await;
     assert_eq!(judged.positions().await, stopped_at);

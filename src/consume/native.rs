@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use rdkafka::bindings as sys;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataBroker;
 use rdkafka::types::RDKafkaRespErr;
 
 /// Partition of a topic, as the client names it.
@@ -104,9 +105,9 @@ impl<C: ConsumerContext + 'static> Poller<C> {
     /// Waits for the next event, at most `timeout` (whole milliseconds). Counts as a poll for
     /// `max.poll.interval.ms`.
     pub fn poll(&self, timeout: Duration) -> Option<Event> {
-        let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: the queue is valid until dropped.
-        let event = unsafe { sys::rd_kafka_queue_poll(self.queue.0.as_ptr(), timeout_ms) };
+        let event =
+            unsafe { sys::rd_kafka_queue_poll(self.queue.0.as_ptr(), milliseconds(timeout)) };
         NonNull::new(event).map(|event| Event { event })
     }
 }
@@ -243,39 +244,48 @@ pub fn group_generation<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> i32 {
 }
 
 /// Ids of these topics' incarnations, from the brokers. A topic that does not exist, or whose
-/// brokers are too old to tell, is missing in the answer; an unreachable cluster gives `None`.
-/// Blocks for up to `timeout`.
+/// brokers are too old to tell, is missing in the answer. Blocks for up to twice `timeout`.
+///
+/// # Errors
+/// When the cluster does not answer: that says nothing of any topic.
 pub fn topic_ids<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     topics: &[&str],
     timeout: Duration,
-) -> Option<HashMap<String, String>> {
+) -> KafkaResult<HashMap<String, String>> {
+    let Some(first) = topics.first() else {
+        return Ok(HashMap::new());
+    };
+    let broker = any_broker(consumer, first, timeout)?;
     let names: Vec<CString> = topics
         .iter()
         .filter_map(|topic| CString::new(*topic).ok())
         .collect();
     let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
-    let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
     let client = consumer.client().native_ptr();
-    // SAFETY: names live through the call; queue, collection and event are given back below;
-    // descriptions belong to the event and are read before it goes.
+    let no_answer = KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut);
+    // SAFETY: names live through the call; queue, collection, options and event are given back
+    // below; descriptions belong to the event and are read before it goes.
     unsafe {
-        let queue = Queue(NonNull::new(sys::rd_kafka_queue_new(client))?);
+        let queue = NonNull::new(sys::rd_kafka_queue_new(client)).map(Queue);
+        let queue = queue.ok_or(KafkaError::AdminOp(RDKafkaErrorCode::Fail))?;
+        let options = DescribeOptions::new(client, broker, timeout);
         let collection =
             sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
-        sys::rd_kafka_DescribeTopics(client, collection, ptr::null(), queue.0.as_ptr());
+        sys::rd_kafka_DescribeTopics(client, collection, options.0, queue.0.as_ptr());
         sys::rd_kafka_TopicCollection_destroy(collection);
+        let event = sys::rd_kafka_queue_poll(queue.0.as_ptr(), milliseconds(timeout));
         let event = Event {
-            event: NonNull::new(sys::rd_kafka_queue_poll(queue.0.as_ptr(), timeout_ms))?,
+            event: NonNull::new(event).ok_or_else(|| no_answer.clone())?,
         };
-        if sys::rd_kafka_event_error(event.event.as_ptr())
-            != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR
-        {
-            return None;
+        match sys::rd_kafka_event_error(event.event.as_ptr()) {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => {}
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE => return Ok(HashMap::new()),
+            error => return Err(KafkaError::AdminOp(error.into())),
         }
         let result = sys::rd_kafka_event_DescribeTopics_result(event.event.as_ptr());
         if result.is_null() {
-            return None;
+            return Err(no_answer);
         }
         let mut count = 0;
         let descriptions = sys::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
@@ -286,8 +296,58 @@ pub fn topic_ids<C: ConsumerContext>(
                 ids.insert(text(sys::rd_kafka_TopicDescription_name(description)), id);
             }
         }
-        Some(ids)
+        Ok(ids)
     }
+}
+
+/// A broker that is there. The client would ask the controller, which may be just the one that is
+/// away, and which a mock cluster does not have; every broker knows the topics.
+fn any_broker<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    timeout: Duration,
+) -> KafkaResult<i32> {
+    let metadata = consumer.fetch_metadata(Some(topic), timeout)?;
+    let answered = metadata.orig_broker_id();
+    if answered >= 0 {
+        return Ok(answered);
+    }
+    // The address to find the cluster by has answered, which is no broker of the cluster yet.
+    let listed = metadata.brokers().first().map(MetadataBroker::id);
+    listed.ok_or(KafkaError::AdminOp(RDKafkaErrorCode::BrokerNotAvailable))
+}
+
+/// Where a description is asked for, and for how long; given back when dropped.
+struct DescribeOptions(*mut sys::rd_kafka_AdminOptions_t);
+
+impl DescribeOptions {
+    fn new(client: *mut sys::rd_kafka_t, broker: i32, timeout: Duration) -> Self {
+        let mut problem = [0; 256];
+        // SAFETY: the client is the caller's and valid; messages are written within bounds. What
+        // these calls could refuse are values out of their range, which are left at their defaults.
+        unsafe {
+            let options = sys::rd_kafka_AdminOptions_new(
+                client,
+                sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
+            );
+            let (start, length) = (problem.as_mut_ptr(), problem.len());
+            sys::rd_kafka_AdminOptions_set_broker(options, broker, start, length);
+            let timeout_ms = milliseconds(timeout);
+            sys::rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, start, length);
+            Self(options)
+        }
+    }
+}
+
+impl Drop for DescribeOptions {
+    fn drop(&mut self) {
+        // SAFETY: ours, and copied by the request that used them.
+        unsafe { sys::rd_kafka_AdminOptions_destroy(self.0) }
+    }
+}
+
+fn milliseconds(timeout: Duration) -> i32 {
+    i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
 }
 
 /// Base64 of sixteen zero bytes: "no id".

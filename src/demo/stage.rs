@@ -268,6 +268,11 @@ impl Stage {
         })
     }
 
+    /// Ends the worker, if it has not ended by itself.
+    pub(super) async fn clear(mut self) {
+        self.worker.kill().await.ok();
+    }
+
     /// Waits for the worker to end, which it should not.
     pub(super) async fn worker_ends(&mut self) -> DemoError {
         match self.worker.end().await {

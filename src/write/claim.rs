@@ -12,6 +12,7 @@ use rowdock_connectors::{ClaimAnswer, ClaimRequest, PartitionKey, SinkError, Sta
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::facts::KafkaFacts;
 use super::start::{StartRefusal, check_position, check_topic, first_position};
 use super::{Halt, Held, WriteLoop};
 use crate::batch::AssignmentTag;
@@ -109,6 +110,7 @@ impl WriteLoop {
             self.state.yielded.push((key, tag, retry_at));
         }
         self.check_starts(&claims.claimed).await?;
+        warn_of_reset(&self.facts, &claims.claimed).await;
         self.recovered();
         self.begin(claims.claimed).await?;
         Ok(true)
@@ -345,6 +347,28 @@ impl WriteLoop {
                 key.topic, key.partition
             ),
         })
+    }
+}
+
+/// A commit that is no mirror was made by someone else, to move the connector perhaps. It is not
+/// obeyed, and that must be said. That Kafka does not answer is no reason to wait.
+async fn warn_of_reset(facts: &KafkaFacts, claimed: &[(PartitionKey, AssignmentTag, Held)]) {
+    let keys = claimed.iter().map(|(key, _, _)| key.clone()).collect();
+    let Ok(committed) = facts.committed(keys).await else {
+        return;
+    };
+    for (key, _, held) in claimed {
+        let foreign = committed
+            .get(key)
+            .filter(|committed| !committed.is_mirror && committed.offset != held.next_offset);
+        if let Some(foreign) = foreign {
+            tracing::warn!(
+                topic = %key.topic, partition = key.partition,
+                group_offset = foreign.offset, next_offset = held.next_offset,
+                "the group's offset was set by someone else and is ignored: reading goes on from \
+                 the position in the database"
+            );
+        }
     }
 }
 

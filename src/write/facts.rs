@@ -60,7 +60,7 @@ impl KafkaFacts {
     ) -> Result<HashMap<String, String>, SinkError> {
         self.ask("topic ids", move |consumer| {
             let topics: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
-            Ok(native::topic_ids(consumer, &topics, CALL_TIMEOUT).unwrap_or_default())
+            native::topic_ids(consumer, &topics, CALL_TIMEOUT)
         })
         .await
     }
@@ -162,5 +162,33 @@ impl KafkaFacts {
         answer.unwrap_or_else(|error| {
             Err(SinkError::retry(format!("asking kafka ended early ({what})")).with_source(error))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+    use crate::consume::client;
+
+    /// A mock cluster names a controller that does not exist, as a cluster does whose controller
+    /// has just gone.
+    #[tokio::test]
+    async fn topic_ids_need_no_controller() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("orders", 1, 1).unwrap();
+        cluster.create_topic("returns", 1, 1).unwrap();
+        let properties = [
+            ("bootstrap.servers".to_owned(), cluster.bootstrap_servers()),
+            ("group.id".to_owned(), "facts".to_owned()),
+        ];
+        let consumer = client::shared(client::create(&properties, "facts").unwrap());
+        let facts = KafkaFacts::new(&consumer);
+        let ids = facts.topic_ids(vec!["orders".into(), "returns".into()]);
+        let ids = ids.await.unwrap();
+        assert_eq!(ids.len(), 2);
+        assert_ne!(ids["orders"], ids["returns"]);
+        assert!(facts.topic_ids(Vec::new()).await.unwrap().is_empty());
     }
 }
