@@ -14,9 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::BATCHES_IN_FLIGHT_MAX;
 use super::client::{TaskConsumer, give_up_all};
 use super::intake::Intake;
-use super::native::{
-    Content, Event, Message, Poller, TopicPartition, group_generation, is_member,
-};
+use super::native::{Content, Event, Message, Poller, TopicPartition, group_generation, is_member};
 use super::slots::{SlotState, Slots};
 use crate::config::connector::{Delivery, TopicSelection};
 use crate::handover::{Board, ConsumerLink, ToConsumer, ToWriter};
