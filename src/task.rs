@@ -4,9 +4,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use rdkafka::consumer::Consumer as _;
+use rowdock_connectors::postgres::PostgresSink;
+use rowdock_connectors::sqlite::SqliteSink;
+use rowdock_connectors::{ProgressScope, Sink, SinkError, SinkOptions, SinkTimeouts};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
-use crate::config::connector::ConnectorConfig;
+use crate::config::connector::{ConnectorConfig, Delivery, SinkClass};
+use crate::consume::client;
+use crate::consume::intake::Intake;
+use crate::consume::thread::ConsumerThread;
+use crate::deadletter::DeadLetters;
+use crate::handover::{Board, ConsumerLink, ToConsumer};
+use crate::write::facts::KafkaFacts;
+use crate::write::{LoopState, WriteLoop};
+
+/// How often positions are mirrored to the consumer group, for lag tools.
+const MIRROR_INTERVAL: Duration = Duration::from_secs(1);
+
+/// One question for the cluster id; repeated until it is answered.
+const CLUSTER_ID_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a task is started from.
 #[derive(Debug, Clone)]
@@ -53,40 +71,228 @@ pub struct TaskStatus {
 /// A running task. Dropping the handle stops the task without waiting for it.
 #[derive(Debug)]
 pub struct TaskHandle {
-    status: watch::Receiver<TaskStatus>,
-    commands: watch::Sender<bool>,
+    status: Arc<watch::Sender<TaskStatus>>,
+    status_seen: watch::Receiver<TaskStatus>,
+    link: ConsumerLink,
+    stopping: watch::Sender<bool>,
+    write_loop: Option<JoinHandle<()>>,
 }
 
 impl TaskHandle {
     /// Starts the task: a thread for its consumer and a write loop on the current tokio runtime.
+    /// What cannot be started is a FAILED task whose trace says why.
     pub fn start(spec: &TaskSpec) -> Self {
-        let (_, status) = watch::channel(TaskStatus {
-            state: TaskState::Unassigned,
+        let (link, commands) = ConsumerLink::new();
+        let (stopping, stopping_seen) = watch::channel(false);
+        let state = if spec.paused {
+            TaskState::Paused
+        } else {
+            TaskState::Running
+        };
+        let (status, status_seen) = watch::channel(TaskStatus {
+            state,
             trace: None,
             retrying: None,
         });
-        let (commands, _) = watch::channel(spec.paused);
-        Self { status, commands }
+        let status = Arc::new(status);
+        let task = RunningTask {
+            link: link.clone(),
+            status: Arc::clone(&status),
+            stopping: stopping_seen,
+            spec: spec.clone(),
+        };
+        let told = Arc::clone(&status);
+        let write_loop = tokio::spawn(async move {
+            // A task of its own, so that a panic is seen and told instead of looking RUNNING.
+            let trace = match tokio::spawn(task.run(commands)).await {
+                Ok(Ok(())) => return,
+                Ok(Err(trace)) => trace,
+                Err(ended) => format!("internal error, the task ended unexpectedly: {ended}"),
+            };
+            tracing::error!(trace, "task failed");
+            told.send_modify(|status| {
+                status.state = TaskState::Failed;
+                status.trace = Some(trace);
+            });
+        });
+        Self {
+            status,
+            status_seen,
+            link,
+            stopping,
+            write_loop: Some(write_loop),
+        }
     }
 
     /// The task's status, now and whenever it changes.
     pub fn status(&self) -> watch::Receiver<TaskStatus> {
-        self.status.clone()
+        self.status_seen.clone()
     }
 
     /// Stops reading; keeps the partitions.
     pub fn pause(&self) {
-        self.commands.send_replace(true);
+        self.link.send(ToConsumer::Pause(true));
+        self.change_state(TaskState::Running, TaskState::Paused);
     }
 
     /// Reads on.
     pub fn resume(&self) {
-        self.commands.send_replace(false);
+        self.link.send(ToConsumer::Pause(false));
+        self.change_state(TaskState::Paused, TaskState::Running);
+    }
+
+    /// A FAILED task stays FAILED, whatever is wanted of it.
+    fn change_state(&self, from: TaskState, to: TaskState) {
+        self.status.send_if_modified(|status| {
+            let changes = status.state == from;
+            if changes {
+                status.state = to;
+            }
+            changes
+        });
     }
 
     /// Drains what was read, commits, leaves the group. Past the deadline everything is dropped;
     /// that is safe: what was not committed is read again.
-    pub async fn stop(self, deadline: Duration) {
-        tokio::time::sleep(deadline).await;
+    pub async fn stop(mut self, deadline: Duration) {
+        self.stopping.send_replace(true);
+        self.link.send(ToConsumer::Stop);
+        let Some(mut write_loop) = self.write_loop.take() else {
+            return;
+        };
+        let ended = tokio::time::timeout(deadline, &mut write_loop).await;
+        if ended.is_err() {
+            tracing::warn!("task did not drain within its deadline, dropping what is in hand");
+            write_loop.abort();
+        }
     }
+}
+
+impl Drop for TaskHandle {
+    fn drop(&mut self) {
+        self.stopping.send_replace(true);
+        self.link.send(ToConsumer::Stop);
+        if let Some(write_loop) = self.write_loop.take() {
+            write_loop.abort();
+        }
+    }
+}
+
+/// What a task is made of.
+struct RunningTask {
+    spec: TaskSpec,
+    link: ConsumerLink,
+    status: Arc<watch::Sender<TaskStatus>>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl RunningTask {
+    /// Starts the consumer's thread and runs the write loop to its end.
+    async fn run(self, commands: std::sync::mpsc::Receiver<ToConsumer>) -> Result<(), String> {
+        let spec = self.spec;
+        let config = Arc::clone(&spec.config);
+        let client_id = format!("connector-consumer-{}-{}", config.name, spec.task);
+        let consumer = client::create(&spec.consumer_properties, &client_id)
+            .map(client::shared)
+            .map_err(|error| format!("the kafka consumer cannot be created: {error}"))?;
+        let facts = KafkaFacts::new(&consumer);
+        let Some(cluster_id) = kafka_cluster_id(&consumer, &self.stopping).await? else {
+            return Ok(());
+        };
+        let sink = open_sink(&config, cluster_id, spec.task).map_err(|error| error.to_string())?;
+        let board = Arc::new(Board::default());
+        let (writer, events) = mpsc::unbounded_channel();
+        let session_timeout = client::session_timeout(&spec.consumer_properties);
+        let stores_positions = config.delivery == Delivery::ExactlyOnce;
+        let thread = ConsumerThread {
+            consumer,
+            topics: config.topics.clone(),
+            commands,
+            link: self.link.clone(),
+            writer,
+            board: Arc::clone(&board),
+            intake: Intake::new(Arc::clone(&config), stores_positions),
+            delivery: config.delivery,
+            linger: config.batch.linger,
+            drain_limit: session_timeout.mul_f64(0.4),
+            commit_interval: MIRROR_INTERVAL,
+            paused: spec.paused,
+        };
+        let (left_group, has_left_group) = oneshot::channel();
+        std::thread::Builder::new()
+            .name(format!("consume-{}-{}", config.name, spec.task))
+            .spawn(move || {
+                thread.run();
+                // The consumer is closed by now: the group knows that we are gone.
+                left_group.send(())
+            })
+            .map_err(|error| format!("the consumer's thread cannot be started: {error}"))?;
+        let write_loop = WriteLoop {
+            owner: format!("{}/{}-{}", spec.worker_id, config.name, spec.task),
+            sink,
+            facts,
+            dead_letters: DeadLetters::new(
+                Arc::clone(&config),
+                spec.task,
+                spec.producer_properties,
+            ),
+            events,
+            consumer: self.link,
+            board,
+            status: self.status,
+            stopping: self.stopping,
+            session_timeout,
+            state: LoopState::default(),
+            config,
+        };
+        write_loop.run().await;
+        match has_left_group.await {
+            Ok(()) => Ok(()),
+            Err(_) => Err("internal error, the consumer's thread ended unexpectedly".to_owned()),
+        }
+    }
+}
+
+/// The cluster's id is part of every position's key, so nothing starts without it.
+async fn kafka_cluster_id(
+    consumer: &Arc<client::TaskConsumer>,
+    stopping: &watch::Receiver<bool>,
+) -> Result<Option<String>, String> {
+    while !*stopping.borrow() {
+        let asked = Arc::clone(consumer);
+        let answer = tokio::task::spawn_blocking(move || {
+            asked.client().fetch_cluster_id(CLUSTER_ID_TIMEOUT)
+        })
+        .await
+        .map_err(|error| format!("asking kafka for its cluster id ended early: {error}"))?;
+        if let Some(id) = answer {
+            return Ok(Some(id));
+        }
+        tracing::warn!("kafka does not answer with its cluster id, asking again");
+    }
+    Ok(None)
+}
+
+fn open_sink(
+    config: &ConnectorConfig,
+    cluster_id: String,
+    task: u32,
+) -> Result<Box<dyn Sink>, SinkError> {
+    let options = SinkOptions {
+        url: config.sink.url.clone(),
+        user: config.sink.user.clone(),
+        password: config.sink.password.clone(),
+        scope: ProgressScope {
+            cluster_id,
+            connector: config.name.clone(),
+        },
+        progress_table: config.sink.progress_table.clone(),
+        stores_positions: config.delivery == Delivery::ExactlyOnce,
+        application_name: format!("rowdock/{}-{task}", config.name),
+        timeouts: SinkTimeouts::default(),
+    };
+    Ok(match config.class {
+        SinkClass::Postgres => Box::new(PostgresSink::new(options)?),
+        SinkClass::Sqlite => Box::new(SqliteSink::new(options)?),
+    })
 }

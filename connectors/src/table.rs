@@ -219,3 +219,69 @@ impl Target {
         &self.table.columns[self.written[index]]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_split_at_the_first_dot() {
+        let check = |text: &str, schema: Option<&str>, name: &str| {
+            let parsed = TableName::parse(text);
+            assert_eq!(
+                (parsed.schema.as_deref(), parsed.name.as_str()),
+                (schema, name),
+                "{text}"
+            );
+            assert_eq!(parsed.to_string(), text);
+        };
+        check("orders", None, "orders");
+        check("shop.orders", Some("shop"), "orders");
+        check("shop.orders.eu", Some("shop"), "orders.eu");
+        check(".orders", None, ".orders");
+        check("orders.", None, "orders.");
+        check("", None, "");
+    }
+
+    #[test]
+    fn columns_are_found_by_name_and_then_without_case_if_unambiguous() {
+        let column = |name: &&str| ColumnDef {
+            name: (*name).to_owned(),
+            column_type: ColumnType::Bool,
+            native_type: String::new(),
+            native_type_id: 0,
+            nullable: true,
+            has_default: false,
+            generated: false,
+        };
+        let table = Table {
+            name: TableName::parse("t"),
+            columns: ["id", "Total", "note", "NOTE"].iter().map(column).collect(),
+            primary_key: Vec::new(),
+            unique_keys: Vec::new(),
+            text_allows_nul: true,
+        };
+        let check = |name: &str, expected| assert_eq!(table.column_index(name), expected, "{name}");
+        check("id", Some(0));
+        check("ID", Some(0));
+        check("total", Some(1));
+        check("note", Some(2));
+        check("NOTE", Some(3));
+        check("Note", None);
+        check("missing", None);
+        check("", None);
+    }
+
+    #[test]
+    fn types_have_names_for_people() {
+        let check =
+            |column_type: ColumnType, expected| assert_eq!(column_type.to_string(), expected);
+        let decimal = |precision, scale| ColumnType::Decimal { precision, scale };
+        check(decimal(Some(10), Some(2)), "decimal(10,2)");
+        check(decimal(Some(10), None), "decimal(10,0)");
+        check(decimal(None, None), "decimal");
+        check(ColumnType::Text { max_chars: Some(5) }, "text(5)");
+        check(ColumnType::Text { max_chars: None }, "text");
+        check(ColumnType::TimestampTz, "timestamp with time zone");
+    }
+}

@@ -3,5 +3,7 @@
 //! Where a service is comes from the environment, or from the file that `ROWDOCK_TEST_ENV` names,
 //! or from `target/services.env`. A test whose service is absent fails.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // as inside `cfg(test)`
+
 mod postgres;
 mod services;

@@ -3,13 +3,16 @@
 //! The raw map of strings is stored and returned by the API byte for byte; this is what it means.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use rowdock_connectors::WriteMode;
 use secrecy::SecretString;
 
+use super::secret;
+
 /// A connector's config after parsing.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ConnectorConfig {
     /// `name`.
     pub name: String,
@@ -27,9 +30,12 @@ pub struct ConnectorConfig {
     pub errors: ErrorPolicy,
     /// `consumer.override.*`, prefix removed, names as given.
     pub consumer_overrides: BTreeMap<String, String>,
+    /// `producer.override.*`, prefix removed, names as given: for the dead letter topic.
+    pub producer_overrides: BTreeMap<String, String>,
     /// `delivery.guarantee`.
     pub delivery: Delivery,
-    /// `start.from`: where a topic without any position starts.
+    /// `consumer.override.auto.offset.reset`, else the worker's: where a topic without any position
+    /// starts.
     pub start: StartPosition,
     /// Keys of the sink.
     pub sink: SinkKeys,
@@ -100,7 +106,7 @@ pub enum Delivery {
     AtLeastOnce,
 }
 
-/// Where a topic starts that has no position yet. `consumer.override.auto.offset.reset` sets it.
+/// Where a topic starts that has no position yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartPosition {
     /// The group's committed offset when there is one, else the earliest record.
@@ -110,7 +116,7 @@ pub enum StartPosition {
 }
 
 /// Keys that say how records become rows.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SinkKeys {
     /// `connection.url`.
     pub url: String,
@@ -169,4 +175,53 @@ pub struct BatchLimits {
     pub max_bytes: usize,
     /// `linger.ms`: how long a batch that could be written waits for more rows. 0: not at all.
     pub linger: Duration,
+}
+
+// Client settings and database addresses may hold passwords, so neither is ever printed whole.
+
+impl fmt::Debug for ConnectorConfig {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ConnectorConfig")
+            .field("name", &self.name)
+            .field("class", &self.class)
+            .field("tasks_max", &self.tasks_max)
+            .field("topics", &self.topics)
+            .field("key_converter", &self.key_converter)
+            .field("value_converter", &self.value_converter)
+            .field("errors", &self.errors)
+            .field(
+                "consumer_overrides",
+                &secret::Redacted(&self.consumer_overrides),
+            )
+            .field(
+                "producer_overrides",
+                &secret::Redacted(&self.producer_overrides),
+            )
+            .field("delivery", &self.delivery)
+            .field("start", &self.start)
+            .field("sink", &self.sink)
+            .field("batch", &self.batch)
+            .finish()
+    }
+}
+
+impl fmt::Debug for SinkKeys {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("SinkKeys")
+            .field("url", &secret::without_credentials(&self.url))
+            .field("user", &self.user)
+            .field("password", &self.password)
+            .field("insert_mode", &self.insert_mode)
+            .field("key_mode", &self.key_mode)
+            .field("key_fields", &self.key_fields)
+            .field("delete_enabled", &self.delete_enabled)
+            .field("auto_create", &self.auto_create)
+            .field("table_name_format", &self.table_name_format)
+            .field("fields_include", &self.fields_include)
+            .field("unknown_fields", &self.unknown_fields)
+            .field("progress_table", &self.progress_table)
+            .finish()
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::row::{Cell, TableRows};
+use crate::row::{Cell, CellState, Column, TableRows, Values};
 
 /// Row indexes sorted by key, then by log order; equal keys are neighbours.
 pub(super) struct KeyOrder {
@@ -16,7 +16,8 @@ type Prefix = u64;
 impl KeyOrder {
     pub(super) fn of(rows: &TableRows) -> Self {
         let first_column = rows.target.key.first().map(|column| &rows.columns[*column]);
-        let prefix_of = |row| first_column.map_or(0, |column| prefix(column.get(row)));
+        let shared = first_column.map_or(0, shared_start);
+        let prefix_of = |row| first_column.map_or(0, |column| prefix(column.get(row), shared));
         let mut sorted: Vec<(Prefix, usize)> =
             (0..rows.len()).map(|row| (prefix_of(row), row)).collect();
         sorted.sort_unstable_by(|(left_prefix, left), (right_prefix, right)| {
@@ -91,15 +92,33 @@ fn has_value(cell: Cell<'_>) -> u8 {
     }
 }
 
-/// Never decreases where [`compare_cells`] increases; ties are settled there.
-fn prefix(cell: Cell<'_>) -> Prefix {
+/// How many bytes all of a column's strings start with alike: keys such as `customer-0000017` would
+/// otherwise have one prefix.
+fn shared_start(column: &Column) -> usize {
+    let (Values::Text(strings) | Values::Json(strings) | Values::Bytes(strings)) = column.values()
+    else {
+        return 0;
+    };
+    let mut valued = (0..column.len()).filter(|row| column.state(*row) == CellState::Value);
+    let Some(first) = valued.next().map(|row| strings.get(row)) else {
+        return 0;
+    };
+    valued.fold(first.len(), |shared, row| {
+        let pairs = first[..shared].iter().zip(strings.get(row));
+        pairs.take_while(|(left, right)| left == right).count()
+    })
+}
+
+/// Never decreases where [`compare_cells`] increases; ties are settled there. `shared` bytes at the
+/// start of strings tell nothing.
+fn prefix(cell: Cell<'_>, shared: usize) -> Prefix {
     match cell {
         Cell::Absent | Cell::Null | Cell::Decimal(_) => 0,
         Cell::Bool(value) => u64::from(value),
         Cell::Int(value) | Cell::Time(value) => signed_order(value),
         Cell::Float(value) => float_order(value),
-        Cell::Text(value) | Cell::Json(value) => first_bytes(value.as_bytes()),
-        Cell::Bytes(value) => first_bytes(value),
+        Cell::Text(value) | Cell::Json(value) => first_bytes(&value.as_bytes()[shared..]),
+        Cell::Bytes(value) => first_bytes(&value[shared..]),
         Cell::Date(value) => signed_order(i64::from(value)),
         Cell::Timestamp(value) => signed_order(value.seconds),
         Cell::Uuid(value) => first_bytes(&value),
@@ -144,6 +163,7 @@ fn decimal_parts(plain: &str) -> (bool, &str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::ColumnType;
 
     fn check(left: Cell<'_>, right: Cell<'_>, expected: Ordering) {
         assert_eq!(compare_cells(left, right), expected, "{left:?} {right:?}");
@@ -152,7 +172,7 @@ mod tests {
             expected.reverse(),
             "{right:?} {left:?}"
         );
-        match prefix(left).cmp(&prefix(right)) {
+        match prefix(left, 0).cmp(&prefix(right, 0)) {
             Ordering::Equal => {}
             decided => assert_eq!(decided, expected, "prefix of {left:?} {right:?}"),
         }
@@ -210,5 +230,23 @@ mod tests {
         check(Cell::Absent, Cell::Null, Ordering::Less);
         check(Cell::Null, Cell::Int(i64::MIN), Ordering::Less);
         check(Cell::Absent, Cell::Text(""), Ordering::Less);
+    }
+
+    #[test]
+    fn what_all_strings_start_with_tells_nothing() {
+        let check = |cells: &[Cell<'_>], expected| {
+            let mut column = Column::for_type(&ColumnType::Text { max_chars: None });
+            for cell in cells {
+                column.push(*cell).unwrap();
+            }
+            assert_eq!(shared_start(&column), expected, "{cells:?}");
+        };
+        let text = Cell::Text;
+        check(&[], 0);
+        check(&[Cell::Null], 0);
+        check(&[text("abc")], 3);
+        check(&[text("abc"), Cell::Null, text("abd"), Cell::Absent], 2);
+        check(&[text("abc"), text("abcd")], 3);
+        check(&[text("abcd"), text("abc"), text("")], 0);
     }
 }

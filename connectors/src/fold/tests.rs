@@ -220,6 +220,22 @@ fn compound_keys_of_all_kinds_fold() {
     assert_eq!(plan(&rows).phases[0].writes, RowSet::Some(vec![1, 2, 3]));
 }
 
+#[test]
+fn text_keys_with_a_common_start_are_sorted() {
+    let types = [ColumnType::Text { max_chars: None }, ColumnType::Int64];
+    let mut rows = TableRows::new(target(&types, 1, WriteMode::Upsert));
+    for name in [
+        "customer-10",
+        "customer-2",
+        "customer-",
+        "customer-10",
+        "customer-1",
+    ] {
+        push_row(&mut rows, &[Cell::Text(name), int(0)], false);
+    }
+    assert_eq!(plan(&rows).phases[0].writes, RowSet::Some(vec![2, 4, 3, 1]));
+}
+
 /// What stands in a database: `Absent` cells hold the column's default.
 type State = HashMap<i64, (Cell<'static>, Cell<'static>)>;
 

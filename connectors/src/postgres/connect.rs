@@ -82,12 +82,16 @@ impl Connector {
             url.password = Some(password.clone());
         }
         let timeout = url.connect_timeout.unwrap_or(options.timeouts.connect);
+        let timeouts = SinkTimeouts {
+            statement: url.socket_timeout.unwrap_or(options.timeouts.statement),
+            ..options.timeouts
+        };
         let hosts = u32::try_from(url.hosts.len()).unwrap_or(u32::MAX);
         Ok(Self {
-            config: driver_config(&url, options, timeout),
+            config: driver_config(&url, options, timeout, timeouts.statement),
             tls: tls_connector(&url.tls)?,
             connect_deadline: timeout.saturating_mul(hosts),
-            timeouts: options.timeouts,
+            timeouts,
             search_path: url.search_path,
         })
     }
@@ -221,7 +225,13 @@ fn major_version(version: &str) -> u32 {
         .unwrap_or(0)
 }
 
-fn driver_config(url: &ConnectionUrl, options: &SinkOptions, timeout: Duration) -> Config {
+/// `timeout` bounds the connecting, `unanswered` what was sent later.
+fn driver_config(
+    url: &ConnectionUrl,
+    options: &SinkOptions,
+    timeout: Duration,
+    unanswered: Duration,
+) -> Config {
     let mut config = Config::new();
     for host in &url.hosts {
         config.host(&host.name).port(host.port);
@@ -248,7 +258,7 @@ fn driver_config(url: &ConnectionUrl, options: &SinkOptions, timeout: Duration) 
         })
         .channel_binding(url.channel_binding)
         .connect_timeout(timeout)
-        .tcp_user_timeout(options.timeouts.statement)
+        .tcp_user_timeout(unanswered)
         .keepalives(true)
         .keepalives_idle(KEEPALIVE_IDLE)
         .keepalives_interval(KEEPALIVE_INTERVAL)

@@ -32,6 +32,8 @@ pub(super) struct ConnectionUrl {
     pub(super) search_path: Vec<String>,
     pub(super) application_name: Option<String>,
     pub(super) connect_timeout: Option<Duration>,
+    /// Longest wait for the server's answer to one statement.
+    pub(super) socket_timeout: Option<Duration>,
     /// Try the hosts in random order.
     pub(super) balances_hosts: bool,
     /// Server settings as command line options: `-c name=value`.
@@ -108,6 +110,7 @@ impl ConnectionUrl {
             search_path: Vec::new(),
             application_name: None,
             connect_timeout: None,
+            socket_timeout: None,
             balances_hosts: false,
             server_options: None,
             channel_binding: ChannelBinding::Prefer,

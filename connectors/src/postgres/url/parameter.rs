@@ -9,7 +9,7 @@ use tokio_postgres::config::ChannelBinding;
 use super::{ConnectionUrl, Host, TlsMode, UrlError};
 
 /// Parameters that tune another driver or repeat what is always done here; none of them changes
-/// what is written. The time-outs among them are settings of the sink.
+/// what is written.
 const PASSED_OVER: &[&str] = &[
     "adaptiveFetch",
     "adaptiveFetchMaximum",
@@ -52,7 +52,6 @@ const PASSED_OVER: &[&str] = &[
     "reWriteBatchedInserts",
     "receiveBufferSize",
     "sendBufferSize",
-    "socketTimeout",
     "sslResponseTimeout",
     "stringtype",
     "tcpKeepAlive",
@@ -73,6 +72,7 @@ pub(super) fn apply(url: &mut ConnectionUrl, name: &str, value: &str) -> Result<
         "currentSchema" => url.search_path = schemas(value),
         "ApplicationName" | "application_name" => url.application_name = Some(value.to_owned()),
         "connectTimeout" | "connect_timeout" => url.connect_timeout = seconds(name, value)?,
+        "socketTimeout" => url.socket_timeout = seconds(name, value)?,
         "options" => url.server_options = Some(value.to_owned()),
         "loadBalanceHosts" | "load_balance_hosts" => {
             url.balances_hosts = one_of(name, value, BALANCING)?;

@@ -109,18 +109,20 @@ fn tls() {
 fn other_parameters() {
     let url = parsed(
         "jdbc:postgresql://a,b/app?currentSchema=sales,%22Old%20Stuff%22, public&ApplicationName=x\
-         &connectTimeout=7&targetServerType=primary&loadBalanceHosts=true&options=-c%20a=b\
+         &connectTimeout=7&socketTimeout=9&targetServerType=primary&loadBalanceHosts=true&options=-c%20a=b\
          &reWriteBatchedInserts=true&tcpKeepAlive=true&channelBinding=require&readOnly=false",
     );
     assert_eq!(url.search_path, ["sales", "Old Stuff", "public"]);
     assert_eq!(url.application_name.as_deref(), Some("x"));
     assert_eq!(url.connect_timeout, Some(Duration::from_secs(7)));
+    assert_eq!(url.socket_timeout, Some(Duration::from_secs(9)));
     assert!(url.balances_hosts);
     assert_eq!(url.server_options.as_deref(), Some("-c a=b"));
     assert_eq!(url.channel_binding, ChannelBinding::Require);
     assert_eq!(url.passed_over, ["reWriteBatchedInserts", "tcpKeepAlive"]);
-    let unlimited = parsed("postgresql://db?connect_timeout=0");
+    let unlimited = parsed("postgresql://db?connect_timeout=0&socketTimeout=0");
     assert_eq!(unlimited.connect_timeout, None);
+    assert_eq!(unlimited.socket_timeout, None);
 }
 
 #[test]

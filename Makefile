@@ -1,0 +1,46 @@
+# The commands of a working day. Each checks for what it needs, or installs it, before it does its work.
+
+# rustup's programs are not on the path of a shell that started before rustup was installed.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+# What `make demo` hands on to the program: `make demo DEMO_ARGS=--exit`.
+DEMO_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test services services-stop services-status bench bench-peer fmt lint
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-16s %s\n' "$$name" "$$text"; done
+
+demo: ## build, and show the main job on embedded defaults, with no service installed
+	@scripts/prerequisites.sh build -- cargo build --release
+	@scripts/prerequisites.sh build -- cargo run --release --quiet -- demo $(DEMO_ARGS)
+
+test: ## formatting, lints, all tests against real services, documentation, the demo
+	@scripts/test.sh
+
+services: ## bring real Kafka and PostgreSQL up and leave them up, so that `cargo test` alone works
+	@scripts/prerequisites.sh services
+	@scripts/services.sh up
+
+services-stop: ## stop them and delete their data
+	@scripts/services.sh down
+
+services-status: ## tell which services are up
+	@scripts/services.sh status
+
+bench: ## measure against the database's own limits
+	@scripts/prerequisites.sh build services -- scripts/services.sh run cargo bench --bench throughput
+
+bench-peer: ## the same, side by side with Kafka Connect and the Debezium JDBC sink
+	@scripts/prerequisites.sh build services java -- scripts/services.sh run scripts/bench-peer.sh run \
+		cargo bench --bench throughput -- --peer
+
+fmt: ## format the code
+	@scripts/prerequisites.sh build -- cargo fmt --all
+
+lint: ## check formatting and lints, of the code and of the scripts
+	@scripts/prerequisites.sh build -- cargo fmt --all --check
+	@scripts/prerequisites.sh shellcheck -- shellcheck --check-sourced .ci/run scripts/*.sh
+	@scripts/prerequisites.sh build -- cargo clippy --workspace --all-targets --features failpoints -- -D warnings

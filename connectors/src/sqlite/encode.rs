@@ -1,0 +1,350 @@
+//! From rows to SQL text and bound values.
+//!
+//! Every value is bound; only quoted identifiers are part of the text. A value that SQLite would
+//! change on its way into the file is a record error here, because nobody would notice it later:
+//! the README lists the cases.
+
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments, Encode, Sqlite, Type};
+
+use super::schema::{Affinity, affinity};
+use super::text::{date_text, time_text, timestamp_text, uuid_text};
+use crate::error::{ErrorClass, SinkError};
+use crate::row::{Cell, TableRows};
+use crate::table::{ColumnDef, ColumnType, TableName, Target, WriteMode};
+
+/// Decimal digits that a double always keeps (`DBL_DIG`).
+const EXACT_DOUBLE_DIGITS: usize = 15;
+
+/// An identifier in double quotes.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The table's name inside the file. SQLite has no schemas, so a dot is part of the name, unless
+/// the part before it is `main`, SQLite's own word for the file.
+pub(super) fn local_name(name: &TableName) -> String {
+    match &name.schema {
+        Some(schema) if !schema.eq_ignore_ascii_case("main") => name.to_string(),
+        _ => name.name.clone(),
+    }
+}
+
+/// `INSERT` of `row_count` rows with these columns, or of one row of defaults without columns.
+///
+/// `OR ABORT` overrides conflict clauses of the table's constraints, which could otherwise drop
+/// (`IGNORE`), replace (`REPLACE`) or end the transaction (`ROLLBACK`) behind our back.
+pub(super) fn insert_sql(target: &Target, columns: &[usize], row_count: usize) -> String {
+    let table = quoted(&local_name(&target.table.name));
+    if columns.is_empty() {
+        return format!("INSERT OR ABORT INTO main.{table} DEFAULT VALUES");
+    }
+    let names: Vec<String> = columns
+        .iter()
+        .map(|column| column_name(target, *column))
+        .collect();
+    let mut sql = format!(
+        "INSERT OR ABORT INTO main.{table} ({}) VALUES ",
+        names.join(", ")
+    );
+    push_tuples(&mut sql, columns.len(), row_count);
+    if target.mode == WriteMode::Upsert {
+        sql.push_str(&conflict_clause(target, columns));
+    }
+    sql
+}
+
+fn conflict_clause(target: &Target, columns: &[usize]) -> String {
+    let key: Vec<String> = target
+        .key
+        .iter()
+        .map(|column| column_name(target, *column))
+        .collect();
+    let replaced: Vec<String> = columns
+        .iter()
+        .filter(|column| !target.key.contains(column))
+        .map(|column| column_name(target, *column))
+        .map(|name| format!("{name} = excluded.{name}"))
+        .collect();
+    let key = key.join(", ");
+    if replaced.is_empty() {
+        return format!(" ON CONFLICT ({key}) DO NOTHING");
+    }
+    format!(" ON CONFLICT ({key}) DO UPDATE SET {}", replaced.join(", "))
+}
+
+/// `DELETE` of the rows with `row_count` keys. The key's columns are qualified: SQLite takes a bare
+/// quoted name that is no column for a string.
+pub(super) fn delete_sql(target: &Target, row_count: usize) -> String {
+    let table = quoted(&local_name(&target.table.name));
+    let qualified = |column: &usize| format!("{table}.{}", column_name(target, *column));
+    let key: Vec<String> = target.key.iter().map(qualified).collect();
+    let mut sql = format!(
+        "DELETE FROM main.{table} WHERE ({}) IN (VALUES ",
+        key.join(", ")
+    );
+    push_tuples(&mut sql, key.len(), row_count);
+    sql.push(')');
+    sql
+}
+
+/// `(?,?),(?,?)`
+fn push_tuples(sql: &mut String, width: usize, count: usize) {
+    let mut tuple = "?,".repeat(width);
+    tuple.pop();
+    sql.reserve(count * (tuple.len() + 3));
+    for index in 0..count {
+        sql.push_str(if index == 0 { "(" } else { ",(" });
+        sql.push_str(&tuple);
+        sql.push(')');
+    }
+}
+
+fn column_name(target: &Target, column: usize) -> String {
+    quoted(&target.column(column).name)
+}
+
+/// The values of these columns, row by row.
+///
+/// # Errors
+/// Of class *record* for a value that the column would change.
+pub(super) fn cell_arguments(
+    rows: &TableRows,
+    columns: &[usize],
+    row_indexes: impl ExactSizeIterator<Item = usize>,
+) -> Result<SqliteArguments, SinkError> {
+    let definition = |column: &usize| rows.target.column(*column);
+    let affinity_of = |column: &usize| affinity(&definition(column).native_type);
+    let affinities: Vec<Affinity> = columns.iter().map(affinity_of).collect();
+    let mut arguments = SqliteArguments::default();
+    arguments.reserve(columns.len() * row_indexes.len(), 0);
+    for row in row_indexes {
+        for (column, affinity) in columns.iter().zip(&affinities) {
+            let cell = rows.columns[*column].get(row);
+            bind_cell(&mut arguments, cell, *affinity, definition(column))?;
+        }
+    }
+    Ok(arguments)
+}
+
+fn bind_cell(
+    arguments: &mut SqliteArguments,
+    cell: Cell<'_>,
+    affinity: Affinity,
+    column: &ColumnDef,
+) -> Result<(), SinkError> {
+    let refuse = |reason: &str| refused(column, reason);
+    match cell {
+        Cell::Absent | Cell::Null => bound(arguments, None::<i64>),
+        Cell::Bool(value) => bound(arguments, value),
+        Cell::Int(value) => bound(arguments, value),
+        Cell::Float(value) if value.is_nan() => Err(refuse("sqlite would store NaN as null")),
+        Cell::Float(value) => bound(arguments, value),
+        Cell::Decimal(value) => bind_decimal(arguments, value, affinity, column),
+        Cell::Text(value) => bind_text(arguments, value),
+        Cell::Json(value) if affinity == Affinity::Numeric && !keeps_json(value) => Err(refuse(
+            "sqlite would change this number: declare the column TEXT to hold it as a document",
+        )),
+        Cell::Json(value) => bind_text(arguments, value),
+        Cell::Bytes(value) => bound(arguments, value),
+        Cell::Date(days) => match date_text(days) {
+            Some(text) => bind_text(arguments, &text),
+            None => Err(refuse("sqlite's dates have the years 0000 to 9999")),
+        },
+        Cell::Time(nanos) => match time_text(nanos) {
+            Some(text) => bind_text(arguments, &text),
+            None => Err(refuse("a time of day lies between 00:00 and 24:00")),
+        },
+        Cell::Timestamp(value) => {
+            let is_point_in_time = column.column_type == ColumnType::TimestampTz;
+            match timestamp_text(value, is_point_in_time) {
+                Some(text) => bind_text(arguments, &text),
+                None => Err(refuse(
+                    "sqlite's dates have the years 0000 to 9999, and no infinity",
+                )),
+            }
+        }
+        Cell::Uuid(bytes) => bind_text(arguments, &uuid_text(bytes)),
+    }
+}
+
+/// Numeric columns turn decimals into integers or doubles: allowed where that keeps each digit.
+fn bind_decimal(
+    arguments: &mut SqliteArguments,
+    plain: &str,
+    affinity: Affinity,
+    column: &ColumnDef,
+) -> Result<(), SinkError> {
+    if matches!(affinity, Affinity::Text | Affinity::Blob) {
+        return bind_text(arguments, plain);
+    }
+    match numeric_value(plain) {
+        Some(Number::Int(value)) => bound(arguments, value),
+        Some(Number::Double(value)) => bound(arguments, value),
+        None => Err(refused(
+            column,
+            "sqlite keeps 15 digits in such a column: declare it DECIMAL_TEXT to hold them all",
+        )),
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Number {
+    Int(i64),
+    Double(f64),
+}
+
+/// The number that a numeric column can hold without losing a digit.
+fn numeric_value(plain: &str) -> Option<Number> {
+    let whole = match plain.split_once('.') {
+        Some((whole, fraction)) if fraction.bytes().all(|digit| digit == b'0') => whole,
+        _ => plain,
+    };
+    if let Ok(value) = whole.parse::<i64>() {
+        return Some(Number::Int(value));
+    }
+    let is_plain = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
+    let double: f64 = plain.parse().ok()?;
+    let fits = (double.is_normal() || double == 0.0)
+        && plain.bytes().all(is_plain)
+        && significant_digits(plain) <= EXACT_DOUBLE_DIGITS;
+    fits.then_some(Number::Double(double))
+}
+
+/// Digits from the first to the last that is not zero.
+fn significant_digits(plain: &str) -> usize {
+    let digits: Vec<u8> = plain.bytes().filter(u8::is_ascii_digit).collect();
+    let first = digits.iter().position(|digit| *digit != b'0');
+    let last = digits.iter().rposition(|digit| *digit != b'0');
+    match (first, last) {
+        (Some(first), Some(last)) => last - first + 1,
+        _ => 0,
+    }
+}
+
+/// In a column declared `JSON`, which SQLite counts as numeric, a document that is a bare number is
+/// stored as a number: fine while it reads the same afterwards.
+fn keeps_json(document: &str) -> bool {
+    let trimmed = document.trim();
+    let is_number = trimmed.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    !is_number || trimmed.parse::<i64>().is_ok()
+}
+
+fn bind_text(arguments: &mut SqliteArguments, text: &str) -> Result<(), SinkError> {
+    // One allocation; the driver would make two out of a `&str`.
+    bound(arguments, std::sync::Arc::<str>::from(text))
+}
+
+/// Adds a value that the driver cannot refuse.
+pub(super) fn bound<'t, T>(arguments: &mut SqliteArguments, value: T) -> Result<(), SinkError>
+where
+    T: Encode<'t, Sqlite> + Type<Sqlite>,
+{
+    arguments.add(value).map_err(|error| {
+        SinkError::stop("the sqlite driver cannot bind a value").with_source(error)
+    })
+}
+
+fn refused(column: &ColumnDef, reason: &str) -> SinkError {
+    SinkError::new(
+        ErrorClass::Record,
+        format!("column {} ({}): {reason}", column.name, column.native_type),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::fixture::integer_target;
+
+    fn check_number(plain: &str, expected: Option<Number>) {
+        assert_eq!(numeric_value(plain), expected, "{plain}");
+    }
+
+    #[test]
+    fn numeric_columns_take_what_they_keep() {
+        check_number("0", Some(Number::Int(0)));
+        check_number("-5.00", Some(Number::Int(-5)));
+        check_number("9223372036854775807", Some(Number::Int(i64::MAX)));
+        check_number("9223372036854775807.0", Some(Number::Int(i64::MAX)));
+        check_number("-9223372036854775808", Some(Number::Int(i64::MIN)));
+        check_number("0.1", Some(Number::Double(0.1)));
+        check_number(
+            "-123456789.012345",
+            Some(Number::Double(-123_456_789.012_345)),
+        );
+        check_number("100000000000000000000", Some(Number::Double(1e20)));
+        check_number("-0.0", Some(Number::Int(0)));
+    }
+
+    #[test]
+    fn numeric_columns_refuse_what_they_would_change() {
+        check_number("9223372036854775808", None);
+        check_number("0.1234567890123456", None);
+        check_number("123456789012345.6", None);
+        check_number("NaN", None);
+        check_number("inf", None);
+        check_number("1e5", None);
+        check_number("", None);
+        check_number(&format!("1{}", "0".repeat(400)), None);
+        check_number(&format!("0.{}1", "0".repeat(320)), None);
+    }
+
+    #[test]
+    fn json_numbers_are_kept_or_refused() {
+        for kept in [
+            "{\"a\": 1.0}",
+            "[1]",
+            "\"1.0\"",
+            "null",
+            "true",
+            "17",
+            " -17 ",
+        ] {
+            assert!(keeps_json(kept), "{kept}");
+        }
+        for changed in ["1.0", "-0.5", "1e3", "9223372036854775808"] {
+            assert!(!keeps_json(changed), "{changed}");
+        }
+    }
+
+    #[test]
+    fn statements_name_only_what_is_written() {
+        let insert = integer_target(3, 1, WriteMode::Insert);
+        assert_eq!(
+            insert_sql(&insert, &[0, 2], 2),
+            "INSERT OR ABORT INTO main.\"t\" (\"c0\", \"c2\") VALUES (?,?),(?,?)"
+        );
+        assert_eq!(
+            insert_sql(&insert, &[], 1),
+            "INSERT OR ABORT INTO main.\"t\" DEFAULT VALUES"
+        );
+        let upsert = integer_target(3, 2, WriteMode::Upsert);
+        assert_eq!(
+            insert_sql(&upsert, &[0, 1, 2], 1),
+            "INSERT OR ABORT INTO main.\"t\" (\"c0\", \"c1\", \"c2\") VALUES (?,?,?) \
+             ON CONFLICT (\"c0\", \"c1\") DO UPDATE SET \"c2\" = excluded.\"c2\""
+        );
+        assert_eq!(
+            insert_sql(&upsert, &[0, 1], 1),
+            "INSERT OR ABORT INTO main.\"t\" (\"c0\", \"c1\") VALUES (?,?) \
+             ON CONFLICT (\"c0\", \"c1\") DO NOTHING"
+        );
+        assert_eq!(
+            delete_sql(&upsert, 2),
+            "DELETE FROM main.\"t\" WHERE (\"t\".\"c0\", \"t\".\"c1\") IN (VALUES (?,?),(?,?))"
+        );
+    }
+
+    #[test]
+    fn names_are_quoted() {
+        assert_eq!(
+            quoted("a\"; DROP TABLE b; --"),
+            "\"a\"\"; DROP TABLE b; --\""
+        );
+        let local = |text: &str| local_name(&TableName::parse(text));
+        assert_eq!(local("orders"), "orders");
+        assert_eq!(local("main.orders"), "orders");
+        assert_eq!(local("shop.orders"), "shop.orders");
+    }
+}

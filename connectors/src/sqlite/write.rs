@@ -1,0 +1,224 @@
+//! Writing a batch: one transaction, positions first, then the rows of all tables; and trying
+//! parts of a batch to find the rows that are refused.
+
+use async_trait::async_trait;
+use sqlx::sqlite::SqliteArguments;
+
+use super::connect::Connection;
+use super::encode::{cell_arguments, delete_sql, insert_sql};
+use super::progress::Progress;
+use crate::WriteOutcome;
+use crate::error::{ErrorClass, SinkError};
+use crate::fold::{self, RowSet};
+use crate::reject::Trial;
+use crate::row::{Batch, TableRows};
+use crate::statement::{self, Group};
+
+/// Rows per statement. Every size is a statement of its own to prepare and keep, so there are few,
+/// and any number of rows is made up of at most three of each but the largest.
+const ROWS_PER_STATEMENT: [usize; 5] = [256, 64, 16, 4, 1];
+/// Most bound values of a statement: SQLite takes 32,766, but a prepared statement's memory grows
+/// with them, and beyond some thousands nothing gets faster.
+const BOUND_VALUES_MAX: usize = 4096;
+
+/// Moves the positions and writes the rows, or neither.
+pub(super) async fn write(
+    connection: &mut Connection,
+    progress: &Progress,
+    batch: &Batch,
+) -> Result<WriteOutcome, SinkError> {
+    connection.begin().await?;
+    match write_in_transaction(connection, progress, batch).await {
+        Ok(fenced) if fenced.is_empty() => {
+            fail::fail_point!("sqlite::before_commit");
+            connection.commit().await?;
+            fail::fail_point!("sqlite::after_commit");
+            Ok(WriteOutcome::Committed)
+        }
+        Ok(fenced) => {
+            connection.roll_back().await?;
+            Ok(WriteOutcome::Fenced(fenced))
+        }
+        Err(error) => Err(connection.roll_back_after(error).await),
+    }
+}
+
+/// The indexes of the fenced positions; rows are written only when there are none.
+async fn write_in_transaction(
+    connection: &mut Connection,
+    progress: &Progress,
+    batch: &Batch,
+) -> Result<Vec<usize>, SinkError> {
+    if batch.positions_stored {
+        let fenced = progress.advance(connection, &batch.positions).await?;
+        if !fenced.is_empty() {
+            return Ok(fenced);
+        }
+    }
+    fail::fail_point!("sqlite::after_progress");
+    write_rows(connection, batch).await?;
+    Ok(Vec::new())
+}
+
+async fn write_rows(connection: &mut Connection, batch: &Batch) -> Result<(), SinkError> {
+    for table in &batch.tables {
+        let plan = fold::plan(table);
+        for phase in &plan.phases {
+            delete_rows(connection, &plan.rows, &phase.deletes).await?;
+            for group in statement::groups(&plan.rows, &phase.writes) {
+                insert_rows(connection, &plan.rows, &group).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn delete_rows(
+    connection: &mut Connection,
+    rows: &TableRows,
+    deletes: &[usize],
+) -> Result<(), SinkError> {
+    let target = &rows.target;
+    if deletes.is_empty() {
+        return Ok(());
+    }
+    if target.key.is_empty() {
+        return Err(SinkError::stop(format!(
+            "deletes from {} need a key: set pk.mode=record_key",
+            target.table.name
+        )));
+    }
+    let mut rest = deletes;
+    while !rest.is_empty() {
+        let (now, later) = rest.split_at(statement_rows(rest.len(), target.key.len()));
+        let arguments = cell_arguments(rows, &target.key, now.iter().copied())?;
+        let sql = delete_sql(target, now.len());
+        connection.execute("delete rows", sql, arguments).await?;
+        rest = later;
+    }
+    Ok(())
+}
+
+async fn insert_rows(
+    connection: &mut Connection,
+    rows: &TableRows,
+    group: &Group,
+) -> Result<(), SinkError> {
+    let row_count = group.rows.len(rows);
+    let mut done = 0;
+    while done < row_count {
+        let count = statement_rows(row_count - done, group.columns.len());
+        let arguments = group_arguments(rows, group, done, count)?;
+        let sql = insert_sql(&rows.target, &group.columns, count);
+        connection.execute("write rows", sql, arguments).await?;
+        done += count;
+    }
+    Ok(())
+}
+
+fn group_arguments(
+    rows: &TableRows,
+    group: &Group,
+    first: usize,
+    count: usize,
+) -> Result<SqliteArguments, SinkError> {
+    let row_at = |position| RowSet::row(&group.rows, position);
+    cell_arguments(rows, &group.columns, (first..first + count).map(row_at))
+}
+
+/// How many of `remaining` rows, at least one, the next statement takes.
+fn statement_rows(remaining: usize, column_count: usize) -> usize {
+    // A row of defaults has a statement of its own, and no bound values.
+    if column_count == 0 {
+        return 1;
+    }
+    let bound_values_allow = BOUND_VALUES_MAX / column_count;
+    let fits = |size: &usize| *size <= remaining && *size <= bound_values_allow;
+    ROWS_PER_STATEMENT.into_iter().find(fits).unwrap_or(1)
+}
+
+/// Tries parts of a batch inside a transaction that is never committed.
+pub(super) struct RowTrial<'a> {
+    pub(super) connection: &'a mut Connection,
+    /// Set once the connection cannot be used any more.
+    pub(super) is_lost: bool,
+}
+
+#[async_trait]
+impl Trial for RowTrial<'_> {
+    async fn begin(&mut self) -> Result<(), SinkError> {
+        let begun = self.connection.begin().await;
+        self.noting_loss(begun)
+    }
+
+    async fn try_rows(&mut self, part: &Batch) -> Result<(), SinkError> {
+        let tried = try_part(self.connection, part).await;
+        self.noting_loss(tried)
+    }
+
+    async fn abandon(&mut self) {
+        if !self.is_lost {
+            let rolled_back = self.connection.roll_back().await;
+            self.is_lost = rolled_back.is_err();
+        }
+    }
+}
+
+impl RowTrial<'_> {
+    fn noting_loss(&mut self, result: Result<(), SinkError>) -> Result<(), SinkError> {
+        self.is_lost |= matches!(&result, Err(error) if error.connection_lost());
+        result
+    }
+}
+
+async fn try_part(connection: &mut Connection, part: &Batch) -> Result<(), SinkError> {
+    savepoint(connection, "SAVEPOINT part").await?;
+    let Err(refused) = write_rows(connection, part).await else {
+        return savepoint(connection, "RELEASE part").await;
+    };
+    if refused.class() != ErrorClass::Record {
+        return Err(refused);
+    }
+    if savepoint(connection, "ROLLBACK TO part").await.is_err() {
+        return Err(SinkError::stop(format!(
+            "a refused row ended the whole transaction, so the others cannot be judged: use \
+             RAISE(ABORT) instead of RAISE(ROLLBACK) in triggers ({refused})"
+        )));
+    }
+    savepoint(connection, "RELEASE part").await?;
+    Err(refused)
+}
+
+async fn savepoint(connection: &mut Connection, sql: &str) -> Result<(), SinkError> {
+    connection
+        .execute("use a savepoint", sql, SqliteArguments::default())
+        .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(mut rows: usize, column_count: usize, expected: &[usize]) {
+        let mut sizes = Vec::new();
+        while rows > 0 {
+            let size = statement_rows(rows, column_count);
+            sizes.push(size);
+            rows -= size;
+        }
+        assert_eq!(sizes, expected);
+    }
+
+    #[test]
+    fn rows_are_shared_out_over_few_statement_sizes() {
+        check(0, 5, &[]);
+        check(3, 5, &[1, 1, 1]);
+        check(600, 5, &[256, 256, 64, 16, 4, 4]);
+        check(300, 16, &[256, 16, 16, 4, 4, 4]);
+        check(300, 17, &[64, 64, 64, 64, 16, 16, 4, 4, 4]);
+        check(5, 2000, &[1, 1, 1, 1, 1]);
+        check(2, 5000, &[1, 1]);
+        check(2, 0, &[1, 1]);
+    }
+}

@@ -1,0 +1,219 @@
+//! Bodies as Kafka Connect shapes them.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::cluster::{ConnectorState, ConnectorView, ShownTaskState, TaskView};
+use crate::task::TaskState;
+
+/// All connectors are sinks.
+const TYPE_SINK: &str = "sink";
+
+/// The plugins' version is the program's.
+const PLUGIN_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// `GET /`
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct WorkerInfo {
+    /// Version of the Kafka Connect API that is spoken, and of this program.
+    pub(super) version: &'static str,
+    /// Version of this program.
+    pub(super) commit: &'static str,
+    /// Id of the Kafka cluster, null until it is known.
+    pub(super) kafka_cluster_id: Option<String>,
+}
+
+/// `GET /health`
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Health {
+    /// `healthy` or `unhealthy`.
+    pub(super) status: &'static str,
+    /// The same for people.
+    pub(super) message: &'static str,
+}
+
+/// A connector with its config.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ConnectorInfo {
+    /// Its name.
+    name: String,
+    /// Its config as it was given.
+    config: BTreeMap<String, Option<String>>,
+    /// Its tasks.
+    tasks: Vec<TaskId>,
+    /// `sink`
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+/// Names a task.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TaskId {
+    /// The connector.
+    connector: String,
+    /// The number.
+    task: u32,
+}
+
+/// A task with its config.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TaskInfo {
+    /// Which task.
+    id: TaskId,
+    /// The connector's config and `task.class`.
+    config: BTreeMap<String, Option<String>>,
+}
+
+/// State of a connector and its tasks.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct StatusInfo {
+    /// The connector's name.
+    name: String,
+    /// The connector's own state.
+    connector: ConnectorStatus,
+    /// Its tasks' states, by number.
+    tasks: Vec<TaskStatus>,
+    /// `sink`
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+/// State of a connector itself. Strings only: clients decode it as a map of strings.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ConnectorStatus {
+    /// UNASSIGNED, RUNNING, PAUSED, STOPPED, RESTARTING or FAILED.
+    state: &'static str,
+    /// The worker that has it.
+    worker_id: String,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<String>,
+    /// Version of the plugin.
+    version: &'static str,
+}
+
+/// State of a task.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TaskStatus {
+    /// The task's number.
+    id: u32,
+    /// UNASSIGNED, RUNNING, PAUSED, RESTARTING or FAILED.
+    state: &'static str,
+    /// The worker that has it.
+    worker_id: String,
+    /// Why it failed, or while RUNNING, which error it is retrying.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<String>,
+    /// Version of the plugin.
+    version: &'static str,
+}
+
+/// One connector in `GET /connectors?expand=..`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Expanded {
+    /// With `expand=status`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) status: Option<StatusInfo>,
+    /// With `expand=info`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) info: Option<ConnectorInfo>,
+}
+
+/// `GET /connectors`: names, or with `expand` a map.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum ConnectorList {
+    /// Without `expand`.
+    Names(Vec<String>),
+    /// With `expand`.
+    Expanded(BTreeMap<String, Expanded>),
+}
+
+impl ConnectorInfo {
+    pub(super) fn new(view: &ConnectorView) -> Self {
+        let tasks = view.tasks.iter();
+        Self {
+            name: view.name.clone(),
+            config: BTreeMap::clone(&view.config),
+            tasks: tasks.map(|task| TaskId::new(view, task)).collect(),
+            kind: TYPE_SINK,
+        }
+    }
+}
+
+impl TaskId {
+    fn new(view: &ConnectorView, task: &TaskView) -> Self {
+        Self {
+            connector: view.name.clone(),
+            task: task.task,
+        }
+    }
+}
+
+impl TaskInfo {
+    pub(super) fn all(view: &ConnectorView) -> Vec<Self> {
+        let mut config = BTreeMap::clone(&view.config);
+        if let Some(Some(class)) = view.config.get("connector.class") {
+            config.insert("task.class".to_owned(), Some(format!("{class}Task")));
+        }
+        view.tasks
+            .iter()
+            .map(|task| Self {
+                id: TaskId::new(view, task),
+                config: config.clone(),
+            })
+            .collect()
+    }
+}
+
+impl StatusInfo {
+    pub(super) fn new(view: &ConnectorView, worker_id: &str) -> Self {
+        let tasks = view.tasks.iter();
+        Self {
+            name: view.name.clone(),
+            connector: ConnectorStatus {
+                state: connector_state(view.state),
+                worker_id: worker_id.to_owned(),
+                trace: view.trace.clone(),
+                version: PLUGIN_VERSION,
+            },
+            tasks: tasks.map(|task| TaskStatus::new(task, worker_id)).collect(),
+            kind: TYPE_SINK,
+        }
+    }
+}
+
+impl TaskStatus {
+    pub(super) fn new(view: &TaskView, worker_id: &str) -> Self {
+        Self {
+            id: view.task,
+            state: task_state(view.state),
+            worker_id: worker_id.to_owned(),
+            trace: view.trace.clone(),
+            version: PLUGIN_VERSION,
+        }
+    }
+}
+
+fn connector_state(state: ConnectorState) -> &'static str {
+    match state {
+        ConnectorState::Unassigned => "UNASSIGNED",
+        ConnectorState::Running => "RUNNING",
+        ConnectorState::Paused => "PAUSED",
+        ConnectorState::Stopped => "STOPPED",
+        ConnectorState::Restarting => "RESTARTING",
+        ConnectorState::Failed => "FAILED",
+    }
+}
+
+fn task_state(state: ShownTaskState) -> &'static str {
+    match state {
+        ShownTaskState::Restarting => "RESTARTING",
+        ShownTaskState::Told(TaskState::Unassigned) => "UNASSIGNED",
+        ShownTaskState::Told(TaskState::Running) => "RUNNING",
+        ShownTaskState::Told(TaskState::Paused) => "PAUSED",
+        ShownTaskState::Told(TaskState::Failed) => "FAILED",
+    }
+}

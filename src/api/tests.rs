@@ -1,0 +1,195 @@
+//! The API from the outside: requests in, statuses and bodies out. Tasks are fake, so no Kafka and
+//! no database; time is paused where it matters.
+
+mod connectors;
+mod http;
+mod lifecycle;
+mod openapi;
+mod plugins;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tower::ServiceExt;
+
+use super::{ApiState, router};
+use crate::cluster::fake::FakeTasks;
+use crate::cluster::{ClusterHandle, start_standalone};
+use crate::config::worker::{SettingsSources, WorkerSettings};
+
+/// Bodies in these tests are small; a larger one is a defect.
+const BODY_MAX: usize = 1 << 20;
+
+const WORKER_ID: &str = "10.0.0.5:9398";
+
+/// A worker with fake tasks.
+struct Worker {
+    router: Router,
+    cluster: ClusterHandle,
+    tasks: FakeTasks,
+    kafka_cluster_id: watch::Sender<Option<String>>,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq)]
+struct Reply {
+    status: StatusCode,
+    headers: HeaderMap,
+    text: String,
+}
+
+impl Reply {
+    #[track_caller]
+    fn json(&self) -> Value {
+        assert_eq!(self.headers[CONTENT_TYPE], "application/json", "{self:?}");
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    /// The status and the message of an error, whose shape is checked.
+    #[track_caller]
+    fn error(&self) -> (u16, String) {
+        let body = self.json();
+        assert_eq!(body.as_object().unwrap().len(), 2, "{body}");
+        assert_eq!(body["error_code"], self.status.as_u16());
+        let message = body["message"].as_str().unwrap();
+        (self.status.as_u16(), message.to_owned())
+    }
+}
+
+impl Worker {
+    fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(overrides: &[&str]) -> Self {
+        let sources = SettingsSources {
+            overrides: overrides.iter().map(ToString::to_string).collect(),
+            ..SettingsSources::default()
+        };
+        let settings = Arc::new(WorkerSettings::load(&sources).unwrap().settings);
+        let tasks = FakeTasks::default();
+        let (kafka_cluster_id, receiver) = watch::channel(None);
+        let cluster = start_standalone(Arc::clone(&settings), WORKER_ID.to_owned(), tasks.clone());
+        let state = ApiState {
+            cluster: cluster.clone(),
+            settings,
+            worker_id: WORKER_ID.into(),
+            kafka_cluster_id: receiver,
+        };
+        Self {
+            router: router(state),
+            cluster,
+            tasks,
+            kafka_cluster_id,
+        }
+    }
+
+    fn with_router(self, router: Router) -> Self {
+        Self { router, ..self }
+    }
+
+    async fn request(&self, request: Request<Body>) -> Reply {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, BODY_MAX).await.unwrap();
+        Reply {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8(bytes.to_vec()).unwrap(),
+        }
+    }
+
+    async fn send(&self, method: Method, path: &str) -> Reply {
+        let request = Request::builder().method(method).uri(path);
+        self.request(request.body(Body::empty()).unwrap()).await
+    }
+
+    async fn get(&self, path: &str) -> Reply {
+        self.send(Method::GET, path).await
+    }
+
+    async fn put(&self, path: &str) -> Reply {
+        self.send(Method::PUT, path).await
+    }
+
+    async fn post(&self, path: &str) -> Reply {
+        self.send(Method::POST, path).await
+    }
+
+    async fn send_text(&self, method: Method, path: &str, body: &str) -> Reply {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(CONTENT_TYPE, "application/json")
+            .header(HOST, "w1:9398")
+            .body(Body::from(body.to_owned()))
+            .unwrap();
+        self.request(request).await
+    }
+
+    async fn send_json(&self, method: Method, path: &str, body: &Value) -> Reply {
+        self.send_text(method, path, &body.to_string()).await
+    }
+
+    /// Creates a connector with this many tasks and waits until they run.
+    async fn create(&self, name: &str, tasks: u32) {
+        let body = json!({"name": name, "config": config(tasks)});
+        let reply = self.send_json(Method::POST, "/connectors", &body).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
+        let states = vec!["RUNNING"; usize::try_from(tasks).unwrap()];
+        self.wait_for(name, "RUNNING", &states).await;
+    }
+
+    /// Waits until the connector and its tasks have these states.
+    async fn wait_for(&self, name: &str, connector: &str, tasks: &[&str]) {
+        let path = format!("/connectors/{name}/status");
+        let mut last = Value::Null;
+        let reached = timeout(Duration::from_secs(30), async {
+            loop {
+                last = self.get(&path).await.json();
+                if states(&last) == (connector, tasks.to_vec()) {
+                    return;
+                }
+                sleep(Duration::from_millis(1)).await;
+            }
+        });
+        let reached = reached.await.is_ok();
+        assert!(reached, "{connector} {tasks:?} was never reached: {last}");
+    }
+}
+
+/// A config that is acceptable.
+fn config(tasks: u32) -> Value {
+    json!({
+        "connector.class": "SqliteSink",
+        "topics": "orders",
+        "tasks.max": tasks.to_string(),
+        "connection.url": "jdbc:sqlite:orders.db",
+        "auto.create": "true",
+    })
+}
+
+/// The same with one key set, or with null removed.
+fn config_with(tasks: u32, key: &str, value: Value) -> Value {
+    let mut config = config(tasks);
+    config[key] = value;
+    config
+}
+
+fn states(status: &Value) -> (&str, Vec<&str>) {
+    let tasks = status["tasks"].as_array().unwrap();
+    (
+        status["connector"]["state"].as_str().unwrap(),
+        tasks
+            .iter()
+            .map(|task| task["state"].as_str().unwrap())
+            .collect(),
+    )
+}

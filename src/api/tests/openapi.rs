@@ -1,0 +1,92 @@
+//! The description at `/openapi.json`: it parses, and it has every route there is.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+/// Every route.
+const ROUTES: [(&str, &str); 21] = [
+    ("get", "/"),
+    ("get", "/health"),
+    ("get", "/openapi.json"),
+    ("get", "/connectors"),
+    ("post", "/connectors"),
+    ("get", "/connectors/{name}"),
+    ("delete", "/connectors/{name}"),
+    ("get", "/connectors/{name}/config"),
+    ("put", "/connectors/{name}/config"),
+    ("patch", "/connectors/{name}/config"),
+    ("get", "/connectors/{name}/status"),
+    ("get", "/connectors/{name}/tasks"),
+    ("get", "/connectors/{name}/tasks/{task}/status"),
+    ("put", "/connectors/{name}/pause"),
+    ("put", "/connectors/{name}/resume"),
+    ("put", "/connectors/{name}/stop"),
+    ("post", "/connectors/{name}/restart"),
+    ("post", "/connectors/{name}/tasks/{task}/restart"),
+    ("get", "/connector-plugins"),
+    ("get", "/connector-plugins/{plugin}/config"),
+    ("put", "/connector-plugins/{plugin}/config/validate"),
+];
+
+#[tokio::test]
+async fn every_route_is_described() {
+    let worker = Worker::start();
+    let document = worker.get("/openapi.json").await.json();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3."));
+    let mut described = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            assert!(operation["responses"].is_object(), "{method} {path}");
+            assert!(operation["summary"].is_string(), "{method} {path}");
+            described.insert((method.as_str(), path.as_str()));
+        }
+    }
+    let expected: BTreeSet<(&str, &str)> = ROUTES.into_iter().collect();
+    assert_eq!(described, expected);
+}
+
+/// References lead somewhere: what is named is described.
+#[tokio::test]
+async fn every_reference_resolves() {
+    let worker = Worker::start();
+    let document = worker.get("/openapi.json").await.json();
+    let mut open = vec![&document];
+    let mut references = 0;
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Object(members) => {
+                if let Some(Value::String(reference)) = members.get("$ref") {
+                    let pointer = reference.strip_prefix('#').unwrap();
+                    assert!(document.pointer(pointer).is_some(), "{reference}");
+                    references += 1;
+                }
+                open.extend(members.values());
+            }
+            Value::Array(items) => open.extend(items),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    assert!(references > 10, "{references}");
+}
+
+#[tokio::test]
+async fn every_described_route_is_served() {
+    let worker = Worker::start();
+    worker.create("pg", 1).await;
+    for (method, path) in ROUTES {
+        let path = path
+            .replace("{name}", "pg")
+            .replace("{task}", "0")
+            .replace("{plugin}", "SqliteSink");
+        let method: Method = method.to_uppercase().parse().unwrap();
+        let reply = worker.send(method.clone(), &path).await;
+        assert!(
+            !reply.text.contains("\"HTTP 404") && !reply.text.contains("\"HTTP 405"),
+            "{method} {path}: {reply:?}"
+        );
+        if method == Method::DELETE {
+            worker.create("pg", 1).await;
+        }
+    }
+}

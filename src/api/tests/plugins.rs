@@ -1,0 +1,85 @@
+//! Connector classes and validation, as far as the API is concerned.
+
+use super::*;
+
+#[tokio::test]
+async fn plugins_are_listed_and_described() {
+    let worker = Worker::start();
+    let plugins = worker.get("/connector-plugins").await.json();
+    let all = worker
+        .get("/connector-plugins?connectorsOnly=false")
+        .await
+        .json();
+    assert_eq!(plugins, all);
+    let plugins = plugins.as_array().unwrap();
+    assert!(plugins.len() >= 2, "{plugins:?}");
+    for plugin in plugins {
+        assert_eq!(plugin["type"], "sink");
+        assert_eq!(plugin["version"], env!("CARGO_PKG_VERSION"));
+        let class = plugin["class"].as_str().unwrap();
+        let keys = worker
+            .get(&format!("/connector-plugins/{class}/config"))
+            .await
+            .json();
+        let keys = keys.as_array().unwrap();
+        assert!(
+            keys.iter().any(|key| key["name"] == "connection.url"),
+            "{class}"
+        );
+    }
+    let path = "/connector-plugins/SqliteSink/config";
+    let version = env!("CARGO_PKG_VERSION");
+    let described = worker.get(&format!("{path}?version={version}")).await;
+    assert_eq!(described, worker.get(path).await);
+    let message = format!(
+        "Plugin SqliteSink not found that matches the version range [99.9,99.9], available \
+         versions: [{version}]"
+    );
+    assert_eq!(
+        worker.get(&format!("{path}?version=99.9")).await.error(),
+        (400, message)
+    );
+    assert_eq!(
+        worker.get("/connector-plugins/Foo/config").await.error(),
+        (404, "Unknown plugin Foo.".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn configs_are_validated() {
+    let worker = Worker::start();
+    let path = "/connector-plugins/SqliteSink/config/validate";
+    let good = config_with(1, "name", json!("pg"));
+    let reply = worker.send_json(Method::PUT, path, &good).await;
+    assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+    assert_eq!(reply.json()["error_count"], 0, "{}", reply.text);
+
+    // What is wrong is told in a 200.
+    let bad = config_with(1, "tasks.max", json!("dog"));
+    let reply = worker.send_json(Method::PUT, path, &bad).await;
+    assert_eq!(reply.status, StatusCode::OK);
+    let body = reply.json();
+    assert!(body["error_count"].as_u64().unwrap() >= 2, "{body}");
+    for config in body["configs"].as_array().unwrap() {
+        assert!(config["definition"].is_object(), "{config}");
+    }
+
+    for (path, config, start) in [
+        (path, json!({}), "Connector config {"),
+        (path, json!({"topics": "t"}), "Connector config {"),
+        (
+            path,
+            json!({"connector.class": "Foo"}),
+            "Failed to find any class that implements Connector and which name matches Foo",
+        ),
+        (
+            path,
+            config_with(1, "connector.class", json!("PostgresSink")),
+            "Included connector type ",
+        ),
+    ] {
+        let (status, message) = worker.send_json(Method::PUT, path, &config).await.error();
+        assert_eq!(status, 400);
+        assert!(message.starts_with(start), "{message}");
+    }
+}

@@ -1,0 +1,420 @@
+//! Collecting mapped rows into batches. Pure: no I/O, no clock.
+//!
+//! A batch holds for every partition it touches a move `from..to`, and every offset read in
+//! between is accounted for: as a row, as a reject with its reason, or as nothing (a gap). So a
+//! batch without rows still moves its positions. Batches of one partition join without a seam:
+//! the next one's `from` is the last one's `to`.
+//!
+//! Everything carries the [`AssignmentTag`] under which it was read. When a partition was revoked,
+//! lost or sought meanwhile, its tag is no longer current and its part is cut out.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use rowdock_connectors::{Batch, Origin, PartitionKey, PositionMove, TableRows, Target};
+use uuid::Uuid;
+
+use crate::config::connector::BatchLimits;
+use crate::record::{RawRecord, RecordError};
+
+/// Names one assignment of one partition; every assignment and every seek makes a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AssignmentTag(pub u64);
+
+/// A closed batch on its way to the write loop.
+#[derive(Debug, Default)]
+pub struct ReadBatch {
+    /// Rows and moves. Claims are filled in when it is written.
+    pub rows: Batch,
+    /// The tag of each position.
+    pub tags: Vec<AssignmentTag>,
+    /// Records that cannot be stored.
+    pub rejects: Vec<Reject>,
+    /// Bytes of the records, when dead letters may need them.
+    pub originals: Originals,
+}
+
+/// A record that cannot be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// Index into the batch's positions.
+    pub position: usize,
+    /// Its offset.
+    pub offset: i64,
+    /// Why.
+    pub error: RecordError,
+    /// The dead letter topic has it, or it was logged as skipped: never send it again.
+    pub settled: bool,
+}
+
+/// Copies of records' bytes, end to end in one buffer.
+#[derive(Debug, Default, Clone)]
+pub struct Originals {
+    bytes: Vec<u8>,
+    entries: Vec<OriginalEntry>,
+}
+
+#[derive(Debug, Clone)]
+struct OriginalEntry {
+    position: usize,
+    offset: i64,
+    timestamp_ms: Option<i64>,
+    key: Option<Range<usize>>,
+    value: Option<Range<usize>>,
+    headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// A record's bytes as they were read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Original<'a> {
+    /// Record time in milliseconds.
+    pub timestamp_ms: Option<i64>,
+    /// Key bytes.
+    pub key: Option<&'a [u8]>,
+    /// Value bytes.
+    pub value: Option<&'a [u8]>,
+    /// Headers in order.
+    pub headers: &'a [(String, Option<Vec<u8>>)],
+}
+
+/// The batch that is being filled.
+#[derive(Debug)]
+pub struct BatchBuilder {
+    limits: BatchLimits,
+    keep_originals: bool,
+    positions_stored: bool,
+    batch: ReadBatch,
+    bytes: usize,
+    row_count: usize,
+    /// Position of each partition slot, and rows of each topic slot, in this batch.
+    position_of_slot: Vec<Option<usize>>,
+    table_of_topic: Vec<Option<usize>>,
+    /// Empty rows with the room that the last batch needed, per table.
+    room: Vec<TableRows>,
+}
+
+impl BatchBuilder {
+    /// An empty builder. `keep_originals`: copy records' bytes for dead letters.
+    /// `positions_stored`: the sink shall store the moves (exactly-once).
+    pub fn new(limits: BatchLimits, keep_originals: bool, positions_stored: bool) -> Self {
+        Self {
+            limits,
+            keep_originals,
+            positions_stored,
+            batch: ReadBatch::default(),
+            bytes: 0,
+            row_count: 0,
+            position_of_slot: Vec::new(),
+            table_of_topic: Vec::new(),
+            room: Vec::new(),
+        }
+    }
+
+    /// Nothing to write and no position to move.
+    pub fn is_empty(&self) -> bool {
+        self.batch.rows.positions.is_empty()
+    }
+
+    /// Has rows or rejects, not only positions to move.
+    pub fn has_records(&self) -> bool {
+        self.row_count > 0 || !self.batch.rejects.is_empty()
+    }
+
+    /// A limit is reached: close it.
+    pub fn is_full(&self) -> bool {
+        self.row_count + self.batch.rejects.len() >= self.limits.max_rows
+            || self.bytes >= self.limits.max_bytes
+    }
+
+    /// The position of this partition in the batch, opened at `from` when it is new.
+    #[inline]
+    pub fn position(
+        &mut self,
+        slot: usize,
+        from: i64,
+        open: impl FnOnce() -> (PartitionKey, AssignmentTag),
+    ) -> usize {
+        if let Some(Some(position)) = self.position_of_slot.get(slot) {
+            return *position;
+        }
+        let (key, tag) = open();
+        let position = self.batch.rows.positions.len();
+        self.batch.rows.positions.push(PositionMove {
+            key,
+            claim_id: Uuid::nil(),
+            from,
+            to: from,
+            leader_epoch: -1,
+        });
+        self.batch.tags.push(tag);
+        if self.position_of_slot.len() <= slot {
+            self.position_of_slot.resize(slot + 1, None);
+        }
+        self.position_of_slot[slot] = Some(position);
+        position
+    }
+
+    /// Moves a position's end forward: everything before `to` is accounted for.
+    #[inline]
+    pub fn advance(&mut self, position: usize, to: i64, leader_epoch: i32) {
+        let open = &mut self.batch.rows.positions[position];
+        debug_assert!(to >= open.to, "offsets of a partition only grow");
+        open.to = open.to.max(to);
+        if leader_epoch >= 0 {
+            open.leader_epoch = leader_epoch;
+        }
+    }
+
+    /// Appends a record's row through `fill`; what it refuses becomes a reject.
+    #[inline]
+    pub fn append(
+        &mut self,
+        position: usize,
+        topic_slot: usize,
+        target: &Arc<Target>,
+        record: &RawRecord<'_>,
+        headers: impl FnOnce() -> Vec<(String, Option<Vec<u8>>)>,
+        fill: impl FnOnce(Origin, &mut TableRows) -> Result<(), RecordError>,
+    ) {
+        let origin = Origin {
+            position: u32::try_from(position).unwrap_or(u32::MAX),
+            offset: record.offset,
+            delete: false,
+        };
+        let table = self.table(topic_slot, target);
+        match fill(origin, &mut self.batch.rows.tables[table]) {
+            Ok(()) => self.row_count += 1,
+            Err(error) => self.batch.rejects.push(Reject {
+                position,
+                offset: record.offset,
+                error,
+                settled: false,
+            }),
+        }
+        let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        self.bytes += length(record.key) + length(record.value);
+        if self.keep_originals {
+            self.batch.originals.keep(position, record, headers());
+        }
+    }
+
+    /// Cuts partitions out, by slot.
+    pub fn cut_slots(&mut self, slots: &[usize]) {
+        let mut cut: Vec<usize> = slots
+            .iter()
+            .filter_map(|slot| self.position_of_slot.get(*slot).copied().flatten())
+            .collect();
+        cut.sort_unstable();
+        cut.dedup();
+        if cut.is_empty() {
+            return;
+        }
+        for position in &mut self.position_of_slot {
+            *position = match *position {
+                Some(kept) if !cut.contains(&kept) => {
+                    Some(kept - cut.iter().filter(|gone| **gone < kept).count())
+                }
+                _ => None,
+            };
+        }
+        self.batch.cut_positions(&cut);
+        self.row_count = self.batch.rows.row_count();
+        // Empty tables went with their rows; slots are looked up anew.
+        self.table_of_topic.clear();
+    }
+
+    /// Closes the batch and starts the next one.
+    pub fn finish(&mut self) -> ReadBatch {
+        let mut closed = std::mem::take(&mut self.batch);
+        closed.rows.positions_stored = self.positions_stored;
+        closed.rows.tables.retain(|table| !table.is_empty());
+        closed.sort_positions();
+        let tables = closed.rows.tables.iter();
+        self.room = tables.map(TableRows::empty_with_same_room).collect();
+        self.bytes = 0;
+        self.row_count = 0;
+        self.position_of_slot.clear();
+        self.table_of_topic.clear();
+        closed
+    }
+
+    #[inline]
+    fn table(&mut self, topic_slot: usize, target: &Arc<Target>) -> usize {
+        if let Some(Some(table)) = self.table_of_topic.get(topic_slot) {
+            return *table;
+        }
+        // Two topics may share a table; after a cut a topic's rows may be there already.
+        let tables = &mut self.batch.rows.tables;
+        let found = tables
+            .iter()
+            .position(|rows| Arc::ptr_eq(&rows.target, target));
+        let table = found.unwrap_or_else(|| {
+            let spare = self
+                .room
+                .iter()
+                .position(|rows| Arc::ptr_eq(&rows.target, target));
+            tables.push(match spare {
+                Some(spare) => self.room.swap_remove(spare),
+                None => TableRows::new(Arc::clone(target)),
+            });
+            tables.len() - 1
+        });
+        if self.table_of_topic.len() <= topic_slot {
+            self.table_of_topic.resize(topic_slot + 1, None);
+        }
+        self.table_of_topic[topic_slot] = Some(table);
+        table
+    }
+}
+
+impl ReadBatch {
+    /// Takes partitions out, with rows, rejects and bytes. `cut` holds no index twice.
+    pub fn cut_positions(&mut self, cut: &[usize]) {
+        if cut.is_empty() {
+            return;
+        }
+        self.rows.cut_positions(cut);
+        let mut index = 0;
+        self.tags.retain(|_| {
+            index += 1;
+            !cut.contains(&(index - 1))
+        });
+        let moved =
+            |position: usize| position - cut.iter().filter(|gone| **gone < position).count();
+        self.rejects
+            .retain(|reject| !cut.contains(&reject.position));
+        for reject in &mut self.rejects {
+            reject.position = moved(reject.position);
+        }
+        self.originals
+            .entries
+            .retain(|entry| !cut.contains(&entry.position));
+        for entry in &mut self.originals.entries {
+            entry.position = moved(entry.position);
+        }
+    }
+
+    /// Ends a partition's part before `offset`: later rows and rejects go, `offset` included.
+    pub fn end_position_at(&mut self, position: usize, offset: i64) {
+        self.rows.end_position_at(position, offset);
+        self.rejects
+            .retain(|reject| reject.position != position || reject.offset < offset);
+    }
+
+    /// Cuts the later half of every partition's part off, to be written afterwards. `None` when
+    /// no part can be halved.
+    pub fn split_off_half(&mut self) -> Option<Self> {
+        let middles: Vec<i64> = self
+            .rows
+            .positions
+            .iter()
+            .map(|moved| moved.from + (moved.to - moved.from + 1) / 2)
+            .collect();
+        let halves = self.rows.positions.iter().zip(&middles);
+        if halves.clone().all(|(moved, middle)| *middle == moved.to) {
+            return None;
+        }
+        let mut later = Self {
+            rows: self.rows.clone(),
+            tags: self.tags.clone(),
+            rejects: self.rejects.clone(),
+            originals: self.originals.clone(),
+        };
+        let is_later = |position: usize, offset: i64| offset >= middles[position];
+        later
+            .rows
+            .retain_rows(|_, _, origin| is_later(origin.position as usize, origin.offset));
+        later
+            .rejects
+            .retain(|reject| is_later(reject.position, reject.offset));
+        for (position, middle) in middles.iter().enumerate() {
+            self.end_position_at(position, *middle);
+            later.rows.positions[position].from = *middle;
+        }
+        Some(later)
+    }
+
+    /// The bytes of a record, when they were kept.
+    pub fn original(&self, position: usize, offset: i64) -> Option<Original<'_>> {
+        let entry = self
+            .originals
+            .entries
+            .iter()
+            .find(|entry| entry.position == position && entry.offset == offset)?;
+        let slice = |range: &Option<Range<usize>>| {
+            range
+                .clone()
+                .and_then(|range| self.originals.bytes.get(range))
+        };
+        Some(Original {
+            timestamp_ms: entry.timestamp_ms,
+            key: slice(&entry.key),
+            value: slice(&entry.value),
+            headers: &entry.headers,
+        })
+    }
+
+    /// Brings positions into lock order.
+    fn sort_positions(&mut self) {
+        let mut order: Vec<usize> = (0..self.rows.positions.len()).collect();
+        order.sort_by(|one, other| {
+            self.rows.positions[*one]
+                .key
+                .cmp(&self.rows.positions[*other].key)
+        });
+        if order.is_sorted() {
+            return;
+        }
+        let mut new_index = vec![0; order.len()];
+        for (new, old) in order.iter().enumerate() {
+            new_index[*old] = new;
+        }
+        self.rows.positions = order
+            .iter()
+            .map(|old| self.rows.positions[*old].clone())
+            .collect();
+        self.tags = order.iter().map(|old| self.tags[*old]).collect();
+        for table in &mut self.rows.tables {
+            for origin in &mut table.origins {
+                let new = new_index[origin.position as usize];
+                origin.position = u32::try_from(new).unwrap_or(u32::MAX);
+            }
+        }
+        for reject in &mut self.rejects {
+            reject.position = new_index[reject.position];
+        }
+        for entry in &mut self.originals.entries {
+            entry.position = new_index[entry.position];
+        }
+    }
+}
+
+impl Originals {
+    fn keep(
+        &mut self,
+        position: usize,
+        record: &RawRecord<'_>,
+        headers: Vec<(String, Option<Vec<u8>>)>,
+    ) {
+        let mut copy = |bytes: Option<&[u8]>| {
+            bytes.map(|bytes| {
+                let start = self.bytes.len();
+                self.bytes.extend_from_slice(bytes);
+                start..self.bytes.len()
+            })
+        };
+        let key = copy(record.key);
+        let value = copy(record.value);
+        self.entries.push(OriginalEntry {
+            position,
+            offset: record.offset,
+            timestamp_ms: record.timestamp_ms,
+            key,
+            value,
+            headers,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

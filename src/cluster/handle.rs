@@ -1,0 +1,221 @@
+//! The narrow side of a control loop: what the API may ask.
+//!
+//! Contract of whoever answers the mailbox: a command is answered once its effect is recorded, not
+//! once tasks have followed it; a read shows every command answered before it was asked, by any
+//! handle; both are answered promptly whatever the tasks do. The caller bounds its waiting by
+//! dropping the future; a command that was already taken then still takes effect.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::view::{ConnectorView, TargetState};
+use crate::config::RawConfig;
+use crate::config::parse::Invalid;
+
+/// Messages waiting for a control loop. Each takes it microseconds; a longer queue would only hide
+/// that it is stuck.
+const MAILBOX_MAX: usize = 256;
+
+/// A change to connectors.
+#[derive(Debug)]
+pub enum Command {
+    /// A new connector; fails when the name is taken.
+    Create {
+        /// Its name, trimmed.
+        name: String,
+        /// Its config; `name` is added when absent.
+        config: RawConfig,
+        /// What it does first.
+        target: TargetState,
+    },
+    /// A new config for a connector, which is created when there is none.
+    PutConfig {
+        /// Its name.
+        name: String,
+        /// Its whole config; `name` is added when absent.
+        config: RawConfig,
+    },
+    /// Some keys of a connector's config.
+    PatchConfig {
+        /// Its name.
+        name: String,
+        /// Keys to set, or with `None` to remove.
+        changes: RawConfig,
+    },
+    /// Ends a connector.
+    Delete {
+        /// Its name.
+        name: String,
+    },
+    /// Runs, pauses or stops a connector.
+    SetTarget {
+        /// Its name.
+        name: String,
+        /// What it should do.
+        target: TargetState,
+    },
+    /// Restarts a connector, its tasks, or those of them that failed.
+    Restart {
+        /// Its name.
+        name: String,
+        /// What to restart.
+        scope: RestartScope,
+    },
+    /// Restarts one task.
+    RestartTask {
+        /// The connector's name.
+        name: String,
+        /// The task's number.
+        task: u32,
+    },
+}
+
+/// What a restart includes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RestartScope {
+    /// The connector's tasks too.
+    pub include_tasks: bool,
+    /// Only what is FAILED.
+    pub only_failed: bool,
+}
+
+/// What a command did.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The connector as it was right after the command; for a deletion, right before.
+    pub connector: ConnectorView,
+    /// The connector did not exist before.
+    pub created: bool,
+}
+
+/// Why a command or a read was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// There is no such connector.
+    #[error("Connector {name} not found")]
+    UnknownConnector {
+        /// The name.
+        name: String,
+    },
+    /// The connector has no such task.
+    #[error("Unknown task: {name}-{task}")]
+    UnknownTask {
+        /// The connector's name.
+        name: String,
+        /// The task's number.
+        task: u32,
+    },
+    /// The name is taken.
+    #[error("Connector {name} already exists")]
+    AlreadyExists {
+        /// The name.
+        name: String,
+    },
+    /// `name` in the config is another one than the connector's.
+    #[error(
+        "Connector name configuration ({included}) doesn't match connector name in the URL \
+         ({expected})"
+    )]
+    OtherName {
+        /// In the config.
+        included: String,
+        /// The connector's.
+        expected: String,
+    },
+    /// The config is not acceptable.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The worker is stopping.
+    #[error("the worker is stopping and takes no more requests")]
+    Stopped,
+}
+
+/// Asks a control loop. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ClusterHandle {
+    mailbox: mpsc::Sender<Message>,
+}
+
+/// What arrives in a control loop's mailbox.
+#[derive(Debug)]
+pub(super) enum Message {
+    Command {
+        command: Command,
+        reply: oneshot::Sender<Result<Answer, ClusterError>>,
+    },
+    ReadOne {
+        name: String,
+        reply: oneshot::Sender<Option<ConnectorView>>,
+    },
+    ReadAll {
+        reply: oneshot::Sender<BTreeMap<String, ConnectorView>>,
+    },
+    Ping {
+        reply: oneshot::Sender<()>,
+    },
+    Stop {
+        reply: oneshot::Sender<()>,
+    },
+}
+
+impl ClusterHandle {
+    /// A handle, and the mailbox behind it for a control loop to serve.
+    pub(super) fn new() -> (Self, mpsc::Receiver<Message>) {
+        let (mailbox, receiver) = mpsc::channel(MAILBOX_MAX);
+        (Self { mailbox }, receiver)
+    }
+
+    /// Carries out a command.
+    ///
+    /// # Errors
+    /// When its precondition does not hold; nothing was changed then.
+    pub async fn command(&self, command: Command) -> Result<Answer, ClusterError> {
+        self.ask(|reply| Message::Command { command, reply })
+            .await?
+    }
+
+    /// One connector, if there is one of that name.
+    ///
+    /// # Errors
+    /// [`ClusterError::Stopped`] only.
+    pub async fn connector(&self, name: &str) -> Result<Option<ConnectorView>, ClusterError> {
+        let name = name.to_owned();
+        self.ask(|reply| Message::ReadOne { name, reply }).await
+    }
+
+    /// All connectors by name.
+    ///
+    /// # Errors
+    /// [`ClusterError::Stopped`] only.
+    pub async fn connectors(&self) -> Result<BTreeMap<String, ConnectorView>, ClusterError> {
+        self.ask(|reply| Message::ReadAll { reply }).await
+    }
+
+    /// Returns once the control loop has answered.
+    ///
+    /// # Errors
+    /// [`ClusterError::Stopped`] only.
+    pub async fn ping(&self) -> Result<(), ClusterError> {
+        self.ask(|reply| Message::Ping { reply }).await
+    }
+
+    /// Stops every task and ends the control loop. Returns when the tasks have drained or their
+    /// deadline has passed.
+    pub async fn stop(&self) {
+        // The only error is that it was stopped before.
+        self.ask(|reply| Message::Stop { reply }).await.ok();
+    }
+
+    async fn ask<T>(
+        &self,
+        message: impl FnOnce(oneshot::Sender<T>) -> Message,
+    ) -> Result<T, ClusterError> {
+        let (reply, answer) = oneshot::channel();
+        self.mailbox
+            .send(message(reply))
+            .await
+            .map_err(|_| ClusterError::Stopped)?;
+        answer.await.map_err(|_| ClusterError::Stopped)
+    }
+}

@@ -1,0 +1,410 @@
+//! A connector's config checked against the table of keys: one pass that both parsing and the
+//! `validate` reply start from.
+//!
+//! Messages and their order are Kafka Connect's where it has the check: a value that is not a
+//! number gives two errors, because Kafka goes on to check the null it made of it.
+
+use std::collections::BTreeMap;
+
+use super::connector::{SinkClass, StartPosition};
+use super::definitions::{self, ConfigKey, ConfigKeyInfo, Fallback, Kind, Rule, common};
+use super::parse::Invalid;
+use super::worker::WorkerSettings;
+use super::{RawConfig, plugins, secret};
+
+mod cross;
+mod extra;
+
+/// Kafka Connect's message for JSON's `null`.
+const NULL_VALUE: &str = "Null value can not be supplied as the configuration value.";
+
+/// A parsed value.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Value {
+    Null,
+    Boolean(bool),
+    Integer(i64),
+    Text(String),
+    List(Vec<String>),
+}
+
+/// One key of the table, as it stands in this config.
+pub(super) struct Entry {
+    pub(super) key: &'static ConfigKey,
+    pub(super) given: bool,
+    pub(super) value: Value,
+    pub(super) errors: Vec<String>,
+}
+
+/// A given key that is not in the table, or has no meaning in this config.
+pub(super) struct Extra {
+    pub(super) definition: ConfigKeyInfo,
+    pub(super) shown: Option<String>,
+    pub(super) recommended: Vec<String>,
+    pub(super) errors: Vec<String>,
+}
+
+/// A config, checked. It is acceptable when no entry and no extra has errors.
+pub(super) struct Checked {
+    pub(super) class: SinkClass,
+    pub(super) entries: Vec<Entry>,
+    pub(super) extras: Vec<Extra>,
+    pub(super) warnings: Vec<String>,
+    pub(super) consumer_overrides: BTreeMap<String, String>,
+    pub(super) producer_overrides: BTreeMap<String, String>,
+    pub(super) start: StartPosition,
+}
+
+/// Checks everything that can be checked without Kafka or a database.
+pub(super) fn check(raw: &RawConfig, worker: &WorkerSettings) -> Result<Checked, Invalid> {
+    let class = match raw.get(common::CONNECTOR_CLASS.name) {
+        Some(Some(class)) => plugins::resolve(class.trim())?,
+        Some(None) | None => {
+            let name = raw.get(common::NAME.name).cloned().flatten();
+            return Err(Invalid::NoClass {
+                name: name.unwrap_or_default(),
+            });
+        }
+    };
+    let mut checked = Checked {
+        class,
+        entries: entries(raw),
+        extras: Vec::new(),
+        warnings: Vec::new(),
+        consumer_overrides: overrides(raw, super::kafka::CONSUMER_OVERRIDE),
+        producer_overrides: overrides(raw, super::kafka::PRODUCER_OVERRIDE),
+        start: StartPosition::Earliest,
+    };
+    checked.warn_without_effect();
+    cross::check(&mut checked, worker);
+    extra::check(&mut checked, raw, worker);
+    Ok(checked)
+}
+
+impl Checked {
+    pub(super) fn entry(&self, key: &ConfigKey) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.key.name == key.name)
+    }
+
+    /// The text of a key, unless it is absent or empty.
+    pub(super) fn text(&self, key: &ConfigKey) -> Option<&str> {
+        match &self.entry(key)?.value {
+            Value::Text(text) if !text.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(super) fn list(&self, key: &ConfigKey) -> &[String] {
+        match self.entry(key).map(|entry| &entry.value) {
+            Some(Value::List(list)) => list,
+            _ => &[],
+        }
+    }
+
+    pub(super) fn is_true(&self, key: &ConfigKey) -> bool {
+        self.entry(key)
+            .is_some_and(|entry| entry.value == Value::Boolean(true))
+    }
+
+    /// Whether the text of a key is this, in any case.
+    pub(super) fn is(&self, key: &ConfigKey, text: &str) -> bool {
+        self.text(key)
+            .is_some_and(|value| value.eq_ignore_ascii_case(text))
+    }
+
+    pub(super) fn is_given(&self, key: &ConfigKey) -> bool {
+        self.entry(key).is_some_and(|entry| entry.given)
+    }
+
+    /// Adds an error to a key of the table.
+    fn refuse(&mut self, key: &ConfigKey, message: String) {
+        for entry in &mut self.entries {
+            if entry.key.name == key.name {
+                entry.errors.push(message);
+                return;
+            }
+        }
+    }
+
+    /// Adds an error in Kafka's form: the value, the key, the problem.
+    fn refuse_value(&mut self, key: &ConfigKey, problem: &str) {
+        let value = self.entry(key).and_then(Entry::shown);
+        let message = invalid(key.name, value.as_deref().unwrap_or("null"), problem);
+        self.refuse(key, message);
+    }
+
+    fn warn_without_effect(&mut self) {
+        for entry in &self.entries {
+            let Rule::NoEffect(reason) = entry.key.rule else {
+                continue;
+            };
+            if entry.given && !entry.is_default() {
+                self.warnings
+                    .push(format!("{} has no effect. {reason}", entry.key.name));
+            }
+        }
+    }
+}
+
+impl Entry {
+    /// The value as Kafka Connect shows it; secrets hidden.
+    pub(super) fn shown(&self) -> Option<String> {
+        let text = match &self.value {
+            Value::Null => return None,
+            Value::Boolean(value) => value.to_string(),
+            Value::Integer(value) => value.to_string(),
+            Value::Text(text) => text.clone(),
+            Value::List(list) => list.join(","),
+        };
+        Some(shown_text(self.key, &text))
+    }
+
+    fn is_default(&self) -> bool {
+        matches!(self.key.fallback, Fallback::Value(default) if parse(self.key.kind, default) == Ok(self.value.clone()))
+    }
+}
+
+fn shown_text(key: &ConfigKey, text: &str) -> String {
+    if !key.is_hidden() {
+        text.to_owned()
+    } else if key.kind == Kind::Password {
+        secret::HIDDEN.to_owned()
+    } else {
+        secret::without_credentials(text)
+    }
+}
+
+/// Kafka's form of an error about a value.
+fn invalid(name: &str, value: &str, problem: &str) -> String {
+    format!("Invalid value {value} for configuration {name}: {problem}")
+}
+
+/// Settings below a prefix, nulls left out (they are errors of their own).
+fn overrides(raw: &RawConfig, prefix: &str) -> BTreeMap<String, String> {
+    raw.iter()
+        .filter_map(|(key, value)| Some((key.strip_prefix(prefix)?, value.as_ref()?)))
+        .map(|(name, value)| (name.to_owned(), value.clone()))
+        .collect()
+}
+
+/// Every key of the table that counts in this config: those of a converter only beside it.
+fn entries(raw: &RawConfig) -> Vec<Entry> {
+    definitions::keys()
+        .filter(|key| {
+            key.belongs_to
+                .is_none_or(|converter| raw.contains_key(converter))
+        })
+        .map(|key| entry(key, raw.get(key.name)))
+        .collect()
+}
+
+fn entry(key: &'static ConfigKey, given: Option<&Option<String>>) -> Entry {
+    let mut errors = Vec::new();
+    let value = match given {
+        Some(Some(text)) => given_value(key, text, &mut errors),
+        Some(None) => {
+            errors.extend(null_rule(key));
+            errors.push(NULL_VALUE.to_owned());
+            Value::Null
+        }
+        None => default_value(key, &mut errors),
+    };
+    Entry {
+        key,
+        given: given.is_some(),
+        value,
+        errors,
+    }
+}
+
+fn default_value(key: &ConfigKey, errors: &mut Vec<String>) -> Value {
+    match key.fallback {
+        Fallback::Required => {
+            errors.push(format!(
+                "Missing required configuration \"{}\" which has no default value.",
+                key.name
+            ));
+            Value::Null
+        }
+        Fallback::Null => Value::Null,
+        Fallback::Value(default) => parse(key.kind, default).unwrap_or(Value::Null),
+    }
+}
+
+fn given_value(key: &ConfigKey, text: &str, errors: &mut Vec<String>) -> Value {
+    // A name is kept as it is: it is the connector's identity. A password may end in a blank.
+    let keeps_blanks = key.kind == Kind::Password || key.name == common::NAME.name;
+    let text = if keeps_blanks { text } else { text.trim() };
+    if config_provider(text) {
+        let problem =
+            "refers to a config provider; there are none here, and the text itself would be used";
+        errors.push(invalid(key.name, &shown_text(key, text), problem));
+        return Value::Null;
+    }
+    if matches!(key.rule, Rule::Only(..)) && text.is_empty() {
+        return default_value(key, errors);
+    }
+    match parse(key.kind, text) {
+        Err(problem) => {
+            errors.push(invalid(key.name, &shown_text(key, text), &problem));
+            if matches!(key.rule, Rule::Range(..)) {
+                errors.extend(null_rule(key));
+            }
+            Value::Null
+        }
+        Ok(value) => {
+            if let Err(problem) = check_rule(key, &value, text) {
+                errors.push(invalid(key.name, &rule_text(key, &value, text), &problem));
+            }
+            value
+        }
+    }
+}
+
+/// Kafka shows lists in brackets.
+fn rule_text(key: &ConfigKey, value: &Value, text: &str) -> String {
+    match value {
+        Value::List(list) => format!("[{}]", list.join(", ")),
+        _ => shown_text(key, text),
+    }
+}
+
+/// What Kafka says about the null that it makes of a value that is absent or cannot be read.
+fn null_rule(key: &ConfigKey) -> Option<String> {
+    let problem = match key.rule {
+        Rule::Range(..) => "Value must be non-null".to_owned(),
+        Rule::OneOf(values) => one_of(values),
+        _ => return None,
+    };
+    Some(invalid(key.name, "null", &problem))
+}
+
+fn one_of(values: &[&str]) -> String {
+    format!("String must be one of: {}", values.join(", "))
+}
+
+/// Reads a value as Kafka reads its type.
+fn parse(kind: Kind, text: &str) -> Result<Value, String> {
+    let number = |minimum: i64, maximum: i64| match text.trim().parse::<i64>() {
+        Ok(number) if (minimum..=maximum).contains(&number) => Ok(Value::Integer(number)),
+        Ok(_) | Err(_) => Err(format!("Not a number of type {}", kind.name())),
+    };
+    match kind {
+        Kind::Boolean if text.eq_ignore_ascii_case("true") => Ok(Value::Boolean(true)),
+        Kind::Boolean if text.eq_ignore_ascii_case("false") => Ok(Value::Boolean(false)),
+        Kind::Boolean => Err("Expected value to be either true or false".to_owned()),
+        Kind::Short => number(i16::MIN.into(), i16::MAX.into()),
+        Kind::Int => number(i32::MIN.into(), i32::MAX.into()),
+        Kind::Long => number(i64::MIN, i64::MAX),
+        Kind::List => {
+            let items = text
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty());
+            Ok(Value::List(items.map(str::to_owned).collect()))
+        }
+        Kind::Text | Kind::Class | Kind::Password => Ok(Value::Text(text.to_owned())),
+    }
+}
+
+fn check_rule(key: &ConfigKey, value: &Value, text: &str) -> Result<(), String> {
+    match (key.rule, value) {
+        (Rule::Range(minimum, _), Value::Integer(number)) if *number < minimum => {
+            Err(format!("Value must be at least {minimum}"))
+        }
+        (Rule::Range(_, maximum), Value::Integer(number)) if *number > maximum => {
+            Err(format!("Value must be no more than {maximum}"))
+        }
+        (Rule::OneOf(values), _) if !values.contains(&text) => Err(one_of(values)),
+        (Rule::OneOfIgnoringCase(values), _) if !contains_any_case(values, text) => Err(format!(
+            "String must be one of (case insensitive): {}",
+            values.join(", ")
+        )),
+        (Rule::NonEmptyText, _) => non_empty_text(text),
+        (Rule::Only(values, reason), _) if !contains_any_case(values, text) => {
+            Err(reason.to_owned())
+        }
+        (Rule::Unsupported(reason), Value::List(list)) if !list.is_empty() => {
+            Err(reason.to_owned())
+        }
+        (Rule::Unsupported(reason), Value::Text(text)) if !text.is_empty() => {
+            Err(reason.to_owned())
+        }
+        (Rule::Check(check), _) => check(text),
+        _ => Ok(()),
+    }
+}
+
+fn contains_any_case(values: &[&str], text: &str) -> bool {
+    values.iter().any(|value| value.eq_ignore_ascii_case(text))
+}
+
+fn non_empty_text(text: &str) -> Result<(), String> {
+    if text.trim().is_empty() {
+        return Err("String may not be empty".to_owned());
+    }
+    let control: Vec<String> = text
+        .chars()
+        .filter(|character| character.is_control())
+        .map(|character| u32::from(character).to_string())
+        .collect();
+    if control.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "String may not contain control sequences but had the following ASCII chars: {}",
+        control.join(", ")
+    ))
+}
+
+/// Whether a value holds Kafka's `${provider:key}` or `${provider:path:key}`.
+fn config_provider(text: &str) -> bool {
+    text.split("${").skip(1).any(|rest| {
+        let inside = rest.split_once('}').map(|(inside, _)| inside);
+        inside.is_some_and(|inside| inside.contains(':'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn config_providers_are_recognised() {
+        let check =
+            |text: &str, expected: bool| assert_eq!(config_provider(text), expected, "{text}");
+        check("${file:/etc/s.properties:pg}", true);
+        check("jdbc:postgresql://${env:HOST}/db", true);
+        check("${topic}", false);
+        check("${topic}: ${other}", false);
+        check("a:b", false);
+        check("${unclosed:", false);
+    }
+
+    #[test]
+    fn values_are_read_as_kafka_reads_them() {
+        let check = |kind: Kind, text: &str, expected: Result<Value, &str>| {
+            let parsed = parse(kind, text);
+            assert!(parsed == expected.map_err(str::to_owned), "{text}");
+        };
+        check(Kind::Boolean, "TRUE", Ok(Value::Boolean(true)));
+        check(
+            Kind::Boolean,
+            "yes",
+            Err("Expected value to be either true or false"),
+        );
+        check(Kind::Int, "12", Ok(Value::Integer(12)));
+        check(Kind::Int, "2147483648", Err("Not a number of type INT"));
+        check(Kind::Int, "1.0", Err("Not a number of type INT"));
+        check(Kind::Short, "40000", Err("Not a number of type SHORT"));
+        check(
+            Kind::Long,
+            "99999999999999999999",
+            Err("Not a number of type LONG"),
+        );
+        let list =
+            |items: &[&str]| Value::List(items.iter().map(|&item| item.to_owned()).collect());
+        check(Kind::List, " a , b ,,", Ok(list(&["a", "b"])));
+        check(Kind::List, "", Ok(list(&[])));
+    }
+}

@@ -1,0 +1,252 @@
+//! Checks that need more than one key.
+
+use regex::RegexBuilder;
+
+use super::Checked;
+use crate::config::connector::{Converter, SinkClass};
+use crate::config::definitions::{common, sink};
+use crate::config::worker::WorkerSettings;
+use crate::config::{converter, plugins};
+
+/// Longest topic name that Kafka allows.
+const TOPIC_NAME_LENGTH_MAX: usize = 249;
+
+/// Memory that one compiled `topics.regex` may take.
+const REGEX_BYTES_MAX: usize = 1024 * 1024;
+
+pub(super) fn check(checked: &mut Checked, worker: &WorkerSettings) {
+    check_converters(checked, worker);
+    check_topics(checked);
+    check_dead_letter_topic(checked);
+    check_key(checked, worker);
+    check_url(checked);
+    check_dialect(checked);
+}
+
+fn check_converters(checked: &mut Checked, worker: &WorkerSettings) {
+    for key in [&common::KEY_CONVERTER, &common::VALUE_CONVERTER] {
+        if !checked.is_given(key) {
+            continue;
+        }
+        let class = checked.text(key).unwrap_or_default().to_owned();
+        if let Err(problem) = converter::kind(&class) {
+            checked.refuse_value(key, &problem);
+        }
+    }
+    if let Some(class) = checked.text(&common::HEADER_CONVERTER)
+        && let Err(problem) = converter::check_header(class)
+    {
+        checked.refuse_value(&common::HEADER_CONVERTER, &problem);
+    }
+    let value_is_text = match checked.text(&common::VALUE_CONVERTER) {
+        Some(class) => converter::kind(class) == Ok(converter::Kind::String),
+        None => worker.value_converter == Converter::String,
+    };
+    if value_is_text {
+        let problem =
+            "StringConverter gives plain text, which has no fields to write: use JsonConverter";
+        checked.refuse_value(&common::VALUE_CONVERTER, problem);
+    }
+}
+
+fn check_topics(checked: &mut Checked) {
+    let (topics, regex) = (&common::TOPICS, &common::TOPICS_REGEX);
+    let has_topics = !checked.list(topics).is_empty();
+    let has_regex = checked.text(regex).is_some();
+    let problem = match (has_topics, has_regex) {
+        (true, true) => {
+            Some("topics and topics.regex are mutually exclusive options, but both are set.")
+        }
+        (false, false) => Some("Must configure one of topics or topics.regex"),
+        (true, false) | (false, true) => None,
+    };
+    if let Some(problem) = problem {
+        checked.refuse(topics, problem.to_owned());
+        checked.refuse(regex, problem.to_owned());
+    }
+    let illegal = checked
+        .list(topics)
+        .iter()
+        .find(|topic| !is_topic_name(topic));
+    if let Some(topic) = illegal {
+        let problem = format!(
+            "{topic} is no name of a topic: letters, digits, '.', '_' and '-', at most {TOPIC_NAME_LENGTH_MAX}"
+        );
+        checked.refuse_value(topics, &problem);
+    }
+    if let Some(Err(problem)) = checked.text(regex).map(compile) {
+        checked.refuse_value(regex, &problem);
+    }
+}
+
+fn check_dead_letter_topic(checked: &mut Checked) {
+    let Some(topic) = checked.text(&common::DLQ_TOPIC).map(str::to_owned) else {
+        return;
+    };
+    if !is_topic_name(&topic) {
+        checked.refuse_value(&common::DLQ_TOPIC, "no name of a topic");
+    }
+    let topics = checked.list(&common::TOPICS);
+    if topics.contains(&topic) {
+        let message = format!(
+            "The DLQ topic '{topic}' may not be included in the list of topics ('topics=[{}]') consumed by the connector",
+            topics.join(", ")
+        );
+        checked.refuse(&common::TOPICS, message);
+    }
+    let regex = checked
+        .text(&common::TOPICS_REGEX)
+        .unwrap_or_default()
+        .to_owned();
+    if compile(&regex).is_ok_and(|compiled| compiled.is_match(&topic)) {
+        let message = format!(
+            "The DLQ topic '{topic}' may not be matched by the regex for the topics ('topics.regex={regex}') consumed by the connector"
+        );
+        checked.refuse(&common::TOPICS_REGEX, message);
+    }
+}
+
+fn check_key(checked: &mut Checked, worker: &WorkerSettings) {
+    let mode = &sink::PK_MODE;
+    if checked.is(&sink::INSERT_MODE, "upsert") && checked.is(mode, "none") {
+        let problem =
+            "needs a key to find rows by: set pk.mode to record_key, record_value or kafka";
+        checked.refuse_value(&sink::INSERT_MODE, problem);
+    }
+    if checked.is_true(&sink::DELETE_ENABLED) && !checked.is(mode, "record_key") {
+        let problem = "needs pk.mode=record_key: a record without a value has nothing but its key";
+        checked.refuse_value(&sink::DELETE_ENABLED, problem);
+    }
+    if let Some(problem) = key_fields_problem(checked, worker) {
+        checked.refuse_value(&sink::PK_FIELDS, problem);
+    }
+    if checked.is(mode, "none") && !checked.list(&sink::PK_FIELDS).is_empty() {
+        checked
+            .warnings
+            .push("pk.fields has no effect: pk.mode is none, so rows have no key".to_owned());
+    }
+}
+
+fn key_fields_problem(checked: &Checked, worker: &WorkerSettings) -> Option<&'static str> {
+    let fields = checked.list(&sink::PK_FIELDS);
+    let mut unique = fields.to_vec();
+    unique.sort();
+    unique.dedup();
+    if unique.len() != fields.len() {
+        return Some("a field is named twice");
+    }
+    let mode = &sink::PK_MODE;
+    if checked.is(mode, "kafka") && !matches!(fields.len(), 0 | 3) {
+        return Some(
+            "with pk.mode=kafka it must be empty, or name three columns: topic, partition, offset",
+        );
+    }
+    if checked.is(mode, "record_value") && fields.is_empty() {
+        return Some("with pk.mode=record_value it must name at least one field of the value");
+    }
+    let key_is_text = match checked.text(&common::KEY_CONVERTER) {
+        Some(class) => converter::kind(class) == Ok(converter::Kind::String),
+        None => worker.key_converter == Converter::String,
+    };
+    if checked.is(mode, "record_key") && key_is_text && fields.len() != 1 {
+        return Some(
+            "with pk.mode=record_key and StringConverter keys it must name exactly one column",
+        );
+    }
+    None
+}
+
+/// Only the form: whether the database answers is found out when a task starts.
+fn check_url(checked: &mut Checked) {
+    let Some(url) = checked.text(&sink::CONNECTION_URL) else {
+        if checked.is_given(&sink::CONNECTION_URL) && !has_errors(checked) {
+            checked.refuse_value(&sink::CONNECTION_URL, "must not be empty");
+        }
+        return;
+    };
+    let (schemes, expected): (&[&str], &str) = match checked.class {
+        SinkClass::Postgres => (
+            &["jdbc:postgresql:", "postgresql://", "postgres://"],
+            "must begin with jdbc:postgresql:// or postgresql://",
+        ),
+        SinkClass::Sqlite => (
+            &["jdbc:sqlite:", "sqlite:"],
+            "must begin with jdbc:sqlite: or sqlite:",
+        ),
+    };
+    let Some(rest) = schemes.iter().find_map(|scheme| url.strip_prefix(scheme)) else {
+        let problem = format!(
+            "{expected}, as the class is {}",
+            plugins::full_name(checked.class)
+        );
+        checked.refuse_value(&sink::CONNECTION_URL, &problem);
+        return;
+    };
+    let is_file = !rest.trim_start_matches('/').is_empty() && !rest.contains(":memory:");
+    if checked.class == SinkClass::Sqlite && !is_file {
+        checked.refuse_value(
+            &sink::CONNECTION_URL,
+            "must name a file: a database in memory would be gone with its connection",
+        );
+    }
+}
+
+fn has_errors(checked: &Checked) -> bool {
+    checked
+        .entry(&sink::CONNECTION_URL)
+        .is_some_and(|entry| !entry.errors.is_empty())
+}
+
+fn check_dialect(checked: &mut Checked) {
+    let expected = match checked.class {
+        SinkClass::Postgres => "PostgreSqlDatabaseDialect",
+        SinkClass::Sqlite => "SqliteDatabaseDialect",
+    };
+    let differs = checked
+        .text(&sink::DIALECT_NAME)
+        .is_some_and(|dialect| dialect != expected);
+    if differs {
+        let problem = format!(
+            "must be {expected} or empty, as the class is {}",
+            plugins::full_name(checked.class)
+        );
+        checked.refuse_value(&sink::DIALECT_NAME, &problem);
+    }
+}
+
+/// The whole name must match.
+fn compile(pattern: &str) -> Result<regex::Regex, String> {
+    if pattern.is_empty() {
+        return Err("empty".to_owned());
+    }
+    // Without the anchors first, so that an unbalanced group cannot close the one around it.
+    let build = |pattern: &str| {
+        RegexBuilder::new(pattern)
+            .size_limit(REGEX_BYTES_MAX)
+            .build()
+    };
+    match build(pattern).and_then(|_| build(&format!("^(?:{pattern})$"))) {
+        Ok(regex) => Ok(regex),
+        Err(regex::Error::CompiledTooBig(limit)) => {
+            Err(format!("Invalid regex: takes more than {limit} bytes"))
+        }
+        Err(error) => {
+            // The last line says what is wrong; those before draw the pattern.
+            let text = error.to_string();
+            let reason = text.lines().last().unwrap_or_default();
+            Err(format!(
+                "Invalid regex: {}",
+                reason.trim_start_matches("error: ")
+            ))
+        }
+    }
+}
+
+fn is_topic_name(name: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    !name.is_empty()
+        && name.len() <= TOPIC_NAME_LENGTH_MAX
+        && name != "."
+        && name != ".."
+        && name.bytes().all(legal)
+}

@@ -1,0 +1,244 @@
+//! Keys that every Kafka Connect sink has. Types and defaults are Kafka Connect's.
+
+use super::{ConfigKey, Group, Kind, Rule};
+
+/// Most tasks of one connector: each is a consumer, a thread and a database session.
+pub(in crate::config) const TASKS_MAX_LIMIT: i64 = 1024;
+
+pub(in crate::config) static NAME: ConfigKey = ConfigKey::new(
+    "name",
+    Kind::Text,
+    Group::Common,
+    "Connector name",
+    "Name of the connector; unique in its cluster. Its consumer group is `connect-<name>`.",
+)
+.required()
+.rule(Rule::NonEmptyText)
+.high();
+
+pub(in crate::config) static CONNECTOR_CLASS: ConfigKey = ConfigKey::new(
+    "connector.class",
+    Kind::Class,
+    Group::Common,
+    "Connector class",
+    "Which sink: `PostgresSink` or `SqliteSink`; the full name and the ending `Connector` are accepted too.",
+)
+.required()
+.high();
+
+pub(in crate::config) static TASKS_MAX: ConfigKey = ConfigKey::new(
+    "tasks.max",
+    Kind::Int,
+    Group::Common,
+    "Tasks max",
+    "Number of tasks. They share the partitions of the topics; more tasks than partitions leave some idle.",
+)
+.default("1")
+.rule(Rule::Range(1, TASKS_MAX_LIMIT))
+.high();
+
+pub(in crate::config) static TASKS_MAX_ENFORCE: ConfigKey = ConfigKey::new(
+    "tasks.max.enforce",
+    Kind::Boolean,
+    Group::Common,
+    "Enforce tasks max",
+    "Whether more tasks than `tasks.max` fail the connector; there are never more.",
+)
+.default("true")
+.low();
+
+pub(in crate::config) static KEY_CONVERTER: ConfigKey = ConfigKey::new(
+    "key.converter",
+    Kind::Class,
+    Group::Common,
+    "Key converter class",
+    "How record keys are read: `JsonConverter` or `StringConverter`, short or as the full Java class name. Not given: the worker's, with the worker's `key.converter.*`.",
+)
+.low();
+
+pub(in crate::config) static VALUE_CONVERTER: ConfigKey = ConfigKey::new(
+    "value.converter",
+    Kind::Class,
+    Group::Common,
+    "Value converter class",
+    "How record values are read: `JsonConverter`, short or as the full Java class name. Not given: the worker's, with the worker's `value.converter.*`.",
+)
+.low();
+
+pub(in crate::config) static HEADER_CONVERTER: ConfigKey = ConfigKey::new(
+    "header.converter",
+    Kind::Class,
+    Group::Common,
+    "Header converter class",
+    "`SimpleHeaderConverter`, `StringConverter` or `JsonConverter`. Headers do not become columns; dead letters carry their bytes unchanged, whichever is named.",
+)
+.low();
+
+pub(in crate::config) static TRANSFORMS: ConfigKey = ConfigKey::new(
+    "transforms",
+    Kind::List,
+    Group::Transforms,
+    "Transforms",
+    "Single message transforms.",
+)
+.default("")
+.rule(Rule::Unsupported(
+    "This version applies none: leave it empty.",
+))
+.low();
+
+pub(in crate::config) static PREDICATES: ConfigKey = ConfigKey::new(
+    "predicates",
+    Kind::List,
+    Group::Predicates,
+    "Predicates",
+    "Conditions of single message transforms.",
+)
+.default("")
+.rule(Rule::Unsupported(
+    "This version applies no transforms: leave it empty.",
+))
+.low();
+
+pub(in crate::config) static CONFIG_ACTION_RELOAD: ConfigKey = ConfigKey::new(
+    "config.action.reload",
+    Kind::Text,
+    Group::Common,
+    "Reload action",
+    "What happens when a config provider's value changes; there are no config providers here, so nothing does.",
+)
+.default("restart")
+.rule(Rule::OneOf(&["none", "restart"]))
+.low();
+
+const NEVER_RETRIED: &str = "Reading and mapping a record never fails for a passing reason, so they are not retried; a database that cannot be reached is retried for as long as that lasts, whatever stands here.";
+
+pub(in crate::config) static ERRORS_RETRY_TIMEOUT: ConfigKey = ConfigKey::new(
+    "errors.retry.timeout",
+    Kind::Long,
+    Group::Errors,
+    "Retry timeout for errors",
+    "How long failed conversions and transforms are retried, in milliseconds.",
+)
+.default("0")
+.rule(Rule::NoEffect(NEVER_RETRIED));
+
+pub(in crate::config) static ERRORS_RETRY_DELAY_MAX_MS: ConfigKey = ConfigKey::new(
+    "errors.retry.delay.max.ms",
+    Kind::Long,
+    Group::Errors,
+    "Maximum delay between retries",
+    "Longest wait between two such retries, in milliseconds.",
+)
+.default("60000")
+.rule(Rule::NoEffect(NEVER_RETRIED));
+
+pub(in crate::config) static ERRORS_TOLERANCE: ConfigKey = ConfigKey::new(
+    "errors.tolerance",
+    Kind::Text,
+    Group::Errors,
+    "Error tolerance",
+    "What happens at a record that cannot be stored. `none`: the task stops there and says why. `all`: the record goes to the dead letter topic when one is named, is counted and logged, and the task goes on. Errors of the database itself are retried, never tolerated.",
+)
+.default("none")
+.rule(Rule::OneOf(&["none", "all"]));
+
+pub(in crate::config) static ERRORS_LOG_ENABLE: ConfigKey = ConfigKey::new(
+    "errors.log.enable",
+    Kind::Boolean,
+    Group::Errors,
+    "Log errors",
+    "Whether each tolerated error is logged with topic, partition, offset and reason. Tolerated errors without a dead letter topic are always logged.",
+)
+.default("false");
+
+pub(in crate::config) static ERRORS_LOG_INCLUDE_MESSAGES: ConfigKey = ConfigKey::new(
+    "errors.log.include.messages",
+    Kind::Boolean,
+    Group::Errors,
+    "Log error details",
+    "Whether logged errors show the record.",
+)
+.default("false")
+.rule(Rule::NoEffect(
+    "Records are never logged; topic, partition and offset are, which is enough to find them.",
+));
+
+pub(in crate::config) static TOPICS: ConfigKey = ConfigKey::new(
+    "topics",
+    Kind::List,
+    Group::Common,
+    "Topics",
+    "Topics to read, separated by commas. Exactly one of `topics` and `topics.regex` must be given.",
+)
+.default("")
+.high();
+
+pub(in crate::config) static TOPICS_REGEX: ConfigKey = ConfigKey::new(
+    "topics.regex",
+    Kind::Text,
+    Group::Common,
+    "Topics regex",
+    "Regular expression that the whole name of a topic must match to be read. No look-around, no back-references.",
+)
+.default("")
+.high();
+
+pub(in crate::config) static DLQ_TOPIC: ConfigKey = ConfigKey::new(
+    "errors.deadletterqueue.topic.name",
+    Kind::Text,
+    Group::Errors,
+    "Dead letter queue topic name",
+    "Topic for records that cannot be stored. With `errors.tolerance=none` the record that stops the task is written there too. Empty: none.",
+)
+.default("");
+
+/// Kafka's own default is 3; so is Kafka Connect's.
+pub(in crate::config) static DLQ_REPLICATION_FACTOR: ConfigKey = ConfigKey::new(
+    "errors.deadletterqueue.topic.replication.factor",
+    Kind::Short,
+    Group::Errors,
+    "Dead letter queue topic replication factor",
+    "Replication factor with which the dead letter topic is created when it does not exist; -1: the broker's default.",
+)
+.default("3")
+.rule(Rule::Check(replication_factor));
+
+pub(in crate::config) static DLQ_CONTEXT_HEADERS: ConfigKey = ConfigKey::new(
+    "errors.deadletterqueue.context.headers.enable",
+    Kind::Boolean,
+    Group::Errors,
+    "Enable error context headers",
+    "Whether dead letters carry headers `__connect.errors.*` with topic, partition, offset and reason.",
+)
+.default("false");
+
+pub(in crate::config) const KEYS: &[&ConfigKey] = &[
+    &NAME,
+    &CONNECTOR_CLASS,
+    &TASKS_MAX,
+    &TASKS_MAX_ENFORCE,
+    &KEY_CONVERTER,
+    &VALUE_CONVERTER,
+    &HEADER_CONVERTER,
+    &TRANSFORMS,
+    &PREDICATES,
+    &CONFIG_ACTION_RELOAD,
+    &ERRORS_RETRY_TIMEOUT,
+    &ERRORS_RETRY_DELAY_MAX_MS,
+    &ERRORS_TOLERANCE,
+    &ERRORS_LOG_ENABLE,
+    &ERRORS_LOG_INCLUDE_MESSAGES,
+    &TOPICS,
+    &TOPICS_REGEX,
+    &DLQ_TOPIC,
+    &DLQ_REPLICATION_FACTOR,
+    &DLQ_CONTEXT_HEADERS,
+];
+
+fn replication_factor(value: &str) -> Result<(), String> {
+    match value.parse::<i16>() {
+        Ok(-1 | 1..) => Ok(()),
+        Ok(_) | Err(_) => Err("Value must be -1 or at least 1".to_owned()),
+    }
+}

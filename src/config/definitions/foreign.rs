@@ -1,0 +1,139 @@
+//! Keys that other sinks know and these do not. Kafka Connect accepts unknown keys in silence; a
+//! config that was written for another sink would then quietly mean something else. So these are
+//! refused, with the key that says the same here.
+
+/// A key of another sink, and what to do instead.
+pub(in crate::config) struct ForeignKey {
+    /// The key, or with a final `*` all keys that begin so.
+    pub(in crate::config) pattern: &'static str,
+    /// What to do instead.
+    pub(in crate::config) advice: &'static str,
+}
+
+const fn key(pattern: &'static str, advice: &'static str) -> ForeignKey {
+    ForeignKey { pattern, advice }
+}
+
+const NOT_SUPPORTED: &str = "it is not supported: leave it out";
+
+const FOREIGN: &[ForeignKey] = &[
+    key("connection.username", "use connection.user"),
+    key("primary.key.mode", "use pk.mode"),
+    key("primary.key.fields", "use pk.fields"),
+    key("collection.name.format", "use table.name.format"),
+    key("destination.table.format", "use table.name.format"),
+    key("field.include.list", "use fields.whitelist"),
+    key(
+        "field.exclude.list",
+        "use fields.whitelist to name the fields that are written",
+    ),
+    key("schema.evolution", "use auto.create"),
+    key("use.time.zone", "times are stored in UTC: leave it out"),
+    key(
+        "database.time_zone",
+        "times are stored in UTC: leave it out",
+    ),
+    key("quote.identifiers", "names are always quoted: leave it out"),
+    key(
+        "sql.quote.identifiers",
+        "names are always quoted: leave it out",
+    ),
+    key(
+        "flush.max.retries",
+        "failures of the database are retried until they end: leave it out",
+    ),
+    key(
+        "flush.retry.delay.ms",
+        "failures of the database are retried until they end: leave it out",
+    ),
+    key("truncate.enabled", NOT_SUPPORTED),
+    key(
+        "topics.to.tables.mapping",
+        "use table.name.format, one connector per table name",
+    ),
+    key("table.name.normalize", "use table.name.format"),
+    key("table.naming.strategy", "use table.name.format"),
+    key("collection.naming.strategy", "use table.name.format"),
+    key("column.naming.strategy", NOT_SUPPORTED),
+    key(
+        "upsert.guard.field",
+        "it is not supported by this version: leave it out",
+    ),
+    key(
+        "timezone.fields",
+        "it is not supported by this version: leave it out",
+    ),
+    key("hibernate.*", NOT_SUPPORTED),
+    key("dialect.postgres.*", NOT_SUPPORTED),
+    key(
+        "connector.plugin.version",
+        "there is one version of every class: leave it out",
+    ),
+    key(
+        "key.converter.plugin.version",
+        "there is one version of every class: leave it out",
+    ),
+    key(
+        "value.converter.plugin.version",
+        "there is one version of every class: leave it out",
+    ),
+    key(
+        "header.converter.plugin.version",
+        "there is one version of every class: leave it out",
+    ),
+    // Last, so that the names above come first. A driver property such as `connection.sslmode`
+    // must not vanish: the connection would be less safe than was asked for.
+    key(
+        "connection.*",
+        "driver properties are not passed on: put what the database needs into connection.url",
+    ),
+    key(
+        "jdbc.credentials.provider.*",
+        "Java classes cannot be loaded: leave it out",
+    ),
+];
+
+/// The advice for a key that only other sinks know.
+pub(in crate::config) fn advice_for(name: &str) -> Option<&'static str> {
+    let matches = |foreign: &&ForeignKey| match foreign.pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => foreign.pattern == name,
+    };
+    FOREIGN.iter().find(matches).map(|foreign| foreign.advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_keys_are_recognised() {
+        let check = |name: &str, expected: Option<&str>| {
+            assert_eq!(advice_for(name), expected, "{name}");
+        };
+        check("primary.key.mode", Some("use pk.mode"));
+        check("connection.username", Some("use connection.user"));
+        check(
+            "connection.sslmode",
+            Some(
+                "driver properties are not passed on: put what the database needs into connection.url",
+            ),
+        );
+        check("hibernate.dialect", Some(NOT_SUPPORTED));
+        check("pk.mode", None);
+        check("my.own.key", None);
+    }
+
+    #[test]
+    fn no_known_key_is_foreign() {
+        for known in super::super::keys() {
+            let foreign =
+                advice_for(known.name).is_some() && !known.name.starts_with("connection.");
+            assert!(
+                !foreign || known.name.starts_with("jdbc."),
+                "{}",
+                known.name
+            );
+        }
+    }
+}

@@ -1,0 +1,425 @@
+//! Keys of the sinks. Names are the Confluent JDBC sink's where it has the key.
+
+use super::{ConfigKey, Group, Kind, Rule};
+
+/// Rows in one batch, and so in one transaction. Above this a batch gains nothing and only holds
+/// its locks for longer.
+pub(in crate::config) const BATCH_ROWS_LIMIT: i64 = 100_000;
+
+/// `batch.max.bytes` at least: room for one record of a broker's default largest size.
+pub(in crate::config) const BATCH_BYTES_MIN: i64 = 1024 * 1024;
+
+/// `batch.max.bytes` at most: two batches are in memory at a time.
+pub(in crate::config) const BATCH_BYTES_LIMIT: i64 = 256 * 1024 * 1024;
+
+/// `linger.ms` at most, so that a waiting batch never comes near a session time-out.
+pub(in crate::config) const LINGER_MS_LIMIT: i64 = 5_000;
+
+pub(in crate::config) static CONNECTION_URL: ConfigKey = ConfigKey::new(
+    "connection.url",
+    Kind::Text,
+    Group::Connection,
+    "Connection URL",
+    "Where the database is: `jdbc:postgresql://host:5432/database` or `postgresql://..` for `PostgresSink`, `jdbc:sqlite:/path/to/file.db` or `sqlite:..` for `SqliteSink`.",
+)
+.required()
+.high()
+.sensitive();
+
+pub(in crate::config) static CONNECTION_USER: ConfigKey = ConfigKey::new(
+    "connection.user",
+    Kind::Text,
+    Group::Connection,
+    "Connection user",
+    "User of the database; replaces one in the URL.",
+)
+.high();
+
+pub(in crate::config) static CONNECTION_PASSWORD: ConfigKey = ConfigKey::new(
+    "connection.password",
+    Kind::Password,
+    Group::Connection,
+    "Connection password",
+    "Password of the user; replaces one in the URL.",
+)
+.high();
+
+const RETRIED_FOREVER: &str = "A database that cannot be reached, or is busy, is retried with growing waits for as long as that lasts; the task stays RUNNING and nothing is skipped.";
+
+pub(in crate::config) static CONNECTION_ATTEMPTS: ConfigKey = ConfigKey::new(
+    "connection.attempts",
+    Kind::Int,
+    Group::Connection,
+    "Connection attempts",
+    "Attempts to connect.",
+)
+.rule(Rule::NoEffect(RETRIED_FOREVER))
+.low();
+
+pub(in crate::config) static CONNECTION_BACKOFF_MS: ConfigKey = ConfigKey::new(
+    "connection.backoff.ms",
+    Kind::Long,
+    Group::Connection,
+    "Connection back-off",
+    "Wait between attempts to connect, in milliseconds.",
+)
+.rule(Rule::NoEffect(RETRIED_FOREVER))
+.low();
+
+pub(in crate::config) static DIALECT_NAME: ConfigKey = ConfigKey::new(
+    "dialect.name",
+    Kind::Text,
+    Group::Connection,
+    "Database dialect",
+    "The database is the class's: `PostgreSqlDatabaseDialect` with `PostgresSink` and `SqliteDatabaseDialect` with `SqliteSink` are accepted, nothing else.",
+)
+.default("")
+.low();
+
+pub(in crate::config) static CREDENTIALS_PROVIDER: ConfigKey = ConfigKey::new(
+    "jdbc.credentials.provider.class",
+    Kind::Text,
+    Group::Connection,
+    "Credentials provider",
+    "Class that provides user and password.",
+)
+.rule(Rule::Unsupported(
+    "Java classes cannot be loaded: give connection.user and connection.password.",
+))
+.low();
+
+pub(in crate::config) static INSERT_MODE: ConfigKey = ConfigKey::new(
+    "insert.mode",
+    Kind::Text,
+    Group::Writes,
+    "Insert mode",
+    "`insert`: every record is a new row; a key that exists already is a record error. `upsert`: a row with the same key is replaced in the given columns.",
+)
+.default("insert")
+.rule(Rule::OneOfIgnoringCase(&["insert", "upsert"]))
+.high();
+
+pub(in crate::config) static BATCH_SIZE: ConfigKey = ConfigKey::new(
+    "batch.size",
+    Kind::Int,
+    Group::Writes,
+    "Batch size",
+    "Most rows in one transaction. A batch is closed earlier when the database is idle and no more records wait.",
+)
+.default("5000")
+.rule(Rule::Range(1, BATCH_ROWS_LIMIT));
+
+pub(in crate::config) static BATCH_MAX_BYTES: ConfigKey = ConfigKey::new(
+    "batch.max.bytes",
+    Kind::Int,
+    Group::Writes,
+    "Batch bytes",
+    "Most bytes of cells in one transaction; a single larger row is written alone.",
+)
+.default("8388608")
+.rule(Rule::Range(BATCH_BYTES_MIN, BATCH_BYTES_LIMIT));
+
+pub(in crate::config) static LINGER_MS: ConfigKey = ConfigKey::new(
+    "linger.ms",
+    Kind::Int,
+    Group::Writes,
+    "Linger",
+    "How long a batch that could be written waits for more rows, in milliseconds. Batches grow by themselves when load is high; this only adds delay, for fewer and larger transactions.",
+)
+.default("0")
+.rule(Rule::Range(0, LINGER_MS_LIMIT))
+.low();
+
+pub(in crate::config) static DELETE_ENABLED: ConfigKey = ConfigKey::new(
+    "delete.enabled",
+    Kind::Boolean,
+    Group::Writes,
+    "Enable deletes",
+    "Whether a record without a value deletes the row with its key. Needs `pk.mode=record_key`.",
+)
+.default("false");
+
+pub(in crate::config) static MAX_RETRIES: ConfigKey = ConfigKey::new(
+    "max.retries",
+    Kind::Int,
+    Group::Writes,
+    "Maximum retries",
+    "Attempts to write a batch.",
+)
+.rule(Rule::NoEffect(RETRIED_FOREVER))
+.low();
+
+pub(in crate::config) static RETRY_BACKOFF_MS: ConfigKey = ConfigKey::new(
+    "retry.backoff.ms",
+    Kind::Int,
+    Group::Writes,
+    "Retry back-off",
+    "Wait between attempts to write, in milliseconds.",
+)
+.rule(Rule::NoEffect(RETRIED_FOREVER))
+.low();
+
+pub(in crate::config) static TRIM_SENSITIVE_LOG: ConfigKey = ConfigKey::new(
+    "trim.sensitive.log",
+    Kind::Boolean,
+    Group::Writes,
+    "Trim sensitive log",
+    "Whether values are kept out of logged database errors. They always are.",
+)
+.low();
+
+pub(in crate::config) static PK_MODE: ConfigKey = ConfigKey::new(
+    "pk.mode",
+    Kind::Text,
+    Group::Mapping,
+    "Primary key mode",
+    "Where a row's key comes from. `none`: no key. `kafka`: topic, partition and offset. `record_key`: the record's key, a primitive or fields of an object. `record_value`: fields of the record's value.",
+)
+.default("none")
+.rule(Rule::OneOfIgnoringCase(&["none", "kafka", "record_key", "record_value"]))
+.high();
+
+pub(in crate::config) static PK_FIELDS: ConfigKey = ConfigKey::new(
+    "pk.fields",
+    Kind::List,
+    Group::Mapping,
+    "Primary key fields",
+    "Names of the key's columns. With `kafka`: empty, or three names for topic, partition and offset (`__connect_topic`, `__connect_partition`, `__connect_offset` when empty). With `record_key`: one name for a primitive key; for an object its fields, empty for all. With `record_value`: fields of the value, at least one.",
+)
+.default("");
+
+pub(in crate::config) static FIELDS_WHITELIST: ConfigKey = ConfigKey::new(
+    "fields.whitelist",
+    Kind::List,
+    Group::Mapping,
+    "Fields whitelist",
+    "Fields of the value that are written; empty: all. Key columns are always written.",
+)
+.default("");
+
+pub(in crate::config) static FIELDS_UNKNOWN: ConfigKey = ConfigKey::new(
+    "fields.unknown",
+    Kind::Text,
+    Group::Mapping,
+    "Unknown fields",
+    "What a field of the value means that the table has no column for. `fail`: the record is bad. `ignore`: the field is left out.",
+)
+.default("fail")
+.rule(Rule::OneOfIgnoringCase(&["fail", "ignore"]));
+
+pub(in crate::config) static DB_TIMEZONE: ConfigKey = ConfigKey::new(
+    "db.timezone",
+    Kind::Text,
+    Group::Mapping,
+    "Database time zone",
+    "Zone in which times without a zone are stored.",
+)
+.default("UTC")
+.rule(Rule::Only(&["UTC"], "Only `UTC` is supported."))
+.low();
+
+pub(in crate::config) static DATE_TIMEZONE: ConfigKey = ConfigKey::new(
+    "date.timezone",
+    Kind::Text,
+    Group::Mapping,
+    "Zone of dates",
+    "Zone of dates; both values mean UTC here.",
+)
+.default("db_timezone")
+.rule(Rule::OneOfIgnoringCase(&["db_timezone", "utc"]))
+.low();
+
+pub(in crate::config) static DATE_CALENDAR: ConfigKey = ConfigKey::new(
+    "date.calendar.system",
+    Kind::Text,
+    Group::Mapping,
+    "Calendar of dates",
+    "Calendar of dates before 1582.",
+)
+.default("PROLEPTIC_GREGORIAN")
+.rule(Rule::Only(
+    &["PROLEPTIC_GREGORIAN"],
+    "Only `PROLEPTIC_GREGORIAN`, the calendar of the databases, is supported.",
+))
+.low();
+
+pub(in crate::config) static TIMESTAMP_FIELDS: ConfigKey = ConfigKey::new(
+    "timestamp.fields.list",
+    Kind::List,
+    Group::Mapping,
+    "Timestamp fields",
+    "Fields that are numbers or texts and stand for points in time.",
+)
+.default("")
+.rule(Rule::Unsupported(
+    "Texts and numbers are fitted to the column's type instead: create the table with timestamp columns and leave this empty.",
+))
+.low();
+
+pub(in crate::config) static TIMESTAMP_PRECISION: ConfigKey = ConfigKey::new(
+    "timestamp.precision.mode",
+    Kind::Text,
+    Group::Mapping,
+    "Timestamp precision",
+    "Precision of `timestamp.fields.list`.",
+)
+.default("microseconds")
+.rule(Rule::Only(
+    &["microseconds"],
+    "Only `microseconds` is supported.",
+))
+.low();
+
+pub(in crate::config) static STRING_COLUMN: ConfigKey = ConfigKey::new(
+    "string.output.value.column.name",
+    Kind::Text,
+    Group::Mapping,
+    "Column of plain text values",
+    "Column for values that are plain text.",
+)
+.default("record_value")
+.rule(Rule::Only(
+    &["record_value"],
+    "Values are JSON objects here, so no such column is written: leave the key out.",
+))
+.low();
+
+pub(in crate::config) static REPLACE_NULL: ConfigKey = ConfigKey::new(
+    "replace.null.with.default",
+    Kind::Boolean,
+    Group::Mapping,
+    "Defaults for nulls",
+    "Whether a null in an envelope stands for the default of its field.",
+)
+.default("true")
+.rule(Rule::Only(&["true"], "Only `true` is supported."))
+.low();
+
+pub(in crate::config) static TABLE_NAME_FORMAT: ConfigKey = ConfigKey::new(
+    "table.name.format",
+    Kind::Text,
+    Group::Tables,
+    "Table name format",
+    "Name of the table, `schema.table` or `table`; `${topic}` stands for the topic.",
+)
+.default("${topic}")
+.rule(Rule::Check(table_name_format));
+
+pub(in crate::config) static AUTO_CREATE: ConfigKey = ConfigKey::new(
+    "auto.create",
+    Kind::Boolean,
+    Group::Tables,
+    "Auto-create",
+    "Whether a missing table is created, from the envelope's schema or else from the first records.",
+)
+.default("false");
+
+pub(in crate::config) static AUTO_EVOLVE: ConfigKey = ConfigKey::new(
+    "auto.evolve",
+    Kind::Boolean,
+    Group::Tables,
+    "Auto-evolve",
+    "Whether missing columns are added to a table.",
+)
+.default("false")
+.rule(Rule::Only(
+    &["false"],
+    "Only `false` is supported: add the column yourself, and set fields.unknown to say what happens until then.",
+));
+
+pub(in crate::config) static QUOTE_IDENTIFIERS: ConfigKey = ConfigKey::new(
+    "quote.sql.identifiers",
+    Kind::Text,
+    Group::Tables,
+    "Quote identifiers",
+    "When names of tables and columns are quoted in SQL.",
+)
+.default("ALWAYS")
+.rule(Rule::Only(
+    &["ALWAYS"],
+    "Only `ALWAYS` is supported: names mean exactly what they say, upper and lower case included.",
+))
+.low();
+
+pub(in crate::config) static TABLE_TYPES: ConfigKey = ConfigKey::new(
+    "table.types",
+    Kind::Text,
+    Group::Tables,
+    "Table types",
+    "Kinds of tables that are written to.",
+)
+.default("TABLE")
+.rule(Rule::Only(&["TABLE"], "Only `TABLE` is supported."))
+.low();
+
+pub(in crate::config) static DELIVERY_GUARANTEE: ConfigKey = ConfigKey::new(
+    "delivery.guarantee",
+    Kind::Text,
+    Group::Delivery,
+    "Delivery guarantee",
+    "`exactly_once`: rows and positions are one transaction in the target database. `at_least_once`: positions are kept in Kafka's consumer group and committed after the rows; a crash repeats rows.",
+)
+.default("exactly_once")
+.rule(Rule::OneOfIgnoringCase(&["exactly_once", "at_least_once"]))
+.high();
+
+pub(in crate::config) static PROGRESS_TABLE: ConfigKey = ConfigKey::new(
+    "progress.table",
+    Kind::Text,
+    Group::Delivery,
+    "Progress table",
+    "Table in the target database that holds the positions, `schema.table` or `table`; created when it is missing.",
+)
+.default("rowdock_progress")
+.rule(Rule::NonEmptyText)
+.low();
+
+pub(in crate::config) const KEYS: &[&ConfigKey] = &[
+    &CONNECTION_URL,
+    &CONNECTION_USER,
+    &CONNECTION_PASSWORD,
+    &CONNECTION_ATTEMPTS,
+    &CONNECTION_BACKOFF_MS,
+    &DIALECT_NAME,
+    &CREDENTIALS_PROVIDER,
+    &INSERT_MODE,
+    &BATCH_SIZE,
+    &BATCH_MAX_BYTES,
+    &LINGER_MS,
+    &DELETE_ENABLED,
+    &MAX_RETRIES,
+    &RETRY_BACKOFF_MS,
+    &TRIM_SENSITIVE_LOG,
+    &PK_MODE,
+    &PK_FIELDS,
+    &FIELDS_WHITELIST,
+    &FIELDS_UNKNOWN,
+    &DB_TIMEZONE,
+    &DATE_TIMEZONE,
+    &DATE_CALENDAR,
+    &TIMESTAMP_FIELDS,
+    &TIMESTAMP_PRECISION,
+    &STRING_COLUMN,
+    &REPLACE_NULL,
+    &TABLE_NAME_FORMAT,
+    &AUTO_CREATE,
+    &AUTO_EVOLVE,
+    &QUOTE_IDENTIFIERS,
+    &TABLE_TYPES,
+    &DELIVERY_GUARANTEE,
+    &PROGRESS_TABLE,
+];
+
+fn table_name_format(value: &str) -> Result<(), String> {
+    if value.is_empty() {
+        return Err("String must be non-empty".to_owned());
+    }
+    if value.chars().any(char::is_control) {
+        return Err("must not contain control characters".to_owned());
+    }
+    let without_topic = value.replace("${topic}", "");
+    match without_topic.find("${") {
+        Some(_) => Err("only the variable ${topic} is supported".to_owned()),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,273 @@
+//! From a raw config to a [`ConnectorConfig`], or to the list of what is wrong with it.
+
+use std::time::Duration;
+
+use rowdock_connectors::WriteMode;
+use secrecy::SecretString;
+
+use super::RawConfig;
+use super::check::{self, Checked, Value};
+use super::connector::{
+    BatchLimits, ConnectorConfig, Converter, DeadLetterTopic, Delivery, ErrorPolicy, KeyMode,
+    SinkKeys, TopicSelection, UnknownFields,
+};
+use super::converter;
+use super::definitions::{ConfigKey, common, converters, sink};
+use super::plugins::UnknownClass;
+use super::worker::WorkerSettings;
+
+/// One thing that is wrong with one key. The message never shows a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyError {
+    /// The key.
+    pub key: String,
+    /// What is wrong, as Kafka Connect says it where it does.
+    pub message: String,
+}
+
+/// Why a config is refused. All of these are the client's (status 400).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// No `connector.class`.
+    #[error("Connector config {{name={name}}} contains no connector type")]
+    NoClass {
+        /// `name`, perhaps empty.
+        name: String,
+    },
+    /// `connector.class` stands for no built-in class.
+    #[error(transparent)]
+    UnknownClass(#[from] UnknownClass),
+    /// The class in the path of a request is not the one in its body.
+    #[error("Included connector type {included} does not match request type {requested}")]
+    OtherClass {
+        /// In the body.
+        included: String,
+        /// In the path.
+        requested: String,
+    },
+    /// Keys are wrong; never empty.
+    #[error("{}", render(.0))]
+    Keys(Vec<KeyError>),
+}
+
+impl ConnectorConfig {
+    /// Reads and checks a config.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at once.
+    pub fn parse(raw: &RawConfig, worker: &WorkerSettings) -> Result<Self, Invalid> {
+        let checked = check::check(raw, worker)?;
+        let errors = errors_of(&checked);
+        if errors.is_empty() {
+            build(&checked, worker)
+        } else {
+            Err(Invalid::Keys(errors))
+        }
+    }
+
+    /// What the log should say about a config that is accepted: keys that are unknown or have no
+    /// effect here. Empty when the config is refused.
+    pub fn warnings(raw: &RawConfig, worker: &WorkerSettings) -> Vec<String> {
+        match check::check(raw, worker) {
+            Ok(checked) if errors_of(&checked).is_empty() => checked.warnings,
+            Ok(_) | Err(_) => Vec::new(),
+        }
+    }
+}
+
+/// All errors: those of the table's keys in its order, then those of other keys.
+fn errors_of(checked: &Checked) -> Vec<KeyError> {
+    let known = checked
+        .entries
+        .iter()
+        .flat_map(|entry| entry.errors.iter().map(|message| (entry.key.name, message)));
+    let extra = checked.extras.iter().flat_map(|extra| {
+        extra
+            .errors
+            .iter()
+            .map(|message| (extra.definition.name.as_str(), message))
+    });
+    known
+        .chain(extra)
+        .map(|(key, message)| KeyError {
+            key: key.to_owned(),
+            message: message.clone(),
+        })
+        .collect()
+}
+
+/// Kafka Connect's message for a list of errors.
+fn render(errors: &[KeyError]) -> String {
+    let mut text = format!(
+        "Connector configuration is invalid and contains the following {} error(s):",
+        errors.len()
+    );
+    for error in errors {
+        text.push('\n');
+        text.push_str(&error.message);
+    }
+    text.push_str(
+        "\nYou can also find the above list of errors at the endpoint `/connector-plugins/{connectorType}/config/validate`",
+    );
+    text
+}
+
+/// Builds the typed config from one that has no errors.
+fn build(checked: &Checked, worker: &WorkerSettings) -> Result<ConnectorConfig, Invalid> {
+    Ok(ConnectorConfig {
+        name: text(checked, &common::NAME)?,
+        class: checked.class,
+        tasks_max: number(checked, &common::TASKS_MAX)?,
+        topics: topics(checked),
+        key_converter: key_converter(checked, worker)?,
+        value_converter: value_converter(checked, worker)?,
+        errors: error_policy(checked)?,
+        consumer_overrides: checked.consumer_overrides.clone(),
+        producer_overrides: checked.producer_overrides.clone(),
+        delivery: if checked.is(&sink::DELIVERY_GUARANTEE, "at_least_once") {
+            Delivery::AtLeastOnce
+        } else {
+            Delivery::ExactlyOnce
+        },
+        start: checked.start,
+        sink: sink_keys(checked)?,
+        batch: BatchLimits {
+            max_rows: number(checked, &sink::BATCH_SIZE)?,
+            max_bytes: number(checked, &sink::BATCH_MAX_BYTES)?,
+            linger: Duration::from_millis(number(checked, &sink::LINGER_MS)?),
+        },
+    })
+}
+
+fn topics(checked: &Checked) -> TopicSelection {
+    if let Some(regex) = checked.text(&common::TOPICS_REGEX) {
+        return TopicSelection::Regex(regex.to_owned());
+    }
+    let mut topics: Vec<String> = Vec::new();
+    for topic in checked.list(&common::TOPICS) {
+        if !topics.contains(topic) {
+            topics.push(topic.clone());
+        }
+    }
+    TopicSelection::List(topics)
+}
+
+fn key_converter(checked: &Checked, worker: &WorkerSettings) -> Result<Converter, Invalid> {
+    use converters::key::{SCHEMAS_CACHE_SIZE, SCHEMAS_ENABLE};
+    match checked.text(&common::KEY_CONVERTER) {
+        None => Ok(worker.key_converter.clone()),
+        Some(_) => converter(
+            checked,
+            &common::KEY_CONVERTER,
+            &SCHEMAS_ENABLE,
+            &SCHEMAS_CACHE_SIZE,
+        ),
+    }
+}
+
+fn value_converter(checked: &Checked, worker: &WorkerSettings) -> Result<Converter, Invalid> {
+    use converters::value::{SCHEMAS_CACHE_SIZE, SCHEMAS_ENABLE};
+    match checked.text(&common::VALUE_CONVERTER) {
+        None => Ok(worker.value_converter.clone()),
+        Some(_) => converter(
+            checked,
+            &common::VALUE_CONVERTER,
+            &SCHEMAS_ENABLE,
+            &SCHEMAS_CACHE_SIZE,
+        ),
+    }
+}
+
+fn converter(
+    checked: &Checked,
+    class_key: &ConfigKey,
+    schemas_enable: &ConfigKey,
+    schemas_cache_size: &ConfigKey,
+) -> Result<Converter, Invalid> {
+    match converter::kind(&text(checked, class_key)?) {
+        Ok(converter::Kind::String) => Ok(Converter::String),
+        Ok(converter::Kind::Json) => Ok(Converter::Json {
+            schemas_enable: checked.is_true(schemas_enable),
+            schemas_cache_size: number(checked, schemas_cache_size)?,
+        }),
+        Err(_) => Err(unusable(class_key)),
+    }
+}
+
+fn error_policy(checked: &Checked) -> Result<ErrorPolicy, Invalid> {
+    let dead_letter = match checked.text(&common::DLQ_TOPIC) {
+        None => None,
+        Some(topic) => Some(DeadLetterTopic {
+            topic: topic.to_owned(),
+            replication_factor: number(checked, &common::DLQ_REPLICATION_FACTOR)?,
+            context_headers: checked.is_true(&common::DLQ_CONTEXT_HEADERS),
+        }),
+    };
+    Ok(ErrorPolicy {
+        tolerate: checked.is(&common::ERRORS_TOLERANCE, "all"),
+        dead_letter,
+        log: checked.is_true(&common::ERRORS_LOG_ENABLE),
+    })
+}
+
+fn sink_keys(checked: &Checked) -> Result<SinkKeys, Invalid> {
+    Ok(SinkKeys {
+        url: text(checked, &sink::CONNECTION_URL)?,
+        user: checked.text(&sink::CONNECTION_USER).map(str::to_owned),
+        password: checked
+            .text(&sink::CONNECTION_PASSWORD)
+            .map(SecretString::from),
+        insert_mode: if checked.is(&sink::INSERT_MODE, "upsert") {
+            WriteMode::Upsert
+        } else {
+            WriteMode::Insert
+        },
+        key_mode: key_mode(checked),
+        key_fields: checked.list(&sink::PK_FIELDS).to_vec(),
+        delete_enabled: checked.is_true(&sink::DELETE_ENABLED),
+        auto_create: checked.is_true(&sink::AUTO_CREATE),
+        table_name_format: text(checked, &sink::TABLE_NAME_FORMAT)?,
+        fields_include: checked.list(&sink::FIELDS_WHITELIST).to_vec(),
+        unknown_fields: if checked.is(&sink::FIELDS_UNKNOWN, "ignore") {
+            UnknownFields::Ignore
+        } else {
+            UnknownFields::Fail
+        },
+        progress_table: text(checked, &sink::PROGRESS_TABLE)?,
+    })
+}
+
+fn key_mode(checked: &Checked) -> KeyMode {
+    let mode = checked.text(&sink::PK_MODE).unwrap_or_default();
+    match mode.to_ascii_lowercase().as_str() {
+        "kafka" => KeyMode::Kafka,
+        "record_key" => KeyMode::RecordKey,
+        "record_value" => KeyMode::RecordValue,
+        _ => KeyMode::None,
+    }
+}
+
+fn text(checked: &Checked, key: &ConfigKey) -> Result<String, Invalid> {
+    checked
+        .text(key)
+        .map(str::to_owned)
+        .ok_or_else(|| unusable(key))
+}
+
+fn number<T: TryFrom<i64>>(checked: &Checked, key: &ConfigKey) -> Result<T, Invalid> {
+    match checked.entry(key).map(|entry| &entry.value) {
+        Some(Value::Integer(number)) => T::try_from(*number).map_err(|_| unusable(key)),
+        _ => Err(unusable(key)),
+    }
+}
+
+/// The table's rules leave no such value; were one to slip through, the config is refused.
+fn unusable(key: &ConfigKey) -> Invalid {
+    Invalid::Keys(vec![KeyError {
+        key: key.name.to_owned(),
+        message: format!("Invalid value for configuration {}", key.name),
+    }])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,293 @@
+//! From keys and texts to [`WorkerSettings`].
+
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use super::keys::{self, Form, WorkerKey};
+use super::sources::{Place, Settings};
+use super::{
+    ClientSettings, Listener, Loaded, LogFormat, OverridePolicy, SettingProblem, SettingsError,
+    WorkerSettings,
+};
+use crate::config::connector::Converter;
+use crate::config::{converter, secret, suggest};
+
+/// Checks every setting and builds the whole, or says everything that is wrong.
+pub(super) fn build(
+    settings: &Settings,
+    mut problems: Vec<SettingProblem>,
+) -> Result<Loaded, SettingsError> {
+    let mut warnings = Vec::new();
+    let mut clients = ClientSettings::default();
+    for (key, given) in settings {
+        match sort(key, &given.value, &given.place) {
+            Sorted::Own => {}
+            Sorted::Client => clients.insert(key.clone(), given.value.clone()),
+            Sorted::NoEffect(reason) => {
+                warnings.push(format!("{key} ({}) has no effect: {reason}", given.place));
+            }
+            Sorted::Wrong(problem) => problems.push(SettingProblem {
+                key: key.clone(),
+                place: given.place.clone(),
+                problem,
+                allowed: None,
+            }),
+        }
+    }
+    check_clients(&clients, settings, &mut problems, &mut warnings);
+    let mut reader = Reader { settings, problems };
+    let built = reader.worker(clients);
+    if reader.problems.is_empty() {
+        Ok(Loaded {
+            settings: built,
+            warnings,
+        })
+    } else {
+        Err(SettingsError::Invalid(reader.problems))
+    }
+}
+
+/// The built-in defaults.
+pub(super) fn defaults() -> WorkerSettings {
+    let settings = Settings::new();
+    let mut reader = Reader {
+        settings: &settings,
+        problems: Vec::new(),
+    };
+    reader.worker(ClientSettings::default())
+}
+
+enum Sorted {
+    Own,
+    Client,
+    NoEffect(&'static str),
+    Wrong(String),
+}
+
+/// What kind of key it is.
+fn sort(key: &str, value: &str, place: &Place) -> Sorted {
+    if keys::ALL.iter().any(|known| known.name == key) {
+        return Sorted::Own;
+    }
+    if let Some(foreign) = keys::foreign(keys::FOREIGN, key) {
+        return match foreign.refused && !value.trim().is_empty() {
+            true => Sorted::Wrong(foreign.reason.to_owned()),
+            false => Sorted::NoEffect(foreign.reason),
+        };
+    }
+    if ClientSettings::covers(key) {
+        return Sorted::Client;
+    }
+    if matches!(place, Place::Environment(_))
+        && let Some(foreign) = keys::foreign(keys::ENVIRONMENT_ONLY, key)
+    {
+        return Sorted::NoEffect(foreign.reason);
+    }
+    let known = keys::ALL.iter().map(|known| known.name);
+    let client = crate::config::kafka::common_settings();
+    let hint = suggest::nearest(key, known.chain(client))
+        .map(|near| format!("; did you mean {near}?"))
+        .unwrap_or_default();
+    Sorted::Wrong(format!("unknown key{hint}"))
+}
+
+fn check_clients(
+    clients: &ClientSettings,
+    settings: &Settings,
+    problems: &mut Vec<SettingProblem>,
+    warnings: &mut Vec<String>,
+) {
+    let (wrong, without_effect) = clients.check();
+    for (key, problem) in wrong {
+        if let Some(given) = settings.get(&key) {
+            problems.push(SettingProblem {
+                place: given.place.clone(),
+                problem: match problem.shown {
+                    Some(value) => format!("\"{value}\": {}", problem.problem),
+                    None => problem.problem,
+                },
+                key,
+                allowed: None,
+            });
+        }
+    }
+    for (key, reason) in without_effect {
+        if let Some(given) = settings.get(&key) {
+            warnings.push(format!("{key} ({}) has no effect: {reason}", given.place));
+        }
+    }
+}
+
+/// Reads typed values; what is wrong is collected, and the default stands in meanwhile.
+struct Reader<'a> {
+    settings: &'a Settings,
+    problems: Vec<SettingProblem>,
+}
+
+impl Reader<'_> {
+    fn worker(&mut self, clients: ClientSettings) -> WorkerSettings {
+        // It changes nothing, but a name that nobody knows is still a mistake.
+        self.choice(&keys::HEADER_CONVERTER);
+        WorkerSettings {
+            bootstrap_servers: self.required_text(&keys::BOOTSTRAP_SERVERS),
+            group_id: self.text(&keys::GROUP_ID),
+            override_policy: match self.choice(&keys::OVERRIDE_POLICY).as_str() {
+                "principal" => OverridePolicy::Principal,
+                "none" => OverridePolicy::None,
+                _ => OverridePolicy::All,
+            },
+            listeners: self
+                .read(&keys::LISTENERS, parse_listeners)
+                .unwrap_or_default(),
+            advertised_host: self.text(&keys::ADVERTISED_HOST),
+            advertised_port: self.integer(&keys::ADVERTISED_PORT),
+            request_body_max_bytes: self.integer(&keys::BODY_MAX_BYTES).unwrap_or_default(),
+            key_converter: self.converter(
+                &keys::KEY_CONVERTER,
+                &keys::KEY_SCHEMAS_ENABLE,
+                &keys::KEY_SCHEMAS_CACHE,
+            ),
+            value_converter: self.converter(
+                &keys::VALUE_CONVERTER,
+                &keys::VALUE_SCHEMAS_ENABLE,
+                &keys::VALUE_SCHEMAS_CACHE,
+            ),
+            offset_flush_interval: self.milliseconds(&keys::OFFSET_FLUSH_INTERVAL),
+            shutdown_timeout: self.milliseconds(&keys::SHUTDOWN_TIMEOUT),
+            log_format: match self.choice(&keys::LOG_FORMAT).as_str() {
+                "human" => LogFormat::Human,
+                "json" => LogFormat::Json,
+                _ => LogFormat::Auto,
+            },
+            log_level: self
+                .read(&keys::LOG_LEVEL, parse_filter)
+                .unwrap_or_default(),
+            clients,
+        }
+    }
+
+    /// Parses the given value, or else the default. A value that is left empty is not given.
+    fn read<T>(&mut self, key: &WorkerKey, parse: fn(&str) -> Option<T>) -> Option<T> {
+        let given = self.settings.get(key.name);
+        let value = given.map_or("", |given| given.value.trim());
+        if !value.is_empty() {
+            if let Some(parsed) = parse(value) {
+                return Some(parsed);
+            }
+            self.refuse(key, value);
+        }
+        key.default.and_then(parse)
+    }
+
+    fn refuse(&mut self, key: &WorkerKey, value: &str) {
+        let Some(given) = self.settings.get(key.name) else {
+            return;
+        };
+        self.problems.push(SettingProblem {
+            key: key.name.to_owned(),
+            place: given.place.clone(),
+            problem: format!("\"{}\" is not possible", secret::shown(key.name, value)),
+            allowed: Some(key.form.allowed()),
+        });
+    }
+
+    fn text(&mut self, key: &WorkerKey) -> Option<String> {
+        self.read(key, |value| Some(value.to_owned()))
+    }
+
+    fn required_text(&mut self, key: &WorkerKey) -> String {
+        self.text(key).unwrap_or_default()
+    }
+
+    fn integer<T: TryFrom<i64>>(&mut self, key: &WorkerKey) -> Option<T> {
+        let number = self.read(key, |value| value.parse::<i64>().ok())?;
+        let in_range = match key.form {
+            Form::Integer(minimum, maximum) => (minimum..=maximum).contains(&number),
+            _ => true,
+        };
+        if !in_range {
+            self.refuse(key, &number.to_string());
+        }
+        T::try_from(number).ok()
+    }
+
+    fn milliseconds(&mut self, key: &WorkerKey) -> Duration {
+        Duration::from_millis(self.integer(key).unwrap_or_default())
+    }
+
+    fn boolean(&mut self, key: &WorkerKey) -> bool {
+        let parsed = self.read(key, |value| value.to_ascii_lowercase().parse().ok());
+        parsed.unwrap_or_default()
+    }
+
+    /// In lower case.
+    fn choice(&mut self, key: &WorkerKey) -> String {
+        let value = self.required_text(key);
+        let allowed = match key.form {
+            Form::Choice(values) => values
+                .iter()
+                .any(|allowed| allowed.eq_ignore_ascii_case(&value)),
+            _ => true,
+        };
+        if !allowed {
+            self.refuse(key, &value);
+        }
+        value.to_ascii_lowercase()
+    }
+
+    fn converter(
+        &mut self,
+        class: &WorkerKey,
+        schemas_enable: &WorkerKey,
+        schemas_cache_size: &WorkerKey,
+    ) -> Converter {
+        let json = Converter::Json {
+            schemas_enable: self.boolean(schemas_enable),
+            schemas_cache_size: self.integer(schemas_cache_size).unwrap_or_default(),
+        };
+        match self.read(class, |value| converter::kind(value).ok()) {
+            Some(converter::Kind::String) => Converter::String,
+            Some(converter::Kind::Json) | None => json,
+        }
+    }
+}
+
+fn parse_listeners(text: &str) -> Option<Vec<Listener>> {
+    text.split(',')
+        .map(|item| parse_listener(item.trim()))
+        .collect()
+}
+
+fn parse_listener(text: &str) -> Option<Listener> {
+    let (scheme, rest) = text.split_once("://")?;
+    if !scheme.eq_ignore_ascii_case("http") {
+        return None;
+    }
+    let (host, port) = rest.trim_end_matches('/').rsplit_once(':')?;
+    let host = match host.strip_prefix('[') {
+        Some(address) => address.strip_suffix(']')?,
+        None if host.contains(':') => return None,
+        None => host,
+    };
+    let legal =
+        |character: char| !character.is_whitespace() && !matches!(character, '/' | '@' | '?');
+    host.chars().all(legal).then_some(())?;
+    Some(Listener {
+        host: host.to_owned(),
+        port: port.parse().ok()?,
+    })
+}
+
+fn parse_filter(text: &str) -> Option<String> {
+    EnvFilter::try_new(text).ok()?;
+    // A filter takes any word as the name of a part of the program; alone it is a mistyped level.
+    let directives = text.split(',').map(str::trim);
+    let is_level = |directive: &str| {
+        let level = directive.rsplit('=').next().unwrap_or_default();
+        ["error", "warn", "info", "debug", "trace", "off"]
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(level))
+    };
+    directives.clone().all(is_level).then(|| text.to_owned())
+}

@@ -1,0 +1,397 @@
+//! The table of the worker's own keys, and of those of Kafka Connect's workers that mean nothing
+//! here. `config/worker.toml` and `config/README.md` are tested against it.
+
+/// What a value must look like.
+#[derive(Debug, Clone, Copy)]
+pub enum Form {
+    /// Any text.
+    Text,
+    /// An integer within limits, both inclusive.
+    Integer(i64, i64),
+    /// `true` or `false`.
+    Boolean,
+    /// One of these, any case.
+    Choice(&'static [&'static str]),
+    /// `http://host:port`, several separated by commas.
+    Listeners,
+    /// Name of a converter.
+    Converter,
+    /// A log filter.
+    Filter,
+}
+
+impl Form {
+    /// What is allowed, in words.
+    pub fn allowed(self) -> String {
+        match self {
+            Self::Text => "any text".to_owned(),
+            Self::Integer(minimum, maximum) => format!("an integer from {minimum} to {maximum}"),
+            Self::Boolean => "true or false".to_owned(),
+            Self::Choice(values) => values.join(", "),
+            Self::Listeners => {
+                "http://<host>:<port>, several separated by commas; no host: all interfaces; port 0: any free one".to_owned()
+            }
+            Self::Converter => "JsonConverter, StringConverter, or their full Java class names".to_owned(),
+            Self::Filter => {
+                "error, warn, info, debug, trace or off, or a list such as info,rowdock::write=debug".to_owned()
+            }
+        }
+    }
+}
+
+/// One key.
+#[derive(Debug)]
+pub struct WorkerKey {
+    /// The key.
+    pub name: &'static str,
+    /// What its value must look like.
+    pub form: Form,
+    /// Value when it is not given; `None`: no value.
+    pub default: Option<&'static str>,
+    /// Heading under which it is documented.
+    pub section: &'static str,
+    /// What it means.
+    pub doc: &'static str,
+    /// A value to show where there is no default.
+    pub example: &'static str,
+}
+
+const fn key(
+    section: &'static str,
+    name: &'static str,
+    form: Form,
+    default: &'static str,
+    doc: &'static str,
+) -> WorkerKey {
+    WorkerKey {
+        name,
+        form,
+        default: Some(default),
+        section,
+        doc,
+        example: default,
+    }
+}
+
+const fn optional(
+    section: &'static str,
+    name: &'static str,
+    form: Form,
+    example: &'static str,
+    doc: &'static str,
+) -> WorkerKey {
+    WorkerKey {
+        name,
+        form,
+        default: None,
+        section,
+        doc,
+        example,
+    }
+}
+
+const KAFKA: &str = "Kafka";
+const REST: &str = "REST API";
+const CONVERTERS: &str = "Converters";
+const TASKS: &str = "Tasks";
+const LOGS: &str = "Logs";
+
+pub static BOOTSTRAP_SERVERS: WorkerKey = key(
+    KAFKA,
+    "bootstrap.servers",
+    Form::Text,
+    "localhost:9092",
+    "Brokers to find the cluster by, host:port separated by commas.",
+);
+
+pub static GROUP_ID: WorkerKey = optional(
+    KAFKA,
+    "group.id",
+    Form::Text,
+    "connect-cluster",
+    "Group of the workers that form a cluster. A standalone worker only checks that no connector's consumer group has this name.",
+);
+
+pub static OVERRIDE_POLICY: WorkerKey = key(
+    KAFKA,
+    "connector.client.config.override.policy",
+    Form::Choice(&["All", "Principal", "None"]),
+    "All",
+    "Which client settings a connector may override (`consumer.override.*`, `producer.override.*`). Principal: only sasl.jaas.config, sasl.mechanism and security.protocol.",
+);
+
+pub static LISTENERS: WorkerKey = key(
+    REST,
+    "listeners",
+    Form::Listeners,
+    "http://127.0.0.1:9398",
+    "Addresses of the REST API. The default is reachable from this machine only, because the API has no authentication and its configs hold passwords; `http://:9398` listens on all interfaces, which a container needs.",
+);
+
+pub static ADVERTISED_HOST: WorkerKey = optional(
+    REST,
+    "rest.advertised.host.name",
+    Form::Text,
+    "worker-1.example.com",
+    "Host by which others know this worker; shown as worker_id. Not given: the first listener's host, or the machine's name when that is all interfaces.",
+);
+
+pub static ADVERTISED_PORT: WorkerKey = optional(
+    REST,
+    "rest.advertised.port",
+    Form::Integer(1, 65_535),
+    "9398",
+    "Port by which others know this worker. Not given: the port of the first listener.",
+);
+
+pub static BODY_MAX_BYTES: WorkerKey = key(
+    REST,
+    "rest.request.body.max.bytes",
+    Form::Integer(1024, 64 * 1024 * 1024),
+    "1048576",
+    "Largest body of a request; a larger one is refused with status 413.",
+);
+
+pub static KEY_CONVERTER: WorkerKey = key(
+    CONVERTERS,
+    "key.converter",
+    Form::Converter,
+    "JsonConverter",
+    "How record keys are read by connectors that name no key.converter.",
+);
+
+pub static KEY_SCHEMAS_ENABLE: WorkerKey = key(
+    CONVERTERS,
+    "key.converter.schemas.enable",
+    Form::Boolean,
+    "true",
+    "JsonConverter: whether keys are envelopes of `schema` and `payload`. false: plain JSON.",
+);
+
+pub static KEY_SCHEMAS_CACHE: WorkerKey = key(
+    CONVERTERS,
+    "key.converter.schemas.cache.size",
+    Form::Integer(1, 100_000),
+    "1000",
+    "JsonConverter: envelope schemas of keys that a task keeps parsed.",
+);
+
+pub static VALUE_CONVERTER: WorkerKey = key(
+    CONVERTERS,
+    "value.converter",
+    Form::Converter,
+    "JsonConverter",
+    "How record values are read by connectors that name no value.converter.",
+);
+
+pub static VALUE_SCHEMAS_ENABLE: WorkerKey = key(
+    CONVERTERS,
+    "value.converter.schemas.enable",
+    Form::Boolean,
+    "true",
+    "JsonConverter: whether values are envelopes of `schema` and `payload`. false: plain JSON.",
+);
+
+pub static VALUE_SCHEMAS_CACHE: WorkerKey = key(
+    CONVERTERS,
+    "value.converter.schemas.cache.size",
+    Form::Integer(1, 100_000),
+    "1000",
+    "JsonConverter: envelope schemas of values that a task keeps parsed.",
+);
+
+pub static HEADER_CONVERTER: WorkerKey = key(
+    CONVERTERS,
+    "header.converter",
+    Form::Choice(&[
+        "SimpleHeaderConverter",
+        "StringConverter",
+        "JsonConverter",
+        "org.apache.kafka.connect.storage.SimpleHeaderConverter",
+        "org.apache.kafka.connect.storage.StringConverter",
+        "org.apache.kafka.connect.json.JsonConverter",
+    ]),
+    "SimpleHeaderConverter",
+    "Accepted for compatibility. Headers do not become columns, and dead letters carry their bytes unchanged.",
+);
+
+pub static OFFSET_FLUSH_INTERVAL: WorkerKey = key(
+    TASKS,
+    "offset.flush.interval.ms",
+    Form::Integer(100, 3_600_000),
+    "5000",
+    "How often a task's positions are copied to Kafka's consumer group, for lag tools, in milliseconds. With exactly-once the positions that count are in the target database; with at-least-once this bounds what a crash repeats.",
+);
+
+pub static SHUTDOWN_TIMEOUT: WorkerKey = key(
+    TASKS,
+    "task.shutdown.graceful.timeout.ms",
+    Form::Integer(0, 600_000),
+    "5000",
+    "How long all tasks together may take to write what they have read, commit and leave their groups when the worker stops, in milliseconds. What is not written by then is read again later.",
+);
+
+pub static LOG_FORMAT: WorkerKey = key(
+    LOGS,
+    "log.format",
+    Form::Choice(&["auto", "human", "json"]),
+    "auto",
+    "Form of the log. auto: for people on a terminal, else one JSON object per line.",
+);
+
+pub static LOG_LEVEL: WorkerKey = key(
+    LOGS,
+    "log.level",
+    Form::Filter,
+    "info",
+    "What is logged: a level, or levels for parts of the program.",
+);
+
+/// Every key, in the order of the documentation.
+pub const ALL: &[&WorkerKey] = &[
+    &BOOTSTRAP_SERVERS,
+    &GROUP_ID,
+    &OVERRIDE_POLICY,
+    &LISTENERS,
+    &ADVERTISED_HOST,
+    &ADVERTISED_PORT,
+    &BODY_MAX_BYTES,
+    &KEY_CONVERTER,
+    &KEY_SCHEMAS_ENABLE,
+    &KEY_SCHEMAS_CACHE,
+    &VALUE_CONVERTER,
+    &VALUE_SCHEMAS_ENABLE,
+    &VALUE_SCHEMAS_CACHE,
+    &HEADER_CONVERTER,
+    &OFFSET_FLUSH_INTERVAL,
+    &SHUTDOWN_TIMEOUT,
+    &LOG_FORMAT,
+    &LOG_LEVEL,
+];
+
+/// A key of Kafka Connect's workers that has no meaning here, or is refused.
+pub struct ForeignKey {
+    /// The key, or with a final `*` all keys that begin so.
+    pub pattern: &'static str,
+    /// Why it has no effect, or why it is refused.
+    pub reason: &'static str,
+    /// Refused, unless empty: to go on without it would be less safe, or mean something else.
+    pub refused: bool,
+}
+
+const fn ignored(pattern: &'static str, reason: &'static str) -> ForeignKey {
+    ForeignKey {
+        pattern,
+        reason,
+        refused: false,
+    }
+}
+
+const fn refused(pattern: &'static str, reason: &'static str) -> ForeignKey {
+    ForeignKey {
+        pattern,
+        reason,
+        refused: true,
+    }
+}
+
+const NO_PLUGINS: &str = "connectors are built in";
+const IN_MEMORY: &str = "a standalone worker keeps configs and states in memory";
+const IN_TARGET: &str = "positions are kept in the target database, or in the consumer group";
+const NO_INTERNAL: &str = "there are no internal converters";
+const NO_GROUP: &str = "a standalone worker joins no group of workers";
+const NO_SOURCES: &str = "there are no source connectors";
+const NO_CORS: &str =
+    "the REST API sends no CORS headers, so browsers of other sites cannot use it";
+
+/// Worker keys of Kafka Connect.
+pub const FOREIGN: &[ForeignKey] = &[
+    ignored("plugin.path", NO_PLUGINS),
+    ignored("plugin.discovery", NO_PLUGINS),
+    ignored("config.storage.*", IN_MEMORY),
+    ignored("status.storage.*", IN_MEMORY),
+    ignored("offset.storage.*", IN_TARGET),
+    ignored(
+        "offset.flush.timeout.ms",
+        "a commit to Kafka is repeated with the next one",
+    ),
+    ignored("internal.key.converter*", NO_INTERNAL),
+    ignored("internal.value.converter*", NO_INTERNAL),
+    ignored(
+        "key.converter.decimal.format",
+        "both forms of decimals are read",
+    ),
+    ignored(
+        "value.converter.decimal.format",
+        "both forms of decimals are read",
+    ),
+    ignored("header.converter.*", "headers do not become columns"),
+    ignored("session.timeout.ms", NO_GROUP),
+    ignored("heartbeat.interval.ms", NO_GROUP),
+    ignored("rebalance.timeout.ms", NO_GROUP),
+    ignored("worker.sync.timeout.ms", NO_GROUP),
+    ignored("worker.unsync.backoff.ms", NO_GROUP),
+    ignored("scheduled.rebalance.max.delay.ms", NO_GROUP),
+    ignored("connect.protocol", NO_GROUP),
+    ignored("inter.worker.*", NO_GROUP),
+    ignored(
+        "client.id",
+        "every client is named after its connector and task",
+    ),
+    ignored("exactly.once.source.support", NO_SOURCES),
+    ignored("topic.creation.enable", NO_SOURCES),
+    ignored("topic.tracking.enable", "topics are always tracked"),
+    ignored("topic.tracking.allow.reset", "topics are always tracked"),
+    ignored("metrics.context.*", "metrics are the worker's own"),
+    ignored("access.control.allow.*", NO_CORS),
+    ignored(
+        "response.http.headers.config",
+        "the REST API sends no extra headers",
+    ),
+    ignored("admin.listeners", "there is one set of listeners"),
+    ignored("rest.advertised.listener", "all listeners are http"),
+    ignored("rest.host.name", "listeners replaced it"),
+    ignored("rest.port", "listeners replaced it"),
+    ignored("listeners.https.*", "all listeners are http"),
+    ignored("ssl.client.auth", "all listeners are http"),
+    ignored("config.providers.*", "there are no config providers"),
+    refused(
+        "rest.extension.classes",
+        "Java classes cannot be loaded, and without the extension the REST API may be open to everyone: put a proxy in front of it, and leave this out",
+    ),
+    refused(
+        "config.providers",
+        "config providers are not supported, so ${provider:key} in a config would be used as it stands: put the values into the configs",
+    ),
+    refused(
+        "consumer.group.id",
+        "all connectors would share one group: leave it out, every connector has its own",
+    ),
+    refused(
+        "consumer.group.instance.id",
+        "all consumers would claim to be the same member: leave it out",
+    ),
+];
+
+/// `CONNECT_*` variables of container images and orchestrators that are no settings.
+pub const ENVIRONMENT_ONLY: &[ForeignKey] = &[
+    ignored("log4j.*", "set log.level and log.format"),
+    ignored("tools.log4j.*", "set log.level and log.format"),
+    ignored("cub.*", "the worker itself waits for Kafka"),
+    // What Kubernetes and container links set for a service that is named `connect`.
+    ignored("service.host", "it describes a service named connect"),
+    ignored("service.port", "it describes a service named connect"),
+    ignored("service.port.*", "it describes a service named connect"),
+    ignored("port", "it describes a service named connect"),
+    ignored("port.*", "it describes a service named connect"),
+];
+
+/// The first entry that covers a key.
+pub fn foreign<'a>(table: &'a [ForeignKey], name: &str) -> Option<&'a ForeignKey> {
+    table
+        .iter()
+        .find(|foreign| match foreign.pattern.strip_suffix('*') {
+            Some(prefix) => name.starts_with(prefix),
+            None => foreign.pattern == name,
+        })
+}

@@ -1,0 +1,250 @@
+//! Records into the open batch; and waiting, with the first records in hand, for a table that does
+//! not exist yet.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use rowdock_connectors::{NewTable, Target};
+
+use super::native::Message;
+use super::slots::{SlotState, Slots};
+use crate::batch::{AssignmentTag, BatchBuilder};
+use crate::config::connector::ConnectorConfig;
+use crate::map::{self, TopicMapper, plan};
+use crate::record::RawRecord;
+
+/// Records of a topic without a table that are looked at before it is created.
+const SAMPLE_RECORDS_MAX: usize = 200;
+
+/// Fills batches from records.
+pub struct Intake {
+    config: Arc<ConnectorConfig>,
+    /// The open batch.
+    pub builder: BatchBuilder,
+    topics: Vec<TopicState>,
+    held_back: VecDeque<HeldRecord>,
+}
+
+/// What is known of a topic's table.
+enum TopicState {
+    /// Nothing yet.
+    Unknown,
+    /// It does not exist and may be created.
+    Missing,
+    /// Its creation was asked for.
+    Creating,
+    /// Records can be mapped.
+    Ready(Box<TopicMapper>),
+}
+
+/// A record kept until its table is there.
+struct HeldRecord {
+    slot: usize,
+    tag: AssignmentTag,
+    offset: i64,
+    leader_epoch: i32,
+    timestamp_ms: Option<i64>,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl Intake {
+    /// An intake for this connector.
+    pub fn new(config: Arc<ConnectorConfig>, positions_stored: bool) -> Self {
+        let keep_originals = config.errors.tolerate && config.errors.dead_letter.is_some();
+        Self {
+            builder: BatchBuilder::new(config.batch, keep_originals, positions_stored),
+            config,
+            topics: Vec::new(),
+            held_back: VecDeque::new(),
+        }
+    }
+
+    /// Records are waiting for a table: read no more.
+    pub fn is_waiting(&self) -> bool {
+        !self.held_back.is_empty()
+    }
+
+    /// Enough records wait for the table to be designed.
+    pub fn has_full_sample(&self) -> bool {
+        self.held_back.len() >= SAMPLE_RECORDS_MAX
+    }
+
+    /// The topic's table is known, or known to be missing.
+    pub fn set_table(&mut self, topic: usize, target: Option<Arc<Target>>) {
+        let state = match target {
+            None => TopicState::Missing,
+            Some(target) => TopicState::Ready(Box::new(TopicMapper::new(
+                target,
+                &self.config.sink,
+                &self.config.key_converter,
+                &self.config.value_converter,
+            ))),
+        };
+        *self.topic(topic) = state;
+    }
+
+    /// Takes a record in. Those of partitions that are not read any more are dropped.
+    #[inline]
+    pub fn take(&mut self, slot_index: usize, message: &Message<'_>, slots: &mut Slots) {
+        let Some(slot) = slots.get_mut(slot_index) else {
+            return;
+        };
+        if slot.state != SlotState::Reading || message.offset() < slot.next {
+            return;
+        }
+        let ready = matches!(self.topics.get(slot.topic), Some(TopicState::Ready(_)));
+        if !ready || !self.held_back.is_empty() {
+            self.held_back.push_back(HeldRecord {
+                slot: slot_index,
+                tag: slot.tag,
+                offset: message.offset(),
+                leader_epoch: message.leader_epoch(),
+                timestamp_ms: message.timestamp_ms(),
+                key: message.key().map(<[u8]>::to_vec),
+                value: message.value().map(<[u8]>::to_vec),
+                headers: message.headers(),
+            });
+            return;
+        }
+        let record = RawRecord {
+            topic: message.topic(),
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp_ms: message.timestamp_ms(),
+            key: message.key(),
+            value: message.value(),
+        };
+        self.append(slot_index, slots, &record, message.leader_epoch(), || {
+            message.headers()
+        });
+    }
+
+    /// Everything of a partition up to `offset` was delivered.
+    pub fn end_of_partition(&mut self, slot_index: usize, offset: i64, slots: &mut Slots) {
+        let Some(slot) = slots.get_mut(slot_index) else {
+            return;
+        };
+        let waits = self.held_back.iter().any(|held| held.slot == slot_index);
+        if slot.state != SlotState::Reading || offset <= slot.next || waits {
+            return;
+        }
+        let position = self
+            .builder
+            .position(slot_index, slot.next, || (slot.key.clone(), slot.tag));
+        self.builder.advance(position, offset, -1);
+        slot.next = offset;
+    }
+
+    /// Maps the records that waited, until one has to wait again.
+    pub fn replay(&mut self, slots: &mut Slots) {
+        while let Some(held) = self.held_back.pop_front() {
+            let Some(slot) = slots.get(held.slot) else {
+                continue;
+            };
+            if slot.tag != held.tag || slot.state != SlotState::Reading {
+                continue;
+            }
+            if !matches!(self.topics.get(slot.topic), Some(TopicState::Ready(_))) {
+                self.held_back.push_front(held);
+                return;
+            }
+            let key = slot.key.clone();
+            let record = held.record(&key.topic, key.partition);
+            let headers = held.headers.clone();
+            self.append(held.slot, slots, &record, held.leader_epoch, || headers);
+        }
+    }
+
+    /// Designs the table that the first waiting record needs, once. `None` when nothing is to be
+    /// asked for.
+    pub fn design_table(&mut self, slots: &Slots) -> Option<(Arc<str>, Result<NewTable, String>)> {
+        // What is no longer ours must not block the others.
+        self.held_back.retain(|held| {
+            slots
+                .get(held.slot)
+                .is_some_and(|slot| slot.tag == held.tag && slot.state == SlotState::Reading)
+        });
+        let topic = slots.get(self.held_back.front()?.slot)?.topic;
+        if !matches!(self.topic(topic), TopicState::Missing) {
+            return None;
+        }
+        *self.topic(topic) = TopicState::Creating;
+        let name = slots.topic_name(topic)?;
+        let sample: Vec<RawRecord<'_>> = self
+            .held_back
+            .iter()
+            .filter(|held| slots.get(held.slot).is_some_and(|slot| slot.topic == topic))
+            .take(SAMPLE_RECORDS_MAX)
+            .map(|held| held.record(name, 0))
+            .collect();
+        let keys = &self.config.sink;
+        let table = map::infer::table(
+            plan::table_name(keys, name),
+            &sample,
+            keys,
+            &self.config.key_converter,
+            &self.config.value_converter,
+        );
+        Some((Arc::clone(name), table))
+    }
+
+    /// Drops what was read of these partitions and is in no closed batch.
+    pub fn forget(&mut self, slots: &[usize]) {
+        self.builder.cut_slots(slots);
+        self.held_back.retain(|held| !slots.contains(&held.slot));
+    }
+
+    #[inline]
+    fn append(
+        &mut self,
+        slot_index: usize,
+        slots: &mut Slots,
+        record: &RawRecord<'_>,
+        leader_epoch: i32,
+        headers: impl FnOnce() -> Vec<(String, Option<Vec<u8>>)>,
+    ) {
+        let Some(slot) = slots.get_mut(slot_index) else {
+            return;
+        };
+        let Some(TopicState::Ready(mapper)) = self.topics.get_mut(slot.topic) else {
+            return;
+        };
+        let position = self
+            .builder
+            .position(slot_index, slot.next, || (slot.key.clone(), slot.tag));
+        self.builder
+            .advance(position, record.offset + 1, leader_epoch);
+        slot.next = record.offset + 1;
+        let target = Arc::clone(mapper.target());
+        self.builder.append(
+            position,
+            slot.topic,
+            &target,
+            record,
+            headers,
+            |origin, rows| mapper.map(record, origin, rows),
+        );
+    }
+
+    fn topic(&mut self, topic: usize) -> &mut TopicState {
+        if self.topics.len() <= topic {
+            self.topics.resize_with(topic + 1, || TopicState::Unknown);
+        }
+        &mut self.topics[topic]
+    }
+}
+
+impl HeldRecord {
+    fn record<'a>(&'a self, topic: &'a str, partition: i32) -> RawRecord<'a> {
+        RawRecord {
+            topic,
+            partition,
+            offset: self.offset,
+            timestamp_ms: self.timestamp_ms,
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+        }
+    }
+}

@@ -1,0 +1,493 @@
+//! The four things that only the Kafka client's C API offers: polling with the offset of an
+//! end-of-partition event and rebalances outside callbacks, waking a poll from another thread,
+//! topic ids, and the group's generation.
+//!
+//! This is the only module with `unsafe`. Its rules: every pointer that the C API hands out is
+//! wrapped at once in a type whose `Drop` gives it back; nothing borrowed from an event outlives
+//! the event; [`Poller`] and [`Waker`] keep the consumer alive that their queue belongs to.
+#![allow(unsafe_code)]
+
+use std::collections::HashMap;
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::ptr::{self, NonNull};
+use std::slice;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::bindings as sys;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataBroker;
+use rdkafka::types::RDKafkaRespErr;
+
+/// Partition of a topic, as the client names it.
+pub type TopicPartition = (String, i32);
+
+/// Polls a consumer's queue. Use from one thread.
+pub struct Poller<C: ConsumerContext + 'static> {
+    queue: Queue,
+    consumer: Arc<BaseConsumer<C>>,
+}
+
+/// Ends a running poll early, from any thread.
+pub struct Waker {
+    queue: Queue,
+    // Keeps the client alive for as long as its queue can be touched.
+    _consumer: Arc<dyn std::any::Any + Send + Sync>,
+}
+
+/// One event; what it carries is borrowed from it.
+pub struct Event {
+    event: NonNull<sys::rd_kafka_event_t>,
+}
+
+/// What an event says.
+pub enum Content<'event> {
+    /// A record.
+    Message(Message<'event>),
+    /// Everything up to `offset` has been delivered, and there is no more for now. Offsets of
+    /// transaction markers and aborted records are included, unlike in the last record's offset.
+    EndOfPartition {
+        /// Topic name.
+        topic: String,
+        /// Partition number.
+        partition: i32,
+        /// The next offset that will be fetched.
+        offset: i64,
+    },
+    /// The group gave these partitions to us. Must be answered with an incremental assign.
+    Assigned(Vec<TopicPartition>),
+    /// The group takes these partitions. Must be answered with an incremental unassign.
+    Revoked(Vec<TopicPartition>),
+    /// Something went wrong, of one partition when it is named.
+    Error {
+        /// The client's code.
+        code: RDKafkaErrorCode,
+        /// The client can do no more.
+        fatal: bool,
+        /// The partition, when it is about one.
+        partition: Option<TopicPartition>,
+        /// The client's words.
+        reason: String,
+    },
+    /// Nothing that concerns the consumer.
+    Other,
+}
+
+/// A record, borrowed from its event.
+#[derive(Clone, Copy)]
+pub struct Message<'event> {
+    message: &'event sys::rd_kafka_message_t,
+}
+
+impl<C: ConsumerContext + 'static> Poller<C> {
+    /// A poller of this consumer's queue. `None` when the consumer has no group.
+    pub fn new(consumer: &Arc<BaseConsumer<C>>) -> Option<Self> {
+        // SAFETY: the client pointer is valid while `consumer` lives, and we keep it.
+        let queue = unsafe { sys::rd_kafka_queue_get_consumer(consumer.client().native_ptr()) };
+        Some(Self {
+            queue: Queue(NonNull::new(queue)?),
+            consumer: Arc::clone(consumer),
+        })
+    }
+
+    /// A waker for this poller.
+    pub fn waker(&self) -> Option<Waker> {
+        // SAFETY: as in `new`; each call takes a reference of its own.
+        let queue =
+            unsafe { sys::rd_kafka_queue_get_consumer(self.consumer.client().native_ptr()) };
+        Some(Waker {
+            queue: Queue(NonNull::new(queue)?),
+            _consumer: Arc::clone(&self.consumer) as Arc<dyn std::any::Any + Send + Sync>,
+        })
+    }
+
+    /// Waits for the next event, at most `timeout` (whole milliseconds). Counts as a poll for
+    /// `max.poll.interval.ms`.
+    pub fn poll(&self, timeout: Duration) -> Option<Event> {
+        // SAFETY: the queue is valid until dropped.
+        let event =
+            unsafe { sys::rd_kafka_queue_poll(self.queue.0.as_ptr(), milliseconds(timeout)) };
+        NonNull::new(event).map(|event| Event { event })
+    }
+}
+
+impl Waker {
+    /// Makes the running poll, or else the next one, return at once.
+    pub fn wake(&self) {
+        // SAFETY: the queue is valid until dropped; yielding is allowed from any thread.
+        unsafe { sys::rd_kafka_queue_yield(self.queue.0.as_ptr()) }
+    }
+}
+
+impl Event {
+    /// What the event says.
+    pub fn content(&self) -> Content<'_> {
+        let event = self.event.as_ptr();
+        // SAFETY: `event` is valid until `self` drops; the returned borrows are bound to `self`.
+        unsafe {
+            match sys::rd_kafka_event_type(event) {
+                sys::RD_KAFKA_EVENT_FETCH => match sys::rd_kafka_event_message_next(event).as_ref()
+                {
+                    Some(message) => message_content(message),
+                    None => Content::Other,
+                },
+                sys::RD_KAFKA_EVENT_REBALANCE => rebalance_content(event),
+                sys::RD_KAFKA_EVENT_ERROR => error_content(event),
+                _ => Content::Other,
+            }
+        }
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: we own the event and nothing borrowed from it is left.
+        unsafe { sys::rd_kafka_event_destroy(self.event.as_ptr()) }
+    }
+}
+
+impl<'event> Message<'event> {
+    /// Identity of the topic object: equal for all messages of one topic while the client lives.
+    pub fn topic_identity(&self) -> usize {
+        self.message.rkt as usize
+    }
+
+    /// Topic name.
+    pub fn topic(&self) -> &'event str {
+        // SAFETY: the topic object outlives the message; its name is a C string.
+        let name = unsafe { CStr::from_ptr(sys::rd_kafka_topic_name(self.message.rkt)) };
+        name.to_str().unwrap_or_default()
+    }
+
+    /// Partition number.
+    pub fn partition(&self) -> i32 {
+        self.message.partition
+    }
+
+    /// Offset.
+    pub fn offset(&self) -> i64 {
+        self.message.offset
+    }
+
+    /// Key bytes; `None` is a null key.
+    pub fn key(&self) -> Option<&'event [u8]> {
+        // SAFETY: pointer and length come from one message and live as long as it.
+        unsafe { bytes(self.message.key, self.message.key_len) }
+    }
+
+    /// Value bytes; `None` is a null value.
+    pub fn value(&self) -> Option<&'event [u8]> {
+        // SAFETY: as for the key.
+        unsafe { bytes(self.message.payload, self.message.len) }
+    }
+
+    /// Record time in milliseconds since the epoch; `None` when the record has none.
+    pub fn timestamp_ms(&self) -> Option<i64> {
+        let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+        // SAFETY: both pointers are valid for the call.
+        let timestamp = unsafe { sys::rd_kafka_message_timestamp(self.message, &raw mut kind) };
+        (timestamp >= 0).then_some(timestamp)
+    }
+
+    /// Leader epoch under which it was fetched, -1 when unknown.
+    pub fn leader_epoch(&self) -> i32 {
+        // SAFETY: the message is valid.
+        unsafe { sys::rd_kafka_message_leader_epoch(self.message) }
+    }
+
+    /// Headers in order: name and value.
+    pub fn headers(&self) -> Vec<(String, Option<Vec<u8>>)> {
+        let mut headers = ptr::null_mut();
+        // SAFETY: the message is valid; the headers stay the message's.
+        let answer = unsafe { sys::rd_kafka_message_headers(self.message, &raw mut headers) };
+        if answer != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR || headers.is_null() {
+            return Vec::new();
+        }
+        let mut found = Vec::new();
+        loop {
+            let mut name: *const c_char = ptr::null();
+            let mut value: *const c_void = ptr::null();
+            let mut size = 0;
+            // SAFETY: `headers` is valid; past the end the call says so and writes nothing.
+            let answer = unsafe {
+                sys::rd_kafka_header_get_all(
+                    headers,
+                    found.len(),
+                    &raw mut name,
+                    &raw mut value,
+                    &raw mut size,
+                )
+            };
+            if answer != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+                return found;
+            }
+            // SAFETY: name is a C string and value has `size` bytes, both the message's.
+            let (name, value) = unsafe { (text(name), bytes(value.cast_mut(), size)) };
+            found.push((name, value.map(<[u8]>::to_vec)));
+        }
+    }
+}
+
+/// Generation of the consumer's group membership, -1 when it is not a member.
+pub fn group_generation<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> i32 {
+    // SAFETY: the client is valid; the metadata object is ours and given back.
+    unsafe {
+        let metadata = sys::rd_kafka_consumer_group_metadata(consumer.client().native_ptr());
+        if metadata.is_null() {
+            return -1;
+        }
+        let generation = sys::rd_kafka_consumer_group_metadata_generation_id(metadata);
+        sys::rd_kafka_consumer_group_metadata_destroy(metadata);
+        generation
+    }
+}
+
+/// Whether the client is a member of its group, as far as it knows: until it has sent its leaving.
+pub fn is_member<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> bool {
+    let client = consumer.client().native_ptr();
+    // SAFETY: the client is valid; the text is ours, a C string or null, and given back.
+    unsafe {
+        let member_id = sys::rd_kafka_memberid(client);
+        if member_id.is_null() {
+            return false;
+        }
+        let is_member = *member_id != 0;
+        sys::rd_kafka_mem_free(client, member_id.cast());
+        is_member
+    }
+}
+
+/// Ids of these topics' incarnations, from the brokers. A topic that does not exist, or whose
+/// brokers are too old to tell, is missing in the answer. Blocks for up to twice `timeout`.
+///
+/// # Errors
+/// When the cluster does not answer: that says nothing of any topic.
+pub fn topic_ids<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topics: &[&str],
+    timeout: Duration,
+) -> KafkaResult<HashMap<String, String>> {
+    let Some(first) = topics.first() else {
+        return Ok(HashMap::new());
+    };
+    let broker = any_broker(consumer, first, timeout)?;
+    let names: Vec<CString> = topics
+        .iter()
+        .filter_map(|topic| CString::new(*topic).ok())
+        .collect();
+    let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
+    let client = consumer.client().native_ptr();
+    let no_answer = KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut);
+    // SAFETY: names live through the call; queue, collection, options and event are given back
+    // below; descriptions belong to the event and are read before it goes.
+    unsafe {
+        let queue = NonNull::new(sys::rd_kafka_queue_new(client)).map(Queue);
+        let queue = queue.ok_or(KafkaError::AdminOp(RDKafkaErrorCode::Fail))?;
+        let options = DescribeOptions::new(client, broker, timeout);
+        let collection =
+            sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
+        sys::rd_kafka_DescribeTopics(client, collection, options.0, queue.0.as_ptr());
+        sys::rd_kafka_TopicCollection_destroy(collection);
+        let event = sys::rd_kafka_queue_poll(queue.0.as_ptr(), milliseconds(timeout));
+        let event = Event {
+            event: NonNull::new(event).ok_or_else(|| no_answer.clone())?,
+        };
+        match sys::rd_kafka_event_error(event.event.as_ptr()) {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => {}
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE => return Ok(HashMap::new()),
+            error => return Err(KafkaError::AdminOp(error.into())),
+        }
+        let result = sys::rd_kafka_event_DescribeTopics_result(event.event.as_ptr());
+        if result.is_null() {
+            return Err(no_answer);
+        }
+        let mut count = 0;
+        let descriptions = sys::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
+        let mut ids = HashMap::new();
+        for index in 0..count {
+            let description = *descriptions.add(index);
+            if let Some(id) = described_id(description) {
+                ids.insert(text(sys::rd_kafka_TopicDescription_name(description)), id);
+            }
+        }
+        Ok(ids)
+    }
+}
+
+/// A broker that is there. The client would ask the controller, which may be just the one that is
+/// away, and which a mock cluster does not have; every broker knows the topics.
+fn any_broker<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    timeout: Duration,
+) -> KafkaResult<i32> {
+    let metadata = consumer.fetch_metadata(Some(topic), timeout)?;
+    let answered = metadata.orig_broker_id();
+    if answered >= 0 {
+        return Ok(answered);
+    }
+    // The address to find the cluster by has answered, which is no broker of the cluster yet.
+    let listed = metadata.brokers().first().map(MetadataBroker::id);
+    listed.ok_or(KafkaError::AdminOp(RDKafkaErrorCode::BrokerNotAvailable))
+}
+
+/// Where a description is asked for, and for how long; given back when dropped.
+struct DescribeOptions(*mut sys::rd_kafka_AdminOptions_t);
+
+impl DescribeOptions {
+    fn new(client: *mut sys::rd_kafka_t, broker: i32, timeout: Duration) -> Self {
+        let mut problem = [0; 256];
+        // SAFETY: the client is the caller's and valid; messages are written within bounds. What
+        // these calls could refuse are values out of their range, which are left at their defaults.
+        unsafe {
+            let options = sys::rd_kafka_AdminOptions_new(
+                client,
+                sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
+            );
+            let (start, length) = (problem.as_mut_ptr(), problem.len());
+            sys::rd_kafka_AdminOptions_set_broker(options, broker, start, length);
+            let timeout_ms = milliseconds(timeout);
+            sys::rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, start, length);
+            Self(options)
+        }
+    }
+}
+
+impl Drop for DescribeOptions {
+    fn drop(&mut self) {
+        // SAFETY: ours, and copied by the request that used them.
+        unsafe { sys::rd_kafka_AdminOptions_destroy(self.0) }
+    }
+}
+
+fn milliseconds(timeout: Duration) -> i32 {
+    i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
+}
+
+/// Base64 of sixteen zero bytes: "no id".
+const NO_TOPIC_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+
+unsafe fn described_id(description: *const sys::rd_kafka_TopicDescription_t) -> Option<String> {
+    // SAFETY: the caller's description is valid; error and id are owned by it.
+    unsafe {
+        let error = sys::rd_kafka_TopicDescription_error(description);
+        if !error.is_null()
+            && sys::rd_kafka_error_code(error) != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR
+        {
+            return None;
+        }
+        let id = sys::rd_kafka_TopicDescription_topic_id(description);
+        if id.is_null() {
+            return None;
+        }
+        let id = text(sys::rd_kafka_Uuid_base64str(id));
+        (id != NO_TOPIC_ID && !id.is_empty()).then_some(id)
+    }
+}
+
+/// A reference to a queue, given back when dropped.
+struct Queue(NonNull<sys::rd_kafka_queue_t>);
+
+// SAFETY: librdkafka's queues lock themselves.
+unsafe impl Send for Queue {}
+// SAFETY: as above.
+unsafe impl Sync for Queue {}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // SAFETY: the reference is ours.
+        unsafe { sys::rd_kafka_queue_destroy(self.0.as_ptr()) }
+    }
+}
+
+unsafe fn message_content(message: &sys::rd_kafka_message_t) -> Content<'_> {
+    if message.err == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+        return Content::Message(Message { message });
+    }
+    let view = Message { message };
+    let partition = (view.topic().to_owned(), message.partition);
+    if message.err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__PARTITION_EOF {
+        return Content::EndOfPartition {
+            topic: partition.0,
+            partition: partition.1,
+            offset: message.offset,
+        };
+    }
+    Content::Error {
+        code: message.err.into(),
+        fatal: false,
+        partition: Some(partition),
+        reason: String::new(),
+    }
+}
+
+unsafe fn rebalance_content(event: *mut sys::rd_kafka_event_t) -> Content<'static> {
+    // SAFETY: the event is the caller's and valid; the list belongs to it.
+    unsafe {
+        let partitions = sys::rd_kafka_event_topic_partition_list(event)
+            .as_ref()
+            // An empty list may have no elements' memory at all.
+            .filter(|list| list.cnt > 0 && !list.elems.is_null())
+            .map(|list| {
+                let count = usize::try_from(list.cnt).unwrap_or(0);
+                slice::from_raw_parts(list.elems, count)
+                    .iter()
+                    .map(|element| (text(element.topic), element.partition))
+                    .collect()
+            })
+            .unwrap_or_default();
+        match sys::rd_kafka_event_error(event) {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Content::Assigned(partitions),
+            _ => Content::Revoked(partitions),
+        }
+    }
+}
+
+unsafe fn error_content(event: *mut sys::rd_kafka_event_t) -> Content<'static> {
+    // SAFETY: the event is the caller's and valid; the partition object is ours to give back.
+    unsafe {
+        let error = sys::rd_kafka_event_error(event);
+        let reason = text(sys::rd_kafka_event_error_string(event));
+        let located = NonNull::new(sys::rd_kafka_event_topic_partition(event)).map(|element| {
+            let found = element.as_ref();
+            let located = ((text(found.topic), found.partition), found.offset);
+            sys::rd_kafka_topic_partition_destroy(element.as_ptr());
+            located
+        });
+        match (error, located) {
+            (
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR__PARTITION_EOF,
+                Some(((topic, partition), offset)),
+            ) => Content::EndOfPartition {
+                topic,
+                partition,
+                offset,
+            },
+            (error, located) => Content::Error {
+                code: error.into(),
+                fatal: sys::rd_kafka_event_error_is_fatal(event) != 0,
+                partition: located.map(|(partition, _)| partition),
+                reason,
+            },
+        }
+    }
+}
+
+unsafe fn bytes<'a>(start: *mut c_void, length: usize) -> Option<&'a [u8]> {
+    if start.is_null() {
+        return None;
+    }
+    // SAFETY: the caller vouches for pointer, length and lifetime.
+    Some(unsafe { slice::from_raw_parts(start.cast::<u8>(), length) })
+}
+
+unsafe fn text(start: *const c_char) -> String {
+    if start.is_null() {
+        return String::new();
+    }
+    // SAFETY: the caller vouches for a C string.
+    unsafe { CStr::from_ptr(start) }
+        .to_string_lossy()
+        .into_owned()
+}

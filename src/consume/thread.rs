@@ -1,0 +1,486 @@
+//! The consumer's thread: see [`consume`](crate::consume) for what it promises.
+
+mod membership;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{CommitMode, Consumer as _};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::{Offset, TopicPartitionList};
+use rowdock_connectors::PartitionKey;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::BATCHES_IN_FLIGHT_MAX;
+use super::client::TaskConsumer;
+use super::intake::Intake;
+use super::native::{Content, Event, Message, Poller, TopicPartition};
+use super::slots::{SlotState, Slots};
+use crate::config::connector::{Delivery, TopicSelection};
+use crate::handover::{Board, ConsumerLink, ToConsumer, ToWriter};
+
+/// Longest wait in one poll: bounds how late a command or timer is seen when a wake-up is missed.
+const POLL_MAX: Duration = Duration::from_millis(100);
+
+/// The write loop may take this long with two full batches before partitions are paused; pausing
+/// throws prefetched records away, so it is not done lightly.
+const BACK_PRESSURE_PATIENCE: Duration = Duration::from_millis(90);
+
+/// Records between two looks at commands and timers.
+const RECORDS_BETWEEN_LOOKS: u32 = 64;
+
+/// Positions without rows (transaction markers, compacted tails) are written at most this often.
+const IDLE_MOVE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Marks commits of exactly-once connectors in the group's metadata: such an offset is a mirror,
+/// never a source.
+pub const MIRROR_MARK: &str = "rowdock:mirror";
+
+/// What the thread is started with.
+pub struct ConsumerThread {
+    /// The consumer.
+    pub consumer: Arc<TaskConsumer>,
+    /// Topics to subscribe to.
+    pub topics: TopicSelection,
+    /// Commands.
+    pub commands: Receiver<ToConsumer>,
+    /// Its own link, whose waker it sets.
+    pub link: ConsumerLink,
+    /// To the write loop.
+    pub writer: UnboundedSender<ToWriter>,
+    /// Current assignments.
+    pub board: Arc<Board>,
+    /// Records into batches.
+    pub intake: Intake,
+    /// What the connector promises.
+    pub delivery: Delivery,
+    /// How long a batch that could be written waits for more.
+    pub linger: Duration,
+    /// How long revoked partitions may take to be written: below half of the session time-out.
+    pub drain_limit: Duration,
+    /// How often positions are mirrored to Kafka.
+    pub commit_interval: Duration,
+    /// Starts without reading.
+    pub paused: bool,
+}
+
+/// Why nothing is read at the moment.
+#[derive(Debug, Clone, Copy, Default)]
+struct Holds {
+    /// By the user.
+    paused: bool,
+    /// The write loop is behind.
+    congested: bool,
+    /// A table is being created.
+    awaiting_table: bool,
+    /// The task has failed.
+    failed: bool,
+}
+
+impl Holds {
+    fn any(self) -> bool {
+        self.paused || self.congested || self.awaiting_table || self.failed
+    }
+}
+
+/// Partitions that are being given up.
+struct Revocation {
+    marker: u64,
+    keys: Vec<PartitionKey>,
+    deadline: Instant,
+}
+
+struct Running {
+    start: ConsumerThread,
+    poller: Poller<super::client::TaskContext>,
+    slots: Slots,
+    /// The slot of the record before this one, by topic identity and partition.
+    last_slot: Option<((usize, i32), usize)>,
+    holds: Holds,
+    revocations: Vec<Revocation>,
+    next_marker: u64,
+    durable: HashMap<PartitionKey, i64>,
+    commit_due: Instant,
+    batch_opened: Option<Instant>,
+    last_idle_move: Option<Instant>,
+    rejoin_at: Option<Instant>,
+    subscribed: bool,
+    stopping: Option<u64>,
+    finished: bool,
+}
+
+impl ConsumerThread {
+    /// Runs until it is stopped. Call on a thread of its own.
+    pub fn run(self) {
+        let Some(poller) = Poller::new(&self.consumer) else {
+            self.fail("the consumer has no group.id");
+            return;
+        };
+        self.link.set_waker(poller.waker());
+        let link = self.link.clone();
+        let paused = self.paused;
+        let mut running = Running {
+            poller,
+            slots: Slots::default(),
+            last_slot: None,
+            holds: Holds {
+                paused,
+                ..Holds::default()
+            },
+            revocations: Vec::new(),
+            next_marker: 0,
+            durable: HashMap::new(),
+            commit_due: Instant::now() + self.commit_interval,
+            batch_opened: None,
+            last_idle_move: None,
+            rejoin_at: None,
+            subscribed: false,
+            stopping: None,
+            finished: false,
+            start: self,
+        };
+        running.subscribe();
+        while !running.finished {
+            running.turn();
+        }
+        link.set_waker(None);
+        running.start.board.clear();
+        tracing::debug!("consumer thread ends, leaving the group");
+    }
+
+    fn fail(&self, reason: &str) {
+        let told = self.writer.send(ToWriter::Failed(reason.to_owned()));
+        if told.is_err() {
+            tracing::debug!(reason, "the write loop has ended already");
+        }
+    }
+}
+
+impl Running {
+    /// Commands, timers, and up to a handful of records.
+    fn turn(&mut self) {
+        while let Ok(command) = self.start.commands.try_recv() {
+            self.obey(command);
+        }
+        self.look_at_timers();
+        for _ in 0..RECORDS_BETWEEN_LOOKS {
+            if self.finished || !self.make_room() {
+                return;
+            }
+            // Without a time-out the client does not look at the clock, which is a twentieth of
+            // the work per record; only an empty queue is waited for.
+            let event = self.poller.poll(Duration::ZERO).or_else(|| {
+                let timeout = self.poll_timeout();
+                (!timeout.is_zero())
+                    .then(|| self.poller.poll(timeout))
+                    .flatten()
+            });
+            match event {
+                Some(event) => {
+                    if !self.handle(&event) {
+                        return;
+                    }
+                }
+                None => {
+                    self.nothing_to_read();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// How long the next poll may wait.
+    fn poll_timeout(&self) -> Duration {
+        if self.start.intake.builder.has_records() && self.start.board.in_flight() == 0 {
+            return self.linger_left();
+        }
+        if self.start.intake.is_waiting() && !self.holds.awaiting_table {
+            return Duration::ZERO;
+        }
+        POLL_MAX
+    }
+
+    fn linger_left(&self) -> Duration {
+        let opened = self
+            .batch_opened
+            .map_or(Duration::ZERO, |opened| opened.elapsed());
+        self.start.linger.saturating_sub(opened)
+    }
+
+    /// Handles an event. `false`: look at commands and timers now.
+    fn handle(&mut self, event: &Event) -> bool {
+        match event.content() {
+            // What comes after the drain was asked for would be written and never mirrored.
+            Content::Message(_) | Content::EndOfPartition { .. } if self.stopping.is_some() => {}
+            Content::Message(message) => {
+                self.take(&message);
+                return true;
+            }
+            Content::EndOfPartition {
+                topic,
+                partition,
+                offset,
+            } => {
+                if let Some(slot) = self.slots.find(&topic, partition) {
+                    self.start
+                        .intake
+                        .end_of_partition(slot, offset, &mut self.slots);
+                }
+            }
+            Content::Assigned(partitions) => self.assigned(partitions),
+            Content::Revoked(partitions) => self.revoked(&partitions),
+            Content::Error {
+                code,
+                fatal,
+                partition,
+                reason,
+            } => self.kafka_error(code, fatal, partition, &reason),
+            Content::Other => {}
+        }
+        false
+    }
+
+    #[inline]
+    fn take(&mut self, message: &Message<'_>) {
+        let identity = (message.topic_identity(), message.partition());
+        let slot = match self.last_slot {
+            Some((last, slot)) if last == identity => slot,
+            _ => {
+                let Some(slot) = self.slots.find(message.topic(), message.partition()) else {
+                    return;
+                };
+                self.last_slot = Some((identity, slot));
+                slot
+            }
+        };
+        if self.batch_opened.is_none() && !self.start.linger.is_zero() {
+            self.batch_opened = Some(Instant::now());
+        }
+        self.start.intake.take(slot, message, &mut self.slots);
+        if self.start.intake.has_full_sample() {
+            self.ask_for_table();
+        }
+    }
+
+    /// The queue is empty: write what there is, if the write loop has nothing else to do.
+    fn nothing_to_read(&mut self) {
+        if self.start.intake.is_waiting() {
+            self.ask_for_table();
+        }
+        let idle = self.start.board.in_flight() == 0;
+        let builder = &self.start.intake.builder;
+        if !idle || builder.is_empty() {
+            return;
+        }
+        if builder.has_records() {
+            if self.linger_left().is_zero() {
+                self.flush();
+            }
+            return;
+        }
+        let due = self
+            .last_idle_move
+            .is_none_or(|last| last.elapsed() >= IDLE_MOVE_INTERVAL);
+        if due {
+            self.last_idle_move = Some(Instant::now());
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        self.batch_opened = None;
+        if self.start.intake.builder.is_empty() {
+            return;
+        }
+        let batch = self.start.intake.builder.finish();
+        self.start.board.send_batch(&self.start.writer, batch);
+    }
+
+    /// Hands a full batch on; waits a moment when the write loop is behind, then pauses reading.
+    /// `false`: there is no room, and commands want to be looked at.
+    fn make_room(&mut self) -> bool {
+        let behind = self.start.board.in_flight() >= BATCHES_IN_FLIGHT_MAX;
+        if !self.start.intake.builder.is_full() {
+            if self.holds.congested && !behind {
+                self.holds.congested = false;
+                self.apply_holds();
+            }
+            return true;
+        }
+        if !behind {
+            self.flush();
+            return true;
+        }
+        if self.holds.congested {
+            return true;
+        }
+        match self.start.commands.recv_timeout(BACK_PRESSURE_PATIENCE) {
+            Ok(command) => self.obey(command),
+            Err(RecvTimeoutError::Timeout) => {
+                self.holds.congested = true;
+                self.apply_holds();
+            }
+            Err(RecvTimeoutError::Disconnected) => self.finished = true,
+        }
+        false
+    }
+
+    fn obey(&mut self, command: ToConsumer) {
+        match command {
+            ToConsumer::Table { topic, target } => {
+                let topic = self.slots.topic_index(&topic);
+                self.start.intake.set_table(topic, target);
+                self.start.intake.replay(&mut self.slots);
+                self.holds.awaiting_table = false;
+                self.apply_holds();
+            }
+            ToConsumer::Begin(partitions) => self.begin(partitions),
+            ToConsumer::Seek { key, tag, offset } => self.seek(&key, tag, offset),
+            ToConsumer::Written(positions) => self.durable.extend(positions),
+            ToConsumer::Drained(marker) => self.drained(marker),
+            ToConsumer::Leave => self.leave(),
+            ToConsumer::Join => self.subscribe(),
+            ToConsumer::Rejoin => self.rejoin_later(),
+            ToConsumer::Fail => {
+                self.holds.failed = true;
+                let all: Vec<usize> = self.slots.iter().map(|(index, _)| index).collect();
+                self.start.intake.forget(&all);
+                self.apply_holds();
+            }
+            ToConsumer::Pause(paused) => {
+                self.holds.paused = paused;
+                self.apply_holds();
+            }
+            ToConsumer::Stop => self.stop(),
+        }
+    }
+
+    fn look_at_timers(&mut self) {
+        let now = Instant::now();
+        if self.rejoin_at.is_some_and(|at| at <= now) {
+            self.rejoin_at = None;
+            self.subscribe();
+        }
+        while let Some(overdue) = self
+            .revocations
+            .iter()
+            .position(|revocation| revocation.deadline <= now)
+        {
+            let revocation = self.revocations.remove(overdue);
+            tracing::warn!(
+                partitions = revocation.keys.len(),
+                "revoked partitions were not written in time; giving them up, the database fences \
+                 what is still on its way"
+            );
+            self.give_up(&revocation.keys);
+        }
+        if self.commit_due <= now && self.revocations.is_empty() {
+            self.commit_due = now + self.start.commit_interval;
+            self.commit(CommitMode::Async, None);
+        }
+    }
+
+    /// Pauses or resumes in the client whatever is not as it should be.
+    fn apply_holds(&mut self) {
+        let hold = self.holds.any();
+        let mut list = TopicPartitionList::new();
+        for slot in self.slots.iter_mut() {
+            if slot.state == SlotState::Reading && slot.paused != hold {
+                slot.paused = hold;
+                list.add_partition(&slot.key.topic, slot.key.partition);
+            }
+        }
+        if list.count() == 0 {
+            return;
+        }
+        let applied = if hold {
+            self.start.consumer.pause(&list)
+        } else {
+            self.start.consumer.resume(&list)
+        };
+        if let Err(error) = applied {
+            tracing::warn!(%error, hold, "cannot pause or resume partitions");
+        }
+    }
+
+    fn ask_for_table(&mut self) {
+        if self.holds.awaiting_table {
+            return;
+        }
+        match self.start.intake.design_table(&self.slots) {
+            Some((topic, Ok(table))) => {
+                self.holds.awaiting_table = true;
+                self.apply_holds();
+                self.tell(ToWriter::CreateTable { topic, table });
+            }
+            Some((_, Err(reason))) => self.start.fail(&reason),
+            None => {}
+        }
+    }
+
+    /// Mirrors durable positions to Kafka; with at-least-once they are the positions.
+    fn commit(&mut self, mode: CommitMode, only: Option<&[PartitionKey]>) {
+        let mut list = TopicPartitionList::new();
+        let wanted = |key: &PartitionKey| only.is_none_or(|only| only.contains(key));
+        for (key, offset) in &self.durable {
+            if wanted(key) && self.slots.index_of(key).is_some() {
+                add(&mut list, key, Offset::Offset(*offset));
+                if self.start.delivery == Delivery::ExactlyOnce
+                    && let Some(mut element) = list.find_partition(&key.topic, key.partition)
+                {
+                    element.set_metadata(MIRROR_MARK);
+                }
+            }
+        }
+        self.durable.retain(|key, _| !wanted(key));
+        if list.count() == 0 {
+            return;
+        }
+        fail::fail_point!("write::before_kafka_commit");
+        if let Err(error) = self.start.consumer.commit(&list, mode) {
+            tracing::debug!(%error, "cannot mirror positions to the group");
+        }
+    }
+
+    fn kafka_error(
+        &mut self,
+        code: RDKafkaErrorCode,
+        fatal: bool,
+        partition: Option<TopicPartition>,
+        reason: &str,
+    ) {
+        match (code, partition) {
+            (
+                RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
+                Some((topic, partition)),
+            ) => {
+                if let Some(slot) = self.slots.find(&topic, partition)
+                    && let Some(slot) = self.slots.get(slot)
+                {
+                    let key = slot.key.clone();
+                    self.tell(ToWriter::OutOfRange(key));
+                }
+            }
+            _ if fatal => self.start.fail(&format!(
+                "the kafka client cannot go on: {code:?}: {reason}"
+            )),
+            (code, partition) => {
+                tracing::warn!(?code, ?partition, reason, "kafka client reports an error");
+            }
+        }
+    }
+
+    fn tell(&mut self, message: ToWriter) {
+        if self.start.writer.send(message).is_err() {
+            self.finished = true;
+        }
+    }
+}
+
+fn add(list: &mut TopicPartitionList, key: &PartitionKey, offset: Offset) {
+    if let Err(error) = list.add_partition_offset(&key.topic, key.partition, offset) {
+        tracing::warn!(%error, topic = %key.topic, partition = key.partition, "bad offset");
+    }
+}

@@ -1,0 +1,208 @@
+//! What the consumer's thread and the write loop say to each other, and the one thing they share:
+//! the board of current assignments.
+//!
+//! ```text
+//!   consumer thread                             write loop
+//!   Assigned ───────────────────────────────▶   claims, checks starts, describes tables
+//!            ◀──────────────────  Table, Begin
+//!   Batch    ───────────────────────────────▶   writes
+//!            ◀───────────────────────  Written
+//!   Drain    ───────────────────────────────▶   (everything before it is settled)
+//!            ◀───────────────────────  Drained
+//! ```
+//!
+//! The thread writes the board, the loop reads it before every attempt: what is no longer current
+//! is cut out, without a message that could come too late.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+
+use rowdock_connectors::{NewTable, PartitionKey, Target};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::batch::{AssignmentTag, ReadBatch};
+use crate::consume::native::Waker;
+
+/// From the consumer's thread to the write loop.
+#[derive(Debug)]
+pub enum ToWriter {
+    /// The group gave us these partitions; nothing is fetched before `Begin`.
+    Assigned {
+        /// The group's generation.
+        generation: i32,
+        /// The partitions and their tags.
+        partitions: Vec<(PartitionKey, AssignmentTag)>,
+    },
+    /// Rows to write.
+    Batch(ReadBatch),
+    /// Answer with `Drained` when everything sent before is settled.
+    Drain {
+        /// Comes back in the answer.
+        marker: u64,
+    },
+    /// These partitions are gone; forget them.
+    Gone(Vec<PartitionKey>),
+    /// A topic's table is missing and may be created: like this.
+    CreateTable {
+        /// The topic.
+        topic: Arc<str>,
+        /// The table for its records.
+        table: NewTable,
+    },
+    /// The task cannot go on.
+    Failed(String),
+    /// The broker says that a partition cannot be read at its position.
+    OutOfRange(PartitionKey),
+}
+
+/// From the write loop, or the task's handle, to the consumer's thread.
+#[derive(Debug)]
+pub enum ToConsumer {
+    /// Records of this topic go to this target; `None`: its table is to be created.
+    Table {
+        /// The topic.
+        topic: Arc<str>,
+        /// Where its rows go.
+        target: Option<Arc<Target>>,
+    },
+    /// Read these partitions from these offsets.
+    Begin(Vec<(PartitionKey, AssignmentTag, i64)>),
+    /// Read on from elsewhere, under a new tag (already on the board).
+    Seek {
+        /// The partition.
+        key: PartitionKey,
+        /// Its new tag.
+        tag: AssignmentTag,
+        /// Next offset to read.
+        offset: i64,
+    },
+    /// A batch is settled; these positions are durable.
+    Written(Vec<(PartitionKey, i64)>),
+    /// Answer to `Drain`.
+    Drained(u64),
+    /// Leave the group: the database cannot be reached from here.
+    Leave,
+    /// Join the group again.
+    Join,
+    /// Leave and join again after a moment.
+    Rejoin,
+    /// Keep the partitions, read nothing any more.
+    Fail,
+    /// Keep the partitions; read nothing (`true`) or read on (`false`).
+    Pause(bool),
+    /// Drain, commit, leave, end.
+    Stop,
+}
+
+/// Sends commands to the consumer's thread and wakes it.
+#[derive(Clone)]
+pub struct ConsumerLink {
+    commands: mpsc::Sender<ToConsumer>,
+    waker: Arc<Mutex<Option<Waker>>>,
+}
+
+impl ConsumerLink {
+    /// A link and the thread's end of it.
+    pub fn new() -> (Self, mpsc::Receiver<ToConsumer>) {
+        let (commands, receiver) = mpsc::channel();
+        let link = Self {
+            commands,
+            waker: Arc::new(Mutex::new(None)),
+        };
+        (link, receiver)
+    }
+
+    /// Sends a command. A thread that has ended needs none.
+    pub fn send(&self, command: ToConsumer) {
+        if self.commands.send(command).is_err() {
+            return;
+        }
+        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waker) = &*waker {
+            waker.wake();
+        }
+    }
+
+    /// The thread sets its poller's waker, and takes it back before the consumer goes.
+    pub fn set_waker(&self, waker: Option<Waker>) {
+        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = waker;
+    }
+}
+
+impl std::fmt::Debug for ConsumerLink {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("ConsumerLink")
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which partitions are ours, under which tags; and how many batches are on their way.
+#[derive(Debug, Default)]
+pub struct Board {
+    current: Mutex<HashMap<PartitionKey, AssignmentTag>>,
+    in_flight: AtomicUsize,
+    next_tag: AtomicU64,
+}
+
+impl Board {
+    /// A tag never used before.
+    pub fn new_tag(&self) -> AssignmentTag {
+        AssignmentTag(self.next_tag.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The partition is ours under this tag.
+    pub fn set(&self, key: PartitionKey, tag: AssignmentTag) {
+        self.lock().insert(key, tag);
+    }
+
+    /// The partition is not ours any more.
+    pub fn remove(&self, key: &PartitionKey) {
+        self.lock().remove(key);
+    }
+
+    /// No partition is ours any more.
+    pub fn clear(&self) {
+        self.lock().clear();
+    }
+
+    /// Still ours under this tag?
+    pub fn is_current(&self, key: &PartitionKey, tag: AssignmentTag) -> bool {
+        self.lock().get(key) == Some(&tag)
+    }
+
+    /// Exchanges a current tag for a new one; `None` when it is no longer current.
+    pub fn retag(&self, key: &PartitionKey, old: AssignmentTag) -> Option<AssignmentTag> {
+        let new = self.new_tag();
+        match self.lock().get_mut(key) {
+            Some(tag) if *tag == old => {
+                *tag = new;
+                Some(new)
+            }
+            _ => None,
+        }
+    }
+
+    /// Batches sent and not settled.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Acquire)
+    }
+
+    /// A batch is settled.
+    pub fn settle_batch(&self) {
+        self.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Sends a batch, counted.
+    pub fn send_batch(&self, writer: &UnboundedSender<ToWriter>, batch: ReadBatch) {
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        if writer.send(ToWriter::Batch(batch)).is_err() {
+            self.settle_batch();
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PartitionKey, AssignmentTag>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

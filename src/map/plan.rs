@@ -1,0 +1,134 @@
+//! From a config and a table's definition to what is written: columns, key, mode; and whether that
+//! can work at all, so that a hopeless connector stops at once with a reason instead of rejecting
+//! every record.
+
+use rowdock_connectors::{Table, TableName, Target, WriteMode};
+
+use crate::config::connector::{KeyMode, SinkKeys};
+
+/// Column names of Kafka coordinates when `pk.fields` names none; as in the JDBC sinks.
+pub const KAFKA_KEY_COLUMNS: [&str; 3] =
+    ["__connect_topic", "__connect_partition", "__connect_offset"];
+
+/// The table that records of this topic go to: `table.name.format` with `${topic}` filled in.
+/// A dot that comes from the topic's name is part of the table's name; one in the format separates
+/// the schema.
+pub fn table_name(keys: &SinkKeys, topic: &str) -> TableName {
+    let format = TableName::parse(&keys.table_name_format);
+    let fill = |part: &str| part.replace("${topic}", topic);
+    TableName {
+        schema: format.schema.as_deref().map(fill),
+        name: fill(&format.name),
+    }
+}
+
+/// What is written into this table.
+///
+/// # Errors
+/// Says why this config and this table cannot go together, and what to change.
+pub fn target(table: Table, keys: &SinkKeys) -> Result<Target, String> {
+    let key_names = key_names(&table, keys)?;
+    let mut key_columns = Vec::with_capacity(key_names.len());
+    for name in &key_names {
+        let column = table.column_index(name).ok_or_else(|| {
+            format!(
+                "key column \"{name}\" is not in table {}; check pk.fields",
+                table.name
+            )
+        })?;
+        if table.columns[column].generated {
+            return Err(format!(
+                "key column \"{name}\" of table {} is generated and cannot be written",
+                table.name
+            ));
+        }
+        key_columns.push(column);
+    }
+    if keys.insert_mode == WriteMode::Upsert {
+        check_unique(&table, &key_columns)?;
+    }
+    let wanted = |column: &usize| {
+        let definition = &table.columns[*column];
+        let included = keys.fields_include.is_empty()
+            || keys
+                .fields_include
+                .iter()
+                .any(|field| field.eq_ignore_ascii_case(&definition.name));
+        key_columns.contains(column) || (included && !definition.generated)
+    };
+    let written: Vec<usize> = (0..table.columns.len()).filter(wanted).collect();
+    check_left_out(&table, &written)?;
+    let key = key_columns
+        .iter()
+        .filter_map(|column| written.iter().position(|kept| kept == column))
+        .collect();
+    Ok(Target {
+        table,
+        written,
+        key,
+        mode: keys.insert_mode,
+    })
+}
+
+fn key_names(table: &Table, keys: &SinkKeys) -> Result<Vec<String>, String> {
+    match keys.key_mode {
+        KeyMode::None => Ok(Vec::new()),
+        KeyMode::Kafka if keys.key_fields.is_empty() => Ok(KAFKA_KEY_COLUMNS
+            .iter()
+            .map(|&name| name.to_owned())
+            .collect()),
+        _ if !keys.key_fields.is_empty() => Ok(keys.key_fields.clone()),
+        _ if !table.primary_key.is_empty() => Ok(table.primary_key.clone()),
+        _ => Err(format!(
+            "table {} has no primary key, so pk.fields must name the key's columns",
+            table.name
+        )),
+    }
+}
+
+/// An upsert needs a unique constraint on exactly the key, or the database cannot tell what a
+/// conflict is.
+fn check_unique(table: &Table, key: &[usize]) -> Result<(), String> {
+    let names: Vec<&str> = key
+        .iter()
+        .map(|column| table.columns[*column].name.as_str())
+        .collect();
+    let same = |unique: &Vec<String>| {
+        unique.len() == names.len() && unique.iter().all(|name| names.contains(&name.as_str()))
+    };
+    if same(&table.primary_key) || table.unique_keys.iter().any(same) {
+        return Ok(());
+    }
+    let columns = names
+        .iter()
+        .map(|name| format!("\"{name}\""))
+        .collect::<Vec<_>>()
+        .join(", ");
+    Err(format!(
+        "insert.mode=upsert needs a primary key or unique constraint on exactly ({columns}) of \
+         table {}; create it with: ALTER TABLE {} ADD UNIQUE ({columns})",
+        table.name, table.name
+    ))
+}
+
+/// A column that must have a value and never gets one fails every insert.
+fn check_left_out(table: &Table, written: &[usize]) -> Result<(), String> {
+    let never_filled = table
+        .columns
+        .iter()
+        .enumerate()
+        .find(|(column, definition)| {
+            !written.contains(column)
+                && !definition.nullable
+                && !definition.has_default
+                && !definition.generated
+        });
+    match never_filled {
+        Some((_, column)) => Err(format!(
+            "column \"{}\" of table {} is NOT NULL and has no default, but fields.whitelist \
+             leaves it out",
+            column.name, table.name
+        )),
+        None => Ok(()),
+    }
+}

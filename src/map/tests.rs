@@ -1,0 +1,462 @@
+//! Records into rows, by key mode, format and table.
+
+use proptest::prelude::*;
+use rowdock_connectors::{ColumnDef, ColumnType, Table, TableName, WriteMode};
+
+use super::*;
+
+const SCHEMALESS: Converter = Converter::Json {
+    schemas_enable: false,
+    schemas_cache_size: 10,
+};
+const ENVELOPE: Converter = Converter::Json {
+    schemas_enable: true,
+    schemas_cache_size: 10,
+};
+
+fn column(name: &str, column_type: ColumnType, nullable: bool) -> ColumnDef {
+    ColumnDef {
+        name: name.into(),
+        native_type: column_type.to_string(),
+        column_type,
+        native_type_id: 0,
+        nullable,
+        has_default: false,
+        generated: false,
+    }
+}
+
+fn orders() -> Table {
+    Table {
+        name: TableName::parse("orders"),
+        columns: vec![
+            column("id", ColumnType::Int64, false),
+            column("note", ColumnType::Text { max_chars: None }, true),
+            column(
+                "price",
+                ColumnType::Decimal {
+                    precision: Some(6),
+                    scale: Some(2),
+                },
+                true,
+            ),
+        ],
+        primary_key: vec!["id".into()],
+        unique_keys: Vec::new(),
+        text_allows_nul: false,
+    }
+}
+
+fn keys(key_mode: KeyMode, key_fields: &[&str]) -> SinkKeys {
+    SinkKeys {
+        url: String::new(),
+        user: None,
+        password: None,
+        insert_mode: if key_mode == KeyMode::None {
+            WriteMode::Insert
+        } else {
+            WriteMode::Upsert
+        },
+        key_mode,
+        key_fields: key_fields.iter().map(|&field| field.to_owned()).collect(),
+        delete_enabled: key_mode == KeyMode::RecordKey,
+        auto_create: true,
+        table_name_format: "${topic}".into(),
+        fields_include: Vec::new(),
+        unknown_fields: UnknownFields::Fail,
+        progress_table: "rowdock_progress".into(),
+    }
+}
+
+struct Mapping {
+    mapper: TopicMapper,
+    rows: TableRows,
+}
+
+impl Mapping {
+    fn new(table: Table, keys: &SinkKeys, key: &Converter, value: &Converter) -> Self {
+        let target = Arc::new(plan::target(table, keys).unwrap());
+        Self {
+            mapper: TopicMapper::new(Arc::clone(&target), keys, key, value),
+            rows: TableRows::new(target),
+        }
+    }
+
+    fn map(&mut self, key: Option<&str>, value: Option<&str>) -> Result<Vec<Cell<'_>>, String> {
+        let record = RawRecord {
+            topic: "orders",
+            partition: 2,
+            offset: 7,
+            timestamp_ms: None,
+            key: key.map(str::as_bytes),
+            value: value.map(str::as_bytes),
+        };
+        let origin = Origin {
+            position: 0,
+            offset: 7,
+            delete: false,
+        };
+        let before = self.rows.len();
+        match self.mapper.map(&record, origin, &mut self.rows) {
+            Ok(()) => Ok(self
+                .rows
+                .columns
+                .iter()
+                .map(|column| column.get(before))
+                .collect()),
+            Err(error) => {
+                assert_eq!(self.rows.len(), before, "a bad record leaves no row");
+                assert!(
+                    self.rows
+                        .columns
+                        .iter()
+                        .all(|column| column.len() == before)
+                );
+                Err(error.to_string())
+            }
+        }
+    }
+}
+
+fn plain() -> Mapping {
+    Mapping::new(
+        orders(),
+        &keys(KeyMode::None, &[]),
+        &Converter::String,
+        &SCHEMALESS,
+    )
+}
+
+#[test]
+fn schemaless_fields_go_to_the_columns_of_their_name() {
+    let mut mapping = plain();
+    let row = mapping
+        .map(None, Some(r#"{"note":"a","id":1,"price":1.50}"#))
+        .unwrap();
+    assert_eq!(row, [Cell::Int(1), Cell::Text("a"), Cell::Decimal("1.50")]);
+    let row = mapping.map(None, Some(r#"{"id":2,"note":null}"#)).unwrap();
+    assert_eq!(row, [Cell::Int(2), Cell::Null, Cell::Absent]);
+    let row = mapping.map(None, Some(r#"{"ID":3,"Note":"x"}"#)).unwrap();
+    assert_eq!(row, [Cell::Int(3), Cell::Text("x"), Cell::Absent]);
+    let row = mapping.map(None, Some(r#"{"id":4,"id":5}"#)).unwrap();
+    assert_eq!(
+        row[0],
+        Cell::Int(5),
+        "of a repeated field the last one counts"
+    );
+}
+
+#[test]
+fn bad_records_say_which_field_and_why() {
+    let mut mapping = plain();
+    let mut check = |value: &str, expected: &str| {
+        let reason = mapping.map(None, Some(value)).unwrap_err();
+        assert!(reason.contains(expected), "{value}: {reason}");
+    };
+    check(
+        r#"{"id":"x"}"#,
+        "field \"id\": a text does not fit column \"id\" (64-bit integer)",
+    );
+    check(
+        r#"{"id":1,"price":1.234}"#,
+        "more than 2 digits after the point",
+    );
+    check(
+        r#"{"note":"x"}"#,
+        "no value for column \"id\" of orders, which is NOT NULL",
+    );
+    check(r#"{"id":null}"#, "no value for column \"id\"");
+    check(
+        r#"{"id":1,"other":2}"#,
+        "field \"other\" has no column in orders",
+    );
+    check(r#"{"id":1"#, "ends too early");
+    check("[1]", "is not an object");
+    check("7", "is not an object");
+    check("null", "the record has no value");
+}
+
+#[test]
+fn record_keys_fill_key_columns_and_win_over_value_fields() {
+    let keys = keys(KeyMode::RecordKey, &["id"]);
+    let mut mapping = Mapping::new(orders(), &keys, &SCHEMALESS, &SCHEMALESS);
+    let row = mapping
+        .map(Some("1"), Some(r#"{"id":9,"note":"a"}"#))
+        .unwrap();
+    assert_eq!(row, [Cell::Int(1), Cell::Text("a"), Cell::Absent]);
+    let row = mapping
+        .map(Some(r#"{"id":2,"more":3}"#), Some("{}"))
+        .unwrap();
+    assert_eq!(row[0], Cell::Int(2));
+    mapping.map(Some("3"), None).unwrap();
+    assert!(mapping.rows.origins[2].delete);
+    mapping.map(Some("4"), Some("null")).unwrap();
+    assert!(
+        mapping.rows.origins[3].delete,
+        "a JSON null is a tombstone too"
+    );
+    let refused = mapping.map(None, Some("{}")).unwrap_err();
+    assert!(refused.contains("the record has no key"), "{refused}");
+    let refused = mapping.map(Some("null"), Some("{}")).unwrap_err();
+    assert!(refused.contains("is part of the key"), "{refused}");
+    let refused = mapping.map(Some(r#"{"other":1}"#), None).unwrap_err();
+    assert!(refused.contains("is part of the key"), "{refused}");
+}
+
+#[test]
+fn text_keys_are_texts() {
+    let mut table = orders();
+    table.primary_key = vec!["note".into()];
+    table.columns[0].nullable = true;
+    table.columns[1].nullable = false;
+    let keys = keys(KeyMode::RecordKey, &[]);
+    let mut mapping = Mapping::new(table, &keys, &Converter::String, &SCHEMALESS);
+    let row = mapping.map(Some("k-1"), Some(r#"{"price":2}"#)).unwrap();
+    assert_eq!(row, [Cell::Absent, Cell::Text("k-1"), Cell::Decimal("2")]);
+}
+
+#[test]
+fn kafka_coordinates_are_a_key() {
+    let mut table = orders();
+    table
+        .columns
+        .push(column("t", ColumnType::Text { max_chars: None }, false));
+    table.columns.push(column("p", ColumnType::Int32, false));
+    table.columns.push(column("o", ColumnType::Int64, false));
+    table.primary_key = vec!["t".into(), "p".into(), "o".into()];
+    let keys = keys(KeyMode::Kafka, &["t", "p", "o"]);
+    let mut mapping = Mapping::new(table, &keys, &Converter::String, &SCHEMALESS);
+    let row = mapping.map(None, Some(r#"{"id":1}"#)).unwrap();
+    assert_eq!(row[3..], [Cell::Text("orders"), Cell::Int(2), Cell::Int(7)]);
+}
+
+#[test]
+fn envelopes_bring_types_defaults_and_nulls() {
+    let keys = keys(KeyMode::RecordValue, &["id"]);
+    let mut mapping = Mapping::new(orders(), &keys, &Converter::String, &ENVELOPE);
+    let schema = r#"{"type":"struct","fields":[{"type":"int64","field":"id"},
+        {"type":"string","optional":true,"default":"none","field":"note"},
+        {"type":"bytes","optional":true,"name":"org.apache.kafka.connect.data.Decimal","parameters":{"scale":"2"},"field":"price"}]}"#;
+    let envelope = |payload: &str| format!(r#"{{"schema":{schema},"payload":{payload}}}"#);
+    for _ in 0..2 {
+        let row = mapping.map(
+            None,
+            Some(&envelope(r#"{"id":1,"note":"a","price":"BNI="}"#)),
+        );
+        assert_eq!(
+            row.unwrap(),
+            [Cell::Int(1), Cell::Text("a"), Cell::Decimal("12.34")]
+        );
+        let row = mapping.map(None, Some(&envelope(r#"{"id":1}"#)));
+        assert_eq!(row.unwrap(), [Cell::Int(1), Cell::Text("none"), Cell::Null]);
+    }
+    let reason = mapping
+        .map(None, Some(&envelope(r#"{"note":"a"}"#)))
+        .unwrap_err();
+    assert!(
+        reason.contains("field \"id\": null, but the schema requires a value"),
+        "{reason}"
+    );
+    let reason = mapping.map(None, Some(r#"{"id":1}"#)).unwrap_err();
+    assert!(reason.contains("set schemas.enable=false"), "{reason}");
+    let reason = mapping.map(None, Some(&envelope("null"))).unwrap_err();
+    assert!(reason.contains("the record has no value"), "{reason}");
+    let other = envelope(r#"{"id":2}"#).replace("\"fields\":[", "\"version\":2,\"fields\":[");
+    assert_eq!(
+        mapping.map(None, Some(&other)).unwrap()[0],
+        Cell::Int(2),
+        "a second schema version"
+    );
+}
+
+#[test]
+fn left_out_fields_are_not_unknown() {
+    let mut only_note = keys(KeyMode::None, &[]);
+    only_note.fields_include = vec!["id".into(), "note".into()];
+    let mut mapping = Mapping::new(orders(), &only_note, &Converter::String, &SCHEMALESS);
+    let row = mapping
+        .map(None, Some(r#"{"id":1,"note":"a","price":5,"more":6}"#))
+        .unwrap();
+    assert_eq!(row, [Cell::Int(1), Cell::Text("a")]);
+    let mut ignoring = keys(KeyMode::None, &[]);
+    ignoring.unknown_fields = UnknownFields::Ignore;
+    let mut mapping = Mapping::new(orders(), &ignoring, &Converter::String, &SCHEMALESS);
+    assert!(mapping.map(None, Some(r#"{"id":1,"more":6}"#)).is_ok());
+}
+
+#[test]
+fn hopeless_targets_are_refused_with_advice() {
+    let check = |table: Table, keys: &SinkKeys, expected: &str| {
+        let reason = plan::target(table, keys).unwrap_err();
+        assert!(reason.contains(expected), "{reason}");
+    };
+    check(
+        orders(),
+        &keys(KeyMode::RecordValue, &["nope"]),
+        "key column \"nope\" is not in table orders",
+    );
+    check(
+        orders(),
+        &keys(KeyMode::RecordValue, &["note"]),
+        "ALTER TABLE orders ADD UNIQUE (\"note\")",
+    );
+    let mut keyless = orders();
+    keyless.primary_key.clear();
+    check(
+        keyless,
+        &keys(KeyMode::RecordValue, &[]),
+        "pk.fields must name the key's columns",
+    );
+    let mut without_id = keys(KeyMode::None, &[]);
+    without_id.fields_include = vec!["note".into()];
+    check(orders(), &without_id, "fields.whitelist");
+}
+
+#[test]
+fn tables_are_named_by_format() {
+    let check = |format: &str, topic: &str, expected: (Option<&str>, &str)| {
+        let mut keys = keys(KeyMode::None, &[]);
+        keys.table_name_format = format.into();
+        let name = plan::table_name(&keys, topic);
+        assert_eq!((name.schema.as_deref(), name.name.as_str()), expected);
+    };
+    check("${topic}", "a.b", (None, "a.b"));
+    check("shop.${topic}", "a.b", (Some("shop"), "a.b"));
+    check("kafka_${topic}_v1", "t", (None, "kafka_t_v1"));
+}
+
+#[test]
+fn tables_are_designed_from_the_first_records() {
+    let design = |key_mode,
+                  fields: &[&str],
+                  key: &Converter,
+                  value: &Converter,
+                  records: &[(&str, &str)]| {
+        let records: Vec<RawRecord<'_>> = records
+            .iter()
+            .map(|(key, value)| RawRecord {
+                topic: "t",
+                partition: 0,
+                offset: 0,
+                timestamp_ms: None,
+                key: Some(key.as_bytes()),
+                value: Some(value.as_bytes()),
+            })
+            .collect();
+        infer::table(
+            TableName::parse("t"),
+            &records,
+            &keys(key_mode, fields),
+            key,
+            value,
+        )
+        .map(|table| {
+            let columns: Vec<String> = table
+                .columns
+                .iter()
+                .map(|column| {
+                    format!(
+                        "{} {}{}",
+                        column.name,
+                        column.column_type,
+                        if column.nullable { "" } else { "!" }
+                    )
+                })
+                .collect();
+            format!("{} / {}", columns.join(", "), table.primary_key.join(","))
+        })
+    };
+    let made = design(
+        KeyMode::None,
+        &[],
+        &Converter::String,
+        &SCHEMALESS,
+        &[
+            ("", r#"{"a":1,"b":null,"c":[1],"d":true}"#),
+            ("", r#"{"a":1.5,"e":"x"}"#),
+            ("", "broken"),
+        ],
+    );
+    assert_eq!(
+        made.unwrap(),
+        "a 64-bit float, b text, c json, d boolean, e text / "
+    );
+    let made = design(
+        KeyMode::RecordKey,
+        &["k"],
+        &Converter::String,
+        &SCHEMALESS,
+        &[("x", r#"{"a":1}"#)],
+    );
+    assert_eq!(made.unwrap(), "k text!, a 64-bit integer / k");
+    let made = design(
+        KeyMode::RecordKey,
+        &[],
+        &SCHEMALESS,
+        &SCHEMALESS,
+        &[(r#"{"k":1}"#, r#"{"a":1}"#)],
+    );
+    assert_eq!(made.unwrap(), "k 64-bit integer!, a 64-bit integer / k");
+    let made = design(
+        KeyMode::Kafka,
+        &[],
+        &Converter::String,
+        &SCHEMALESS,
+        &[("", r#"{"a":1}"#)],
+    );
+    assert!(
+        made.unwrap()
+            .starts_with("__connect_topic text!, __connect_partition 32-bit integer!")
+    );
+    let envelope = r#"{"schema":{"type":"struct","fields":[{"type":"int16","field":"a"},{"type":"string","optional":true,"field":"b"}]},"payload":{"a":1}}"#;
+    let made = design(
+        KeyMode::RecordValue,
+        &["a"],
+        &Converter::String,
+        &ENVELOPE,
+        &[("", envelope)],
+    );
+    assert_eq!(made.unwrap(), "a 16-bit integer!, b text / a");
+    assert!(
+        design(
+            KeyMode::None,
+            &[],
+            &Converter::String,
+            &SCHEMALESS,
+            &[("", "[]")]
+        )
+        .is_err()
+    );
+    assert!(
+        design(
+            KeyMode::RecordValue,
+            &["z"],
+            &Converter::String,
+            &SCHEMALESS,
+            &[("", r#"{"a":1}"#)]
+        )
+        .is_err()
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_row_or_a_reason(key in ".{0,20}", value in r#"[\{\}\[\]":,0-9a-z\\ .-]{0,60}"#) {
+        let keys = keys(KeyMode::RecordKey, &["id"]);
+        for (key_format, value_format) in [(&SCHEMALESS, &SCHEMALESS), (&ENVELOPE, &ENVELOPE)] {
+            let mut mapping = Mapping::new(orders(), &keys, key_format, value_format);
+            let mapped = mapping.map(Some(&key), Some(&value)).is_ok();
+            prop_assert_eq!(mapping.rows.len(), usize::from(mapped));
+        }
+    }
+
+    #[test]
+    fn what_fits_arrives_as_it_was(id: i64, note in "\\PC{0,20}", price in 0..999_999_i64) {
+        let price = format!("{}.{:02}", price / 100, price % 100);
+        let note_json = serde_json::to_string(&note).unwrap();
+        let value = format!(r#"{{"price":{price},"id":{id},"note":{note_json}}}"#);
+        let mut mapping = plain();
+        let row = mapping.map(None, Some(&value)).unwrap();
+        prop_assert_eq!(row, vec![Cell::Int(id), Cell::Text(&note), Cell::Decimal(&price)]);
+    }
+}

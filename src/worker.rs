@@ -1,0 +1,203 @@
+//! A worker from start to stop: listeners, control loop, connectors from files, REST API.
+//!
+//! The order of the start makes failures plain and early. Listeners are bound first, because a busy
+//! port is the commonest mistake and must not be found after tasks have joined their groups. All
+//! connector files are read before the first is created. Only then requests are answered, so
+//! whoever sees the API sees the connectors of the command line.
+//!
+//! At the stop, the API closes and the tasks drain side by side.
+
+use std::future::Future;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use crate::api::{ApiState, router, serve};
+use crate::cluster::{
+    ClusterError, ClusterHandle, Command, StartTask, TargetState, learn_cluster_id,
+    start_standalone,
+};
+use crate::config::kafka::admin_properties;
+use crate::config::offline::{CheckedFile, FileError, validate_offline};
+use crate::config::parse::KeyError;
+use crate::config::worker::{Listener, WorkerSettings};
+
+/// What a worker on its own is started from.
+#[derive(Debug)]
+pub struct StandaloneWorker<S> {
+    /// Its settings.
+    pub settings: Arc<WorkerSettings>,
+    /// Files of connectors to start with.
+    pub connectors: Vec<PathBuf>,
+    /// Starts its tasks.
+    pub starter: S,
+}
+
+/// Why a worker cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on, mostly because another process does.
+    #[error(
+        "cannot listen on http://{host}:{port}: {source}; set listeners to another address, for \
+         example --set listeners=http://127.0.0.1:0 for any free port"
+    )]
+    Listen {
+        /// As in `listeners`.
+        host: String,
+        /// As in `listeners`.
+        port: u16,
+        /// Why.
+        source: io::Error,
+    },
+    /// A connector file is not acceptable.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A connector from a file is refused, such as the second of one name.
+    #[error("{}: {source}", path.display())]
+    Connector {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ClusterError,
+    },
+    /// The worker's own settings of the Kafka client have no counterpart here.
+    #[error("settings of the kafka client: {}", join(.0))]
+    Kafka(Vec<KeyError>),
+}
+
+fn join(errors: &[KeyError]) -> String {
+    let messages: Vec<&str> = errors.iter().map(|error| error.message.as_str()).collect();
+    messages.join("; ")
+}
+
+/// Runs a worker until `stop` completes.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn run_standalone<S: StartTask>(
+    worker: StandaloneWorker<S>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), StartError> {
+    let settings = worker.settings;
+    let listeners = bind(&settings.listeners).await?;
+    let port = listeners.first().map_or(0, |(_, address)| address.port());
+    let worker_id = settings.worker_id(port);
+    let files = read_connectors(&worker.connectors, &settings)?;
+    let admin = admin_properties(&settings).map_err(StartError::Kafka)?;
+
+    let cluster = start_standalone(Arc::clone(&settings), worker_id.clone(), worker.starter);
+    let outcome = create_connectors(&cluster, files).await;
+    if let Err(problem) = outcome {
+        cluster.stop().await;
+        return Err(problem);
+    }
+    let state = ApiState {
+        cluster: cluster.clone(),
+        settings,
+        worker_id: worker_id.into(),
+        kafka_cluster_id: learn_cluster_id(admin),
+    };
+    serve_until(stop, listeners, state).await;
+    info!("worker stopped");
+    Ok(())
+}
+
+async fn serve_until(
+    stop: impl Future<Output = ()>,
+    listeners: Vec<(TcpListener, SocketAddr)>,
+    state: ApiState,
+) {
+    let cluster = state.cluster.clone();
+    let router = router(state);
+    let (stopping, stopped) = watch::channel(false);
+    let mut servers = JoinSet::new();
+    for (listener, address) in listeners {
+        let mut stopped = stopped.clone();
+        servers.spawn(serve(listener, router.clone(), async move {
+            // An error means that the worker is gone already.
+            stopped.wait_for(|stopped| *stopped).await.ok();
+        }));
+        info!(%address, "rest api listening");
+    }
+    stop.await;
+    stopping.send_replace(true);
+    cluster.stop().await;
+    while let Some(server) = servers.join_next().await {
+        if let Err(error) = server {
+            warn!(error = %error, "rest api broke down");
+        }
+    }
+}
+
+async fn bind(listeners: &[Listener]) -> Result<Vec<(TcpListener, SocketAddr)>, StartError> {
+    let mut bound = Vec::with_capacity(listeners.len());
+    for Listener { host, port } in listeners {
+        let pair = bind_one(host, *port)
+            .await
+            .map_err(|source| StartError::Listen {
+                host: host.clone(),
+                port: *port,
+                source,
+            })?;
+        bound.push(pair);
+    }
+    Ok(bound)
+}
+
+async fn bind_one(host: &str, port: u16) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = if host.is_empty() {
+        // The unspecified IPv6 address takes IPv4 as well; a machine without IPv6 has only the other.
+        match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?
+            }
+            outcome => outcome?,
+        }
+    } else {
+        TcpListener::bind((host, port)).await?
+    };
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+fn read_connectors(
+    files: &[PathBuf],
+    settings: &WorkerSettings,
+) -> Result<Vec<(PathBuf, CheckedFile)>, StartError> {
+    let mut checked = Vec::with_capacity(files.len());
+    for path in files {
+        let file = validate_offline(path, settings)?;
+        for warning in &file.warnings {
+            warn!(file = %path.display(), problem = warning, "connector config");
+        }
+        checked.push((path.clone(), file));
+    }
+    Ok(checked)
+}
+
+async fn create_connectors(
+    cluster: &ClusterHandle,
+    files: Vec<(PathBuf, CheckedFile)>,
+) -> Result<(), StartError> {
+    for (path, file) in files {
+        let command = Command::Create {
+            name: file.config.name,
+            config: file.request.config,
+            target: file
+                .request
+                .initial_state
+                .map_or(TargetState::Running, TargetState::from),
+        };
+        cluster
+            .command(command)
+            .await
+            .map_err(|source| StartError::Connector { path, source })?;
+    }
+    Ok(())
+}

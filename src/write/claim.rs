@@ -1,0 +1,437 @@
+//! From an assignment to reading.
+//!
+//! Claim the partitions in the database; write the first starts of a topic that has none, for all
+//! its partitions at once; check that Kafka still has what the positions ask for; make the
+//! topics' tables known; then tell the consumer's thread to begin. Every step may be repeated:
+//! a claim is only ever replaced by a newer one, and starts are only written where there are none.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use rowdock_connectors::{ClaimAnswer, ClaimRequest, PartitionKey, SinkError, StartRows, Table};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::facts::KafkaFacts;
+use super::start::{StartRefusal, check_position, check_topic, first_position};
+use super::{Halt, Held, WriteLoop};
+use crate::batch::AssignmentTag;
+use crate::config::connector::Delivery;
+use crate::handover::ToConsumer;
+use crate::map::plan;
+
+/// A claim, or the partition's next step towards one.
+struct Claims {
+    claimed: Vec<(PartitionKey, AssignmentTag, Held)>,
+    unknown_topics: BTreeSet<Arc<str>>,
+    unknown_partitions: Vec<PartitionKey>,
+    yielded: Vec<(PartitionKey, AssignmentTag)>,
+}
+
+impl WriteLoop {
+    /// Takes assigned partitions over and begins to read them.
+    pub(super) async fn take_over(
+        &mut self,
+        generation: i32,
+        partitions: Vec<(PartitionKey, AssignmentTag)>,
+    ) -> Result<(), Halt> {
+        self.claim_and_begin(generation, partitions, false).await
+    }
+
+    /// Claims partitions that a newer generation held, when we still have them after a session
+    /// time-out: a real newer generation would have thrown us out by then.
+    pub(super) async fn claim_yielded(&mut self) -> Result<(), Halt> {
+        let now = Instant::now();
+        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.state.yielded)
+            .into_iter()
+            .partition(|(_, _, at)| *at <= now);
+        self.state.yielded = later;
+        let due: Vec<_> = due.into_iter().map(|(key, tag, _)| (key, tag)).collect();
+        self.claim_and_begin(-1, due, true).await
+    }
+
+    async fn claim_and_begin(
+        &mut self,
+        generation: i32,
+        mut wanted: Vec<(PartitionKey, AssignmentTag)>,
+        force: bool,
+    ) -> Result<(), Halt> {
+        loop {
+            wanted.retain(|(key, tag)| self.board.is_current(key, *tag));
+            if wanted.is_empty() {
+                return Ok(());
+            }
+            let begun = match self.config.delivery {
+                Delivery::ExactlyOnce => self.try_claims(generation, &wanted, force).await,
+                Delivery::AtLeastOnce => self.try_group_offsets(&wanted).await,
+            };
+            match begun {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(ClaimError::Halt(halt)) => return Err(halt),
+                Err(ClaimError::Sink(error)) => self.pause_or_give_up(&error).await?,
+            }
+        }
+    }
+
+    /// One attempt. `Ok(false)`: starts were written, claim again.
+    async fn try_claims(
+        &mut self,
+        generation: i32,
+        wanted: &[(PartitionKey, AssignmentTag)],
+        force: bool,
+    ) -> Result<bool, ClaimError> {
+        self.ready_session().await?;
+        let request = ClaimRequest {
+            claim_id: Uuid::new_v4(),
+            generation,
+            force,
+            owner: self.owner.clone(),
+            partitions: wanted.iter().map(|(key, _)| key.clone()).collect(),
+        };
+        let Some(session) = self.state.session.as_mut() else {
+            return Ok(false);
+        };
+        let answers = session.claim(&request).await?;
+        let claims = sort_answers(wanted, &request, answers);
+        if !claims.unknown_topics.is_empty() || !claims.unknown_partitions.is_empty() {
+            for topic in &claims.unknown_topics {
+                self.start_topic(topic).await?;
+            }
+            self.start_partitions(claims.unknown_partitions).await?;
+            return Ok(false);
+        }
+        let retry_at = Instant::now() + self.session_timeout;
+        for (key, tag) in claims.yielded {
+            tracing::warn!(
+                topic = %key.topic, partition = key.partition,
+                "partition is held by a newer generation of the group; waiting to be told"
+            );
+            self.state.yielded.push((key, tag, retry_at));
+        }
+        self.check_starts(&claims.claimed).await?;
+        warn_of_reset(&self.facts, &claims.claimed).await;
+        self.recovered();
+        self.begin(claims.claimed).await?;
+        Ok(true)
+    }
+
+    /// At-least-once: positions are the group's.
+    async fn try_group_offsets(
+        &mut self,
+        wanted: &[(PartitionKey, AssignmentTag)],
+    ) -> Result<bool, ClaimError> {
+        let keys: Vec<PartitionKey> = wanted.iter().map(|(key, _)| key.clone()).collect();
+        let committed = self.facts.committed(keys.clone()).await?;
+        let marks = self.facts.watermarks(keys).await?;
+        let mut claimed = Vec::new();
+        for (key, tag) in wanted {
+            let Some(marks) = marks.get(key) else {
+                return Ok(false);
+            };
+            let committed = committed.get(key).map(|committed| committed.offset);
+            let next_offset = first_position(committed, self.config.start, *marks)
+                .map_err(|refusal| refused(key, &refusal))?;
+            let held = Held {
+                tag: *tag,
+                claim_id: Uuid::nil(),
+                next_offset,
+                topic_id: String::new(),
+            };
+            claimed.push((key.clone(), *tag, held));
+        }
+        self.begin(claimed).await?;
+        self.recovered();
+        Ok(true)
+    }
+
+    /// The first start of a topic: a number for every partition that exists now.
+    async fn start_topic(&mut self, topic: &Arc<str>) -> Result<(), ClaimError> {
+        let partitions = self.facts.partitions(Arc::clone(topic)).await?;
+        if partitions.is_empty() {
+            return Err(SinkError::retry(format!("kafka does not know topic {topic} yet")).into());
+        }
+        let committed = self.facts.committed(partitions.clone()).await?;
+        if committed.values().any(|committed| committed.is_mirror) {
+            return Err(ClaimError::Halt(Halt::Failed(format!(
+                "PROGRESS_MISSING: the group's committed offsets of topic {topic} are mirrors of \
+                 positions in the target database, but the database has none: the progress table \
+                 was lost, or the connector points to another database; restore it, or delete \
+                 the consumer group to start the topic anew"
+            ))));
+        }
+        let marks = self.facts.watermarks(partitions.clone()).await?;
+        let mut offsets = Vec::with_capacity(partitions.len());
+        for key in &partitions {
+            let Some(marks) = marks.get(key) else {
+                return Err(SinkError::retry("kafka left a partition out of its answer").into());
+            };
+            let committed = committed.get(key).map(|committed| committed.offset);
+            let offset = first_position(committed, self.config.start, *marks)
+                .map_err(|refusal| refused(key, &refusal))?;
+            offsets.push((key.partition, offset));
+        }
+        self.write_starts(topic, true, offsets).await
+    }
+
+    /// Partitions added after the topic was started begin at their beginning, whatever the policy.
+    async fn start_partitions(&mut self, partitions: Vec<PartitionKey>) -> Result<(), ClaimError> {
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        let marks = self.facts.watermarks(partitions).await?;
+        let mut by_topic: HashMap<Arc<str>, Vec<(i32, i64)>> = HashMap::new();
+        for (key, marks) in marks {
+            by_topic
+                .entry(key.topic)
+                .or_default()
+                .push((key.partition, marks.low));
+        }
+        for (topic, offsets) in by_topic {
+            self.write_starts(&topic, false, offsets).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_starts(
+        &mut self,
+        topic: &Arc<str>,
+        first: bool,
+        offsets: Vec<(i32, i64)>,
+    ) -> Result<(), ClaimError> {
+        let ids = self.facts.topic_ids(vec![Arc::clone(topic)]).await?;
+        let starts = StartRows {
+            topic: Arc::clone(topic),
+            topic_id: ids.get(&**topic).cloned().unwrap_or_default(),
+            first,
+            offsets,
+        };
+        self.ready_session().await?;
+        if let Some(session) = self.state.session.as_mut() {
+            session.write_starts(&starts).await?;
+        }
+        Ok(())
+    }
+
+    async fn check_starts(
+        &mut self,
+        claimed: &[(PartitionKey, AssignmentTag, Held)],
+    ) -> Result<(), ClaimError> {
+        let topics: BTreeSet<Arc<str>> = claimed
+            .iter()
+            .map(|(key, _, _)| Arc::clone(&key.topic))
+            .collect();
+        let ids = self.facts.topic_ids(topics.into_iter().collect()).await?;
+        let keys = claimed.iter().map(|(key, _, _)| key.clone()).collect();
+        let marks = self.facts.watermarks(keys).await?;
+        for (key, _, held) in claimed {
+            let Some(marks) = marks.get(key) else {
+                return Err(SinkError::retry("kafka left a partition out of its answer").into());
+            };
+            let topic_id = ids.get(&*key.topic).map_or("", String::as_str);
+            check_position(held.next_offset, &held.topic_id, topic_id, *marks)
+                .map_err(|refusal| refused(key, &refusal))?;
+        }
+        Ok(())
+    }
+
+    async fn begin(
+        &mut self,
+        claimed: Vec<(PartitionKey, AssignmentTag, Held)>,
+    ) -> Result<(), ClaimError> {
+        let topics: BTreeSet<Arc<str>> = claimed
+            .iter()
+            .map(|(key, _, _)| Arc::clone(&key.topic))
+            .collect();
+        for topic in topics {
+            self.make_table_known(&topic).await?;
+        }
+        let mut begun = Vec::with_capacity(claimed.len());
+        for (key, tag, held) in claimed {
+            begun.push((key.clone(), tag, held.next_offset));
+            self.state.held.insert(key, held);
+        }
+        tracing::info!(connector = %self.config.name, partitions = begun.len(), "reading");
+        self.consumer.send(ToConsumer::Begin(begun));
+        Ok(())
+    }
+
+    async fn make_table_known(&mut self, topic: &Arc<str>) -> Result<(), ClaimError> {
+        if self.state.tables.contains_key(topic) {
+            return Ok(());
+        }
+        let name = plan::table_name(&self.config.sink, topic);
+        self.ready_session().await?;
+        let Some(session) = self.state.session.as_mut() else {
+            return Err(SinkError::retry("the session has gone").into());
+        };
+        let table = session.describe_table(&name).await?;
+        if table.is_none() && !self.config.sink.auto_create {
+            return Err(ClaimError::Halt(Halt::Failed(format!(
+                "table {name} for topic {topic} does not exist; create it, or set auto.create=true"
+            ))));
+        }
+        Ok(self.announce_table(Arc::clone(topic), table)?)
+    }
+
+    /// Tells the consumer's thread where a topic's rows go.
+    pub(super) fn announce_table(
+        &mut self,
+        topic: Arc<str>,
+        table: Option<Table>,
+    ) -> Result<(), Halt> {
+        let target = match table {
+            Some(table) => {
+                let target = plan::target(table, &self.config.sink).map_err(Halt::Failed)?;
+                Some(Arc::new(target))
+            }
+            None => None,
+        };
+        self.state
+            .tables
+            .insert(Arc::clone(&topic), target.is_some());
+        self.consumer.send(ToConsumer::Table { topic, target });
+        Ok(())
+    }
+
+    /// A topic that is deleted and made anew under our feet must stop the task.
+    pub(super) async fn check_topics(&mut self) -> Result<(), Halt> {
+        let topics: BTreeSet<Arc<str>> = self
+            .state
+            .held
+            .iter()
+            .filter(|(_, held)| !held.topic_id.is_empty())
+            .map(|(key, _)| Arc::clone(&key.topic))
+            .collect();
+        if topics.is_empty() || self.state.failed {
+            return Ok(());
+        }
+        // Kafka out of reach is no news here: the consumer reports it.
+        let Ok(ids) = self.facts.topic_ids(topics.into_iter().collect()).await else {
+            return Ok(());
+        };
+        for (key, held) in &self.state.held {
+            if let Some(now) = ids.get(&*key.topic) {
+                check_topic(&held.topic_id, now)
+                    .map_err(|refusal| Halt::Failed(refusal_trace(key, &refusal)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The broker refuses the position: says why, as precisely as it can be known.
+    pub(super) async fn out_of_range(&mut self, key: &PartitionKey) -> Halt {
+        let next = self.state.held.get(key).map_or(-1, |held| held.next_offset);
+        let topic_id = self
+            .state
+            .held
+            .get(key)
+            .map(|held| held.topic_id.clone())
+            .unwrap_or_default();
+        let ids = self.facts.topic_ids(vec![Arc::clone(&key.topic)]).await;
+        let now = ids
+            .ok()
+            .and_then(|ids| ids.get(&*key.topic).cloned())
+            .unwrap_or_default();
+        let refusal = match self.facts.watermarks(vec![key.clone()]).await {
+            Ok(marks) => marks
+                .get(key)
+                .and_then(|marks| check_position(next, &topic_id, &now, *marks).err()),
+            Err(_) => None,
+        };
+        Halt::Failed(match refusal {
+            Some(refusal) => refusal_trace(key, &refusal),
+            None => format!(
+                "topic {}, partition {}: Kafka refuses to read on from the position near {next} \
+                 (offset out of range); restart the task to check it again",
+                key.topic, key.partition
+            ),
+        })
+    }
+}
+
+/// A commit that is no mirror was made by someone else, to move the connector perhaps. It is not
+/// obeyed, and that must be said. That Kafka does not answer is no reason to wait.
+async fn warn_of_reset(facts: &KafkaFacts, claimed: &[(PartitionKey, AssignmentTag, Held)]) {
+    let keys = claimed.iter().map(|(key, _, _)| key.clone()).collect();
+    let Ok(committed) = facts.committed(keys).await else {
+        return;
+    };
+    for (key, _, held) in claimed {
+        let foreign = committed
+            .get(key)
+            .filter(|committed| !committed.is_mirror && committed.offset != held.next_offset);
+        if let Some(foreign) = foreign {
+            tracing::warn!(
+                topic = %key.topic, partition = key.partition,
+                group_offset = foreign.offset, next_offset = held.next_offset,
+                "the group's offset was set by someone else and is ignored: reading goes on from \
+                 the position in the database"
+            );
+        }
+    }
+}
+
+enum ClaimError {
+    Sink(SinkError),
+    Halt(Halt),
+}
+
+impl From<SinkError> for ClaimError {
+    fn from(error: SinkError) -> Self {
+        Self::Sink(error)
+    }
+}
+
+impl From<Halt> for ClaimError {
+    fn from(halt: Halt) -> Self {
+        Self::Halt(halt)
+    }
+}
+
+fn refused(key: &PartitionKey, refusal: &StartRefusal) -> ClaimError {
+    ClaimError::Halt(Halt::Failed(refusal_trace(key, refusal)))
+}
+
+fn refusal_trace(key: &PartitionKey, refusal: &StartRefusal) -> String {
+    format!(
+        "topic {}, partition {}: {refusal}",
+        key.topic, key.partition
+    )
+}
+
+fn sort_answers(
+    wanted: &[(PartitionKey, AssignmentTag)],
+    request: &ClaimRequest,
+    answers: Vec<ClaimAnswer>,
+) -> Claims {
+    let mut claims = Claims {
+        claimed: Vec::new(),
+        unknown_topics: BTreeSet::new(),
+        unknown_partitions: Vec::new(),
+        yielded: Vec::new(),
+    };
+    for ((key, tag), answer) in wanted.iter().zip(answers) {
+        match answer {
+            ClaimAnswer::Claimed {
+                topic_id,
+                next_offset,
+                leader_epoch: _,
+            } => {
+                let held = Held {
+                    tag: *tag,
+                    claim_id: request.claim_id,
+                    next_offset,
+                    topic_id,
+                };
+                claims.claimed.push((key.clone(), *tag, held));
+            }
+            ClaimAnswer::TopicUnknown => {
+                claims.unknown_topics.insert(Arc::clone(&key.topic));
+            }
+            ClaimAnswer::PartitionUnknown => claims.unknown_partitions.push(key.clone()),
+            ClaimAnswer::HeldByNewer { .. } => claims.yielded.push((key.clone(), *tag)),
+        }
+    }
+    claims
+}

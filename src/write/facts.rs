@@ -1,0 +1,194 @@
+//! What Kafka says of topics and groups. The client's calls block, so they run on threads for
+//! that; each has a deadline.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::KafkaResult;
+use rdkafka::{Offset, TopicPartitionList};
+use rowdock_connectors::{PartitionKey, SinkError};
+
+use super::start::Watermarks;
+use crate::consume::client::TaskConsumer;
+use crate::consume::native;
+use crate::consume::thread::MIRROR_MARK;
+
+/// Deadline of one call to Kafka.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the group has committed for a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// Next offset to read, by the group.
+    pub offset: i64,
+    /// It is this program's mirror of a position in a database.
+    pub is_mirror: bool,
+}
+
+/// Asks Kafka through the task's consumer. Holds it weakly: the consumer's thread decides when it
+/// goes.
+#[derive(Clone)]
+pub struct KafkaFacts {
+    consumer: Weak<TaskConsumer>,
+}
+
+impl KafkaFacts {
+    /// Facts through this consumer.
+    pub fn new(consumer: &Arc<TaskConsumer>) -> Self {
+        Self {
+            consumer: Arc::downgrade(consumer),
+        }
+    }
+
+    /// Facts of a consumer that is gone: every question fails.
+    #[cfg(test)]
+    pub fn detached() -> Self {
+        Self {
+            consumer: Weak::new(),
+        }
+    }
+
+    /// Ids of these topics; those that do not exist or cannot tell are missing.
+    ///
+    /// # Errors
+    /// Retry, when Kafka does not answer.
+    pub async fn topic_ids(
+        &self,
+        topics: Vec<Arc<str>>,
+    ) -> Result<HashMap<String, String>, SinkError> {
+        self.ask("topic ids", move |consumer| {
+            let topics: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
+            native::topic_ids(consumer, &topics, CALL_TIMEOUT)
+        })
+        .await
+    }
+
+    /// All partitions that the topic has now.
+    ///
+    /// # Errors
+    /// Retry, when Kafka does not answer.
+    pub async fn partitions(&self, topic: Arc<str>) -> Result<Vec<PartitionKey>, SinkError> {
+        self.ask("partitions", move |consumer| {
+            let metadata = consumer.fetch_metadata(Some(&topic), CALL_TIMEOUT)?;
+            let found = metadata
+                .topics()
+                .iter()
+                .find(|found| found.name() == &*topic);
+            Ok(found
+                .map(|found| {
+                    found
+                        .partitions()
+                        .iter()
+                        .map(|partition| PartitionKey {
+                            topic: Arc::clone(&topic),
+                            partition: partition.id(),
+                        })
+                        .collect()
+                })
+                .unwrap_or_default())
+        })
+        .await
+    }
+
+    /// First and last offsets of these partitions.
+    ///
+    /// # Errors
+    /// Retry, when Kafka does not answer for one of them.
+    pub async fn watermarks(
+        &self,
+        partitions: Vec<PartitionKey>,
+    ) -> Result<HashMap<PartitionKey, Watermarks>, SinkError> {
+        self.ask("watermarks", move |consumer| {
+            partitions
+                .into_iter()
+                .map(|key| {
+                    let (low, high) =
+                        consumer.fetch_watermarks(&key.topic, key.partition, CALL_TIMEOUT)?;
+                    Ok((key, Watermarks { low, high }))
+                })
+                .collect()
+        })
+        .await
+    }
+
+    /// What the group has committed; partitions without a commit are missing.
+    ///
+    /// # Errors
+    /// Retry, when Kafka does not answer.
+    pub async fn committed(
+        &self,
+        partitions: Vec<PartitionKey>,
+    ) -> Result<HashMap<PartitionKey, Committed>, SinkError> {
+        self.ask("committed offsets", move |consumer| {
+            let mut list = TopicPartitionList::new();
+            for key in &partitions {
+                list.add_partition(&key.topic, key.partition);
+            }
+            let answered = consumer.committed_offsets(list, CALL_TIMEOUT)?;
+            let mut found = HashMap::new();
+            for key in partitions {
+                let Some(element) = answered.find_partition(&key.topic, key.partition) else {
+                    continue;
+                };
+                element.error()?;
+                if let Offset::Offset(offset) = element.offset() {
+                    let is_mirror = element.metadata().starts_with(MIRROR_MARK);
+                    found.insert(key, Committed { offset, is_mirror });
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        question: impl FnOnce(&TaskConsumer) -> KafkaResult<T> + Send + 'static,
+    ) -> Result<T, SinkError> {
+        let consumer = self.consumer.clone();
+        let answer = tokio::task::spawn_blocking(move || {
+            let consumer = consumer
+                .upgrade()
+                .ok_or_else(|| SinkError::retry("the consumer has been closed"))?;
+            question(&consumer).map_err(|error| {
+                SinkError::retry(format!("kafka does not answer ({what}): {error}"))
+                    .with_source(error)
+            })
+        })
+        .await;
+        answer.unwrap_or_else(|error| {
+            Err(SinkError::retry(format!("asking kafka ended early ({what})")).with_source(error))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+    use crate::consume::client;
+
+    /// A mock cluster names a controller that does not exist, as a cluster does whose controller
+    /// has just gone.
+    #[tokio::test]
+    async fn topic_ids_need_no_controller() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("orders", 1, 1).unwrap();
+        cluster.create_topic("returns", 1, 1).unwrap();
+        let properties = [
+            ("bootstrap.servers".to_owned(), cluster.bootstrap_servers()),
+            ("group.id".to_owned(), "facts".to_owned()),
+        ];
+        let consumer = client::shared(client::create(&properties, "facts").unwrap());
+        let facts = KafkaFacts::new(&consumer);
+        let ids = facts.topic_ids(vec!["orders".into(), "returns".into()]);
+        let ids = ids.await.unwrap();
+        assert_eq!(ids.len(), 2);
+        assert_ne!(ids["orders"], ids["returns"]);
+        assert!(facts.topic_ids(Vec::new()).await.unwrap().is_empty());
+    }
+}

@@ -1,0 +1,255 @@
+//! One batch into the database, whatever it takes.
+//!
+//! ```text
+//!   reconcile ─▶ settle rejects ─▶ write ─┬─ committed ──────────▶ done
+//!       ▲                                 ├─ fenced: cut, rejoin ─┐
+//!       │                                 ├─ record: find rejects ┤
+//!       └─────────────────────────────────┴─ retry: wait, renew ──┘
+//! ```
+
+use rowdock_connectors::{ErrorClass, PartitionKey, SinkError, WriteOutcome};
+
+use super::reconcile::{Verdict, judge};
+use super::{Halt, WriteLoop};
+use crate::batch::{ReadBatch, Reject};
+use crate::handover::ToConsumer;
+use crate::record::{RecordError, Stage};
+
+/// A batch may be refused though each of its rows is accepted in turn: unique values that change
+/// places between two keys, say. After this many searches without a result it is written in
+/// halves, in order, down to single records.
+const FRUITLESS_SEARCHES_MAX: u32 = 2;
+
+/// A task that stops at a record: everything before it is written first.
+struct StopAt {
+    trace: String,
+}
+
+impl WriteLoop {
+    /// Writes a batch. Returns the positions that are durable now.
+    pub(super) async fn store(
+        &mut self,
+        batch: ReadBatch,
+    ) -> Result<Vec<(PartitionKey, i64)>, Halt> {
+        let mut durable = Vec::new();
+        // The next part to be written stands last.
+        let mut parts = vec![batch];
+        while let Some(part) = parts.pop() {
+            if let Some((earlier, later)) = self.store_part(part, &mut durable).await? {
+                parts.push(later);
+                parts.push(earlier);
+            }
+        }
+        Ok(durable)
+    }
+
+    /// Writes a part. `Some`: it must be written as these two, in this order.
+    async fn store_part(
+        &mut self,
+        mut batch: ReadBatch,
+        durable: &mut Vec<(PartitionKey, i64)>,
+    ) -> Result<Option<(ReadBatch, ReadBatch)>, Halt> {
+        let mut stop_at = None;
+        let mut fruitless = 0;
+        loop {
+            self.reconcile(&mut batch, durable);
+            if batch.rows.positions.is_empty() {
+                break;
+            }
+            if let Err(error) = self.settle_rejects(&mut batch, &mut stop_at).await {
+                self.pause_after(&error).await?;
+                continue;
+            }
+            let error = match self.attempt(&mut batch).await {
+                Ok(WriteOutcome::Committed) => {
+                    self.committed(&batch, durable);
+                    break;
+                }
+                Ok(WriteOutcome::Fenced(positions)) => {
+                    self.fenced(&mut batch, &positions);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            if error.class() != ErrorClass::Record {
+                self.pause_or_give_up(&error).await?;
+                continue;
+            }
+            match self.find_rejects(&mut batch).await {
+                Ok(true) => fruitless = 0,
+                Ok(false) if fruitless < FRUITLESS_SEARCHES_MAX => fruitless += 1,
+                Ok(false) => match batch.split_off_half() {
+                    Some(later) => return Ok(Some((batch, later))),
+                    None => {
+                        return Err(Halt::Failed(format!(
+                            "the database refuses a record and accepts it when asked again: {error}"
+                        )));
+                    }
+                },
+                Err(error) => self.pause_or_give_up(&error).await?,
+            }
+        }
+        match stop_at {
+            None => Ok(None),
+            Some(StopAt { trace }) => {
+                self.consumer
+                    .send(ToConsumer::Written(std::mem::take(durable)));
+                Err(Halt::Failed(trace))
+            }
+        }
+    }
+
+    /// Cuts out what is not ours to write, or written already.
+    fn reconcile(&mut self, batch: &mut ReadBatch, durable: &mut Vec<(PartitionKey, i64)>) {
+        let mut cut = Vec::new();
+        for (index, position) in batch.rows.positions.iter().enumerate() {
+            let tag = batch.tags[index];
+            let held = self.state.held.get(&position.key);
+            let verdict = if self.board.is_current(&position.key, tag) {
+                judge(position, tag, held)
+            } else {
+                Verdict::Stale
+            };
+            match verdict {
+                Verdict::Write => continue,
+                Verdict::Done => durable.push((position.key.clone(), position.to)),
+                Verdict::Stale => {}
+                Verdict::Seek(offset) => {
+                    tracing::warn!(
+                        topic = %position.key.topic, partition = position.key.partition, offset,
+                        "the database's position is not where this batch starts; reading on from there"
+                    );
+                    if let Some(new_tag) = self.board.retag(&position.key, tag) {
+                        if let Some(held) = self.state.held.get_mut(&position.key) {
+                            held.tag = new_tag;
+                        }
+                        self.consumer.send(ToConsumer::Seek {
+                            key: position.key.clone(),
+                            tag: new_tag,
+                            offset,
+                        });
+                    }
+                }
+            }
+            cut.push(index);
+        }
+        batch.cut_positions(&cut);
+    }
+
+    /// Rejects first, while no lock is held: dead letters are awaited; without tolerance the batch
+    /// is cut off at the first bad record of each partition.
+    async fn settle_rejects(
+        &mut self,
+        batch: &mut ReadBatch,
+        stop_at: &mut Option<StopAt>,
+    ) -> Result<(), SinkError> {
+        if batch.rejects.iter().all(|reject| reject.settled) {
+            return Ok(());
+        }
+        if self.config.errors.tolerate {
+            return self.dead_letters.settle(batch).await;
+        }
+        while let Some(first) = batch
+            .rejects
+            .iter()
+            .min_by_key(|reject| (reject.position, reject.offset))
+            .cloned()
+        {
+            let key = batch.rows.positions[first.position].key.clone();
+            stop_at.get_or_insert_with(|| StopAt {
+                trace: format!(
+                    "topic {}, partition {}, offset {}: {} ({})",
+                    key.topic, key.partition, first.offset, first.error, first.error.stage
+                ),
+            });
+            batch.end_position_at(first.position, first.offset);
+        }
+        Ok(())
+    }
+
+    async fn attempt(&mut self, batch: &mut ReadBatch) -> Result<WriteOutcome, SinkError> {
+        let fresh = self.state.session.is_none();
+        self.ready_session().await?;
+        if fresh {
+            // The renewal has told the truth; the caller compares before anything is written.
+            let judged = batch.rows.positions.iter().zip(&batch.tags);
+            let stands = judged
+                .map(|(position, tag)| judge(position, *tag, self.state.held.get(&position.key)))
+                .all(|verdict| verdict == Verdict::Write);
+            if !stands {
+                return Ok(WriteOutcome::Fenced(Vec::new()));
+            }
+        }
+        for position in &mut batch.rows.positions {
+            if let Some(held) = self.state.held.get(&position.key) {
+                position.claim_id = held.claim_id;
+            }
+        }
+        match self.state.session.as_mut() {
+            Some(session) => session.write(&batch.rows).await,
+            None => Ok(WriteOutcome::Fenced(Vec::new())),
+        }
+    }
+
+    fn committed(&mut self, batch: &ReadBatch, durable: &mut Vec<(PartitionKey, i64)>) {
+        self.recovered();
+        for position in &batch.rows.positions {
+            if let Some(held) = self.state.held.get_mut(&position.key) {
+                held.next_offset = position.to;
+            }
+            durable.push((position.key.clone(), position.to));
+        }
+        tracing::debug!(
+            rows = batch.rows.row_count(),
+            partitions = batch.rows.positions.len(),
+            rejected = batch.rejects.len(),
+            "batch committed"
+        );
+    }
+
+    /// Someone else has these partitions. The group decides who goes on: leave and join again, so
+    /// that an assignment follows in any case.
+    fn fenced(&mut self, batch: &mut ReadBatch, positions: &[usize]) {
+        if positions.is_empty() {
+            return;
+        }
+        for index in positions {
+            if let Some(position) = batch.rows.positions.get(*index) {
+                tracing::warn!(
+                    topic = %position.key.topic, partition = position.key.partition,
+                    from = position.from, to = position.to,
+                    "FENCED: the partition was claimed by another task; nothing was written"
+                );
+                self.state.held.remove(&position.key);
+            }
+        }
+        batch.cut_positions(positions);
+        self.consumer.send(ToConsumer::Rejoin);
+    }
+
+    /// Finds the rows that the database refuses and makes them rejects. `false`: none was found.
+    async fn find_rejects(&mut self, batch: &mut ReadBatch) -> Result<bool, SinkError> {
+        let Some(session) = self.state.session.as_mut() else {
+            return Ok(false);
+        };
+        let found = session.find_rejects(&batch.rows).await?;
+        if found.is_empty() {
+            return Ok(false);
+        }
+        for reject in &found {
+            let origin = batch.rows.tables[reject.table].origins[reject.row];
+            batch.rejects.push(Reject {
+                position: origin.position as usize,
+                offset: origin.offset,
+                error: RecordError::new(Stage::TaskPut, reject.reason.clone()),
+                settled: false,
+            });
+        }
+        batch.rows.retain_rows(|table, row, _| {
+            !found
+                .iter()
+                .any(|reject| reject.table == table && reject.row == row)
+        });
+        Ok(true)
+    }
+}

@@ -1,0 +1,90 @@
+//! A worker is stopped by SIGSTOP for longer than its session, and then goes on as if nothing had
+//! happened: the zombie that an exactly-once sink must survive.
+
+use std::time::Instant;
+
+use crate::support::orders::{Caught, Orders};
+use crate::support::proxy::Proxy;
+use crate::support::stage::Stage;
+use crate::support::wait::seconds;
+use crate::support::worker::{Launch, SESSION};
+
+/// Holds the victim at its point until it is frozen there; over by the time it thaws.
+const HELD: &str = "40*off->1*sleep(2500)->off";
+
+/// The server ends a transaction that stands still after 10 s; then its locks are free.
+const LOCKS_END: std::time::Duration = seconds(10);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_the_transaction() {
+    let point = "postgres::before_begin";
+    let fenced = frozen("freeze_before_begin", point, Caught::Idle).await;
+    assert!(fenced, "the zombie's write was not refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn holding_locks_after_the_position() {
+    let point = "postgres::after_progress";
+    frozen("freeze_after_progress", point, Caught::InTransaction).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn holding_locks_amid_rows() {
+    let point = "postgres::mid_rows";
+    frozen("freeze_mid_rows", point, Caught::InTransaction).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_commit_was_sent() {
+    let point = "postgres::after_commit_sent";
+    frozen("freeze_commit_sent", point, Caught::Idle).await;
+}
+
+/// Returns whether the zombie logged that it was fenced.
+async fn frozen(name: &str, point: &str, caught: Caught) -> bool {
+    let stage = Stage::begin(name, 2).await;
+    let orders = Orders::prepare(&stage, 8).await;
+    let judged = orders.judged(&stage);
+    let path = Proxy::to_database(stage.database.server()).await;
+    let load = orders.load(&stage, 300);
+    let other = Launch::new("other")
+        .start(&stage, &[&orders.connector])
+        .await;
+    let victim = Launch::new("victim")
+        .database(&path)
+        .failpoint(point, HELD)
+        .start(&stage, &[&orders.connector])
+        .await;
+    orders.caught(&stage, &path, caught).await;
+    victim.freeze().await;
+    let frozen_at = Instant::now();
+    let moves_when_frozen = moves_by(&judged.history().await, &victim.address.to_string());
+    // Everything produced so far gets stored, so the other worker owns every partition.
+    orders
+        .until_flowing(&stage, SESSION + LOCKS_END + seconds(8))
+        .await;
+    stage.tell(format_args!(
+        "frozen at {point}; the others caught up after {:.1} s",
+        frozen_at.elapsed().as_secs_f32()
+    ));
+    victim.thaw().await;
+    let moves_when_thawed = moves_by(&judged.history().await, &victim.address.to_string());
+    // It comes back as a member and gets its share again.
+    orders.until_shared(&stage, &[&victim, &other]).await;
+    load.finish().await;
+    judged.healed(&[&victim, &other], seconds(20)).await;
+    assert!(
+        moves_when_thawed <= moves_when_frozen + 1,
+        "a frozen worker moved positions: {moves_when_frozen} before, {moves_when_thawed} after"
+    );
+    let fenced = victim.logged(&["fenced"]);
+    stage.tell(format_args!("the zombie logged: {:?}", fenced.first()));
+    !fenced.is_empty()
+}
+
+fn moves_by(history: &[crate::support::oracle::Change], owner: &str) -> usize {
+    history
+        .iter()
+        .filter(|change| change.is_move() && change.owner.contains(owner))
+        .count()
+}

@@ -1,0 +1,202 @@
+//! A connector's life through the REST API of the real worker, and the worker's own end.
+
+use serde_json::json;
+
+use crate::support::kafka;
+use crate::support::orders::Orders;
+use crate::support::proxy::{Network, Proxy};
+use crate::support::stage::Stage;
+use crate::support::wait::{check, eventually, seconds};
+use crate::support::worker::Launch;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn created_paused_resumed_stopped_restarted_deleted() {
+    let stage = Stage::begin("lifecycle", 1).await;
+    let orders = Orders::prepare(&stage, 3).await;
+    let (connector, judged) = (&orders.connector, orders.judged(&stage));
+    let writer = orders.writer(&stage, 1);
+    let worker = Launch::new("worker").start(&stage, &[]).await;
+    let rest = &worker.rest;
+    let path = format!("/connectors/{}", connector.name);
+
+    assert_eq!(rest.get("/connectors").await.body, json!([]));
+    let document = connector.document(&stage.database.url(None));
+    let created = rest.post("/connectors", Some(document.clone())).await;
+    assert_eq!(created.code, 201, "{}", created.body);
+    assert_eq!(created.body["name"], document["name"]);
+    let again = rest.post("/connectors", Some(document)).await;
+    assert_eq!(again.code, 409, "{}", again.body);
+    writer.send_good(0, 30, 3).await;
+    judged.healed(&[&worker], seconds(20)).await;
+
+    assert_eq!(rest.put(&format!("{path}/pause"), None).await.code, 202);
+    worker.until_tasks(connector, "PAUSED", seconds(10)).await;
+    let before = judged.positions().await;
+    writer.send_good(30, 30, 3).await;
+    assert_eq!(
+        kafka::group_members(&connector.group()).await,
+        1,
+        "it stays a member"
+    );
+    assert_eq!(rest.put(&format!("{path}/resume"), None).await.code, 202);
+    judged.healed(&[&worker], seconds(10)).await;
+    assert_ne!(judged.positions().await, before);
+
+    assert_eq!(rest.put(&format!("{path}/stop"), None).await.code, 204);
+    eventually("the group to be empty", seconds(15), || async {
+        let members = kafka::group_members(&connector.group()).await;
+        check(members == 0, || format!("{members} members"))
+    })
+    .await;
+    eventually("the connector to be STOPPED", seconds(5), || async {
+        let status = rest.get(&format!("{path}/status")).await.body;
+        let stopped = status["connector"]["state"] == "STOPPED" && status["tasks"] == json!([]);
+        check(stopped, || status.to_string())
+    })
+    .await;
+    let stopped_at = judged.positions().await;
+    writer.send_good(60, 30, 3).await;
+    assert_eq!(judged.positions().await, stopped_at);
+    assert_eq!(rest.put(&format!("{path}/resume"), None).await.code, 202);
+    judged.healed(&[&worker], seconds(15)).await;
+
+    let restart = format!("{path}/restart?includeTasks=true");
+    let restarted = rest.post(&restart, None).await;
+    assert_eq!(restarted.code, 202, "{}", restarted.body);
+    writer.send_good(90, 30, 3).await;
+    judged.healed(&[&worker], seconds(15)).await;
+    let restarted = rest.post(&format!("{path}/tasks/0/restart"), None).await;
+    assert_eq!(restarted.code, 204, "{}", restarted.body);
+    writer.send_good(120, 30, 3).await;
+    judged.healed(&[&worker], seconds(15)).await;
+
+    assert_eq!(rest.delete(&path).await.code, 204);
+    let gone = rest.get(&path).await;
+    assert_eq!(gone.code, 404);
+    assert_eq!(gone.body["error_code"], 404);
+    assert!(gone.body["message"].is_string());
+}
+
+/// Deleting a connector and creating it again goes on where it was: positions are not deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_and_created_again() {
+    let stage = Stage::begin("created_again", 1).await;
+    let orders = Orders::prepare(&stage, 3).await;
+    let judged = orders.judged(&stage);
+    let writer = orders.writer(&stage, 1);
+    writer.send_good(0, 60, 3).await;
+    let worker = Launch::new("worker")
+        .start(&stage, &[&orders.connector])
+        .await;
+    judged.healed(&[&worker], seconds(20)).await;
+    let path = format!("/connectors/{}", orders.connector.name);
+    assert_eq!(worker.rest.delete(&path).await.code, 204);
+    writer.send_good(60, 60, 3).await;
+    let config = orders.connector.config(&stage.database.url(None));
+    let created = worker
+        .rest
+        .put(&format!("{path}/config"), Some(config))
+        .await;
+    assert_eq!(created.code, 201, "{}", created.body);
+    judged.healed(&[&worker], seconds(20)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unacceptable_connectors_are_refused() {
+    let stage = Stage::begin("refused", 1).await;
+    let orders = Orders::prepare(&stage, 1).await;
+    let worker = Launch::new("worker").start(&stage, &[]).await;
+    let bad = orders.connector.clone().set("insert.mode", "merge");
+    let document = bad.document(&stage.database.url(None));
+    let refused = worker.rest.post("/connectors", Some(document)).await;
+    assert_eq!(refused.code, 400, "{}", refused.body);
+    let message = refused.body["message"].as_str().unwrap();
+    assert!(message.contains("insert.mode"), "{message}");
+    let root = worker.rest.get("/").await;
+    assert_eq!(root.code, 200);
+    for key in ["version", "commit", "kafka_cluster_id"] {
+        assert!(root.body[key].is_string(), "{key}: {}", root.body);
+    }
+    assert_eq!(worker.rest.get("/nothing/here").await.code, 404);
+    assert_eq!(worker.rest.get("/health").await.code, 200);
+}
+
+/// Everything read is written, Kafka's group knows it, and the member has left.
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_drains_commits_and_leaves() {
+    let stage = Stage::begin("sigterm", 1).await;
+    let orders = Orders::prepare(&stage, 3).await;
+    let judged = orders.judged(&stage);
+    let load = orders.load(&stage, 1000);
+    let mut worker = Launch::new("worker")
+        .start(&stage, &[&orders.connector])
+        .await;
+    judged.until_rows(1000, seconds(20)).await;
+    worker.terminate();
+    let status = worker.exit(seconds(10)).await;
+    assert_eq!(status.code(), Some(0));
+    load.finish().await;
+    let group = orders.connector.group();
+    // Long before its session would have timed out.
+    eventually("the group to be empty", seconds(1), || async {
+        let members = kafka::group_members(&group).await;
+        check(members == 0, || format!("{members} members"))
+    })
+    .await;
+    let topic = &orders.topic;
+    let committed = kafka::group_offsets(&group, &topic.name, topic.partitions).await;
+    let committed = committed
+        .iter()
+        .map(|(part, (at, _))| (*part, *at))
+        .collect();
+    assert_eq!(
+        judged.positions().await,
+        committed,
+        "stored, and committed in kafka"
+    );
+    let worker = Launch::new("successor")
+        .start(&stage, &[&orders.connector])
+        .await;
+    judged.healed(&[&worker], seconds(20)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn second_signal_ends_at_once() {
+    let stage = Stage::begin("second_signal", 1).await;
+    let orders = Orders::prepare(&stage, 3).await;
+    let judged = orders.judged(&stage);
+    let path = Proxy::to_database(stage.database.server()).await;
+    let load = orders.load(&stage, 500);
+    let mut worker = Launch::new("worker")
+        .database(&path)
+        .setting("task.shutdown.graceful.timeout.ms", "60000")
+        .start(&stage, &[&orders.connector])
+        .await;
+    judged.until_rows(200, seconds(20)).await;
+    // The drain cannot end while the database does not answer.
+    path.set(Network::Stalled);
+    worker.terminate();
+    worker.until_logged(&["stopping"], seconds(5)).await;
+    worker.terminate();
+    let status = worker.exit(seconds(3)).await;
+    assert_eq!(status.code(), Some(143));
+    stage.tell(format_args!("second signal: {status}"));
+    load.finish().await;
+    let worker = Launch::new("successor")
+        .start(&stage, &[&orders.connector])
+        .await;
+    judged.healed(&[&worker], seconds(20)).await;
+}
+
+/// A worker that cannot start says why, in words.
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_settings_end_the_worker_with_a_reason() {
+    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_rowdock"))
+        .args(["standalone", "--set", "bootstrap.server=127.0.0.1:1"])
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("bootstrap.server"), "{text}");
+}

@@ -1,0 +1,184 @@
+//! Connections break, half-break and stall between a worker and Kafka, a worker and the database.
+
+use std::time::{Duration, Instant};
+
+use crate::support::orders::{Caught, Orders};
+use crate::support::proxy::{Network, Proxy};
+use crate::support::stage::Stage;
+use crate::support::wait::{check, eventually, seconds};
+use crate::support::worker::{Launch, SESSION};
+
+/// The statement as it travels: with its end, which `READ COMMITTED` does not have.
+const COMMIT: &str = "COMMIT\0";
+
+/// A worker that does not know that its session with the group is over still reaches the database:
+/// its write must be refused there.
+#[tokio::test(flavor = "multi_thread")]
+async fn cut_off_from_kafka_only() {
+    let stage = Stage::begin("cut_off_from_kafka", 2).await;
+    let orders = Orders::prepare(&stage, 8).await;
+    let database = Proxy::to_database(stage.database.server()).await;
+    let kafka = Proxy::to_kafka().await;
+    let load = orders.load(&stage, 300);
+    let other = Launch::new("other")
+        .start(&stage, &[&orders.connector])
+        .await;
+    // The batch that it has read is held back until another worker owns the partitions.
+    let hold = "40*off->1*sleep(9000)->off";
+    let victim = Launch::new("victim")
+        .kafka(&kafka)
+        .database(&database)
+        .failpoint("postgres::before_begin", hold)
+        .start(&stage, &[&orders.connector])
+        .await;
+    orders.caught(&stage, &database, Caught::Idle).await;
+    kafka.set(Network::Cut);
+    let cut_at = Instant::now();
+    orders.until_flowing(&stage, SESSION + seconds(5)).await;
+    stage.tell(format_args!(
+        "cut off from kafka; the other worker caught up after {:.1} s",
+        cut_at.elapsed().as_secs_f32()
+    ));
+    let fenced = victim.until_logged(&["fenced"], seconds(10)).await;
+    stage.tell(fenced);
+    kafka.set(Network::Whole);
+    orders.until_shared(&stage, &[&victim, &other]).await;
+    load.finish().await;
+    let judged = orders.judged(&stage);
+    let verdict = judged.healed(&[&victim, &other], seconds(20)).await;
+    // Joining, sharing, taking over, sharing again, and the victim's leaving: not a duel.
+    let most = verdict.claims.values().max().copied().unwrap_or(0);
+    assert!(
+        most <= 7,
+        "partitions were claimed {:?} times",
+        verdict.claims
+    );
+}
+
+/// The server commits, the answer never comes, then the connection breaks.
+#[tokio::test(flavor = "multi_thread")]
+async fn commit_s_answer_lost() {
+    let stage = Stage::begin("commit_answer_lost", 1).await;
+    let orders = Orders::prepare(&stage, 6).await;
+    let path = Proxy::to_database(stage.database.server()).await;
+    let load = orders.load(&stage, 300);
+    path.trap(COMMIT, 40, Network::RepliesLost);
+    let worker = Launch::new("worker")
+        .database(&path)
+        .start(&stage, &[&orders.connector])
+        .await;
+    path.sprung(1, seconds(20)).await;
+    orders.caught(&stage, &path, Caught::Idle).await;
+    path.cut_connections();
+    orders.until_flowing(&stage, seconds(15)).await;
+    load.finish().await;
+    orders.judged(&stage).healed(&[&worker], seconds(15)).await;
+}
+
+/// Both the commit's answer and that of the renewal that asks about it are lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn renewal_s_answer_lost() {
+    let stage = Stage::begin("renewal_answer_lost", 1).await;
+    let orders = Orders::prepare(&stage, 6).await;
+    let path = Proxy::to_database(stage.database.server()).await;
+    let load = orders.load(&stage, 300);
+    path.trap(COMMIT, 40, Network::RepliesLost);
+    let worker = Launch::new("worker")
+        .database(&path)
+        .failpoint("postgres::after_renew_sent", "1*sleep(2000)->off")
+        .start(&stage, &[&orders.connector])
+        .await;
+    path.sprung(1, seconds(20)).await;
+    orders.caught(&stage, &path, Caught::Idle).await;
+    let claims_before = claims(&orders, &stage).await;
+    path.cut_connections();
+    // The renewal is executed, and its answer is on the way, when the connection breaks again.
+    eventually("the renewal to be executed", seconds(10), || async {
+        let claims = claims(&orders, &stage).await;
+        check(claims > claims_before, || format!("{claims} claims"))
+    })
+    .await;
+    path.cut_connections();
+    stage.tell("cut while the renewal's answer was awaited");
+    orders.until_flowing(&stage, seconds(15)).await;
+    load.finish().await;
+    orders.judged(&stage).healed(&[&worker], seconds(15)).await;
+}
+
+/// The connection stands, requests arrive, answers do not. Nothing but a deadline ends that; the
+/// JDBC driver's name for it is `socketTimeout`.
+#[tokio::test(flavor = "multi_thread")]
+async fn half_open_connection_to_the_database() {
+    let stage = Stage::begin("half_open_database", 2).await;
+    let orders = Orders::prepare(&stage, 6).await;
+    let path = Proxy::to_database(stage.database.server()).await;
+    let load = orders.load(&stage, 300);
+    let other = Launch::new("other")
+        .start(&stage, &[&orders.connector])
+        .await;
+    let url = format!("{}?socketTimeout=4", stage.database.url(Some(&path)));
+    let connector = orders.connector.clone().set("connection.url", &url);
+    let worker = Launch::new("victim")
+        .database(&path)
+        .start(&stage, &[&connector])
+        .await;
+    orders.until_shared(&stage, &[&worker, &other]).await;
+    path.trap(COMMIT, 10, Network::RepliesLost);
+    path.sprung(1, seconds(20)).await;
+    stage.tell("answers are lost from a commit on");
+    orders.until_flowing(&stage, seconds(20)).await;
+    load.finish().await;
+    let judged = orders.judged(&stage);
+    judged.healed(&[&worker, &other], seconds(20)).await;
+}
+
+/// One of three workers cannot reach the database; the others take its partitions over soon.
+#[tokio::test(flavor = "multi_thread")]
+async fn database_unreachable_for_one_of_three() {
+    let stage = Stage::begin_alone("one_of_three").await;
+    let orders = Orders::prepare(&stage, 9).await;
+    let path = Proxy::to_database(stage.database.server()).await;
+    let load = orders.load(&stage, 300);
+    let connectors = [&orders.connector];
+    let first = Launch::new("first").start(&stage, &connectors).await;
+    let second = Launch::new("second").start(&stage, &connectors).await;
+    let victim = Launch::new("victim")
+        .database(&path)
+        .start(&stage, &connectors)
+        .await;
+    orders
+        .until_shared(&stage, &[&first, &second, &victim])
+        .await;
+    orders.until_flowing(&stage, seconds(10)).await;
+    path.set(Network::Cut);
+    let cut_at = Instant::now();
+    orders.until_flowing(&stage, seconds(10)).await;
+    let taken_over = cut_at.elapsed();
+    let owners = orders.owners(&stage).await;
+    stage.tell(format_args!(
+        "all partitions written again {taken_over:?} after the cut, owned by {owners:?}"
+    ));
+    assert!(
+        taken_over <= Duration::from_secs(3),
+        "taking over took {taken_over:?}"
+    );
+    let tasks = victim.tasks(&orders.connector).await;
+    assert!(
+        tasks.iter().all(|task| task.state == "RUNNING"),
+        "an unreachable database is retried, not a failure: {tasks:?}"
+    );
+    path.set(Network::Whole);
+    orders
+        .until_shared(&stage, &[&first, &second, &victim])
+        .await;
+    load.finish().await;
+    let judged = orders.judged(&stage);
+    judged
+        .healed(&[&first, &second, &victim], seconds(20))
+        .await;
+}
+
+async fn claims(orders: &Orders, stage: &Stage) -> usize {
+    let history = orders.judged(stage).history().await;
+    history.iter().filter(|change| change.is_claim()).count()
+}

@@ -1,0 +1,129 @@
+//! The stage's usual play: a topic of orders, appended to a table by one connector.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::connector::Connector;
+use super::database::Session;
+use super::oracle::Judged;
+use super::producer::{Load, LoadSpec, Writer};
+use super::proxy::Proxy;
+use super::stage::{Stage, Topic};
+use super::wait::{check, eventually, seconds};
+use super::worker::Worker;
+
+/// The append table of every stage.
+pub(crate) const TABLE: &str = "orders";
+
+/// A session that was caught at a failpoint has stood still for this long: longer than between two
+/// statements of a working session, even on a busy machine.
+const STANDS_STILL: Duration = Duration::from_millis(400);
+
+/// What a worker's session looks like to the server while the worker is stopped at a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caught {
+    /// A transaction is open.
+    InTransaction,
+    /// None is.
+    Idle,
+}
+
+/// The topic and the connector.
+pub(crate) struct Orders {
+    pub(crate) topic: Topic,
+    pub(crate) connector: Connector,
+}
+
+impl Orders {
+    /// Creates topic and table.
+    pub(crate) async fn prepare(stage: &Stage, partitions: i32) -> Self {
+        let topic = stage.topic("orders", partitions).await;
+        Self::of_topic(stage, topic).await
+    }
+
+    /// Creates the table for a topic that is there.
+    pub(crate) async fn of_topic(stage: &Stage, topic: Topic) -> Self {
+        stage.database.create_append_table(TABLE).await;
+        let connector = Connector::append(stage, &topic, TABLE);
+        Self { topic, connector }
+    }
+
+    pub(crate) fn judged<'a>(&'a self, stage: &'a Stage) -> Judged<'a> {
+        Judged {
+            stage,
+            connector: &self.connector,
+            topic: &self.topic,
+            table: TABLE,
+        }
+    }
+
+    /// A steady load of good records.
+    pub(crate) fn load(&self, stage: &Stage, per_second: usize) -> Load {
+        let spec = LoadSpec::append(per_second, self.topic.partitions);
+        Load::start(&self.topic.name, &stage.ledger, spec)
+    }
+
+    /// A producer for single records; loads are number 1.
+    pub(crate) fn writer(&self, stage: &Stage, producer: i32) -> Writer {
+        Writer::new(&self.topic.name, producer, &stage.ledger)
+    }
+
+    /// Waits, while a load goes on, until each partition has stored what was produced up to now,
+    /// and more: records flow again.
+    pub(crate) async fn until_flowing(&self, stage: &Stage, deadline: Duration) {
+        let mut wanted = stage.ledger.ends(&self.topic.name);
+        assert!(!wanted.is_empty(), "nothing was produced yet");
+        wanted.values_mut().for_each(|end| *end += 1);
+        let judged = self.judged(stage);
+        judged.until_positions(&wanted, deadline).await;
+    }
+
+    /// Owners of the partitions now, from the progress table.
+    pub(crate) async fn owners(&self, stage: &Stage) -> BTreeMap<i32, String> {
+        let history = self.judged(stage).history().await;
+        let claims = history.iter().filter(|change| change.is_claim());
+        claims
+            .map(|change| (change.partition, change.owner.clone()))
+            .collect()
+    }
+
+    /// Waits until each of these workers has claimed at least one partition and holds it.
+    pub(crate) async fn until_shared(&self, stage: &Stage, workers: &[&Worker]) {
+        let addresses: Vec<String> = workers
+            .iter()
+            .map(|worker| worker.address.to_string())
+            .collect();
+        eventually("each worker to own partitions", seconds(20), || async {
+            let owners = self.owners(stage).await;
+            let all = addresses
+                .iter()
+                .all(|address| owners.values().any(|owner| owner.contains(address)));
+            check(all, || format!("{addresses:?} of {owners:?}"))
+        })
+        .await;
+    }
+
+    /// Waits until the worker behind the proxy stands at its failpoint: evidence for what happens
+    /// next to it. Returns its session.
+    pub(crate) async fn caught(&self, stage: &Stage, path: &Proxy, caught: Caught) -> Session {
+        let session = eventually(
+            "the worker to stand at its failpoint",
+            seconds(20),
+            || async {
+                let sessions = stage.database.sessions(path).await;
+                let found = sessions.iter().find(|session| caught.matches(session));
+                found.cloned().ok_or_else(|| format!("{sessions:?}"))
+            },
+        )
+        .await;
+        stage.tell(format_args!("caught: {session}"));
+        session
+    }
+}
+
+impl Caught {
+    fn matches(self, session: &Session) -> bool {
+        let in_transaction = matches!(session.state.as_str(), "idle in transaction" | "active");
+        session.since >= STANDS_STILL && in_transaction == (self == Self::InTransaction)
+    }
+}

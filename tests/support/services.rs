@@ -1,0 +1,91 @@
+//! Where the services are: one environment file, written by whoever starts them.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// A service on the loopback interface answers a connect at once, or is not there.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The services that tests use.
+#[derive(Debug)]
+pub(crate) struct Services {
+    /// Kafka's `host:port`.
+    pub(crate) kafka: String,
+    /// URL of the main PostgreSQL server's maintenance database, as a superuser.
+    pub(crate) postgres: String,
+    /// The same of the newest supported PostgreSQL.
+    pub(crate) postgres_newest: String,
+}
+
+/// The services. A test that needs them fails, with the reason, when they are absent.
+pub(crate) fn services() -> &'static Services {
+    static SERVICES: OnceLock<Result<Services, String>> = OnceLock::new();
+    match SERVICES.get_or_init(Services::find) {
+        Ok(services) => services,
+        Err(reason) => {
+            panic!("{reason}; `make services` brings the services up and leaves them up")
+        }
+    }
+}
+
+impl Services {
+    fn find() -> Result<Self, String> {
+        let path = environment_file();
+        let text = fs::read_to_string(&path)
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let mut values = parse(&text);
+        let mut take = |key: &str| {
+            values
+                .remove(key)
+                .ok_or_else(|| format!("{} does not name {key}", path.display()))
+        };
+        let services = Self {
+            kafka: take("ROWDOCK_TEST_KAFKA")?,
+            postgres: take("ROWDOCK_TEST_POSTGRES")?,
+            postgres_newest: take("ROWDOCK_TEST_POSTGRES_18")?,
+        };
+        answers("Kafka", &services.kafka)?;
+        answers("PostgreSQL", host_and_port(&services.postgres))?;
+        answers("PostgreSQL 18", host_and_port(&services.postgres_newest))?;
+        Ok(services)
+    }
+}
+
+/// The root of the workspace.
+pub(crate) fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// `KEY=value` lines; what is not such a line is skipped.
+pub(crate) fn parse(text: &str) -> BTreeMap<String, String> {
+    text.lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
+        .collect()
+}
+
+/// `host:port` of `scheme://user:password@host:port/path`.
+pub(crate) fn host_and_port(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or(rest);
+    authority.rsplit('@').next().unwrap_or(authority)
+}
+
+fn environment_file() -> PathBuf {
+    env::var_os("ROWDOCK_TEST_ENV")
+        .map_or_else(|| workspace().join("target/services.env"), PathBuf::from)
+}
+
+fn answers(what: &str, address: &str) -> Result<(), String> {
+    let parsed: SocketAddr = address
+        .parse()
+        .map_err(|_| format!("the address of {what}, {address}, is not of the form ip:port"))?;
+    TcpStream::connect_timeout(&parsed, CONNECT_DEADLINE)
+        .map(drop)
+        .map_err(|error| format!("{what} does not answer at {address}: {error}"))
+}

@@ -1,0 +1,39 @@
+//! Waiting for conditions, with deadlines.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+/// How often a condition is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(40);
+
+/// Calls `look` until it returns `Ok`, and fails the test at the deadline with the last reason why
+/// not. Returns what it found.
+pub(crate) async fn eventually<T, F, Fut>(what: &str, deadline: Duration, mut look: F) -> T
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T, String>>,
+{
+    let started = Instant::now();
+    loop {
+        let reason = match look().await {
+            Ok(found) => return found,
+            Err(reason) => reason,
+        };
+        assert!(
+            started.elapsed() < deadline,
+            "waited {:.1} s for: {what}; the last look: {reason}",
+            deadline.as_secs_f32()
+        );
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// `Ok` when true, for [`eventually`].
+pub(crate) fn check(holds: bool, reason: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(reason()) }
+}
+
+/// Whole seconds, spelled short since tests are full of them.
+pub(crate) const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
