@@ -37,7 +37,9 @@ main() {
   stage scripts shellcheck --check-sourced .ci/run scripts/*.sh
   bring_services_up
   stage lints cargo clippy --workspace --all-targets --features "$FEATURES" -- -D warnings
-  stage documentation env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --features "$FEATURES"
+  # With private items: a program's documentation is for those who work on it, and its module maps link to them.
+  stage documentation env RUSTDOCFLAGS='-D warnings' \
+    cargo doc --workspace --no-deps --document-private-items --features "$FEATURES"
   stage services await_services
   stage tests counted cargo test --workspace --features "$FEATURES" --no-fail-fast
   # The program that the tests ran; `cargo run` would compile half of it again, without the tests' dependencies.
