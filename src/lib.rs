@@ -32,7 +32,8 @@
 //! Around it:
 //!
 //! * [`config`]: worker settings and connector configs, from every source, typed and checked.
-//! * [`task`]: one task: a consumer's thread and a write loop, started and stopped together.
+//! * [`task`]: one task: a consumer's thread and a write loop, started and stopped together;
+//!   [`status`]: what it tells about itself.
 //! * [`cluster`]: which connectors there are and what they shall do; standalone: in memory.
 //! * [`api`]: Kafka Connect's REST API. Reads state and appends commands.
 //! * [`worker`], [`signals`], [`telemetry`]: starting and ending the process.
@@ -54,6 +55,7 @@ pub mod handover;
 pub mod map;
 pub mod record;
 pub mod signals;
+pub mod status;
 pub mod task;
 pub mod telemetry;
 pub mod worker;

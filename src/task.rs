@@ -17,6 +17,7 @@ use crate::consume::intake::Intake;
 use crate::consume::thread::ConsumerThread;
 use crate::deadletter::DeadLetters;
 use crate::handover::{Board, ConsumerLink, ToConsumer};
+pub use crate::status::{TaskState, TaskStatus};
 use crate::write::facts::KafkaFacts;
 use crate::write::{LoopState, WriteLoop};
 
@@ -42,30 +43,6 @@ pub struct TaskSpec {
     pub producer_properties: Vec<(String, String)>,
     /// Starts paused: joins the group, reads nothing.
     pub paused: bool,
-}
-
-/// State of a task, as Kafka Connect names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TaskState {
-    /// Not started yet, or stopped.
-    Unassigned,
-    /// Consuming and writing (or retrying).
-    Running,
-    /// Keeps its partitions, reads nothing.
-    Paused,
-    /// Stopped at an error that only a person can mend; keeps its partitions.
-    Failed,
-}
-
-/// What a task tells about itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TaskStatus {
-    /// Its state.
-    pub state: TaskState,
-    /// Why it failed: topic, partition, offset and reason, for the person who must act.
-    pub trace: Option<String>,
-    /// While RUNNING: the error that is being retried, when there is one.
-    pub retrying: Option<String>,
 }
 
 /// A running task. Dropping the handle stops the task without waiting for it.

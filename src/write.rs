@@ -52,7 +52,7 @@ use crate::batch::AssignmentTag;
 use crate::config::connector::{ConnectorConfig, Delivery};
 use crate::deadletter::DeadLetters;
 use crate::handover::{Board, ConsumerLink, ToConsumer, ToWriter};
-use crate::task::{TaskState, TaskStatus};
+use crate::status::{TaskState, TaskStatus};
 use facts::KafkaFacts;
 use retry::Backoff;
 
