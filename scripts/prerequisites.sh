@@ -128,7 +128,7 @@ need_rust() {
   if use_toolchain; then return; fi
   if ! command -v rustup >/dev/null; then install_rustup "$wanted"; fi
   printf 'prerequisites: installing Rust %s\n' "$wanted"
-  rustup toolchain install "$wanted" --profile minimal --component rustfmt --component clippy || true
+  rustup toolchain install "$wanted" --no-self-update --profile minimal --component rustfmt --component clippy || true
   if use_toolchain; then return; fi
   stop "there is no Rust $wanted or newer with rustfmt and clippy, and rustup could not install it; its message is above."
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that must hold before a change goes in, in the order that reports the cheapest mistakes first. The services
-# start while clippy compiles. All stages that compile use the same features, so that nothing is built twice.
+# start while the linter compiles. All stages that compile use the same features, so that nothing is built twice.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -37,9 +37,11 @@ main() {
   stage scripts shellcheck --check-sourced .ci/run scripts/*.sh
   bring_services_up
   stage lints cargo clippy --workspace --all-targets --features "$FEATURES" -- -D warnings
+  # With private items: a program's documentation is for those who work on it, and its module maps link to them.
+  stage documentation env RUSTDOCFLAGS='-D warnings' \
+    cargo doc --workspace --no-deps --document-private-items --features "$FEATURES"
   stage services await_services
   stage tests counted cargo test --workspace --features "$FEATURES" --no-fail-fast
-  stage documentation env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --features "$FEATURES"
   # The program that the tests ran; `cargo run` would compile half of it again, without the tests' dependencies.
   stage demo "${CARGO_TARGET_DIR:-target}/debug/rowdock" demo --exit --records "$DEMO_RECORDS" --dir "$logs/demo"
 }

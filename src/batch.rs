@@ -89,6 +89,8 @@ pub struct BatchBuilder {
     /// Position of each partition slot, and rows of each topic slot, in this batch.
     position_of_slot: Vec<Option<usize>>,
     table_of_topic: Vec<Option<usize>>,
+    /// Empty rows with the room that the last batch needed, per table.
+    room: Vec<TableRows>,
 }
 
 impl BatchBuilder {
@@ -104,6 +106,7 @@ impl BatchBuilder {
             row_count: 0,
             position_of_slot: Vec::new(),
             table_of_topic: Vec::new(),
+            room: Vec::new(),
         }
     }
 
@@ -226,6 +229,8 @@ impl BatchBuilder {
         closed.rows.positions_stored = self.positions_stored;
         closed.rows.tables.retain(|table| !table.is_empty());
         closed.sort_positions();
+        let tables = closed.rows.tables.iter();
+        self.room = tables.map(TableRows::empty_with_same_room).collect();
         self.bytes = 0;
         self.row_count = 0;
         self.position_of_slot.clear();
@@ -244,7 +249,14 @@ impl BatchBuilder {
             .iter()
             .position(|rows| Arc::ptr_eq(&rows.target, target));
         let table = found.unwrap_or_else(|| {
-            tables.push(TableRows::new(Arc::clone(target)));
+            let spare = self
+                .room
+                .iter()
+                .position(|rows| Arc::ptr_eq(&rows.target, target));
+            tables.push(match spare {
+                Some(spare) => self.room.swap_remove(spare),
+                None => TableRows::new(Arc::clone(target)),
+            });
             tables.len() - 1
         });
         if self.table_of_topic.len() <= topic_slot {

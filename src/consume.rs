@@ -31,7 +31,7 @@
 //! * [`client`]: the consumer and its settings.
 //! * [`slots`]: the partitions and their states. Pure.
 //! * [`intake`]: records into the open batch; waiting for tables.
-//! * [`thread`](self::thread): the loop.
+//! * [`thread`]: the loop.
 //! * [`native`]: what only the C API offers.
 
 pub mod client;

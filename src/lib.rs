@@ -13,8 +13,8 @@
 //! position moves by compare-and-set on a random claim that every new owner of a partition
 //! replaces. A worker that was frozen, cut off or replaced therefore cannot write any more, and one
 //! that lost an answer asks the database what happened before it goes on. Kafka's committed
-//! offsets are a mirror for lag tools and are never read back. The whole argument is in [`write`],
-//! the database's half of it in [`rowdock_connectors`].
+//! offsets are a mirror for lag tools and are never read back. The whole argument is in
+//! [`mod@write`], the database's half of it in [`rowdock_connectors`].
 //!
 //! # Code map
 //!
@@ -25,7 +25,7 @@
 //! * [`map`]: values to cells of the table's columns; every conversion that can fail fails there.
 //! * [`batch`]: rows, rejects and position moves, collected until they are written.
 //! * [`handover`]: what the consumer's thread and the write loop say to each other.
-//! * [`write`]: claims, transactions, retries: the only place that moves positions.
+//! * [`mod@write`]: claims, transactions, retries: the only place that moves positions.
 //! * [`deadletter`]: records that cannot be stored, kept with their reason.
 //! * the sinks: crate [`rowdock_connectors`], which does not know Kafka.
 //!

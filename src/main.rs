@@ -28,9 +28,6 @@ Exit codes:
 /// The demo was ended by a signal before it was through.
 const EXIT_INTERRUPTED: u8 = 130;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Stores Kafka topics in database tables, exactly once.
 #[derive(Debug, Parser)]
 #[command(name = "rowdock", version, after_help = EXIT_CODES)]

@@ -116,6 +116,17 @@ impl TableRows {
         }
     }
 
+    /// No rows yet, but room for as many as these.
+    #[must_use]
+    pub fn empty_with_same_room(&self) -> Self {
+        let columns = self.columns.iter().map(Column::empty_with_same_room);
+        Self {
+            target: Arc::clone(&self.target),
+            columns: columns.collect(),
+            origins: Vec::with_capacity(self.origins.len()),
+        }
+    }
+
     /// Number of complete rows.
     pub fn len(&self) -> usize {
         self.origins.len()

@@ -310,7 +310,10 @@ impl WriteLoop {
         let Ok(ids) = self.facts.topic_ids(topics.into_iter().collect()).await else {
             return Ok(());
         };
-        for (key, held) in &self.state.held {
+        // All partitions of the topic are meant; the lowest is named.
+        let mut held: Vec<(&PartitionKey, &Held)> = self.state.held.iter().collect();
+        held.sort_unstable_by_key(|(key, _)| *key);
+        for (key, held) in held {
             if let Some(now) = ids.get(&*key.topic) {
                 check_topic(&held.topic_id, now)
                     .map_err(|refusal| Halt::Failed(refusal_trace(key, &refusal)))?;

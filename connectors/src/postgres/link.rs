@@ -7,13 +7,12 @@
 //! sent before `BEGIN` is known to have worked must therefore be harmless without it.
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
-use std::task::Poll;
+use std::pin::{Pin, pin};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Connection};
 
 use super::classify;
@@ -24,16 +23,20 @@ use crate::error::{ErrorClass, SinkError};
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 
 /// A connection whose socket closes when this is dropped.
+///
+/// The driver's half that moves bytes is not a task of its own, as is usual, but is driven by
+/// whoever waits for an answer: a wake-up of another task for each message costs more than the
+/// message. Between calls nothing is moved; whatever the server says then is read by the next one.
 pub(super) struct Link {
     client: Client,
-    driver: Driver,
+    /// `None` when it has ended or was cut.
+    driver: Mutex<Option<Driver>>,
     /// Why the connection ended by itself.
-    ended: Arc<OnceLock<String>>,
+    ended: OnceLock<String>,
     deadline: Duration,
 }
 
-/// The task that moves bytes; the socket closes with it.
-struct Driver(JoinHandle<()>);
+type Driver = Pin<Box<dyn Future<Output = Reply<()>> + Send>>;
 
 /// A request that has been sent.
 pub(super) enum Started<'a, T> {
@@ -88,12 +91,10 @@ impl Link {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let ended = Arc::new(OnceLock::new());
-        let driver = Driver(tokio::spawn(drive(connection, Arc::clone(&ended))));
         Self {
             client,
-            driver,
-            ended,
+            driver: Mutex::new(Some(Box::pin(connection))),
+            ended: OnceLock::new(),
             deadline,
         }
     }
@@ -125,7 +126,8 @@ impl Link {
         action: &str,
         work: impl Future<Output = T>,
     ) -> Result<T, SinkError> {
-        if let Ok(outcome) = tokio::time::timeout(self.deadline, work).await {
+        let driven = self.drive(work);
+        if let Ok(outcome) = tokio::time::timeout(self.deadline, driven).await {
             return Ok(outcome);
         }
         self.cut();
@@ -136,22 +138,55 @@ impl Link {
         .losing_connection())
     }
 
-    /// Closes the socket at once.
+    /// Closes the socket at once; whatever waits for an answer fails.
     pub(super) fn cut(&self) {
-        self.driver.0.abort();
+        *self.driver.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Tells the server goodbye, within a short deadline.
     pub(super) async fn close(self) {
-        let Self {
-            client, mut driver, ..
-        } = self;
-        // The driver says goodbye when the last request handle is gone, and then ends.
+        let Self { client, driver, .. } = self;
+        // The driver says goodbye when there can be no more requests, and then ends.
         drop(client);
-        let ended = tokio::time::timeout(CLOSE_DEADLINE, &mut driver.0).await;
-        if ended.is_err() {
+        let driver = driver.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Some(driver) = driver else {
+            return;
+        };
+        if tokio::time::timeout(CLOSE_DEADLINE, driver).await.is_err() {
             tracing::debug!("postgresql did not take the goodbye in time");
         }
+    }
+
+    /// Does the work, and moves its bytes while it waits.
+    async fn drive<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            if let Poll::Ready(outcome) = work.as_mut().poll(context) {
+                return Poll::Ready(outcome);
+            }
+            self.move_bytes(context);
+            // What has just been read may be all that was waited for.
+            work.as_mut().poll(context)
+        })
+        .await
+    }
+
+    /// Never holds the lock while work is polled, which may itself wait for an answer.
+    fn move_bytes(&self, context: &mut Context<'_>) {
+        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(moving) = driver.as_mut() else {
+            return;
+        };
+        let Poll::Ready(end) = moving.as_mut().poll(context) else {
+            return;
+        };
+        if let Err(error) = end {
+            let reason = end_reason(&error);
+            tracing::debug!(%reason, "connection to postgresql ended");
+            self.ended.get_or_init(|| reason);
+        }
+        // Requests that wait fail now.
+        *driver = None;
     }
 
     /// What the failure of a statement without rows means.
@@ -195,29 +230,12 @@ impl Link {
     }
 }
 
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// The reason is set before the connection is dropped, which is when waiting requests fail.
-async fn drive<S, T>(connection: Connection<S, T>, ended: Arc<OnceLock<String>>)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-    T: AsyncRead + AsyncWrite + Unpin,
-{
-    let mut connection = std::pin::pin!(connection);
-    let Err(error) = connection.as_mut().await else {
-        return;
-    };
-    let reason = match error.as_db_error() {
+fn end_reason(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
         Some(refusal) => classify::statement_error("stay connected", refusal).to_string(),
-        None => match std::error::Error::source(&error) {
+        None => match std::error::Error::source(error) {
             Some(cause) => format!("{error}: {cause}"),
             None => error.to_string(),
         },
-    };
-    tracing::debug!(%reason, "connection to postgresql ended");
-    ended.get_or_init(|| reason);
+    }
 }

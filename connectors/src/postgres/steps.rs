@@ -2,7 +2,7 @@
 //!
 //! | rows of one table            | steps                                                       |
 //! |------------------------------|-------------------------------------------------------------|
-//! | usual                        | per phase of the [`fold`]: delete by key, then one write per set of columns |
+//! | usual                        | per phase of the [`mod@fold`]: delete by key, then one write per set of columns |
 //! | of a key that only the table can compare | row by row in log order, without a fold          |
 //!
 //! Plain inserts of [`COPY_ROWS_MIN`] rows and more are copied where the table allows it.

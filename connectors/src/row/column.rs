@@ -122,6 +122,15 @@ impl Strings {
         self.bytes.len()
     }
 
+    fn empty_with_same_room(&self) -> Self {
+        // A little more, since texts differ in length.
+        let bytes = self.bytes.len() + self.bytes.len() / 16;
+        Self {
+            bytes: Vec::with_capacity(bytes),
+            ends: Vec::with_capacity(self.ends.len()),
+        }
+    }
+
     fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
         self.ends.push(self.bytes.len());
@@ -159,6 +168,32 @@ impl Column {
         };
         Self {
             states: Vec::new(),
+            values,
+            without_value: 0,
+            absent: 0,
+        }
+    }
+
+    /// An empty column of the same kind, with room for as many cells as this one has: batches of
+    /// one table are alike, and growing step by step copies every cell once more.
+    #[must_use]
+    pub fn empty_with_same_room(&self) -> Self {
+        let rows = self.states.len();
+        let values = match &self.values {
+            Values::Bool(_) => Values::Bool(Vec::with_capacity(rows)),
+            Values::Int(_) => Values::Int(Vec::with_capacity(rows)),
+            Values::Float(_) => Values::Float(Vec::with_capacity(rows)),
+            Values::Decimal(strings) => Values::Decimal(strings.empty_with_same_room()),
+            Values::Text(strings) => Values::Text(strings.empty_with_same_room()),
+            Values::Json(strings) => Values::Json(strings.empty_with_same_room()),
+            Values::Bytes(strings) => Values::Bytes(strings.empty_with_same_room()),
+            Values::Date(_) => Values::Date(Vec::with_capacity(rows)),
+            Values::Time(_) => Values::Time(Vec::with_capacity(rows)),
+            Values::Timestamp(_) => Values::Timestamp(Vec::with_capacity(rows)),
+            Values::Uuid(_) => Values::Uuid(Vec::with_capacity(rows)),
+        };
+        Self {
+            states: Vec::with_capacity(rows),
             values,
             without_value: 0,
             absent: 0,

@@ -1,0 +1,135 @@
+//! What is to be reached, judged by the same run's figures.
+
+use crate::report::{Goal, Report, median};
+
+/// Task counts that the worker runs with.
+pub(crate) const TASKS: [usize; 3] = [1, 2, 4];
+
+/// Values of `delivery.guarantee`.
+pub(crate) const DELIVERIES: [&str; 2] = ["exactly_once", "at_least_once"];
+
+/// Formats, as they are named in reports, and the worker's CPU bound for each.
+const CPU_BOUNDS: [(&str, f64); 2] = [("schemaless", 1.0), ("envelope", 1.3)];
+
+/// All goals with what was measured.
+pub(crate) fn judge(report: &Report) -> Vec<Goal> {
+    let mut goals = speed(report);
+    goals.extend(cpu(report));
+    goals.extend(exactly_once(report));
+    goals.extend(footprint(report));
+    goals.extend(latency(report));
+    goals
+}
+
+fn speed(report: &Report) -> Vec<Goal> {
+    let raw = report.raw_median("unnest", 1);
+    let one_task = report.worker_median("schemaless", 1, DELIVERIES[0], |run| run.rows_per_s);
+    let two_tasks = report.worker_median("envelope", 2, DELIVERIES[0], |run| run.rows_per_s);
+    vec![
+        at_least(
+            "one task, of raw UNNEST over one connection",
+            ratio(one_task, raw).map(|ratio| ratio * 100.0),
+            75.0,
+            "%",
+        ),
+        at_least(
+            "two tasks, of the warm peer (envelope)",
+            ratio(two_tasks, report.peer_warm_median()),
+            4.0,
+            "x",
+        ),
+    ]
+}
+
+fn cpu(report: &Report) -> impl Iterator<Item = Goal> {
+    CPU_BOUNDS.into_iter().map(|(format, bound)| {
+        // The most expensive number of tasks counts.
+        let per_tasks = TASKS.into_iter().filter_map(|tasks| {
+            report.worker_median(format, tasks, DELIVERIES[0], |run| {
+                run.worker_cpu_s_per_million
+            })
+        });
+        at_most(
+            &format!("worker CPU per million records, {format}"),
+            per_tasks.max_by(f64::total_cmp),
+            bound,
+            "s",
+        )
+    })
+}
+
+/// Each turn is compared with its neighbour in time, since a machine's speed drifts.
+fn exactly_once(report: &Report) -> impl Iterator<Item = Goal> {
+    TASKS.into_iter().flat_map(|tasks| {
+        CPU_BOUNDS.map(|(format, _)| {
+            let rates = |delivery: &str| -> Vec<f64> {
+                let runs = report.worker.iter().filter(|run| {
+                    run.format == format && run.tasks == tasks && run.delivery == delivery
+                });
+                runs.map(|run| run.result.rows_per_s).collect()
+            };
+            let pairs = rates(DELIVERIES[0]).into_iter().zip(rates(DELIVERIES[1]));
+            let costs = pairs.map(|(exactly, at_least)| (1.0 - exactly / at_least) * 100.0);
+            at_most(
+                &format!("cost of exactly-once, {format}, tasks {tasks}"),
+                median(costs),
+                5.0,
+                "%",
+            )
+        })
+    })
+}
+
+fn footprint(report: &Report) -> Vec<Goal> {
+    let peaks = report.worker.iter().map(|run| run.result.peak_memory_mib);
+    vec![
+        at_most("peak memory", peaks.max_by(f64::total_cmp), 150.0, "MiB"),
+        at_most(
+            "idle memory",
+            report.idle.as_ref().map(|idle| idle.memory_mib),
+            30.0,
+            "MiB",
+        ),
+        at_most(
+            "from start to ready",
+            report.starts_ms.iter().copied().max_by(f64::total_cmp),
+            1000.0,
+            "ms",
+        ),
+    ]
+}
+
+fn latency(report: &Report) -> impl Iterator<Item = Goal> {
+    report.latency.iter().flat_map(|latency| {
+        [("p50", latency.p50_ms, 4.0), ("p99", latency.p99_ms, 10.0)].map(
+            |(name, measured, bound)| {
+                let name = format!("{name} at {}/s, {}", latency.records_per_s, latency.format);
+                at_most(&name, Some(measured), bound, "ms")
+            },
+        )
+    })
+}
+
+fn ratio(part: Option<f64>, whole: Option<f64>) -> Option<f64> {
+    Some(part? / whole?)
+}
+
+fn at_least(name: &str, measured: Option<f64>, bound: f64, unit: &'static str) -> Goal {
+    Goal {
+        name: name.to_owned(),
+        measured,
+        at_least: Some(bound),
+        at_most: None,
+        unit,
+    }
+}
+
+fn at_most(name: &str, measured: Option<f64>, bound: f64, unit: &'static str) -> Goal {
+    Goal {
+        name: name.to_owned(),
+        measured,
+        at_least: None,
+        at_most: Some(bound),
+        unit,
+    }
+}

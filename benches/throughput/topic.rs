@@ -1,0 +1,188 @@
+//! Topics: filled once per run, read by everybody.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use rdkafka::TopicPartitionList;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rowdock::consume::client;
+use rowdock::consume::native::{Content, Poller};
+
+use crate::options::Services;
+use crate::order::{Format, Order};
+use crate::report::Consumed;
+
+/// Partitions of each topic.
+pub(crate) const PARTITIONS: i32 = 8;
+
+/// Waiting for a broker on this machine.
+const BROKER_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A consumer that gets nothing for so long gets nothing any more.
+const SILENCE_MAX: Duration = Duration::from_secs(20);
+
+/// A topic; deleted when dropped.
+pub(crate) struct Topic {
+    pub(crate) name: String,
+    bootstrap: String,
+    admin: AdminClient<DefaultClientContext>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Topic {
+    /// Creates an empty topic.
+    pub(crate) fn create(services: &Services, name: &str) -> anyhow::Result<Self> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &services.kafka);
+        let topic = Self {
+            name: name.to_owned(),
+            bootstrap: services.kafka.clone(),
+            admin: config.create()?,
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?,
+        };
+        let new = NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(1));
+        let options = AdminOptions::new().operation_timeout(Some(BROKER_DEADLINE));
+        let created = topic
+            .runtime
+            .block_on(topic.admin.create_topics([&new], &options))
+            .with_context(|| format!("cannot create topic {name}"))?;
+        match created.into_iter().next() {
+            Some(Err((_, code))) => bail!("cannot create topic {name}: {code}"),
+            _ => Ok(topic),
+        }
+    }
+
+    /// Writes orders `0..records` and returns how long it took and the mean size of their values.
+    pub(crate) fn fill(&self, format: Format, records: usize) -> anyhow::Result<(Duration, f64)> {
+        let producer: BaseProducer = self
+            .producer_config()
+            .set("linger.ms", "20")
+            .set("batch.size", "1000000")
+            .set("queue.buffering.max.messages", "200000")
+            .create()?;
+        let started = Instant::now();
+        let mut value = String::new();
+        let mut bytes = 0_u64;
+        for id in 0..i64::try_from(records)? {
+            Order::new(id).write(format, &mut value);
+            bytes += u64::try_from(value.len())?;
+            send(&producer, &self.name, id, &value)?;
+        }
+        producer.flush(BROKER_DEADLINE)?;
+        self.expect_records(records)?;
+        Ok((started.elapsed(), bytes as f64 / records as f64))
+    }
+
+    /// Settings for a producer to this topic's broker: nothing is lost, nothing doubled.
+    pub(crate) fn producer_config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.bootstrap)
+            .set("enable.idempotence", "true");
+        config
+    }
+
+    /// Only consumes the topic: with the worker's consumer and its settings, on one thread.
+    pub(crate) fn consume(&self, format: Format, records: usize) -> anyhow::Result<Consumed> {
+        let properties = [
+            ("bootstrap.servers".to_owned(), self.bootstrap.clone()),
+            ("group.id".to_owned(), format!("{}-consume", self.name)),
+        ];
+        let consumer = Arc::new(client::create(&properties, "rowdock-bench")?);
+        let mut partitions = TopicPartitionList::new();
+        for partition in 0..PARTITIONS {
+            partitions.add_partition_offset(&self.name, partition, rdkafka::Offset::Beginning)?;
+        }
+        consumer.assign(&partitions)?;
+        let poller = Poller::new(&consumer).context("the consumer has no queue")?;
+        let mut first = None;
+        let mut last = Instant::now();
+        let (mut count, mut bytes) = (0, 0_usize);
+        while count < records {
+            let Some(event) = poller.poll(SILENCE_MAX) else {
+                bail!("{}: nothing more after {count} records", self.name);
+            };
+            match event.content() {
+                Content::Message(message) => {
+                    first.get_or_insert_with(Instant::now);
+                    count += 1;
+                    bytes += message.value().map_or(0, <[u8]>::len);
+                }
+                Content::Error { reason, .. } => bail!("cannot consume {}: {reason}", self.name),
+                _ => {}
+            }
+            if count == records {
+                last = Instant::now();
+            }
+        }
+        let elapsed = last - first.unwrap_or(last);
+        Ok(Consumed {
+            format: format.name(),
+            rows_per_s: records as f64 / elapsed.as_secs_f64(),
+            megabytes_per_s: bytes as f64 / 1e6 / elapsed.as_secs_f64(),
+        })
+    }
+
+    /// Fails unless the topic holds exactly this many records.
+    fn expect_records(&self, records: usize) -> anyhow::Result<()> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.bootstrap);
+        let consumer: rdkafka::consumer::BaseConsumer = config.create()?;
+        let mut found = 0;
+        for partition in 0..PARTITIONS {
+            let (low, high) = consumer.fetch_watermarks(&self.name, partition, BROKER_DEADLINE)?;
+            found += high - low;
+        }
+        if found != i64::try_from(records)? {
+            bail!("{} holds {found} records instead of {records}", self.name);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Topic {
+    fn drop(&mut self) {
+        let options = AdminOptions::new();
+        // At worst a topic stays in a broker for tests.
+        self.runtime
+            .block_on(self.admin.delete_topics(&[&self.name], &options))
+            .ok();
+    }
+}
+
+/// Partition of an order.
+pub(crate) fn partition_of(id: i64) -> i32 {
+    i32::try_from(id % i64::from(PARTITIONS)).unwrap_or_default()
+}
+
+/// Hands a record to the producer, waiting while its queue is full.
+pub(crate) fn send(
+    producer: &BaseProducer,
+    topic: &str,
+    id: i64,
+    value: &str,
+) -> anyhow::Result<()> {
+    let mut record: BaseRecord<'_, (), str> = BaseRecord::to(topic)
+        .partition(partition_of(id))
+        .payload(value);
+    loop {
+        match producer.send(record) {
+            Ok(()) => break,
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => {
+                record = refused;
+                producer.poll(Duration::from_millis(10));
+            }
+            Err((error, _)) => bail!("cannot produce to {topic}: {error}"),
+        }
+    }
+    producer.poll(Duration::ZERO);
+    Ok(())
+}

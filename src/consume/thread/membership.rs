@@ -1,0 +1,291 @@
+//! Membership and assignments: what the thread does when the group gives or takes partitions, and
+//! when it comes and goes itself. The states are in [`consume`](crate::consume).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{CommitMode, Consumer as _};
+use rdkafka::{Offset, TopicPartitionList};
+use rowdock_connectors::PartitionKey;
+
+use super::{Revocation, Running, add};
+use crate::batch::AssignmentTag;
+use crate::config::connector::{Delivery, TopicSelection};
+use crate::consume::client::give_up_all;
+use crate::consume::native::{Content, Event, TopicPartition, group_generation, is_member};
+use crate::consume::slots::SlotState;
+use crate::handover::ToWriter;
+
+/// How long a client may take to say that it leaves; fetches are stopped within milliseconds.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often it is asked whether it has.
+const LEAVE_LOOK_INTERVAL: Duration = Duration::from_millis(2);
+
+impl Running {
+    pub(super) fn assigned(&mut self, partitions: Vec<TopicPartition>) {
+        if let Err(error) = self
+            .start
+            .consumer
+            .incremental_assign(&TopicPartitionList::new())
+        {
+            self.start
+                .fail(&format!("cannot acknowledge an assignment: {error}"));
+        }
+        if self.stopping.is_some() || partitions.is_empty() {
+            return;
+        }
+        let generation = group_generation(&self.start.consumer);
+        let mut tagged = Vec::with_capacity(partitions.len());
+        for (topic, partition) in partitions {
+            let key = PartitionKey {
+                topic: Arc::from(topic),
+                partition,
+            };
+            let tag = self.start.board.new_tag();
+            self.slots.add(key.clone(), tag);
+            self.start.board.set(key.clone(), tag);
+            tagged.push((key, tag));
+        }
+        self.last_slot = None;
+        tagged.sort();
+        tracing::info!(partitions = tagged.len(), generation, "partitions assigned");
+        self.tell(ToWriter::Assigned {
+            generation,
+            partitions: tagged,
+        });
+    }
+
+    pub(super) fn begin(&mut self, partitions: Vec<(PartitionKey, AssignmentTag, i64)>) {
+        let mut list = TopicPartitionList::new();
+        for (key, tag, offset) in partitions {
+            let slot = self
+                .slots
+                .index_of(&key)
+                .and_then(|index| self.slots.get_mut(index));
+            let Some(slot) =
+                slot.filter(|slot| slot.tag == tag && slot.state == SlotState::Claiming)
+            else {
+                continue;
+            };
+            slot.state = SlotState::Reading;
+            slot.next = offset;
+            slot.paused = false;
+            add(&mut list, &key, Offset::Offset(offset));
+        }
+        if list.count() == 0 {
+            return;
+        }
+        if let Err(error) = self.start.consumer.incremental_assign(&list) {
+            self.start.fail(&format!(
+                "cannot start reading assigned partitions: {error}"
+            ));
+            return;
+        }
+        self.apply_holds();
+    }
+
+    /// Unassign and assign again: a seek right after an assign is refused by the client, and this
+    /// way there is one path to a position.
+    pub(super) fn seek(&mut self, key: &PartitionKey, tag: AssignmentTag, offset: i64) {
+        let Some(index) = self.slots.index_of(key) else {
+            return;
+        };
+        self.start.intake.forget(&[index]);
+        let Some(slot) = self.slots.get_mut(index) else {
+            return;
+        };
+        if slot.state != SlotState::Reading {
+            return;
+        }
+        slot.tag = tag;
+        slot.state = SlotState::Claiming;
+        self.unassign(std::slice::from_ref(key));
+        self.begin(vec![(key.clone(), tag, offset)]);
+    }
+
+    pub(super) fn revoked(&mut self, partitions: &[TopicPartition]) {
+        let lost = self.start.consumer.assignment_lost();
+        let keys: Vec<PartitionKey> = partitions
+            .iter()
+            .filter_map(|(topic, partition)| {
+                let slot = self.slots.find(topic, *partition)?;
+                self.slots.get(slot).map(|slot| slot.key.clone())
+            })
+            .collect();
+        tracing::info!(partitions = partitions.len(), lost, "partitions revoked");
+        if lost || self.holds.failed || !self.subscribed || self.stopping.is_some() {
+            self.drop_partitions(&keys);
+            return;
+        }
+        // What was read goes out as a last batch; what still arrives is dropped.
+        self.flush();
+        for key in &keys {
+            if let Some(slot) = self
+                .slots
+                .index_of(key)
+                .and_then(|index| self.slots.get_mut(index))
+            {
+                let assigned = slot.state == SlotState::Reading;
+                slot.state = SlotState::Draining { assigned };
+            }
+        }
+        let marker = self.next_marker;
+        self.next_marker += 1;
+        self.revocations.push(Revocation {
+            marker,
+            keys,
+            deadline: Instant::now() + self.start.drain_limit,
+        });
+        self.tell(ToWriter::Drain { marker });
+    }
+
+    pub(super) fn drained(&mut self, marker: u64) {
+        if self.stopping == Some(marker) {
+            self.commit(CommitMode::Sync, None);
+            self.finished = true;
+            return;
+        }
+        let done = self
+            .revocations
+            .iter()
+            .position(|revocation| revocation.marker == marker);
+        if let Some(done) = done {
+            let revocation = self.revocations.remove(done);
+            let mode = match self.start.delivery {
+                Delivery::ExactlyOnce => CommitMode::Async,
+                Delivery::AtLeastOnce => CommitMode::Sync,
+            };
+            self.commit(mode, Some(&revocation.keys));
+            self.give_up(&revocation.keys);
+        }
+    }
+
+    /// Lost, or given up without writing.
+    fn drop_partitions(&mut self, keys: &[PartitionKey]) {
+        let slots: Vec<usize> = keys
+            .iter()
+            .filter_map(|key| self.slots.index_of(key))
+            .collect();
+        self.start.intake.forget(&slots);
+        self.give_up(keys);
+    }
+
+    pub(super) fn give_up(&mut self, keys: &[PartitionKey]) {
+        self.unassign(keys);
+        for key in keys {
+            self.start.board.remove(key);
+            self.slots.remove(key);
+            self.durable.remove(key);
+        }
+        self.last_slot = None;
+        self.tell(ToWriter::Gone(keys.to_vec()));
+    }
+
+    /// Unassigns what was really assigned; an empty list still answers the rebalance.
+    fn unassign(&mut self, keys: &[PartitionKey]) {
+        let assigned = match self.start.consumer.assignment() {
+            Ok(assigned) => assigned,
+            Err(error) => {
+                tracing::warn!(%error, "cannot read the client's assignment");
+                TopicPartitionList::new()
+            }
+        };
+        let mut list = TopicPartitionList::new();
+        for key in keys {
+            if assigned.find_partition(&key.topic, key.partition).is_some() {
+                list.add_partition(&key.topic, key.partition);
+            }
+        }
+        if let Err(error) = self.start.consumer.incremental_unassign(&list) {
+            tracing::warn!(%error, "cannot give partitions up");
+        }
+    }
+
+    pub(super) fn subscribe(&mut self) {
+        if self.subscribed || self.stopping.is_some() || self.rejoin_at.is_some() {
+            return;
+        }
+        let subscribed = match &self.start.topics {
+            TopicSelection::List(topics) => {
+                let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+                self.start.consumer.subscribe(&topics)
+            }
+            // librdkafka takes a pattern when it starts with ^; the whole name must match.
+            TopicSelection::Regex(pattern) => {
+                self.start.consumer.subscribe(&[&format!("^({pattern})$")])
+            }
+        };
+        match subscribed {
+            Ok(()) => self.subscribed = true,
+            Err(error) => self.start.fail(&format!(
+                "cannot subscribe to the connector's topics: {error}"
+            )),
+        }
+    }
+
+    pub(super) fn leave(&mut self) {
+        if self.subscribed {
+            self.subscribed = false;
+            let keys: Vec<PartitionKey> = self
+                .slots
+                .iter()
+                .map(|(_, slot)| slot.key.clone())
+                .collect();
+            let slots: Vec<usize> = self.slots.iter().map(|(index, _)| index).collect();
+            self.start.intake.forget(&slots);
+            for key in &keys {
+                self.start.board.remove(key);
+            }
+            self.start.consumer.unsubscribe();
+        }
+    }
+
+    pub(super) fn rejoin_later(&mut self) {
+        if self.rejoin_at.is_some() || !self.subscribed {
+            return;
+        }
+        self.leave();
+        // Jitter, so that two members that fence each other do not do it in step.
+        let delay = Duration::from_millis(fastrand::u64(100..800));
+        self.rejoin_at = Some(Instant::now() + delay);
+    }
+
+    pub(super) fn stop(&mut self) {
+        if self.stopping.is_some() {
+            return;
+        }
+        self.flush();
+        let marker = self.next_marker;
+        self.next_marker += 1;
+        self.stopping = Some(marker);
+        self.tell(ToWriter::Drain { marker });
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The write loop's blocking calls may still hold the consumer; leaving must not wait.
+        self.start.consumer.unsubscribe();
+        self.give_up_or_log();
+        // A client (2.12) that is closed while it still stops its fetching ends without telling
+        // the group; the others would wait for a session time-out. So it is closed afterwards.
+        let deadline = Instant::now() + LEAVE_PATIENCE;
+        while is_member(&self.start.consumer) && Instant::now() < deadline {
+            let event = self.poller.poll(LEAVE_LOOK_INTERVAL);
+            let content = event.as_ref().map(Event::content);
+            if let Some(Content::Assigned(_) | Content::Revoked(_)) = content {
+                self.give_up_or_log();
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Also the answer to any assignment that is asked for while leaving.
+    fn give_up_or_log(&self) {
+        if let Err(error) = give_up_all(&self.start.consumer) {
+            tracing::debug!(%error, "giving partitions up at the end");
+        }
+    }
+}
