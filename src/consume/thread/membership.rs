@@ -273,16 +273,24 @@ impl Drop for Running {
         let deadline = Instant::now() + LEAVE_PATIENCE;
         while is_member(&self.start.consumer) && Instant::now() < deadline {
             let event = self.poller.poll(LEAVE_LOOK_INTERVAL);
-            let content = event.as_ref().map(Event::content);
-            if let Some(Content::Assigned(_) | Content::Revoked(_)) = content {
-                self.give_up_or_log();
+            match event.as_ref().map(Event::content) {
+                // The client waits for an answer of this kind, and for nothing else.
+                Some(Content::Assigned(_)) => self.answer_with_nothing(),
+                Some(Content::Revoked(_)) => self.give_up_or_log(),
+                _ => {}
             }
         }
     }
 }
 
 impl Running {
-    /// Also the answer to any assignment that is asked for while leaving.
+    fn answer_with_nothing(&self) {
+        let nothing = TopicPartitionList::new();
+        if let Err(error) = self.start.consumer.incremental_assign(&nothing) {
+            tracing::debug!(%error, "acknowledging an assignment at the end");
+        }
+    }
+
     fn give_up_or_log(&self) {
         if let Err(error) = give_up_all(&self.start.consumer) {
             tracing::debug!(%error, "giving partitions up at the end");
