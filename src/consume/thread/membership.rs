@@ -274,7 +274,7 @@ impl Drop for Running {
         while is_member(&self.start.consumer) && Instant::now() < deadline {
             let event = self.poller.poll(LEAVE_LOOK_INTERVAL);
             match event.as_ref().map(Event::content) {
-                // The client waits for an answer of this kind, and for nothing else.
+                // The client waits for the answer of this kind, and for nothing else.
                 Some(Content::Assigned(_)) => self.answer_with_nothing(),
                 Some(Content::Revoked(_)) => self.give_up_or_log(),
                 _ => {}
