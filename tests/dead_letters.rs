@@ -232,7 +232,7 @@ async fn session_dies_between_two_bisect_steps() {
         )
         .start(&stage, &[&orders.connector])
         .await;
-    let session = orders.caught(&stage, &path, Caught::InTransaction).await;
+    let session = orders.caught(&stage, &path, Caught::InTransaction, 0).await;
     assert!(stage.database.terminate(session.pid).await);
     stage.tell(format_args!("ended session {}", session.pid));
     orders.judged(&stage).healed(&[&worker], seconds(20)).await;

@@ -9,6 +9,9 @@ use crate::support::stage::Stage;
 use crate::support::wait::seconds;
 use crate::support::worker::{Launch, SESSION};
 
+/// Writes that the victim does before.
+const WRITES_BEFORE: usize = 40;
+
 /// Holds the victim at its point until it is frozen there; over by the time it thaws.
 const HELD: &str = "40*off->1*sleep(2500)->off";
 
@@ -47,15 +50,13 @@ async fn frozen(name: &str, point: &str, caught: Caught) -> bool {
     let judged = orders.judged(&stage);
     let path = Proxy::to_database(stage.database.server()).await;
     let load = orders.load(&stage, 300);
-    let other = Launch::new("other")
-        .start(&stage, &[&orders.connector])
-        .await;
+    let other = orders.start_first(&stage, Launch::new("other")).await;
     let victim = Launch::new("victim")
         .database(&path)
         .failpoint(point, HELD)
         .start(&stage, &[&orders.connector])
         .await;
-    orders.caught(&stage, &path, caught).await;
+    orders.caught(&stage, &path, caught, WRITES_BEFORE).await;
     victim.freeze().await;
     let frozen_at = Instant::now();
     let moves_when_frozen = moves_by(&judged.history().await, &victim.address.to_string());

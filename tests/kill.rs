@@ -11,7 +11,7 @@ use crate::support::wait::{check, eventually, seconds};
 use crate::support::worker::Launch;
 
 /// Writes that a victim does before it is held, so that it dies amid work.
-const WRITES_BEFORE: u32 = 40;
+const WRITES_BEFORE: usize = 40;
 
 /// Longer than any of these tests.
 const HELD: &str = "sleep(60000)";
@@ -55,15 +55,13 @@ async fn killed(name: &str, point: &str, caught: Caught) {
     let orders = Orders::prepare(&stage, 8).await;
     let path = Proxy::to_database(stage.database.server()).await;
     let load = orders.load(&stage, 400);
-    let other = Launch::new("other")
-        .start(&stage, &[&orders.connector])
-        .await;
+    let other = orders.start_first(&stage, Launch::new("other")).await;
     let mut victim = Launch::new("victim")
         .database(&path)
         .failpoint(point, &format!("{WRITES_BEFORE}*off->{HELD}"))
         .start(&stage, &[&orders.connector])
         .await;
-    orders.caught(&stage, &path, caught).await;
+    orders.caught(&stage, &path, caught, WRITES_BEFORE).await;
     let status = victim.kill();
     stage.tell(format_args!("the victim at {point} ended: {status}"));
     let successor = Launch::new("successor")

@@ -11,6 +11,12 @@ use crate::support::worker::{Launch, SESSION};
 /// The statement as it travels: with its end, which `READ COMMITTED` does not have.
 const COMMIT: &str = "COMMIT\0";
 
+/// Writes that a worker does before something happens to it.
+const WRITES_BEFORE: usize = 30;
+
+/// Commits that pass before one is caught: those of claims and the progress table, then writes.
+const COMMITS_BEFORE: u32 = 40;
+
 /// A worker that does not know that its session with the group is over still reaches the database:
 /// its write must be refused there.
 #[tokio::test(flavor = "multi_thread")]
@@ -20,18 +26,18 @@ async fn cut_off_from_kafka_only() {
     let database = Proxy::to_database(stage.database.server()).await;
     let kafka = Proxy::to_kafka().await;
     let load = orders.load(&stage, 300);
-    let other = Launch::new("other")
-        .start(&stage, &[&orders.connector])
-        .await;
+    let other = orders.start_first(&stage, Launch::new("other")).await;
     // The batch that it has read is held back until another worker owns the partitions.
-    let hold = "40*off->1*sleep(9000)->off";
+    let hold = "30*off->1*sleep(9000)->off";
     let victim = Launch::new("victim")
         .kafka(&kafka)
         .database(&database)
         .failpoint("postgres::before_begin", hold)
         .start(&stage, &[&orders.connector])
         .await;
-    orders.caught(&stage, &database, Caught::Idle).await;
+    orders
+        .caught(&stage, &database, Caught::Idle, WRITES_BEFORE)
+        .await;
     kafka.set(Network::Cut);
     let cut_at = Instant::now();
     orders.until_flowing(&stage, SESSION + seconds(5)).await;
@@ -62,13 +68,15 @@ async fn commit_s_answer_lost() {
     let orders = Orders::prepare(&stage, 6).await;
     let path = Proxy::to_database(stage.database.server()).await;
     let load = orders.load(&stage, 300);
-    path.trap(COMMIT, 40, Network::RepliesLost);
+    path.trap(COMMIT, COMMITS_BEFORE, Network::RepliesLost);
     let worker = Launch::new("worker")
         .database(&path)
         .start(&stage, &[&orders.connector])
         .await;
     path.sprung(1, seconds(20)).await;
-    orders.caught(&stage, &path, Caught::Idle).await;
+    orders
+        .caught(&stage, &path, Caught::Idle, WRITES_BEFORE)
+        .await;
     path.cut_connections();
     orders.until_flowing(&stage, seconds(15)).await;
     load.finish().await;
@@ -82,14 +90,16 @@ async fn renewal_s_answer_lost() {
     let orders = Orders::prepare(&stage, 6).await;
     let path = Proxy::to_database(stage.database.server()).await;
     let load = orders.load(&stage, 300);
-    path.trap(COMMIT, 40, Network::RepliesLost);
+    path.trap(COMMIT, COMMITS_BEFORE, Network::RepliesLost);
     let worker = Launch::new("worker")
         .database(&path)
         .failpoint("postgres::after_renew_sent", "1*sleep(2000)->off")
         .start(&stage, &[&orders.connector])
         .await;
     path.sprung(1, seconds(20)).await;
-    orders.caught(&stage, &path, Caught::Idle).await;
+    orders
+        .caught(&stage, &path, Caught::Idle, WRITES_BEFORE)
+        .await;
     let claims_before = claims(&orders, &stage).await;
     path.cut_connections();
     // The renewal is executed, and its answer is on the way, when the connection breaks again.
@@ -113,9 +123,7 @@ async fn half_open_connection_to_the_database() {
     let orders = Orders::prepare(&stage, 6).await;
     let path = Proxy::to_database(stage.database.server()).await;
     let load = orders.load(&stage, 300);
-    let other = Launch::new("other")
-        .start(&stage, &[&orders.connector])
-        .await;
+    let other = orders.start_first(&stage, Launch::new("other")).await;
     let url = format!("{}?socketTimeout=4", stage.database.url(Some(&path)));
     let connector = orders.connector.clone().set("connection.url", &url);
     let worker = Launch::new("victim")

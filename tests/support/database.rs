@@ -18,7 +18,7 @@ const AUDIT: &str = r"
 CREATE TABLE audit_progress (
   id bigserial PRIMARY KEY, change text, connector text, topic text, part int,
   old_next bigint, new_next bigint, old_claim text, new_claim text,
-  claim_count bigint, generation bigint, owner text,
+  claim_count bigint, generation bigint, owner text, backend int DEFAULT pg_backend_pid(),
   txid bigint DEFAULT txid_current(), at timestamptz DEFAULT clock_timestamp());
 CREATE TABLE audit_rows (
   id bigserial PRIMARY KEY, target text, producer int, seq bigint,

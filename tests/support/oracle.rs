@@ -52,6 +52,8 @@ pub(crate) struct Change {
     pub(crate) generation: i64,
     pub(crate) owner: String,
     pub(crate) txid: i64,
+    /// Process id of the session that made the change.
+    pub(crate) backend: i32,
     /// Seconds since the epoch.
     pub(crate) at: f64,
 }
@@ -121,7 +123,7 @@ impl Judged<'_> {
     /// The whole history of the topic's progress rows, in the order it happened.
     pub(crate) async fn history(&self) -> Vec<Change> {
         let sql = "SELECT change, part, old_next, new_next, old_claim, new_claim, claim_count,
-              generation, owner, txid, extract(epoch FROM at)::float8
+              generation, owner, txid, extract(epoch FROM at)::float8, backend
             FROM audit_progress WHERE connector = $1 AND topic = $2 AND part >= 0 ORDER BY id";
         let names: [&(dyn ToSql + Sync); 2] = [&self.connector.name, &self.topic.name];
         let rows = self.stage.database.rows(sql, &names).await;
@@ -324,6 +326,7 @@ impl Change {
             owner: row.get::<_, Option<String>>(8).unwrap_or_default(),
             txid: row.get(9),
             at: row.get(10),
+            backend: row.get(11),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The stage's usual play: a topic of orders, appended to a table by one connector.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::connector::Connector;
@@ -10,7 +10,7 @@ use super::producer::{Load, LoadSpec, Writer};
 use super::proxy::Proxy;
 use super::stage::{Stage, Topic};
 use super::wait::{check, eventually, seconds};
-use super::worker::Worker;
+use super::worker::{Launch, Worker};
 
 /// The append table of every stage.
 pub(crate) const TABLE: &str = "orders";
@@ -78,6 +78,18 @@ impl Orders {
         judged.until_positions(&wanted, deadline).await;
     }
 
+    /// Starts a worker and waits until it stores what is produced: one that joins later is then
+    /// not disturbed by the joining of this one.
+    pub(crate) async fn start_first(&self, stage: &Stage, launch: Launch<'_>) -> Worker {
+        let worker = launch.start(stage, &[&self.connector]).await;
+        eventually("the first records", seconds(20), || async {
+            check(stage.ledger.len() > 0, || "none".to_owned())
+        })
+        .await;
+        self.until_flowing(stage, seconds(20)).await;
+        worker
+    }
+
     /// Owners of the partitions now, from the progress table.
     pub(crate) async fn owners(&self, stage: &Stage) -> BTreeMap<i32, String> {
         let history = self.judged(stage).history().await;
@@ -103,21 +115,45 @@ impl Orders {
         .await;
     }
 
-    /// Waits until the worker behind the proxy stands at its failpoint: evidence for what happens
-    /// next to it. Returns its session.
-    pub(crate) async fn caught(&self, stage: &Stage, path: &Proxy, caught: Caught) -> Session {
-        let session = eventually(
-            "the worker to stand at its failpoint",
-            seconds(20),
-            || async {
-                let sessions = stage.database.sessions(path).await;
-                let found = sessions.iter().find(|session| caught.matches(session));
-                found.cloned().ok_or_else(|| format!("{sessions:?}"))
-            },
-        )
+    /// Waits until the worker behind the proxy stands still after this many writes, as a failpoint
+    /// that lets so many pass makes it: evidence for what happens next to it. Returns its session.
+    pub(crate) async fn caught(
+        &self,
+        stage: &Stage,
+        path: &Proxy,
+        caught: Caught,
+        writes: usize,
+    ) -> Session {
+        let session = eventually("the worker to stand still", seconds(20), || async {
+            let done = self.writes_through(stage, path).await;
+            let sessions = stage.database.sessions(path).await;
+            let found = sessions.iter().find(|session| caught.matches(session));
+            let found = found.filter(|_| done >= writes);
+            found
+                .cloned()
+                .ok_or_else(|| format!("{done} of {writes} writes, {sessions:?}"))
+        })
         .await;
         stage.tell(format_args!("caught: {session}"));
         session
+    }
+
+    /// Transactions of the sessions behind the proxy that moved positions.
+    async fn writes_through(&self, stage: &Stage, path: &Proxy) -> usize {
+        let owners: Vec<i32> = stage
+            .database
+            .sessions(path)
+            .await
+            .iter()
+            .map(|one| one.pid)
+            .collect();
+        let history = self.judged(stage).history().await;
+        let moves = history.iter().filter(|change| change.is_move());
+        let by_them = moves.filter(|change| owners.contains(&change.backend));
+        by_them
+            .map(|change| change.txid)
+            .collect::<BTreeSet<_>>()
+            .len()
     }
 }
 

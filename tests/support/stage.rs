@@ -4,7 +4,7 @@ use std::env;
 use std::fmt::Display;
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -126,9 +126,14 @@ impl Stage {
         workspace().join("target/fault-tests").join(&self.run)
     }
 
-    /// A log to be shown should the test fail.
-    pub(crate) fn keep_log(&self, log: &Path) {
-        self.logs.lock().unwrap().push(log.to_owned());
+    /// Names a log for a worker that is about to start, to be shown should the test fail.
+    pub(crate) fn new_log(&self, worker: &str) -> PathBuf {
+        let mut logs = self.logs.lock().unwrap();
+        let log = self
+            .folder()
+            .join(format!("{:02}-{worker}.log", logs.len() + 1));
+        logs.push(log.clone());
+        log
     }
 
     fn show_logs(&self) {

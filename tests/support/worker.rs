@@ -111,12 +111,7 @@ impl<'a> Launch<'a> {
     }
 
     fn spawn(&self, stage: &Stage, connectors: &[&Connector]) -> Spawned {
-        let log = stage.folder().join(format!("{}.log", self.name));
-        // A worker that was started before under this name goes on in the same log.
-        let earlier = fs::read(&log).unwrap_or_default();
-        if !earlier.is_empty() {
-            fs::rename(&log, log.with_extension(format!("{}.log", earlier.len()))).unwrap();
-        }
+        let log = stage.new_log(&self.name);
         let output = File::create(&log).expect("a log file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_rowdock"));
         command.arg("standalone");
@@ -139,7 +134,6 @@ impl<'a> Launch<'a> {
             .stderr(output);
         let child = command.spawn().expect("start the worker");
         reaper::watch(child.id());
-        stage.keep_log(&log);
         Spawned {
             name: self.name.clone(),
             child,
