@@ -15,6 +15,9 @@ readonly DEMO_RECORDS=20000
 
 # shellcheck source=toolchain.sh
 source "$root/scripts/toolchain.sh"
+# A test program that was built in another folder must still find this checkout's services.
+export ROWDOCK_TEST_ENV=$root/target/services.env
+
 # shellcheck source=services/process.sh
 source "$root/scripts/services/process.sh"
 # shellcheck source=services/time.sh
