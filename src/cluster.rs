@@ -15,7 +15,9 @@
 //! the contract of [`ClusterHandle`], which does not say where the state lives.
 
 mod broker;
+mod format;
 mod handle;
+pub mod placement;
 mod registry;
 mod standalone;
 mod supervisor;
@@ -26,7 +28,7 @@ pub use broker::learn_cluster_id;
 pub use handle::{Answer, ClusterError, ClusterHandle, Command, RestartScope};
 pub use standalone::start_standalone;
 pub use tasks::{RunTask, StartSinkTask, StartTask};
-pub use view::{ConnectorState, ConnectorView, ShownTaskState, TargetState, TaskView};
+pub use view::{ConnectorState, ConnectorView, Kind, ShownTaskState, TargetState, TaskView};
 
 #[cfg(test)]
 pub(crate) mod fake;

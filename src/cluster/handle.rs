@@ -71,6 +71,38 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// The connector that it is about.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Create { name, .. }
+            | Self::PutConfig { name, .. }
+            | Self::PatchConfig { name, .. }
+            | Self::Delete { name }
+            | Self::SetTarget { name, .. }
+            | Self::Restart { name, .. }
+            | Self::RestartTask { name, .. } => name,
+        }
+    }
+
+    /// What it does, for the log.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "create",
+            Self::PutConfig { .. } => "put config",
+            Self::PatchConfig { .. } => "patch config",
+            Self::Delete { .. } => "delete",
+            Self::SetTarget { target, .. } => match target {
+                TargetState::Running => "resume",
+                TargetState::Paused => "pause",
+                TargetState::Stopped => "stop",
+            },
+            Self::Restart { .. } => "restart",
+            Self::RestartTask { .. } => "restart task",
+        }
+    }
+}
+
 /// What a restart includes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RestartScope {

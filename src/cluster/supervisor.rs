@@ -36,45 +36,26 @@ pub(super) struct Accepted {
     pub(super) producer_properties: Vec<(String, String)>,
 }
 
-/// What a connector should be.
+/// What a connector should be on this worker.
 #[derive(Debug, Clone)]
 pub(super) struct Desired {
     /// The config its tasks run with.
     pub(super) accepted: Arc<Accepted>,
-    /// Grows with each config that was accepted; tasks of an older one are stale.
-    pub(super) config_version: u64,
     /// Running, paused or stopped.
     pub(super) target: TargetState,
-    /// How often the connector itself was asked to restart.
-    pub(super) connector_restarts: u64,
-    /// How often each task was asked to restart since this config was accepted; one number per task.
-    pub(super) task_restarts: Vec<u64>,
+    /// Version of the last restart of the connector itself.
+    pub(super) connector_restart: u64,
+    /// The tasks that this worker should have, each with its key.
+    pub(super) tasks: BTreeMap<u32, TaskKey>,
 }
 
 /// What distinguishes a task from its successor under the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TaskKey {
-    config_version: u64,
-    restarts: u64,
-}
-
-impl Desired {
-    /// The key the task of this number should have; `None` when there should be no such task.
-    pub(super) fn key(&self, task: u32) -> Option<TaskKey> {
-        if self.target == TargetState::Stopped {
-            return None;
-        }
-        let index = usize::try_from(task).ok()?;
-        let restarts = *self.task_restarts.get(index)?;
-        Some(TaskKey {
-            config_version: self.config_version,
-            restarts,
-        })
-    }
-
-    fn tasks(&self) -> impl Iterator<Item = (u32, TaskKey)> {
-        (0..self.accepted.config.tasks_max).filter_map(|task| Some((task, self.key(task)?)))
-    }
+    /// Version of the config that it runs with.
+    pub(super) config_version: u64,
+    /// Version of its last restart.
+    pub(super) restarts: u64,
 }
 
 /// What every supervisor of a worker shares.
@@ -124,7 +105,6 @@ impl SupervisorHandle {
             desired: desired_receiver,
             publisher,
             tasks: BTreeMap::new(),
-            placed: false,
         };
         let ended = tokio::spawn(supervisor.run(predecessor));
         Self {
@@ -158,10 +138,6 @@ struct Supervisor<S: StartTask> {
     desired: watch::Receiver<Desired>,
     publisher: watch::Sender<Published>,
     tasks: BTreeMap<u32, Supervised<S::Task>>,
-    /// Whether the connector has tasks while it is paused. As in Kafka Connect, pausing keeps the
-    /// tasks that run, but a connector that is created paused, or paused when it was stopped, gets
-    /// its first tasks when it is resumed.
-    placed: bool,
 }
 
 struct Supervised<T> {
@@ -196,7 +172,7 @@ impl<S: StartTask> Supervisor<S> {
         let stale: Vec<u32> = self
             .tasks
             .iter()
-            .filter(|(task, supervised)| desired.key(**task) != Some(supervised.key))
+            .filter(|(task, supervised)| desired.tasks.get(*task) != Some(&supervised.key))
             .map(|(task, _)| *task)
             .collect();
         self.stop(&stale).await;
@@ -235,13 +211,8 @@ impl<S: StartTask> Supervisor<S> {
 
     fn start_missing(&mut self, desired: &Desired) {
         let paused = desired.target == TargetState::Paused;
-        match desired.target {
-            TargetState::Running => self.placed = true,
-            TargetState::Stopped => self.placed = false,
-            TargetState::Paused => {}
-        }
-        for (task, key) in desired.tasks() {
-            if let Some(supervised) = self.tasks.get(&task) {
+        for (task, key) in &desired.tasks {
+            if let Some(supervised) = self.tasks.get(task) {
                 if paused {
                     supervised.handle.pause();
                 } else {
@@ -249,19 +220,17 @@ impl<S: StartTask> Supervisor<S> {
                 }
                 continue;
             }
-            if !self.placed {
-                continue;
-            }
-            let spec = self.workshop.spec(&desired.accepted, task, paused);
+            let spec = self.workshop.spec(&desired.accepted, *task, paused);
             let handle = self.workshop.starter.start(&spec);
             let connector = &desired.accepted.config.name;
             info!(connector, task, paused, "task started");
-            self.tasks.insert(task, Supervised { key, handle });
+            let key = *key;
+            self.tasks.insert(*task, Supervised { key, handle });
         }
         let tasks = self.live_tasks();
         self.publisher.send_replace(Published {
             state: ConnectorState::of_target(desired.target),
-            connector_restarts: desired.connector_restarts,
+            connector_restart: desired.connector_restart,
             tasks,
         });
     }
