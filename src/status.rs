@@ -20,6 +20,8 @@ pub struct TaskStatus {
     pub state: TaskState,
     /// Why it failed: topic, partition, offset and reason, for the person who must act.
     pub trace: Option<String>,
+    /// It has joined its consumer group at least once.
+    pub joined: bool,
     /// While RUNNING: the error that is being retried, when there is one.
     pub retrying: Option<String>,
 }

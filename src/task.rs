@@ -1,7 +1,7 @@
 //! One task of a connector: a consumer on its own thread, and a write loop with its own database
 //! session.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer as _;
@@ -12,9 +12,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::config::connector::{ConnectorConfig, Delivery, SinkClass};
-use crate::consume::client;
 use crate::consume::intake::Intake;
 use crate::consume::thread::ConsumerThread;
+use crate::consume::{client, native};
 use crate::deadletter::DeadLetters;
 use crate::handover::{Board, ConsumerLink, ToConsumer};
 pub use crate::status::{TaskState, TaskStatus};
@@ -23,6 +23,9 @@ use crate::write::{LoopState, WriteLoop};
 
 /// How often positions are mirrored to the consumer group, for lag tools.
 const MIRROR_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether the consumer has joined its group.
+const JOINED_LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// One question for the cluster id; repeated until it is answered.
 const CLUSTER_ID_TIMEOUT: Duration = Duration::from_secs(5);
@@ -69,6 +72,7 @@ impl TaskHandle {
         let (status, status_seen) = watch::channel(TaskStatus {
             state,
             trace: None,
+            joined: false,
             retrying: None,
         });
         let status = Arc::new(status);
@@ -177,6 +181,10 @@ impl RunningTask {
             return Ok(());
         };
         let sink = open_sink(&config, cluster_id, spec.task).map_err(|error| error.to_string())?;
+        tokio::spawn(tell_joined(
+            Arc::downgrade(&consumer),
+            Arc::clone(&self.status),
+        ));
         let board = Arc::new(Board::default());
         let (writer, events) = mpsc::unbounded_channel();
         let session_timeout = client::session_timeout(&spec.consumer_properties);
@@ -227,6 +235,20 @@ impl RunningTask {
             Ok(()) => Ok(()),
             Err(_) => Err("internal error, the consumer's thread ended unexpectedly".to_owned()),
         }
+    }
+}
+
+/// Tells once that the consumer has joined its group. Other workers wait for it when a task moves.
+async fn tell_joined(consumer: Weak<client::TaskConsumer>, status: Arc<watch::Sender<TaskStatus>>) {
+    while let Some(consumer) = consumer.upgrade() {
+        let joined = native::group_generation(&consumer) >= 0;
+        // Only the consumer's own thread may be the last to hold it: letting go of it blocks.
+        drop(consumer);
+        if joined {
+            status.send_modify(|status| status.joined = true);
+            return;
+        }
+        tokio::time::sleep(JOINED_LOOK_INTERVAL).await;
     }
 }
 

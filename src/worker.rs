@@ -20,8 +20,8 @@ use tracing::{info, warn};
 
 use crate::api::{ApiState, router, serve};
 use crate::cluster::{
-    ClusterError, ClusterHandle, Command, StartTask, TargetState, learn_cluster_id,
-    start_standalone,
+    ClusterError, ClusterFailure, ClusterHandle, ClusterSpec, Command, Distributed, StartTask,
+    TargetState, learn_cluster_id, start_standalone,
 };
 use crate::config::kafka::admin_properties;
 use crate::config::offline::{CheckedFile, FileError, validate_offline};
@@ -35,6 +35,15 @@ pub struct StandaloneWorker<S> {
     pub settings: Arc<WorkerSettings>,
     /// Files of connectors to start with.
     pub connectors: Vec<PathBuf>,
+    /// Starts its tasks.
+    pub starter: S,
+}
+
+/// What a worker of a cluster is started from.
+#[derive(Debug)]
+pub struct ClusterWorker<S> {
+    /// Its settings.
+    pub settings: Arc<WorkerSettings>,
     /// Starts its tasks.
     pub starter: S,
 }
@@ -66,6 +75,12 @@ pub enum StartError {
         /// Why.
         source: ClusterError,
     },
+    /// A setting is missing that only a worker of a cluster needs.
+    #[error("{0} is not set, which a worker of a cluster needs; see config/README.md")]
+    Missing(&'static str),
+    /// The worker of a cluster cannot go on.
+    #[error(transparent)]
+    Cluster(#[from] ClusterFailure),
     /// The worker's own settings of the Kafka client have no counterpart here.
     #[error("settings of the kafka client: {}", join(.0))]
     Kafka(Vec<KeyError>),
@@ -106,6 +121,50 @@ pub async fn run_standalone<S: StartTask>(
     serve_until(stop, listeners, state).await;
     info!("worker stopped");
     Ok(())
+}
+
+/// Runs a worker of a cluster until `stop` completes.
+///
+/// # Errors
+/// When it cannot start, or cannot go on.
+pub async fn run_cluster<S: StartTask>(
+    worker: ClusterWorker<S>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), StartError> {
+    let settings = worker.settings;
+    let required = |value: &Option<String>, key| value.clone().ok_or(StartError::Missing(key));
+    let group_id = required(&settings.group_id, "group.id")?;
+    let config_topic = required(&settings.cluster.config_topic, "config.storage.topic")?;
+    let status_topic = required(&settings.cluster.status_topic, "status.storage.topic")?;
+    let listeners = bind(&settings.listeners).await?;
+    let port = listeners.first().map_or(0, |(_, address)| address.port());
+    let worker_id = settings.worker_id(port);
+    let properties = admin_properties(&settings).map_err(StartError::Kafka)?;
+    let started = Distributed::start(ClusterSpec {
+        settings: Arc::clone(&settings),
+        worker_id: worker_id.clone(),
+        properties: properties.clone(),
+        group_id,
+        config_topic,
+        status_topic,
+        starter: worker.starter,
+    });
+    let state = ApiState {
+        cluster: started.handle,
+        settings,
+        worker_id: worker_id.into(),
+        kafka_cluster_id: learn_cluster_id(properties),
+    };
+    let (failing, mut failure) = (started.failed, None);
+    let ended = async {
+        tokio::select! {
+            () = stop => {}
+            failed = failing => failure = failed.ok(),
+        }
+    };
+    serve_until(ended, listeners, state).await;
+    info!("worker stopped");
+    failure.map_or(Ok(()), |failure| Err(failure.into()))
 }
 
 async fn serve_until(

@@ -20,6 +20,7 @@
 )]
 
 mod claims;
+mod cluster;
 mod database_faults;
 mod dead_letters;
 mod first_run;

@@ -25,10 +25,10 @@ pub(super) struct WorkerInfo {
 /// `GET /health`
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Health {
-    /// `healthy` or `unhealthy`.
+    /// `healthy`, `starting` or `unhealthy`.
     pub(super) status: &'static str,
     /// The same for people.
-    pub(super) message: &'static str,
+    pub(super) message: String,
 }
 
 /// A connector with its config.

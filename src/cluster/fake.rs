@@ -64,6 +64,7 @@ impl FakeTasks {
         let status = TaskStatus {
             state: TaskState::Failed,
             trace: Some(trace.to_owned()),
+            joined: true,
             retrying: None,
         };
         self.tell(connector, task, status);
@@ -108,6 +109,7 @@ impl StartTask for FakeTasks {
                 TaskState::Running
             },
             trace: None,
+            joined: true,
             retrying: None,
         });
         let mut inner = self.lock();

@@ -98,6 +98,14 @@ pub(super) struct Encoded {
     pub(super) value: Option<Vec<u8>>,
 }
 
+/// The key only: values may hold secrets.
+impl fmt::Debug for Encoded {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.value.as_ref().map_or("deleted", |_| "..");
+        write!(formatter, "{:?}: {value}", self.key)
+    }
+}
+
 /// What reading a record gave.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Decoded<T> {
@@ -214,12 +222,10 @@ impl ConfigRecord {
     }
 }
 
-/// The key only: values may hold secrets.
+/// The key only.
 impl fmt::Debug for ConfigRecord {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Encoded { key, value } = self.encode();
-        let value = value.map_or("deleted", |_| "..");
-        write!(formatter, "{key:?}: {value}")
+        self.encode().fmt(formatter)
     }
 }
 

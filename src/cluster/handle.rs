@@ -112,6 +112,17 @@ pub struct RestartScope {
     pub only_failed: bool,
 }
 
+/// How a worker is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// It works.
+    Healthy,
+    /// It has not begun to work: what it waits for.
+    Starting(String),
+    /// It cannot do all of its work: why.
+    Unhealthy(String),
+}
+
 /// What a command did.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -158,6 +169,18 @@ pub enum ClusterError {
     /// The config is not acceptable.
     #[error(transparent)]
     Invalid(#[from] Invalid),
+    /// The worker has not begun to work yet.
+    #[error("Worker is still starting up. {stage}")]
+    Starting {
+        /// What it waits for.
+        stage: String,
+    },
+    /// The change cannot be recorded now.
+    #[error("the change could not be recorded in time: {reason}")]
+    Unavailable {
+        /// Why, and whether it may take effect nevertheless.
+        reason: String,
+    },
     /// The worker is stopping.
     #[error("the worker is stopping and takes no more requests")]
     Stopped,
@@ -178,13 +201,13 @@ pub(super) enum Message {
     },
     ReadOne {
         name: String,
-        reply: oneshot::Sender<Option<ConnectorView>>,
+        reply: oneshot::Sender<Result<Option<ConnectorView>, ClusterError>>,
     },
     ReadAll {
-        reply: oneshot::Sender<BTreeMap<String, ConnectorView>>,
+        reply: oneshot::Sender<Result<BTreeMap<String, ConnectorView>, ClusterError>>,
     },
     Ping {
-        reply: oneshot::Sender<()>,
+        reply: oneshot::Sender<Health>,
     },
     Stop {
         reply: oneshot::Sender<()>,
@@ -210,25 +233,25 @@ impl ClusterHandle {
     /// One connector, if there is one of that name.
     ///
     /// # Errors
-    /// [`ClusterError::Stopped`] only.
+    /// [`ClusterError::Stopped`] and [`ClusterError::Starting`] only.
     pub async fn connector(&self, name: &str) -> Result<Option<ConnectorView>, ClusterError> {
         let name = name.to_owned();
-        self.ask(|reply| Message::ReadOne { name, reply }).await
+        self.ask(|reply| Message::ReadOne { name, reply }).await?
     }
 
     /// All connectors by name.
     ///
     /// # Errors
-    /// [`ClusterError::Stopped`] only.
+    /// [`ClusterError::Stopped`] and [`ClusterError::Starting`] only.
     pub async fn connectors(&self) -> Result<BTreeMap<String, ConnectorView>, ClusterError> {
-        self.ask(|reply| Message::ReadAll { reply }).await
+        self.ask(|reply| Message::ReadAll { reply }).await?
     }
 
-    /// Returns once the control loop has answered.
+    /// How the worker is, in the control loop's own words.
     ///
     /// # Errors
     /// [`ClusterError::Stopped`] only.
-    pub async fn ping(&self) -> Result<(), ClusterError> {
+    pub async fn ping(&self) -> Result<Health, ClusterError> {
         self.ask(|reply| Message::Ping { reply }).await
     }
 

@@ -76,6 +76,8 @@ struct Plan {
     connector_hashes: Vec<u64>,
     /// By connector and task.
     owners: Vec<Vec<Option<usize>>>,
+    /// The same: it is where it was. Moving another costs nothing.
+    stayed: Vec<Vec<bool>>,
     /// Tasks of each member.
     loads: Vec<usize>,
     /// Tasks of each connector on each member.
@@ -89,6 +91,10 @@ impl Plan {
             member_hashes: members.iter().map(|member| hash(member)).collect(),
             connector_hashes: connectors.iter().map(|wanted| hash(wanted.name)).collect(),
             owners: connectors.iter().map(of_connector).collect(),
+            stayed: connectors
+                .iter()
+                .map(|wanted| vec![false; wanted.tasks])
+                .collect(),
             loads: vec![0; members.len()],
             shares: vec![vec![0; members.len()]; connectors.len()],
         }
@@ -104,14 +110,22 @@ impl Plan {
                     && self.shares[connector][member] < share_max
                 {
                     self.give(connector, task, member);
+                    self.stayed[connector][task] = true;
                 }
             }
         }
     }
 
-    /// Gives tasks without an owner to whoever has fewest: of the connector, then in all.
+    /// Gives tasks without an owner to whoever has fewest: of the connector, then in all. Those
+    /// with the least choice come first: connectors of which hardly a member may have one more.
     fn place_the_rest(&mut self) {
-        for connector in 0..self.owners.len() {
+        let members = self.loads.len();
+        let mut order: Vec<usize> = (0..self.owners.len()).collect();
+        order.sort_by_key(|connector| {
+            let over = self.owners[*connector].len() % members;
+            if over == 0 { 0 } else { members - over }
+        });
+        for connector in order {
             for task in 0..self.owners[connector].len() {
                 if self.owners[connector][task].is_some() {
                     continue;
@@ -163,7 +177,10 @@ impl Plan {
             // There always is one; see the module's documentation.
             let connector = (0..self.owners.len())
                 .filter(|connector| self.shares[*connector][most] > self.shares[*connector][least])
-                .min_by_key(|connector| self.distance(*connector, 0, least));
+                .min_by_key(|connector| {
+                    let costs = self.best_to_move(*connector, most, least);
+                    costs.map(|(stayed, distance, _)| (stayed, distance))
+                });
             let Some(connector) = connector else {
                 return;
             };
@@ -171,16 +188,26 @@ impl Plan {
         }
     }
 
-    /// Moves one task of the connector: the one that likes the new member best.
+    /// Moves one task of the connector.
     fn move_one(&mut self, connector: usize, from: usize, to: usize) {
-        let task = (0..self.owners[connector].len())
-            .filter(|task| self.owners[connector][*task] == Some(from))
-            .min_by_key(|task| self.distance(connector, *task, to));
-        if let Some(task) = task {
+        if let Some((_, _, task)) = self.best_to_move(connector, from, to) {
+            self.stayed[connector][task] = false;
             self.loads[from] -= 1;
             self.shares[connector][from] -= 1;
             self.give(connector, task, to);
         }
+    }
+
+    /// Of the connector's tasks on one member the one to move to another: rather one that moves
+    /// anyway, then the one that likes the other best.
+    fn best_to_move(&self, connector: usize, from: usize, to: usize) -> Option<(bool, u64, usize)> {
+        (0..self.owners[connector].len())
+            .filter(|task| self.owners[connector][*task] == Some(from))
+            .map(|task| {
+                let stayed = self.stayed[connector][task];
+                (stayed, self.distance(connector, task, to), task)
+            })
+            .min()
     }
 
     fn give(&mut self, connector: usize, task: usize, member: usize) {

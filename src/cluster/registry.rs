@@ -35,7 +35,6 @@ pub(super) struct Definition {
     /// What it means, or why it cannot be run here.
     pub(super) accepted: Result<Arc<Accepted>, Unfit>,
     /// Version of its first config since it was created, as far as the log still tells.
-    #[allow(dead_code)] // told apart by the statuses of other workers
     pub(super) created: u64,
     /// Version of its config; tasks of an older one are stale.
     pub(super) config_version: u64,

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::handle::{Answer, ClusterError, ClusterHandle, Command, Message};
+use super::handle::{Answer, ClusterError, ClusterHandle, Command, Health, Message};
 use super::registry::{Definition, Registry};
 use super::supervisor::{Desired, SupervisorHandle, Workshop};
 use super::tasks::StartTask;
@@ -67,13 +67,13 @@ impl<S: StartTask> ControlLoop<S> {
                     reply.send(self.carry_out(command)).ok();
                 }
                 Message::ReadOne { name, reply } => {
-                    reply.send(self.read_one(&name)).ok();
+                    reply.send(Ok(self.read_one(&name))).ok();
                 }
                 Message::ReadAll { reply } => {
-                    reply.send(self.read_all()).ok();
+                    reply.send(Ok(self.read_all())).ok();
                 }
                 Message::Ping { reply } => {
-                    reply.send(()).ok();
+                    reply.send(Health::Healthy).ok();
                 }
                 Message::Stop { reply } => {
                     asked_to_stop = Some(reply);

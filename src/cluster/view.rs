@@ -1,6 +1,6 @@
 //! What a connector and its tasks are, as the API shows it.
 //!
-//! A view is put together from two sides: what should be ([`Desired`]) and what the supervisor last
+//! A view is put together from two sides: what should be ([`Definition`]) and what the supervisor last
 //! published. Where both disagree because a task is being replaced, the task is RESTARTING; that is
 //! derived, not stored, so a restart is visible in the answer to the request that asked for it and
 //! no state can be left behind.
@@ -225,7 +225,7 @@ pub(super) fn task_view(
 }
 
 /// What the task says. A task that ended without being asked to has failed, whatever it said last.
-fn told(status: &watch::Receiver<TaskStatus>) -> (TaskState, Option<String>) {
+pub(super) fn told(status: &watch::Receiver<TaskStatus>) -> (TaskState, Option<String>) {
     let ended = status.has_changed().is_err();
     let last = status.borrow();
     if ended && last.state != TaskState::Failed {

@@ -134,6 +134,25 @@ impl OverridePolicy {
     }
 }
 
+/// What only a worker of a cluster needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterSettings {
+    /// `config.storage.topic`.
+    pub config_topic: Option<String>,
+    /// `config.storage.replication.factor`; -1: the broker's default.
+    pub config_replication: i32,
+    /// `status.storage.topic`.
+    pub status_topic: Option<String>,
+    /// `status.storage.partitions`.
+    pub status_partitions: i32,
+    /// `status.storage.replication.factor`; -1: the broker's default.
+    pub status_replication: i32,
+    /// `session.timeout.ms`: of the group of workers.
+    pub session_timeout: Duration,
+    /// `heartbeat.interval.ms`: of the group of workers.
+    pub heartbeat_interval: Duration,
+}
+
 /// The worker's settings, typed and checked. `Default` is the built-in defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerSettings {
@@ -143,6 +162,8 @@ pub struct WorkerSettings {
     pub group_id: Option<String>,
     /// `connector.client.config.override.policy`.
     pub override_policy: OverridePolicy,
+    /// What only a worker of a cluster needs.
+    pub cluster: ClusterSettings,
     /// `listeners`: at least one.
     pub listeners: Vec<Listener>,
     /// `rest.advertised.host.name`.

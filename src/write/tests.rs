@@ -134,6 +134,7 @@ impl Harness {
         let (status, _) = watch::channel(TaskStatus {
             state: TaskState::Running,
             trace: None,
+            joined: false,
             retrying: None,
         });
         let (stop, stopping) = watch::channel(false);

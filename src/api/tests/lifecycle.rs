@@ -167,6 +167,7 @@ async fn a_retrying_task_is_running_and_says_why_nothing_moves() {
     let status = |retrying: Option<&str>| TaskStatus {
         state: TaskState::Running,
         trace: None,
+        joined: false,
         retrying: retrying.map(str::to_owned),
     };
     worker

@@ -123,7 +123,8 @@ proptest! {
         let stayed: Vec<String> = members.iter().filter(|member| *member != leaver).cloned().collect();
         let without = place(&stayed, &wanted(&names, &tasks, &before));
         let theirs = before.values().flatten().filter(|owner| *owner == leaver).count();
-        let bound = |minimum: usize| minimum + minimum.div_ceil(5);
+        // Of very few tasks a single one is more than a fifth.
+        let bound = |minimum: usize| minimum + minimum.div_ceil(5).max(2);
         prop_assert!(moved(&before, &without) <= bound(theirs), "{} of {theirs}", moved(&before, &without));
 
         let joined = sorted([members.clone(), vec![member(99)]].concat());

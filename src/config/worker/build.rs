@@ -7,8 +7,8 @@ use tracing_subscriber::EnvFilter;
 use super::keys::{self, Form, WorkerKey};
 use super::sources::{Place, Settings};
 use super::{
-    ClientSettings, Listener, Loaded, LogFormat, OverridePolicy, SettingProblem, SettingsError,
-    WorkerSettings,
+    ClientSettings, ClusterSettings, Listener, Loaded, LogFormat, OverridePolicy, SettingProblem,
+    SettingsError, WorkerSettings,
 };
 use crate::config::connector::Converter;
 use crate::config::{converter, secret, suggest};
@@ -136,6 +136,15 @@ impl Reader<'_> {
                 "principal" => OverridePolicy::Principal,
                 "none" => OverridePolicy::None,
                 _ => OverridePolicy::All,
+            },
+            cluster: ClusterSettings {
+                config_topic: self.text(&keys::CONFIG_TOPIC),
+                config_replication: self.integer(&keys::CONFIG_REPLICATION).unwrap_or_default(),
+                status_topic: self.text(&keys::STATUS_TOPIC),
+                status_partitions: self.integer(&keys::STATUS_PARTITIONS).unwrap_or_default(),
+                status_replication: self.integer(&keys::STATUS_REPLICATION).unwrap_or_default(),
+                session_timeout: self.milliseconds(&keys::SESSION_TIMEOUT),
+                heartbeat_interval: self.milliseconds(&keys::HEARTBEAT_INTERVAL),
             },
             listeners: self
                 .read(&keys::LISTENERS, parse_listeners)

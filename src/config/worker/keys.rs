@@ -91,6 +91,7 @@ const fn optional(
 }
 
 const KAFKA: &str = "Kafka";
+const CLUSTER: &str = "Cluster";
 const REST: &str = "REST API";
 const CONVERTERS: &str = "Converters";
 const TASKS: &str = "Tasks";
@@ -109,7 +110,63 @@ pub static GROUP_ID: WorkerKey = optional(
     "group.id",
     Form::Text,
     "connect-cluster",
-    "Group of the workers that form a cluster. A standalone worker only checks that no connector's consumer group has this name.",
+    "Group of the workers that form a cluster. Needed by `rowdock worker`; a standalone worker only checks that no connector's consumer group has this name.",
+);
+
+pub static CONFIG_TOPIC: WorkerKey = optional(
+    CLUSTER,
+    "config.storage.topic",
+    Form::Text,
+    "connect-configs",
+    "Topic that holds the cluster's connectors; compacted, with one partition. Created when it is missing. Needed by `rowdock worker`.",
+);
+
+pub static CONFIG_REPLICATION: WorkerKey = key(
+    CLUSTER,
+    "config.storage.replication.factor",
+    Form::Integer(-1, 32_767),
+    "3",
+    "Replication factor with which that topic is created; -1: the broker's default.",
+);
+
+pub static STATUS_TOPIC: WorkerKey = optional(
+    CLUSTER,
+    "status.storage.topic",
+    Form::Text,
+    "connect-status",
+    "Topic in which workers tell how their tasks are; compacted. Created when it is missing. Needed by `rowdock worker`.",
+);
+
+pub static STATUS_PARTITIONS: WorkerKey = key(
+    CLUSTER,
+    "status.storage.partitions",
+    Form::Integer(1, 1000),
+    "5",
+    "Partitions with which that topic is created.",
+);
+
+pub static STATUS_REPLICATION: WorkerKey = key(
+    CLUSTER,
+    "status.storage.replication.factor",
+    Form::Integer(-1, 32_767),
+    "3",
+    "Replication factor with which that topic is created; -1: the broker's default.",
+);
+
+pub static SESSION_TIMEOUT: WorkerKey = key(
+    CLUSTER,
+    "session.timeout.ms",
+    Form::Integer(500, 3_600_000),
+    "6000",
+    "How long a worker may be silent before its tasks are given to others, in milliseconds. Shorter than that of the connectors' consumers (10000), so that the new task is in its group by the time the old one is put out of it.",
+);
+
+pub static HEARTBEAT_INTERVAL: WorkerKey = key(
+    CLUSTER,
+    "heartbeat.interval.ms",
+    Form::Integer(100, 3_600_000),
+    "1000",
+    "How often a worker tells the group of workers that it lives, in milliseconds.",
 );
 
 pub static OVERRIDE_POLICY: WorkerKey = key(
@@ -252,6 +309,13 @@ pub const ALL: &[&WorkerKey] = &[
     &BOOTSTRAP_SERVERS,
     &GROUP_ID,
     &OVERRIDE_POLICY,
+    &CONFIG_TOPIC,
+    &CONFIG_REPLICATION,
+    &STATUS_TOPIC,
+    &STATUS_PARTITIONS,
+    &STATUS_REPLICATION,
+    &SESSION_TIMEOUT,
+    &HEARTBEAT_INTERVAL,
     &LISTENERS,
     &ADVERTISED_HOST,
     &ADVERTISED_PORT,
@@ -296,10 +360,10 @@ const fn refused(pattern: &'static str, reason: &'static str) -> ForeignKey {
 }
 
 const NO_PLUGINS: &str = "connectors are built in";
-const IN_MEMORY: &str = "a standalone worker keeps configs and states in memory";
+const AS_NEEDED: &str = "the topic is created as it has to be";
 const IN_TARGET: &str = "positions are kept in the target database, or in the consumer group";
 const NO_INTERNAL: &str = "there are no internal converters";
-const NO_GROUP: &str = "a standalone worker joins no group of workers";
+const NO_GROUP: &str = "workers do not talk to each other, and have no leader";
 const NO_SOURCES: &str = "there are no source connectors";
 const NO_CORS: &str =
     "the REST API sends no CORS headers, so browsers of other sites cannot use it";
@@ -308,8 +372,8 @@ const NO_CORS: &str =
 pub const FOREIGN: &[ForeignKey] = &[
     ignored("plugin.path", NO_PLUGINS),
     ignored("plugin.discovery", NO_PLUGINS),
-    ignored("config.storage.*", IN_MEMORY),
-    ignored("status.storage.*", IN_MEMORY),
+    ignored("config.storage.*", AS_NEEDED),
+    ignored("status.storage.*", AS_NEEDED),
     ignored("offset.storage.*", IN_TARGET),
     ignored(
         "offset.flush.timeout.ms",
@@ -326,8 +390,6 @@ pub const FOREIGN: &[ForeignKey] = &[
         "both forms of decimals are read",
     ),
     ignored("header.converter.*", "headers do not become columns"),
-    ignored("session.timeout.ms", NO_GROUP),
-    ignored("heartbeat.interval.ms", NO_GROUP),
     ignored("rebalance.timeout.ms", NO_GROUP),
     ignored("worker.sync.timeout.ms", NO_GROUP),
     ignored("worker.unsync.backoff.ms", NO_GROUP),
