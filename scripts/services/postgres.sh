@@ -12,7 +12,9 @@ readonly POSTGRES_PASSWORD=rowdock
 readonly POSTGRES_MAIN_VERSION=15
 
 # The whole version of the downloaded build for each version in a service's name.
-declare -rA POSTGRES_BUILDS=([15]=15.15.0 [18]=18.1.0)
+declare -rA POSTGRES_BUILDS=(
+  [12]=12.22.0 [13]=13.22.0 [14]=14.20.0 [15]=15.15.0 [16]=16.11.0 [17]=17.7.0 [18]=18.1.0
+)
 
 postgres_create() {
   local room=$1 version home programs
