@@ -20,7 +20,7 @@ demo: ## build, and show the main job on embedded defaults, with no service inst
 test: ## formatting, lints, all tests against real services, documentation, the demo
 	@scripts/test.sh
 
-services: ## bring real Kafka and PostgreSQL up and leave them up, so that `cargo test` alone works
+services: ## bring real Kafka and databases up and leave them up, so that `cargo test` alone works
 	@scripts/prerequisites.sh services
 	@scripts/services.sh up
 
