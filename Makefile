@@ -23,7 +23,7 @@ test: ## formatting, lints, all tests against real services, documentation, the 
 test-versions: ## the PostgreSQL sink's tests against every version that it supports
 	@scripts/prerequisites.sh build services -- scripts/test-versions.sh
 
-services: ## bring real Kafka and PostgreSQL up and leave them up, so that `cargo test` alone works
+services: ## bring real Kafka and databases up and leave them up, so that `cargo test` alone works
 	@scripts/prerequisites.sh services
 	@scripts/services.sh up
 
