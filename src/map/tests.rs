@@ -94,7 +94,7 @@ impl Mapping {
         let origin = Origin {
             position: 0,
             offset: 7,
-            delete: false,
+            kind: RowKind::Write,
         };
         let before = self.rows.len();
         match self.mapper.map(&record, origin, &mut self.rows) {
@@ -189,10 +189,11 @@ fn record_keys_fill_key_columns_and_win_over_value_fields() {
         .unwrap();
     assert_eq!(row[0], Cell::Int(2));
     mapping.map(Some("3"), None).unwrap();
-    assert!(mapping.rows.origins[2].delete);
+    assert_eq!(mapping.rows.origins[2].kind, RowKind::Delete);
     mapping.map(Some("4"), Some("null")).unwrap();
-    assert!(
-        mapping.rows.origins[3].delete,
+    assert_eq!(
+        mapping.rows.origins[3].kind,
+        RowKind::Delete,
         "a JSON null is a tombstone too"
     );
     let refused = mapping.map(None, Some("{}")).unwrap_err();
