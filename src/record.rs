@@ -5,9 +5,9 @@
 //! [`OwnedRecord`]: Connect's data model, with
 //!
 //! * [`schema`]: what values are,
-//! * [`datum`]: values,
+//! * [`datum`]: the values themselves,
 //! * [`owned`]: key, value and headers together, and where they were read,
-//! * [`json`], [`iso`]: their text.
+//! * [`json`] and [`iso`]: their text.
 
 use std::borrow::Cow;
 use std::fmt;
