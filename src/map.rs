@@ -22,7 +22,7 @@ use rowdock_connectors::{Cell, Origin, RowKind, TableRows, Target, WriteMode};
 
 use crate::config::connector::{Converter, KeyMode, SinkKeys, UnknownFields};
 use crate::decode::json;
-use crate::record::{RawRecord, RecordError, Stage, Value};
+use crate::record::{OwnedRecord, RawRecord, RecordError, Stage, Value};
 use side::SideReader;
 
 /// Turns records of one topic into rows of one table.
@@ -119,17 +119,19 @@ impl TopicMapper {
         &self.target
     }
 
-    /// Appends the record's row. `origin` says where it came from; its `kind` is set here.
+    /// Appends the record's row. `origin` says where it came from; its `kind` is set here. What
+    /// transforms made of the record is mapped in the place of its bytes.
     ///
     /// # Errors
     /// When the record cannot be read or does not fit; `rows` is then as before.
     pub fn map(
         &mut self,
         record: &RawRecord<'_>,
+        transformed: Option<&OwnedRecord>,
         origin: Origin,
         rows: &mut TableRows,
     ) -> Result<(), RecordError> {
-        let mapped = self.fill(record, rows);
+        let mapped = self.fill(record, transformed, rows);
         match mapped {
             Ok(kind) => {
                 rows.finish_row(Origin { kind, ..origin });
@@ -146,6 +148,7 @@ impl TopicMapper {
     fn fill(
         &mut self,
         record: &RawRecord<'_>,
+        transformed: Option<&OwnedRecord>,
         rows: &mut TableRows,
     ) -> Result<RowKind, RecordError> {
         match &self.key {
@@ -156,15 +159,18 @@ impl TopicMapper {
             }
             KeySource::Record { primitive } => {
                 let primitive = *primitive;
-                self.fill_key(primitive, record, rows)?;
+                match transformed {
+                    Some(whole) => self.fill_owned_key(primitive, whole, rows)?,
+                    None => self.fill_key(primitive, record, rows)?,
+                }
             }
         }
-        let text = match record.value {
-            Some(bytes) => json::text(bytes)
-                .map_err(|reason| RecordError::new(Stage::ValueConverter, reason))?,
-            None => "null",
+        let filled = match transformed {
+            Some(whole) => self
+                .value_reader
+                .read_owned_object(&whole.value, &self.target, rows)?,
+            None => self.fill_value(record, rows)?,
         };
-        let filled = self.value_reader.read_object(text, &self.target, rows)?;
         if !filled {
             return self.check_delete(rows);
         }
@@ -242,16 +248,42 @@ impl TopicMapper {
     ) -> Result<(), RecordError> {
         let failed = |reason: String| RecordError::new(Stage::KeyConverter, reason);
         let Some(bytes) = record.key else {
-            return Err(RecordError::new(
-                Stage::TaskPut,
-                "the record has no key, and pk.mode=record_key takes the row's key from it",
-            ));
+            return Err(RecordError::new(Stage::TaskPut, NO_KEY));
         };
         let text = json::text(bytes).map_err(failed)?;
         self.key_reader
             .read_key(text, primitive, &self.target, rows)
     }
+
+    fn fill_owned_key(
+        &mut self,
+        primitive: Option<usize>,
+        whole: &OwnedRecord,
+        rows: &mut TableRows,
+    ) -> Result<(), RecordError> {
+        if whole.key.datum.is_null() {
+            return Err(RecordError::new(Stage::TaskPut, NO_KEY));
+        }
+        self.key_reader
+            .read_owned_key(&whole.key, primitive, &self.target, rows)
+    }
+
+    /// `false`: there is no object, but null.
+    fn fill_value(
+        &mut self,
+        record: &RawRecord<'_>,
+        rows: &mut TableRows,
+    ) -> Result<bool, RecordError> {
+        let text = match record.value {
+            Some(bytes) => json::text(bytes)
+                .map_err(|reason| RecordError::new(Stage::ValueConverter, reason))?,
+            None => "null",
+        };
+        self.value_reader.read_object(text, &self.target, rows)
+    }
 }
+
+const NO_KEY: &str = "the record has no key, and pk.mode=record_key takes the row's key from it";
 
 fn push(
     target: &Target,
