@@ -33,7 +33,9 @@ mod view;
 
 pub use broker::learn_cluster_id;
 pub use distributed::{ClusterFailure, ClusterSpec, Distributed};
-pub use handle::{Answer, ClusterError, ClusterHandle, Command, Health, RestartScope};
+pub use handle::{
+    Answer, ClusterError, ClusterHandle, Command, Health, Overview, RestartScope, WorkerView,
+};
 pub use standalone::start_standalone;
 pub use tasks::{RunTask, StartSinkTask, StartTask};
 pub use view::{ConnectorState, ConnectorView, Kind, ShownTaskState, TargetState, TaskView};

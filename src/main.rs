@@ -12,8 +12,9 @@ use rowdock::cluster::StartSinkTask;
 use rowdock::config::offline::validate_offline;
 use rowdock::config::worker::{Loaded, SettingsSources, WorkerSettings};
 use rowdock::demo::{self, DemoEnd, DemoOptions, RECORDS_MAX, RECORDS_MIN};
+use rowdock::signals;
+use rowdock::telemetry::{self, Loggers};
 use rowdock::worker::{ClusterWorker, StandaloneWorker, run_cluster, run_standalone};
-use rowdock::{signals, telemetry};
 use tokio::runtime::{self, Runtime};
 use tracing::{error, warn};
 
@@ -131,10 +132,12 @@ fn main() -> ExitCode {
 }
 
 fn standalone(settings: SettingsArgs, connectors: Vec<PathBuf>) -> anyhow::Result<ExitCode> {
+    let (settings, loggers) = begin(settings)?;
     let worker = StandaloneWorker {
-        settings: begin(settings)?,
+        settings,
         connectors,
         starter: StartSinkTask,
+        loggers,
     };
     let runtime = runtime()?;
     let outcome = runtime.block_on(async { Ok(run_standalone(worker, signals::stop()?).await?) });
@@ -142,9 +145,11 @@ fn standalone(settings: SettingsArgs, connectors: Vec<PathBuf>) -> anyhow::Resul
 }
 
 fn worker(settings: SettingsArgs) -> anyhow::Result<ExitCode> {
+    let (settings, loggers) = begin(settings)?;
     let worker = ClusterWorker {
-        settings: begin(settings)?,
+        settings,
         starter: StartSinkTask,
+        loggers,
     };
     let runtime = runtime()?;
     let outcome = runtime.block_on(async { Ok(run_cluster(worker, signals::stop()?).await?) });
@@ -152,13 +157,13 @@ fn worker(settings: SettingsArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Reads the settings and begins to log.
-fn begin(settings: SettingsArgs) -> anyhow::Result<Arc<WorkerSettings>> {
+fn begin(settings: SettingsArgs) -> anyhow::Result<(Arc<WorkerSettings>, Loggers)> {
     let Loaded { settings, warnings } = settings.load()?;
-    telemetry::init(settings.log_format, &settings.log_level)?;
+    let loggers = telemetry::init(settings.log_format, &settings.log_level)?;
     for warning in warnings {
         warn!(problem = warning, "worker settings");
     }
-    Ok(Arc::new(settings))
+    Ok((Arc::new(settings), loggers))
 }
 
 fn end(runtime: Runtime, outcome: anyhow::Result<()>) -> anyhow::Result<ExitCode> {

@@ -1,6 +1,7 @@
 //! One task of a connector: a consumer on its own thread, and a write loop with its own database
 //! session.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -72,6 +73,8 @@ impl TaskHandle {
             state,
             trace: None,
             joined: false,
+            restartable: false,
+            topics: BTreeSet::new(),
             retrying: None,
         });
         let status = Arc::new(status);
@@ -93,6 +96,7 @@ impl TaskHandle {
             told.send_modify(|status| {
                 status.state = TaskState::Failed;
                 status.trace = Some(trace);
+                status.restartable = true;
             });
         });
         Self {
@@ -119,6 +123,11 @@ impl TaskHandle {
     pub fn resume(&self) {
         self.link.send(ToConsumer::Pause(false));
         self.change_state(TaskState::Paused, TaskState::Running);
+    }
+
+    /// Forgets of which topics something was written.
+    pub fn forget_topics(&self) {
+        self.status.send_modify(|status| status.topics.clear());
     }
 
     /// A FAILED task stays FAILED, whatever is wanted of it.
@@ -179,7 +188,8 @@ impl RunningTask {
         let Some(cluster_id) = kafka_cluster_id(&consumer, &self.stopping).await? else {
             return Ok(());
         };
-        let sink = open_sink(&config, cluster_id, spec.task).map_err(|error| error.to_string())?;
+        let sink = open_sink(&config, cluster_id, &spec.task.to_string())
+            .map_err(|error| error.to_string())?;
         tokio::spawn(tell_joined(
             Arc::downgrade(&consumer),
             Arc::clone(&self.status),
@@ -271,10 +281,11 @@ async fn kafka_cluster_id(
     Ok(None)
 }
 
-fn open_sink(
+/// The connector's database; `label` says in its sessions' names what they are for.
+pub(crate) fn open_sink(
     config: &ConnectorConfig,
     cluster_id: String,
-    task: u32,
+    label: &str,
 ) -> Result<Box<dyn Sink>, SinkError> {
     let options = SinkOptions {
         url: config.sink.url.clone(),
@@ -286,7 +297,7 @@ fn open_sink(
         },
         progress_table: config.sink.progress_table.clone(),
         stores_positions: config.delivery == Delivery::ExactlyOnce,
-        application_name: format!("rowdock/{}-{task}", config.name),
+        application_name: format!("rowdock/{}-{label}", config.name),
         timeouts: SinkTimeouts::default(),
     };
     Ok(match config.class {

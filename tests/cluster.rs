@@ -272,3 +272,99 @@ async fn unfit_topics_are_refused() {
     assert_eq!(worker.logged(&["fewer than 3 brokers"]).len(), 1);
     assert_eq!(kafka::watermarks(&many, 0).await, (0, 0));
 }
+
+/// Positions of a stopped connector are set through any worker, and are where its tasks go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn positions_are_set_by_hand() {
+    let stage = Stage::begin("cluster_offsets", 2).await;
+    stage.named_topic("configs", 1);
+    stage.named_topic("statuses", 5);
+    let orders = Orders::prepare(&stage, 1).await;
+    let (first, second) = futures_util::join!(start(&stage, "first"), start(&stage, "second"));
+    let name = orders.connector.name.clone();
+    let topic = orders.topic.name.clone();
+    let mut document = orders.connector.document(&stage.database.url(None));
+    document["initial_state"] = json!("STOPPED");
+    assert_eq!(create(&first, document).await.code, 201);
+    orders.writer(&stage, 1).send_good(0, 10, 1).await;
+
+    let path = format!("/connectors/{name}/offsets");
+    let at = |offset: Value| {
+        json!({"offsets": [
+        {"partition": {"kafka_topic": topic, "kafka_partition": 0}, "offset": offset}]})
+    };
+    let rows = async |count: i64| {
+        eventually("rows in the table", seconds(20), || async {
+            let rows = stage.database.number("SELECT count(*) FROM orders").await;
+            check(rows == count, || format!("{rows} of {count}"))
+        })
+        .await;
+    };
+    let until = async |verb: &str, state: &str| {
+        let answer = first
+            .rest
+            .put(&format!("/connectors/{name}/{verb}"), None)
+            .await;
+        assert!(answer.code < 300, "{answer:?}");
+        eventually("the connector's state", seconds(10), || async {
+            let status = second
+                .rest
+                .get(&format!("/connectors/{name}/status"))
+                .await
+                .body;
+            let there = status["connector"]["state"] == state;
+            check(there, || status.to_string())
+        })
+        .await;
+    };
+    let set = async |offset: Value| {
+        let answer = second.rest.patch(&path, at(offset)).await;
+        assert_eq!(answer.code, 200, "{}", answer.body);
+    };
+    assert_eq!(second.rest.get(&path).await.body, json!({"offsets": []}));
+    let missing = json!({"offsets": [
+        {"partition": {"kafka_topic": topic, "kafka_partition": 7}, "offset": null}]});
+    assert_eq!(second.rest.patch(&path, missing).await.code, 400);
+
+    // Of ten records the first five are never delivered.
+    set(json!({"kafka_offset": 5})).await;
+    until("resume", "RUNNING").await;
+    rows(5).await;
+    assert_eq!(
+        first.rest.get(&path).await.body,
+        at(json!({"kafka_offset": 10}))
+    );
+    assert_eq!(second.rest.patch(&path, at(Value::Null)).await.code, 400);
+    eventually("the topic to be listed", seconds(10), || async {
+        let topics = second
+            .rest
+            .get(&format!("/connectors/{name}/topics"))
+            .await
+            .body;
+        check(topics[&name]["topics"] == json!([topic]), || {
+            topics.to_string()
+        })
+    })
+    .await;
+    let progress = second
+        .rest
+        .get(&format!("/rowdock/connectors/{name}/progress"))
+        .await
+        .body;
+    let partition = &progress["partitions"][0];
+    assert_eq!(progress["health"], "well", "{progress}");
+    assert_eq!(
+        (&partition["lag_records"], &partition["resets"]),
+        (&json!(0), &json!(1))
+    );
+
+    // Back a little, and back to the start.
+    until("stop", "STOPPED").await;
+    set(json!({"kafka_offset": "8"})).await;
+    until("resume", "RUNNING").await;
+    rows(7).await;
+    until("stop", "STOPPED").await;
+    assert_eq!(second.rest.delete(&path).await.code, 200);
+    until("resume", "RUNNING").await;
+    rows(17).await;
+}

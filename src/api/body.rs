@@ -209,7 +209,7 @@ fn connector_state(state: ConnectorState) -> &'static str {
     }
 }
 
-fn task_state(state: ShownTaskState) -> &'static str {
+pub(super) fn task_state(state: ShownTaskState) -> &'static str {
     match state {
         ShownTaskState::Restarting => "RESTARTING",
         ShownTaskState::Told(TaskState::Unassigned) => "UNASSIGNED",

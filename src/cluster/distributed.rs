@@ -36,7 +36,7 @@ use uuid::Uuid;
 
 use super::format::status::StatusRecord;
 use super::format::{ConfigRecord, Decoded};
-use super::handle::{ClusterError, ClusterHandle, Health, Message};
+use super::handle::{ClusterError, ClusterHandle, Health, Message, Overview, WorkerView};
 use super::log::statements::Speech;
 use super::log::tail::{Tail, TailRecord, Tailed};
 use super::log::writer::{ToWriterThread, WriterAnswer};
@@ -46,6 +46,7 @@ use super::statuses::Statuses;
 use super::supervisor::{Desired, SupervisorHandle, Workshop};
 use super::tasks::StartTask;
 use crate::config::worker::WorkerSettings;
+use crate::telemetry::{LoggerLevel, Loggers};
 
 mod beginning;
 mod follow;
@@ -137,6 +138,8 @@ struct Control<S: StartTask> {
     /// The placement may not be as it should be, since then.
     unplaced_since: Option<Instant>,
     said: BTreeMap<String, Said>,
+    topics_resets: BTreeMap<String, u64>,
+    loggers: Loggers,
     /// Connectors that were deleted while we listened, whose statuses are to be taken back.
     deleted: BTreeMap<String, Instant>,
     leaving: Option<Leaving>,
@@ -196,6 +199,27 @@ impl<S: StartTask> Control<S> {
                 }
                 None => self.read(reads::Read::One(name, reply)),
             },
+            Message::ResetTopics { name, reply } => {
+                let refused = self.starting();
+                if refused.is_none() {
+                    for record in self.statuses.retraction_of_topics(&name) {
+                        self.say(record);
+                    }
+                }
+                reply.send(refused.map_or(Ok(()), Err)).ok();
+            }
+            Message::SetLogger { name, level, reply } => match self.starting() {
+                Some(error) => {
+                    reply.send(Err(error)).ok();
+                }
+                None => self.enqueue(Job::Logger { name, level, reply }),
+            },
+            Message::Overview { reply } => {
+                let refused = self.starting();
+                reply
+                    .send(refused.map_or_else(|| Ok(self.overview()), Err))
+                    .ok();
+            }
             Message::ReadAll { reply } => match self.starting() {
                 Some(error) => {
                     reply.send(Err(error)).ok();
@@ -295,11 +319,20 @@ impl<S: StartTask> Control<S> {
 
     fn take_statuses(&mut self, tailed: Tailed) {
         let members = self.statuses.staying(&self.members);
+        let mut reset = BTreeSet::new();
         for record in tailed.records {
             let TailRecord { key, value, .. } = &record;
             match StatusRecord::decode(key.as_deref(), value.as_deref()) {
                 Ok(Decoded::Known(known)) => {
                     self.look_for_double(&known);
+                    if let StatusRecord::Topic {
+                        name, used: None, ..
+                    } = &known
+                        && self.told.contains_key(name)
+                    {
+                        *self.topics_resets.entry(name.clone()).or_default() += 1;
+                        reset.insert(name.clone());
+                    }
                     self.statuses.apply(known);
                 }
                 Ok(Decoded::Foreign) => {}
@@ -316,6 +349,9 @@ impl<S: StartTask> Control<S> {
         if members != self.statuses.staying(&self.members) {
             info!(leaving = ?self.members, "a worker is about to leave, or has come back");
             self.doubt_placement();
+        }
+        for name in reset {
+            self.follow(&name);
         }
         self.look_at_keeping();
     }
@@ -376,7 +412,29 @@ impl<S: StartTask> Control<S> {
         }
     }
 
+    /// As in Kafka Connect, of effect on workers that run when it is asked for.
     fn set_logger(&self, name: &str, level: Option<&str>) {
-        info!(logger = name, level, "level of a logger on all workers");
+        let level = level.and_then(LoggerLevel::parse);
+        if let (None, Some(level)) = (&self.stage, level) {
+            self.loggers.set(name, level);
+        }
+    }
+
+    fn overview(&self) -> Overview {
+        let worker = |worker_id: &String| {
+            let told = self.statuses.worker(worker_id);
+            WorkerView {
+                worker_id: worker_id.clone(),
+                version: told.map(|told| told.version.clone()),
+                leaving: told.is_some_and(|told| told.leaving),
+            }
+        };
+        let placed = self.registry.iter();
+        Overview {
+            workers: self.members.iter().map(worker).collect(),
+            placement: placed
+                .map(|(name, definition)| (name.clone(), definition.owners.clone()))
+                .collect(),
+        }
     }
 }

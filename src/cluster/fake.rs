@@ -65,6 +65,8 @@ impl FakeTasks {
             state: TaskState::Failed,
             trace: Some(trace.to_owned()),
             joined: true,
+            restartable: false,
+            topics: BTreeSet::new(),
             retrying: None,
         };
         self.tell(connector, task, status);
@@ -110,6 +112,8 @@ impl StartTask for FakeTasks {
             },
             trace: None,
             joined: true,
+            restartable: false,
+            topics: BTreeSet::new(),
             retrying: None,
         });
         let mut inner = self.lock();
@@ -153,6 +157,12 @@ impl RunTask for FakeTask {
 
     fn resume(&self) {
         self.set_state(TaskState::Running);
+    }
+
+    fn forget_topics(&self) {
+        if let Some(sender) = self.tasks.lock().statuses.get(&self.id) {
+            sender.send_modify(|status| status.topics.clear());
+        }
     }
 
     async fn stop(self, _deadline: Duration) {

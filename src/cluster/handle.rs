@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::view::{ConnectorView, TargetState};
 use crate::config::RawConfig;
 use crate::config::parse::Invalid;
+use crate::telemetry::LoggerLevel;
 
 /// Messages waiting for a control loop. Each takes it microseconds; a longer queue would only hide
 /// that it is stuck.
@@ -112,6 +113,26 @@ pub struct RestartScope {
     pub only_failed: bool,
 }
 
+/// The workers, and which of them has which task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overview {
+    /// Sorted by id.
+    pub workers: Vec<WorkerView>,
+    /// Worker ids by connector, in the order of its tasks.
+    pub placement: BTreeMap<String, Vec<String>>,
+}
+
+/// A worker of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerView {
+    /// Its advertised `host:port`.
+    pub worker_id: String,
+    /// Version of its program; `None` when it has not told yet.
+    pub version: Option<String>,
+    /// It hands its tasks over, to stop.
+    pub leaving: bool,
+}
+
 /// How a worker is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
@@ -209,6 +230,20 @@ pub(super) enum Message {
     Ping {
         reply: oneshot::Sender<Health>,
     },
+    /// Forgets which topics a connector's tasks have written.
+    ResetTopics {
+        name: String,
+        reply: oneshot::Sender<Result<(), ClusterError>>,
+    },
+    /// Sets the level of a logger on all workers.
+    SetLogger {
+        name: String,
+        level: LoggerLevel,
+        reply: oneshot::Sender<Result<(), ClusterError>>,
+    },
+    Overview {
+        reply: oneshot::Sender<Result<Overview, ClusterError>>,
+    },
     Stop {
         reply: oneshot::Sender<()>,
     },
@@ -253,6 +288,34 @@ impl ClusterHandle {
     /// [`ClusterError::Stopped`] only.
     pub async fn ping(&self) -> Result<Health, ClusterError> {
         self.ask(|reply| Message::Ping { reply }).await
+    }
+
+    /// Forgets which topics a connector's tasks have written; of no effect for an unknown connector.
+    ///
+    /// # Errors
+    /// [`ClusterError::Stopped`] and [`ClusterError::Starting`] only.
+    pub async fn reset_topics(&self, name: &str) -> Result<(), ClusterError> {
+        let name = name.to_owned();
+        self.ask(|reply| Message::ResetTopics { name, reply })
+            .await?
+    }
+
+    /// Sets the level of a logger on all workers.
+    ///
+    /// # Errors
+    /// When it cannot be recorded.
+    pub async fn set_logger(&self, name: &str, level: LoggerLevel) -> Result<(), ClusterError> {
+        let name = name.to_owned();
+        self.ask(|reply| Message::SetLogger { name, level, reply })
+            .await?
+    }
+
+    /// The workers, and which of them has which task.
+    ///
+    /// # Errors
+    /// [`ClusterError::Stopped`] and [`ClusterError::Starting`] only.
+    pub async fn overview(&self) -> Result<Overview, ClusterError> {
+        self.ask(|reply| Message::Overview { reply }).await?
     }
 
     /// Stops every task and ends the control loop. Returns when the tasks have drained or their

@@ -13,12 +13,15 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::handle::{Answer, ClusterError, ClusterHandle, Command, Health, Message};
+use super::handle::{
+    Answer, ClusterError, ClusterHandle, Command, Health, Message, Overview, WorkerView,
+};
 use super::registry::{Definition, Registry};
 use super::supervisor::{Desired, SupervisorHandle, Workshop};
 use super::tasks::StartTask;
 use super::view::{ConnectorView, Published, TargetState, view};
 use crate::config::worker::WorkerSettings;
+use crate::telemetry::Loggers;
 
 /// How long past the tasks' own deadline the worker waits for supervisors before it drops them.
 const STOP_MARGIN: Duration = Duration::from_secs(1);
@@ -29,6 +32,7 @@ pub fn start_standalone<S: StartTask>(
     settings: Arc<WorkerSettings>,
     worker_id: String,
     starter: S,
+    loggers: Loggers,
 ) -> ClusterHandle {
     let (handle, mailbox) = ClusterHandle::new();
     let workshop = Workshop {
@@ -42,6 +46,8 @@ pub fn start_standalone<S: StartTask>(
         last_version: 0,
         workshop: Arc::new(workshop),
         supervisors: BTreeMap::new(),
+        topics_resets: BTreeMap::new(),
+        loggers,
         departing: BTreeMap::new(),
     };
     tokio::spawn(control.run(mailbox));
@@ -53,7 +59,9 @@ struct ControlLoop<S> {
     /// Records that the registry has taken in.
     last_version: u64,
     workshop: Arc<Workshop<S>>,
+    loggers: Loggers,
     supervisors: BTreeMap<String, SupervisorHandle>,
+    topics_resets: BTreeMap<String, u64>,
     /// Supervisors of deleted connectors whose tasks may still be stopping.
     departing: BTreeMap<String, JoinHandle<()>>,
 }
@@ -75,6 +83,20 @@ impl<S: StartTask> ControlLoop<S> {
                 }
                 Message::Ping { reply } => {
                     reply.send(Health::Healthy).ok();
+                }
+                Message::ResetTopics { name, reply } => {
+                    *self.topics_resets.entry(name.clone()).or_default() += 1;
+                    if let Some(definition) = self.registry.get(&name).cloned() {
+                        self.follow(&name, &definition);
+                    }
+                    reply.send(Ok(())).ok();
+                }
+                Message::SetLogger { name, level, reply } => {
+                    self.loggers.set(&name, level);
+                    reply.send(Ok(())).ok();
+                }
+                Message::Overview { reply } => {
+                    reply.send(Ok(self.overview())).ok();
                 }
                 Message::Stop { reply } => {
                     asked_to_stop = Some(reply);
@@ -124,6 +146,7 @@ impl<S: StartTask> ControlLoop<S> {
             accepted: Arc::clone(accepted),
             target: definition.target,
             connector_restart: definition.connector_restart,
+            topics_resets: self.topics_resets.get(name).copied().unwrap_or_default(),
             tasks: tasks.map(|task| (task, definition.key(task))).collect(),
         };
         if let Some(supervisor) = self.supervisors.get(name)
@@ -171,6 +194,24 @@ impl<S: StartTask> ControlLoop<S> {
             published.as_ref(),
             &self.workshop.worker_id,
         )
+    }
+
+    fn overview(&self) -> Overview {
+        let connectors = self.registry.iter();
+        let tasks = connectors.map(|(name, definition)| (name.clone(), definition.task_count()));
+        let me = &self.workshop.worker_id;
+        let owners = |(name, tasks): (String, u32)| {
+            let tasks = usize::try_from(tasks).unwrap_or_default();
+            (name, vec![me.clone(); tasks])
+        };
+        Overview {
+            workers: vec![WorkerView {
+                worker_id: me.clone(),
+                version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+                leaving: false,
+            }],
+            placement: tasks.map(owners).collect(),
+        }
     }
 
     async fn stop_all(&mut self) {

@@ -7,6 +7,10 @@
 //! config need no code of their own. When the [`Desired`] side goes away, the connector was deleted
 //! or the worker stops: every task is stopped and the supervisor ends.
 //!
+//! A task that was lost by a defect (its thread or its future has ended) is started anew, after a
+//! pause that grows. One that failed at a record, or at what a person must mend, is not: it would
+//! fail again.
+//!
 //! Each round is bounded by the stop deadline, and each connector has its own supervisor, so a task
 //! that hangs while it stops holds up nothing but the tasks of its own connector, for that long.
 
@@ -16,17 +20,25 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use super::tasks::{RunTask, StartTask};
 use super::view::{ConnectorState, Published, PublishedStatus, PublishedTask, TargetState};
 use crate::config::connector::ConnectorConfig;
-use crate::task::TaskSpec;
+use crate::task::{TaskSpec, TaskState};
 
 /// How long past its own deadline a task may take to return from being stopped before it is
 /// dropped: enough for a thread to notice, short enough not to be felt.
 const STOP_MARGIN: Duration = Duration::from_millis(500);
+
+/// How often a supervisor looks for lost tasks.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Pauses before a lost task is started anew: the first, and the longest.
+const RESTART_PAUSE_FIRST: Duration = Duration::from_secs(1);
+const RESTART_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// A task that has run for so long starts with short pauses again.
+const RESTARTS_FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 /// A config that was accepted, with what follows from it for the Kafka client.
 #[derive(Debug)]
@@ -45,6 +57,8 @@ pub(super) struct Desired {
     pub(super) target: TargetState,
     /// Version of the last restart of the connector itself.
     pub(super) connector_restart: u64,
+    /// How often the topics that its tasks have written were asked to be forgotten.
+    pub(super) topics_resets: u64,
     /// The tasks that this worker should have, each with its key.
     pub(super) tasks: BTreeMap<u32, TaskKey>,
 }
@@ -101,6 +115,7 @@ impl SupervisorHandle {
         desired: Desired,
         predecessor: Option<JoinHandle<()>>,
     ) -> Self {
+        let topics_resets = desired.topics_resets;
         let (desired, desired_receiver) = watch::channel(desired);
         let (publisher, published) = watch::channel(Published::unassigned());
         let supervisor = Supervisor {
@@ -108,6 +123,8 @@ impl SupervisorHandle {
             desired: desired_receiver,
             publisher,
             tasks: BTreeMap::new(),
+            topics_resets,
+            restarts: BTreeMap::new(),
         };
         let ended = tokio::spawn(supervisor.run(predecessor));
         Self {
@@ -141,6 +158,29 @@ struct Supervisor<S: StartTask> {
     desired: watch::Receiver<Desired>,
     publisher: watch::Sender<Published>,
     tasks: BTreeMap<u32, Supervised<S::Task>>,
+    topics_resets: u64,
+    restarts: BTreeMap<u32, Restarts>,
+}
+
+/// How often a lost task was started anew.
+#[derive(Default)]
+struct Restarts {
+    count: u32,
+    last: Option<Instant>,
+    due: Option<Instant>,
+}
+
+impl Restarts {
+    /// How long to wait before the next.
+    fn pause(&mut self, now: Instant) -> Duration {
+        let held = |last: Instant| now.duration_since(last) > RESTARTS_FORGOTTEN_AFTER;
+        if self.last.is_some_and(held) {
+            self.count = 0;
+        }
+        let pause = RESTART_PAUSE_FIRST.saturating_mul(1 << self.count.min(10));
+        self.count += 1;
+        pause.min(RESTART_PAUSE_MAX)
+    }
 }
 
 struct Supervised<T> {
@@ -163,12 +203,59 @@ impl<S: StartTask> Supervisor<S> {
                 Ok(false) => self.start_missing(&desired),
                 Err(_) => break,
             }
-            if self.desired.changed().await.is_err() {
+            if !self.wait().await {
                 break;
             }
         }
         let all: Vec<u32> = self.tasks.keys().copied().collect();
         self.stop(&all).await;
+    }
+
+    /// Waits until something else should be, or until lost tasks are due to be started anew. `false`:
+    /// the connector ends.
+    async fn wait(&mut self) -> bool {
+        loop {
+            tokio::select! {
+                changed = self.desired.changed() => return changed.is_ok(),
+                () = sleep(LOOK_INTERVAL) => {}
+            }
+            let due = self.lost_and_due();
+            if !due.is_empty() {
+                let connector = self.desired.borrow().accepted.config.name.clone();
+                warn!(connector, tasks = ?due, "starting lost tasks anew");
+                self.stop(&due).await;
+                return true;
+            }
+        }
+    }
+
+    /// Tasks that were lost by a defect, when their pause is over. The pauses grow, so that what is
+    /// lost over and over costs little.
+    fn lost_and_due(&mut self) -> Vec<u32> {
+        let now = Instant::now();
+        let mut due = Vec::new();
+        for (task, supervised) in &self.tasks {
+            let status = supervised.handle.status();
+            let has_ended = status.has_changed().is_err();
+            let lost = {
+                let told = status.borrow();
+                has_ended || told.state == TaskState::Failed && told.restartable
+            };
+            if !lost {
+                continue;
+            }
+            let restarts = self.restarts.entry(*task).or_default();
+            match restarts.due {
+                None => restarts.due = Some(now + restarts.pause(now)),
+                Some(at) if at <= now => {
+                    restarts.due = None;
+                    restarts.last = Some(now);
+                    due.push(*task);
+                }
+                Some(_) => {}
+            }
+        }
+        due
     }
 
     async fn stop_stale(&mut self, desired: &Desired) {
@@ -214,6 +301,11 @@ impl<S: StartTask> Supervisor<S> {
 
     fn start_missing(&mut self, desired: &Desired) {
         let paused = desired.target == TargetState::Paused;
+        if self.topics_resets < desired.topics_resets {
+            self.topics_resets = desired.topics_resets;
+            let tasks = self.tasks.values();
+            tasks.for_each(|supervised| supervised.handle.forget_topics());
+        }
         for (task, key) in &desired.tasks {
             if let Some(supervised) = self.tasks.get(task) {
                 if paused {
@@ -234,6 +326,7 @@ impl<S: StartTask> Supervisor<S> {
         self.publisher.send_replace(Published {
             state: ConnectorState::of_target(desired.target),
             connector_restart: desired.connector_restart,
+            topics_resets: desired.topics_resets,
             tasks,
         });
     }

@@ -5,6 +5,7 @@
 //! derived, not stored, so a restart is visible in the answer to the request that asked for it and
 //! no state can be left behind.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -104,6 +105,8 @@ pub struct ConnectorView {
     pub trace: Option<String>,
     /// Its tasks, sorted by number.
     pub tasks: Vec<TaskView>,
+    /// Topics that its tasks have written since it was created, or since they were reset.
+    pub topics: BTreeSet<String>,
 }
 
 impl ConnectorView {
@@ -118,6 +121,7 @@ impl ConnectorView {
 pub(super) struct Published {
     pub(super) state: ConnectorState,
     pub(super) connector_restart: u64,
+    pub(super) topics_resets: u64,
     pub(super) tasks: Vec<PublishedTask>,
 }
 
@@ -144,8 +148,23 @@ impl Published {
         Self {
             state: ConnectorState::Unassigned,
             connector_restart: 0,
+            topics_resets: 0,
             tasks: Vec::new(),
         }
+    }
+}
+
+impl Published {
+    /// Topics that the tasks have written.
+    pub(super) fn topics(&self) -> BTreeSet<String> {
+        let mut topics = BTreeSet::new();
+        for task in &self.tasks {
+            if let PublishedStatus::Live(status) = &task.status {
+                let status = status.borrow();
+                topics.extend(status.topics.iter().map(|topic| topic.to_string()));
+            }
+        }
+        topics
     }
 }
 
@@ -177,6 +196,7 @@ pub(super) fn view(
         state: ConnectorState::Failed,
         trace: None,
         tasks: Vec::new(),
+        topics: BTreeSet::new(),
     };
     let Some(published) = published else {
         let trace = "the connector's supervisor broke down, which is a defect of this program; the \
@@ -196,6 +216,7 @@ pub(super) fn view(
         .iter()
         .map(|task| task_view(task, definition, worker_id))
         .collect();
+    shown.topics = published.topics();
     shown
 }
 

@@ -101,6 +101,28 @@ pub struct Listener {
     pub port: u16,
 }
 
+/// `admin.listeners`: where the requests are answered that concern the process, not its connectors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdminListeners {
+    /// Where all others are.
+    Same,
+    /// Nowhere.
+    Off,
+    /// There only.
+    Separate(Vec<Listener>),
+}
+
+/// A header that every answer of the REST API gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResponseHeader {
+    /// Beside one of the same name, instead of in its place.
+    pub adds: bool,
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
 /// `log.format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -166,10 +188,22 @@ pub struct WorkerSettings {
     pub cluster: ClusterSettings,
     /// `listeners`: at least one.
     pub listeners: Vec<Listener>,
+    /// `admin.listeners`.
+    pub admin_listeners: AdminListeners,
+    /// `access.control.allow.origin`: origins whose pages may use the API; `*` is all.
+    pub allowed_origins: Vec<String>,
+    /// `access.control.allow.methods`: by which methods; empty is GET, POST and HEAD.
+    pub allowed_methods: Vec<String>,
+    /// `response.http.headers.config`.
+    pub response_headers: Vec<ResponseHeader>,
     /// `rest.advertised.host.name`.
     pub advertised_host: Option<String>,
     /// `rest.advertised.port`.
     pub advertised_port: Option<u16>,
+    /// `topic.tracking.enable`.
+    pub topic_tracking: bool,
+    /// `topic.tracking.allow.reset`.
+    pub topic_tracking_reset: bool,
     /// `rest.request.body.max.bytes`.
     pub request_body_max_bytes: usize,
     /// `key.converter.*`.

@@ -2,6 +2,7 @@
 //! rival; no Kafka, no clock. The test plays the consumer's thread.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -136,6 +137,8 @@ impl Harness {
             state: TaskState::Running,
             trace: None,
             joined: false,
+            restartable: false,
+            topics: BTreeSet::new(),
             retrying: None,
         });
         let (stop, stopping) = watch::channel(false);

@@ -47,6 +47,10 @@ impl Rest {
         self.call("POST", path, body).await
     }
 
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.call("PATCH", path, Some(body)).await
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.call("DELETE", path, None).await
     }
@@ -84,6 +88,7 @@ fn blocking_call(
         ("DELETE", _) => agent.delete(url).call(),
         ("PUT", Some(body)) => agent.put(url).send_json(body),
         ("PUT", None) => agent.put(url).send_empty(),
+        ("PATCH", Some(body)) => agent.patch(url).send_json(body),
         ("POST", Some(body)) => agent.post(url).send_json(body),
         _ => agent.post(url).send_empty(),
     };

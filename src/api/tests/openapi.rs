@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 
 /// Every route.
-const ROUTES: [(&str, &str); 21] = [
+const ROUTES: [(&str, &str); 31] = [
     ("get", "/"),
     ("get", "/health"),
     ("get", "/openapi.json"),
@@ -24,6 +24,16 @@ const ROUTES: [(&str, &str); 21] = [
     ("put", "/connectors/{name}/stop"),
     ("post", "/connectors/{name}/restart"),
     ("post", "/connectors/{name}/tasks/{task}/restart"),
+    ("get", "/connectors/{name}/offsets"),
+    ("patch", "/connectors/{name}/offsets"),
+    ("delete", "/connectors/{name}/offsets"),
+    ("get", "/connectors/{name}/topics"),
+    ("put", "/connectors/{name}/topics/reset"),
+    ("get", "/rowdock/cluster"),
+    ("get", "/rowdock/connectors/{name}/progress"),
+    ("get", "/admin/loggers"),
+    ("get", "/admin/loggers/{logger}"),
+    ("put", "/admin/loggers/{logger}"),
     ("get", "/connector-plugins"),
     ("get", "/connector-plugins/{plugin}/config"),
     ("put", "/connector-plugins/{plugin}/config/validate"),

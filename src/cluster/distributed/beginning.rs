@@ -23,6 +23,7 @@ use crate::cluster::statuses::Statuses;
 use crate::cluster::supervisor::Workshop;
 use crate::cluster::tasks::StartTask;
 use crate::config::worker::WorkerSettings;
+use crate::telemetry::Loggers;
 
 /// How long the start waits before it asks Kafka again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -44,6 +45,8 @@ pub struct ClusterSpec<S> {
     pub status_topic: String,
     /// Starts its tasks.
     pub starter: S,
+    /// Levels of the process's loggers.
+    pub loggers: Loggers,
 }
 
 /// What the start has come to.
@@ -75,6 +78,7 @@ impl Distributed {
                 starter: spec.starter,
                 worker_id: spec.worker_id,
                 stop_deadline: settings.shutdown_timeout,
+                offset_flush_interval: settings.offset_flush_interval,
             }),
             events,
             failure: Some(failure),
@@ -98,6 +102,8 @@ impl Distributed {
             keeping: BTreeMap::new(),
             unplaced_since: None,
             said: BTreeMap::new(),
+            topics_resets: BTreeMap::new(),
+            loggers: spec.loggers,
             deleted: BTreeMap::new(),
             leaving: None,
         };

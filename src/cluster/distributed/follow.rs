@@ -58,6 +58,7 @@ impl<S: StartTask> Control<S> {
             accepted,
             target,
             connector_restart,
+            topics_resets: self.topics_resets.get(name).copied().unwrap_or_default(),
             tasks,
         };
         self.told.insert(name.to_owned(), desired.clone());

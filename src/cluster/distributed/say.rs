@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Control;
-use crate::cluster::format::status::{Started, StatusRecord, Told, WorkerRecord};
+use crate::cluster::format::status::{Started, StatusRecord, Told, TopicUse, WorkerRecord};
 use crate::cluster::placement;
 use crate::cluster::tasks::StartTask;
 use crate::cluster::view::{ConnectorState, PublishedStatus, told};
@@ -80,7 +80,7 @@ impl<S: StartTask> Control<S> {
             let Some(published) = supervisor.published() else {
                 continue;
             };
-            for task in published.tasks {
+            for task in &published.tasks {
                 // Whoever is to have it speaks for it.
                 if definition.owner(task.task) != Some(&self.worker_id) {
                     continue;
@@ -95,9 +95,37 @@ impl<S: StartTask> Control<S> {
                     joined: status.borrow().joined,
                 };
                 records.push(self.word_of(name, task.task, state, trace, Some(started)));
+                let resets = self.topics_resets.get(name).copied().unwrap_or_default();
+                if published.topics_resets == resets && self.settings.topic_tracking {
+                    let status = status.borrow();
+                    let topics = status.topics.iter();
+                    records.extend(topics.map(|topic| self.use_of(name, task.task, topic)));
+                }
             }
         }
         records
+    }
+
+    fn use_of(&self, name: &str, task: u32, topic: &str) -> StatusRecord {
+        let used = |discovered_ms| StatusRecord::Topic {
+            topic: topic.to_owned(),
+            name: name.to_owned(),
+            used: Some(TopicUse {
+                name: topic.to_owned(),
+                connector: name.to_owned(),
+                task,
+                discovered_ms,
+            }),
+        };
+        let now = chrono::Utc::now().timestamp_millis();
+        let record = used(now);
+        // Said again as it was said, so that it is not said over and over.
+        match self.said.get(&record.key()).map(|said| &said.record) {
+            Some(StatusRecord::Topic {
+                used: Some(said), ..
+            }) => used(said.discovered_ms),
+            _ => record,
+        }
     }
 
     fn word_of(
@@ -174,7 +202,7 @@ impl<S: StartTask> Control<S> {
     }
 
     /// Says it unless the topic says the same, or has had no time to.
-    fn say(&mut self, record: StatusRecord) {
+    pub(super) fn say(&mut self, record: StatusRecord) {
         if self.stands(&record) {
             return;
         }

@@ -38,6 +38,7 @@ impl<S: StartTask> Control<S> {
             tasks: (0..definition.task_count())
                 .map(|task| self.task(name, definition, &published, task))
                 .collect(),
+            topics: self.statuses.topics(name).cloned().collect(),
         })
     }
 
@@ -123,6 +124,7 @@ impl<S: StartTask> Control<S> {
             },
             trace: Some(format!("shown and not run: {}", unfit.reason)),
             tasks: (0..definition.task_count()).map(task).collect(),
+            topics: self.statuses.topics(name).cloned().collect(),
         }
     }
 

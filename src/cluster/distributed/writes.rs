@@ -24,6 +24,7 @@ use crate::cluster::handle::{Answer, ClusterError, Command};
 use crate::cluster::log::writer::{ToWriterThread, WriterAnswer};
 use crate::cluster::tasks::StartTask;
 use crate::cluster::view::{ConnectorState, ConnectorView};
+use crate::telemetry::LoggerLevel;
 
 /// How long a command may take, with waiting for others. Clients wait a minute and more; a person
 /// does not.
@@ -40,6 +41,12 @@ const JOBS_MAX: usize = 256;
 /// What is to be written, and whom to answer.
 pub(super) enum Job {
     Command(Command, oneshot::Sender<Result<Answer, ClusterError>>),
+    /// The level of a logger on all workers.
+    Logger {
+        name: String,
+        level: LoggerLevel,
+        reply: oneshot::Sender<Result<(), ClusterError>>,
+    },
     /// Tasks to be put where they should be.
     Placement,
 }
@@ -219,6 +226,10 @@ impl<S: StartTask> Control<S> {
                 write.before = self.view_of(command.name());
                 self.registry.plan(command, write.before.as_ref(), &members)
             }
+            Some(Job::Logger { name, level, .. }) => Ok(vec![ConfigRecord::Logger {
+                name: name.clone(),
+                level: Some(level.name().to_owned()),
+            }]),
             Some(Job::Placement) => Ok(self.registry.plan_placement(&members)),
         };
         self.write = Some(write);
@@ -250,7 +261,8 @@ impl<S: StartTask> Control<S> {
         let Some(write) = self.write.take() else {
             return;
         };
-        if let Some(Job::Command(command, reply)) = write.job {
+        let job = write.job;
+        if let Some(Job::Command(command, reply)) = job {
             let answer = match refused {
                 Some(error) => Err(error),
                 None => self.answer(&command, write.before),
@@ -264,6 +276,8 @@ impl<S: StartTask> Control<S> {
             }
             // Whoever no longer waits is none of our business.
             reply.send(answer).ok();
+        } else if let Some(Job::Logger { reply, .. }) = job {
+            reply.send(refused.map_or(Ok(()), Err)).ok();
         }
         self.next_write();
     }
@@ -320,8 +334,15 @@ impl<S: StartTask> Control<S> {
 }
 
 fn refuse(job: Job, reason: &str) {
-    if let Job::Command(_, reply) = job {
-        let reason = reason.to_owned();
-        reply.send(Err(ClusterError::Unavailable { reason })).ok();
+    let reason = reason.to_owned();
+    let refused = ClusterError::Unavailable { reason };
+    match job {
+        Job::Command(_, reply) => {
+            reply.send(Err(refused)).ok();
+        }
+        Job::Logger { reply, .. } => {
+            reply.send(Err(refused)).ok();
+        }
+        Job::Placement => {}
     }
 }

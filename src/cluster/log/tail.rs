@@ -19,6 +19,7 @@ use tracing::{debug, warn};
 
 use super::{Properties, REQUEST_ID_HEADER, client_config};
 use crate::consume::native::{Content, Message, Poller};
+use crate::record::HeaderSource as _;
 
 /// How long one poll waits; also how long the thread outlives its listener.
 const POLL_MAX: Duration = Duration::from_millis(500);

@@ -18,6 +18,8 @@ pub enum Form {
     Converter,
     /// A log filter.
     Filter,
+    /// Headers for every answer.
+    Headers,
 }
 
 impl Form {
@@ -32,6 +34,9 @@ impl Form {
                 "http://<host>:<port>, several separated by commas; no host: all interfaces; port 0: any free one".to_owned()
             }
             Self::Converter => "JsonConverter, StringConverter, or their full Java class names".to_owned(),
+            Self::Headers => {
+                "`set <name>: <value>` or `add <name>: <value>`, several separated by commas; one with a comma in its value in double quotes".to_owned()
+            }
             Self::Filter => {
                 "error, warn, info, debug, trace or off, or a list such as info,rowdock::write=debug".to_owned()
             }
@@ -185,6 +190,38 @@ pub static LISTENERS: WorkerKey = key(
     "Addresses of the REST API. The default is reachable from this machine only, because the API has no authentication and its configs hold passwords; `http://:9398` listens on all interfaces, which a container needs.",
 );
 
+pub static ADMIN_LISTENERS: WorkerKey = optional(
+    REST,
+    "admin.listeners",
+    Form::Listeners,
+    "http://127.0.0.1:9399",
+    "Addresses of the requests under /admin. Not given: those of `listeners`. Given and empty: they are answered nowhere.",
+);
+
+pub static ALLOWED_ORIGINS: WorkerKey = optional(
+    REST,
+    "access.control.allow.origin",
+    Form::Text,
+    "https://console.example.com",
+    "Origins, separated by commas, whose pages a browser lets use the REST API; `*` is all. Not given: none but its own.",
+);
+
+pub static ALLOWED_METHODS: WorkerKey = optional(
+    REST,
+    "access.control.allow.methods",
+    Form::Text,
+    "GET,POST,PUT,PATCH,DELETE",
+    "Methods, separated by commas, that such pages may use. Not given: GET, POST and HEAD.",
+);
+
+pub static RESPONSE_HEADERS: WorkerKey = optional(
+    REST,
+    "response.http.headers.config",
+    Form::Headers,
+    "set X-Frame-Options: DENY",
+    "Headers that every answer of the REST API gets.",
+);
+
 pub static ADVERTISED_HOST: WorkerKey = optional(
     REST,
     "rest.advertised.host.name",
@@ -288,6 +325,22 @@ pub static SHUTDOWN_TIMEOUT: WorkerKey = key(
     "How long all tasks together may take to write what they have read, commit and leave their groups when the worker stops, in milliseconds. What is not written by then is read again later.",
 );
 
+pub static TOPIC_TRACKING: WorkerKey = key(
+    TASKS,
+    "topic.tracking.enable",
+    Form::Boolean,
+    "true",
+    "Whether the topics that a connector's tasks have written are remembered (`GET /connectors/{name}/topics`).",
+);
+
+pub static TOPIC_TRACKING_RESET: WorkerKey = key(
+    TASKS,
+    "topic.tracking.allow.reset",
+    Form::Boolean,
+    "true",
+    "Whether they may be forgotten by a request.",
+);
+
 pub static LOG_FORMAT: WorkerKey = key(
     LOGS,
     "log.format",
@@ -317,6 +370,10 @@ pub const ALL: &[&WorkerKey] = &[
     &SESSION_TIMEOUT,
     &HEARTBEAT_INTERVAL,
     &LISTENERS,
+    &ADMIN_LISTENERS,
+    &ALLOWED_ORIGINS,
+    &ALLOWED_METHODS,
+    &RESPONSE_HEADERS,
     &ADVERTISED_HOST,
     &ADVERTISED_PORT,
     &BODY_MAX_BYTES,
@@ -329,6 +386,8 @@ pub const ALL: &[&WorkerKey] = &[
     &HEADER_CONVERTER,
     &OFFSET_FLUSH_INTERVAL,
     &SHUTDOWN_TIMEOUT,
+    &TOPIC_TRACKING,
+    &TOPIC_TRACKING_RESET,
     &LOG_FORMAT,
     &LOG_LEVEL,
 ];
@@ -365,8 +424,6 @@ const IN_TARGET: &str = "positions are kept in the target database, or in the co
 const NO_INTERNAL: &str = "there are no internal converters";
 const NO_GROUP: &str = "workers do not talk to each other, and have no leader";
 const NO_SOURCES: &str = "there are no source connectors";
-const NO_CORS: &str =
-    "the REST API sends no CORS headers, so browsers of other sites cannot use it";
 
 /// Worker keys of Kafka Connect.
 pub const FOREIGN: &[ForeignKey] = &[
@@ -402,15 +459,7 @@ pub const FOREIGN: &[ForeignKey] = &[
     ),
     ignored("exactly.once.source.support", NO_SOURCES),
     ignored("topic.creation.enable", NO_SOURCES),
-    ignored("topic.tracking.enable", "topics are always tracked"),
-    ignored("topic.tracking.allow.reset", "topics are always tracked"),
     ignored("metrics.context.*", "metrics are the worker's own"),
-    ignored("access.control.allow.*", NO_CORS),
-    ignored(
-        "response.http.headers.config",
-        "the REST API sends no extra headers",
-    ),
-    ignored("admin.listeners", "there is one set of listeners"),
     ignored("rest.advertised.listener", "all listeners are http"),
     ignored("rest.host.name", "listeners replaced it"),
     ignored("rest.port", "listeners replaced it"),
