@@ -1,8 +1,7 @@
 //! The write loop against a database in memory that fails, loses answers and is written to by a
 //! rival; no Kafka, no clock. The test plays the consumer's thread.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
