@@ -30,6 +30,7 @@ pub mod offline;
 pub mod parse;
 pub mod plugins;
 pub mod properties;
+pub mod providers;
 pub mod secret;
 pub mod suggest;
 pub mod validate;

@@ -33,6 +33,7 @@ pub fn start_standalone<S: StartTask>(
     let (handle, mailbox) = ClusterHandle::new();
     let workshop = Workshop {
         starter,
+        settings: Arc::clone(&settings),
         worker_id,
         stop_deadline: settings.shutdown_timeout,
     };

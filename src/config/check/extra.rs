@@ -1,6 +1,6 @@
 //! Given keys that are not in the table: client settings, keys of other sinks, unknown keys.
 
-use super::{Checked, Extra, NULL_VALUE, config_provider, invalid};
+use super::{Checked, Extra, NULL_VALUE};
 use crate::config::connector::StartPosition;
 use crate::config::definitions::{self, ConfigKeyInfo, Kind, common, foreign};
 use crate::config::kafka::{self, ADMIN_OVERRIDE, CONSUMER_OVERRIDE, PRODUCER_OVERRIDE};
@@ -49,15 +49,8 @@ fn describe(
     } else if !belongs_to_refused_list(checked, key) {
         extra.recommended = note_unknown(checked, key);
     }
-    match value {
-        None => extra.errors.push(NULL_VALUE.to_owned()),
-        Some(value) if config_provider(value) => {
-            let problem = "refers to a config provider; there are none here, and the text itself would be used";
-            extra
-                .errors
-                .push(invalid(key, secret::shown(key, value), problem));
-        }
-        Some(_) => {}
+    if value.is_none() {
+        extra.errors.push(NULL_VALUE.to_owned());
     }
     extra
 }

@@ -105,7 +105,7 @@ pub(in crate::config) static CONFIG_ACTION_RELOAD: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Common,
     "Reload action",
-    "What happens when a config provider's value changes; there are no config providers here, so nothing does.",
+    "What happens when a config provider's value changes. Values are read when a task starts, and again when it is restarted; no provider here tells of changes, so both mean the same.",
 )
 .default("restart")
 .rule(Rule::OneOf(&["none", "restart"]))
