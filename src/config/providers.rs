@@ -17,7 +17,7 @@
 //! reference to an unknown provider or key in the value; a password that reads `${file:..}` helps
 //! nobody, so here it is an error that names provider, path and key.
 //!
-//! * [`reference`]: finding references in a text. Pure.
+//! * [`mod@reference`]: finding references in a text. Pure.
 //! * [`source`]: where values stand: files, folders, environment variables.
 //! * [`settings`]: from `config.providers.*` to providers.
 //! * [`resolution`]: a connector's config with its references resolved.
