@@ -8,14 +8,17 @@ use std::collections::BTreeMap;
 
 use super::connector::{SinkClass, StartPosition};
 use super::definitions::{self, ConfigKey, ConfigKeyInfo, Fallback, Kind, Rule, common};
+use super::dialect::Dialect;
 use super::parse::{Invalid, KeyError};
+use super::plugins::{self, Plugin};
 use super::providers::reference::has_reference;
 use super::providers::resolution::Resolution;
 use super::worker::WorkerSettings;
-use super::{RawConfig, plugins, secret};
+use super::{RawConfig, secret};
 
 mod cross;
 mod extra;
+mod translated;
 
 /// Kafka Connect's message for JSON's `null`.
 const NULL_VALUE: &str = "Null value can not be supplied as the configuration value.";
@@ -38,6 +41,8 @@ pub(super) struct Entry {
     pub(super) errors: Vec<String>,
     /// Shown instead of the value: the references of which it was made.
     shown_as: Option<String>,
+    /// Not shown: with this class the key has another name.
+    pub(super) hidden: bool,
 }
 
 /// A given key that is not in the table, or has no meaning in this config.
@@ -51,8 +56,11 @@ pub(super) struct Extra {
 /// A config, checked. It is acceptable when no entry and no extra has errors.
 pub(super) struct Checked {
     pub(super) class: SinkClass,
+    /// The language that the config is written in, when it is another sink's.
+    pub(super) dialect: Option<&'static Dialect>,
     pub(super) entries: Vec<Entry>,
     pub(super) extras: Vec<Extra>,
+    /// What is accepted without effect; each begins with the key that it is about.
     pub(super) warnings: Vec<String>,
     pub(super) consumer_overrides: BTreeMap<String, String>,
     pub(super) producer_overrides: BTreeMap<String, String>,
@@ -62,11 +70,19 @@ pub(super) struct Checked {
 /// Checks everything that can be checked without Kafka or a database.
 pub(super) fn check(raw: &RawConfig, worker: &WorkerSettings) -> Result<Checked, Invalid> {
     let resolution = worker.providers.resolve_config(raw);
-    let config = &resolution.config;
-    let class = class(raw, &resolution)?;
+    let plugin = plugin(raw, &resolution)?;
+    let translation = match plugin {
+        Plugin::Own(_) => None,
+        Plugin::Foreign(dialect) => Some(dialect.translate(&resolution.config)),
+    };
+    let config = match &translation {
+        Some(translation) => &translation.ours,
+        None => &*resolution.config,
+    };
     let mut checked = Checked {
-        class,
-        entries: entries(&resolution),
+        class: plugin.class(translation.as_ref())?,
+        dialect: plugin.dialect(),
+        entries: entries(config, &resolution),
         extras: Vec::new(),
         warnings: Vec::new(),
         consumer_overrides: overrides(config, super::kafka::CONSUMER_OVERRIDE),
@@ -74,13 +90,19 @@ pub(super) fn check(raw: &RawConfig, worker: &WorkerSettings) -> Result<Checked,
         start: StartPosition::Earliest,
     };
     checked.warn_without_effect();
+    if let Some(translation) = &translation {
+        translated::take_over(&mut checked, translation);
+    }
     cross::check(&mut checked, worker);
     extra::check(&mut checked, raw, worker);
+    if let Some(translation) = &translation {
+        translated::give_back(&mut checked, raw, translation);
+    }
     checked.hide_provided_values(&resolution);
     Ok(checked)
 }
 
-fn class(raw: &RawConfig, resolution: &Resolution<'_>) -> Result<SinkClass, Invalid> {
+fn plugin(raw: &RawConfig, resolution: &Resolution<'_>) -> Result<Plugin, Invalid> {
     let key = common::CONNECTOR_CLASS.name;
     if let Some(problem) = resolution.problems.get(key) {
         return Err(Invalid::Keys(vec![KeyError {
@@ -89,7 +111,7 @@ fn class(raw: &RawConfig, resolution: &Resolution<'_>) -> Result<SinkClass, Inva
         }]));
     }
     match resolution.config.get(key) {
-        Some(Some(class)) => plugins::resolve(class.trim()).map_err(|mut unknown| {
+        Some(Some(class)) => plugins::find(class.trim()).map_err(|mut unknown| {
             if let Some(given) = resolution.given(key) {
                 unknown.class = given.to_owned();
             }
@@ -137,6 +159,23 @@ impl Checked {
 
     pub(super) fn is_given(&self, key: &ConfigKey) -> bool {
         self.entry(key).is_some_and(|entry| entry.given)
+    }
+
+    /// The class that the config names.
+    pub(super) fn plugin(&self) -> Plugin {
+        match self.dialect {
+            Some(dialect) => Plugin::Foreign(dialect),
+            None => Plugin::Own(self.class),
+        }
+    }
+
+    /// What is said about one key without being an error.
+    pub(super) fn warnings_of(&self, key: &str) -> Vec<String> {
+        let is_about = |warning: &&String| {
+            let rest = warning.strip_prefix(key);
+            rest.is_some_and(|rest| rest.starts_with(' '))
+        };
+        self.warnings.iter().filter(is_about).cloned().collect()
     }
 
     /// Whether a key refers to a config provider that does not have its value.
@@ -214,6 +253,20 @@ impl Entry {
     }
 }
 
+/// Whether a text is a key's default, or says the same.
+pub(super) fn is_default(key: &ConfigKey, text: &str) -> bool {
+    match (parse(key.kind, text), key.fallback) {
+        (Ok(value), Fallback::Value(default)) => parse(key.kind, default) == Ok(value),
+        (_, Fallback::Null | Fallback::Required) => text.is_empty(),
+        (Err(_), _) => false,
+    }
+}
+
+/// Whether a text is acceptable for a key on its own, or why not.
+pub(super) fn accepts(key: &ConfigKey, text: &str) -> Result<(), String> {
+    check_rule(key, &parse(key.kind, text)?, text)
+}
+
 fn shown_text(key: &ConfigKey, text: &str) -> String {
     if !key.is_hidden() {
         text.to_owned()
@@ -238,39 +291,48 @@ fn overrides(raw: &RawConfig, prefix: &str) -> BTreeMap<String, String> {
 }
 
 /// Every key of the table that counts in this config: those of a converter only beside it.
-fn entries(resolution: &Resolution<'_>) -> Vec<Entry> {
+fn entries(config: &RawConfig, resolution: &Resolution<'_>) -> Vec<Entry> {
     definitions::keys()
         .filter(|key| {
             key.belongs_to
-                .is_none_or(|converter| resolution.config.contains_key(converter))
+                .is_none_or(|converter| config.contains_key(converter))
         })
-        .map(|key| entry(key, resolution))
+        .map(|key| match resolution.problems.get(key.name) {
+            Some(problem) => Entry {
+                key,
+                given: true,
+                value: Value::Null,
+                errors: vec![problem.clone()],
+                shown_as: None,
+                hidden: false,
+            },
+            None => entry(key, config.get(key.name)),
+        })
+        .map(|entry| Entry {
+            shown_as: resolution.given(entry.key.name).map(str::to_owned),
+            ..entry
+        })
         .collect()
 }
 
-fn entry(key: &'static ConfigKey, resolution: &Resolution<'_>) -> Entry {
+fn entry(key: &'static ConfigKey, given: Option<&Option<String>>) -> Entry {
     let mut errors = Vec::new();
-    let problem = resolution.problems.get(key.name);
-    let given = resolution.config.get(key.name);
-    let value = match (problem, given) {
-        (Some(problem), _) => {
-            errors.push(problem.clone());
-            Value::Null
-        }
-        (None, Some(Some(text))) => given_value(key, text, &mut errors),
-        (None, Some(None)) => {
+    let value = match given {
+        Some(Some(text)) => given_value(key, text, &mut errors),
+        Some(None) => {
             errors.extend(null_rule(key));
             errors.push(NULL_VALUE.to_owned());
             Value::Null
         }
-        (None, None) => default_value(key, &mut errors),
+        None => default_value(key, &mut errors),
     };
     Entry {
         key,
-        given: problem.is_some() || given.is_some(),
+        given: given.is_some(),
         value,
         errors,
-        shown_as: resolution.given(key.name).map(str::to_owned),
+        shown_as: None,
+        hidden: false,
     }
 }
 

@@ -15,7 +15,7 @@ use rowdock_connectors::{
 use super::*;
 use crate::batch::{BatchBuilder, ReadBatch};
 use crate::config::connector::{
-    BatchLimits, Converter, ErrorPolicy, KeyMode, SinkClass, SinkKeys, StartPosition,
+    BatchLimits, Converter, ErrorPolicy, KeyMode, SinkClass, SinkKeys, StartPosition, TopicDots,
     TopicSelection, UnknownFields,
 };
 use crate::record::{RawRecord, RecordError, Stage};
@@ -88,6 +88,7 @@ fn config(tolerate: bool) -> ConnectorConfig {
             delete_enabled: false,
             auto_create: false,
             table_name_format: "${topic}".into(),
+            topic_dots: TopicDots::Keep,
             fields_include: Vec::new(),
             unknown_fields: UnknownFields::Fail,
             progress_table: "rowdock_progress".into(),

@@ -457,6 +457,56 @@ async fn names_may_hold_any_character() {
 }
 
 #[tokio::test]
+async fn configs_of_other_sinks_are_kept_as_they_were_sent() {
+    let worker = Worker::start();
+    let config = json!({
+        "connector.class": "io.debezium.connector.jdbc.JdbcSinkConnector",
+        "topics": "shop.orders",
+        "tasks.max": "1",
+        "connection.url": "jdbc:sqlite:orders.db",
+        "primary.key.mode": "record_key",
+        "insert.mode": "upsert",
+        "quote.identifiers": "true",
+        "use.reduction.buffer": "true",
+    });
+    let path = "/connectors/pg/config";
+    let created = worker.send_json(Method::PUT, path, &config).await;
+    assert_eq!(created.status, StatusCode::CREATED, "{created:?}");
+    let shown = worker.get("/connectors/pg").await.json();
+    assert_eq!(shown["type"], "sink");
+    let mut expected = config.clone();
+    expected["name"] = json!("pg");
+    assert_eq!(shown["config"], expected);
+    worker.wait_for_starts("pg", 1).await;
+    let used = worker.tasks.specs("pg", 0).remove(0).config;
+    assert_eq!(used.class, crate::config::connector::SinkClass::Sqlite);
+    assert_eq!(used.batch.max_rows, 500);
+
+    let validate = "/connector-plugins/JdbcSinkConnector/config/validate";
+    let answer = worker
+        .send_json(Method::PUT, validate, &expected)
+        .await
+        .json();
+    assert_eq!(answer["error_count"], 0, "{answer}");
+    let configs = answer["configs"].as_array().unwrap();
+    let told: Vec<&str> = configs
+        .iter()
+        .filter(|config| config["value"]["warnings"].is_array())
+        .map(|config| config["value"]["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(told, ["use.reduction.buffer"]);
+    let mut wrong = config.clone();
+    wrong["primary.key.mode"] = json!("nokey");
+    let refused = worker.send_json(Method::PUT, path, &wrong).await;
+    let (status, message) = refused.error();
+    assert_eq!(status, 400);
+    assert!(
+        message.contains("configuration primary.key.mode"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
 async fn config_providers_are_read_when_tasks_start_and_never_shown() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("shop.properties");
