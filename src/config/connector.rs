@@ -152,12 +152,25 @@ pub struct SinkKeys {
     pub auto_create: bool,
     /// `table.name.format`, with `${topic}`.
     pub table_name_format: String,
+    /// `table.name.dots`: what dots of a topic's name are in the table's name.
+    pub topic_dots: TopicDots,
     /// `fields.whitelist`: value fields that are written; empty is all.
     pub fields_include: Vec<String>,
     /// `fields.unknown`: what a field without a column means.
     pub unknown_fields: UnknownFields,
     /// `progress.table`.
     pub progress_table: String,
+}
+
+/// What the dots of a topic's name are in the table's name: `table.name.dots`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopicDots {
+    /// Parts of the name.
+    Keep,
+    /// `_`.
+    Underscore,
+    /// What stands before the last one is the schema.
+    Schema,
 }
 
 /// Where a row's key comes from: `pk.mode`.
@@ -236,6 +249,7 @@ impl fmt::Debug for SinkKeys {
             .field("delete_enabled", &self.delete_enabled)
             .field("auto_create", &self.auto_create)
             .field("table_name_format", &self.table_name_format)
+            .field("topic_dots", &self.topic_dots)
             .field("fields_include", &self.fields_include)
             .field("unknown_fields", &self.unknown_fields)
             .field("progress_table", &self.progress_table)

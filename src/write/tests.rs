@@ -16,7 +16,7 @@ use super::*;
 use crate::batch::{BatchBuilder, ReadBatch};
 use crate::config::connector::{
     BatchLimits, Converter, ErrorPolicy, HeaderConverter, KeyMode, SinkClass, SinkKeys,
-    StartPosition, TopicSelection, UnknownFields,
+    StartPosition, TopicDots, TopicSelection, UnknownFields,
 };
 use crate::record::{RawRecord, RecordError, Stage};
 
@@ -89,6 +89,7 @@ fn config(tolerate: bool) -> ConnectorConfig {
             delete_enabled: false,
             auto_create: false,
             table_name_format: "${topic}".into(),
+            topic_dots: TopicDots::Keep,
             fields_include: Vec::new(),
             unknown_fields: UnknownFields::Fail,
             progress_table: "rowdock_progress".into(),

@@ -11,11 +11,13 @@ use super::{
     WorkerSettings,
 };
 use crate::config::connector::{Converter, HeaderConverter};
+use crate::config::providers::{ConfigProviders, settings as provider_settings};
 use crate::config::{converter, secret, suggest};
 
 /// Checks every setting and builds the whole, or says everything that is wrong.
 pub(super) fn build(
     settings: &Settings,
+    providers: ConfigProviders,
     mut problems: Vec<SettingProblem>,
 ) -> Result<Loaded, SettingsError> {
     let mut warnings = Vec::new();
@@ -37,7 +39,7 @@ pub(super) fn build(
     }
     check_clients(&clients, settings, &mut problems, &mut warnings);
     let mut reader = Reader { settings, problems };
-    let built = reader.worker(clients);
+    let built = reader.worker(clients, providers);
     if reader.problems.is_empty() {
         Ok(Loaded {
             settings: built,
@@ -55,7 +57,7 @@ pub(super) fn defaults() -> WorkerSettings {
         settings: &settings,
         problems: Vec::new(),
     };
-    reader.worker(ClientSettings::default())
+    reader.worker(ClientSettings::default(), ConfigProviders::default())
 }
 
 enum Sorted {
@@ -67,7 +69,7 @@ enum Sorted {
 
 /// What kind of key it is.
 fn sort(key: &str, value: &str, place: &Place) -> Sorted {
-    if keys::ALL.iter().any(|known| known.name == key) {
+    if keys::ALL.iter().any(|known| known.name == key) || provider_settings::covers(key) {
         return Sorted::Own;
     }
     if let Some(foreign) = keys::foreign(keys::FOREIGN, key) {
@@ -104,7 +106,7 @@ fn check_clients(
             problems.push(SettingProblem {
                 place: given.place.clone(),
                 problem: match problem.shown {
-                    Some(value) => format!("\"{value}\": {}", problem.problem),
+                    Some(value) => format!("\"{}\": {}", given.shown(&value), problem.problem),
                     None => problem.problem,
                 },
                 key,
@@ -126,7 +128,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn worker(&mut self, clients: ClientSettings) -> WorkerSettings {
+    fn worker(&mut self, clients: ClientSettings, providers: ConfigProviders) -> WorkerSettings {
         let header_converter = self.choice(&keys::HEADER_CONVERTER);
         WorkerSettings {
             bootstrap_servers: self.required_text(&keys::BOOTSTRAP_SERVERS),
@@ -169,6 +171,7 @@ impl Reader<'_> {
             log_level: self
                 .read(&keys::LOG_LEVEL, parse_filter)
                 .unwrap_or_default(),
+            providers,
             clients,
         }
     }
@@ -193,7 +196,10 @@ impl Reader<'_> {
         self.problems.push(SettingProblem {
             key: key.name.to_owned(),
             place: given.place.clone(),
-            problem: format!("\"{}\" is not possible", secret::shown(key.name, value)),
+            problem: format!(
+                "\"{}\" is not possible",
+                secret::shown(key.name, given.shown(value))
+            ),
             allowed: Some(key.form.allowed()),
         });
     }
