@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 mod check;
 pub mod connector;
 pub mod connector_json;
-mod converter;
+pub mod converter;
 pub mod definitions;
 #[cfg(test)]
 mod documents;

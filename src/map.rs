@@ -20,10 +20,10 @@ use std::sync::Arc;
 
 use rowdock_connectors::{Cell, Origin, TableRows, Target};
 
-use crate::config::connector::{Converter, KeyMode, SinkKeys, UnknownFields};
-use crate::decode::json;
+use crate::config::connector::{KeyMode, SinkKeys, UnknownFields};
+use crate::decode::Format;
 use crate::record::{RawRecord, RecordError, Stage, Value};
-use side::SideReader;
+use side::{Content, SideColumns, SideReader};
 
 /// Turns records of one topic into rows of one table.
 #[derive(Debug)]
@@ -38,14 +38,14 @@ pub struct TopicMapper {
 }
 
 /// Where the key's cells come from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum KeySource {
     /// No key, or key fields among the value's fields.
     Value,
     /// Written columns of topic, partition and offset.
     Kafka([usize; 3]),
-    /// The record's key; written column of a primitive key, when there is just one.
-    Record { primitive: Option<usize> },
+    /// The record's key.
+    Record,
 }
 
 impl TopicMapper {
@@ -53,8 +53,8 @@ impl TopicMapper {
     pub fn new(
         target: Arc<Target>,
         keys: &SinkKeys,
-        key_converter: &Converter,
-        value_converter: &Converter,
+        key_format: Format,
+        value_format: Format,
     ) -> Self {
         let key = match keys.key_mode {
             KeyMode::None | KeyMode::RecordValue => KeySource::Value,
@@ -62,16 +62,11 @@ impl TopicMapper {
                 [topic, partition, offset] => KeySource::Kafka([*topic, *partition, *offset]),
                 _ => KeySource::Value,
             },
-            KeyMode::RecordKey => KeySource::Record {
-                primitive: match target.key.as_slice() {
-                    [only] => Some(*only),
-                    _ => None,
-                },
-            },
+            KeyMode::RecordKey => KeySource::Record,
         };
         let key_columns: &[usize] = match &key {
             KeySource::Value => &[],
-            KeySource::Kafka(_) | KeySource::Record { .. } => &target.key,
+            KeySource::Kafka(_) | KeySource::Record => &target.key,
         };
         let accepts = |wanted: &dyn Fn(usize) -> bool| {
             let mut accepts = vec![None; target.table.columns.len()];
@@ -88,22 +83,28 @@ impl TopicMapper {
                 target.key.contains(index) || (!column.nullable && !column.has_default)
             })
             .collect();
+        // A key field's value wins over a value field of the same name, and fields of the key
+        // that are no key columns are not wanted.
+        let mut of_key = SideColumns::new(
+            accepts(&|written| key_columns.contains(&written)),
+            UnknownFields::Ignore,
+        );
+        of_key.single = match target.key.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        };
+        let mut of_value = SideColumns::new(
+            accepts(&|written| !key_columns.contains(&written)),
+            keys.unknown_fields,
+        )
+        .ignoring(&keys.fields_include, key_columns, &target);
+        of_value.single = target
+            .table
+            .column_index(&keys.single_value_column)
+            .and_then(|column| of_value.accepts[column]);
         Self {
-            // A key field's value wins over a value field of the same name, and fields of the key
-            // that are no key columns are not wanted.
-            key_reader: SideReader::new(
-                Stage::KeyConverter,
-                key_converter,
-                UnknownFields::Ignore,
-                accepts(&|written| key_columns.contains(&written)),
-            ),
-            value_reader: SideReader::new(
-                Stage::ValueConverter,
-                value_converter,
-                keys.unknown_fields,
-                accepts(&|written| !key_columns.contains(&written)),
-            )
-            .ignoring(&keys.fields_include, key_columns, &target),
+            key_reader: SideReader::new(Stage::KeyConverter, key_format, of_key),
+            value_reader: SideReader::new(Stage::ValueConverter, value_format, of_value),
             delete_enabled: keys.delete_enabled,
             required,
             key,
@@ -141,24 +142,16 @@ impl TopicMapper {
 
     /// Fills the row's cells; says whether the record is a delete.
     fn fill(&mut self, record: &RawRecord<'_>, rows: &mut TableRows) -> Result<bool, RecordError> {
-        match &self.key {
+        match self.key {
             KeySource::Value => {}
-            KeySource::Kafka(columns) => {
-                let columns = *columns;
-                self.fill_coordinates(columns, record, rows)?;
-            }
-            KeySource::Record { primitive } => {
-                let primitive = *primitive;
-                self.fill_key(primitive, record, rows)?;
-            }
+            KeySource::Kafka(columns) => self.fill_coordinates(columns, record, rows)?,
+            KeySource::Record => self.fill_key(record, rows)?,
         }
-        let text = match record.value {
-            Some(bytes) => json::text(bytes)
-                .map_err(|reason| RecordError::new(Stage::ValueConverter, reason))?,
-            None => "null",
+        let content = match record.value {
+            Some(bytes) => self.value_reader.read(bytes, &self.target, rows)?,
+            None => Content::Null,
         };
-        let filled = self.value_reader.read_object(text, &self.target, rows)?;
-        if !filled {
+        if content == Content::Null {
             return self.check_delete(rows);
         }
         self.check_required(rows)?;
@@ -214,12 +207,10 @@ impl TopicMapper {
         record: &RawRecord<'_>,
         rows: &mut TableRows,
     ) -> Result<(), RecordError> {
-        let partition = record.partition.to_string();
-        let offset = record.offset.to_string();
         let values = [
             Value::Text(record.topic.into()),
-            Value::Number(&partition),
-            Value::Number(&offset),
+            Value::Int(record.partition.into()),
+            Value::Int(record.offset),
         ];
         for (column, value) in columns.iter().zip(&values) {
             push(&self.target, *column, "kafka coordinates", value, rows)?;
@@ -229,20 +220,18 @@ impl TopicMapper {
 
     fn fill_key(
         &mut self,
-        primitive: Option<usize>,
         record: &RawRecord<'_>,
         rows: &mut TableRows,
     ) -> Result<(), RecordError> {
-        let failed = |reason: String| RecordError::new(Stage::KeyConverter, reason);
         let Some(bytes) = record.key else {
             return Err(RecordError::new(
                 Stage::TaskPut,
                 "the record has no key, and pk.mode=record_key takes the row's key from it",
             ));
         };
-        let text = json::text(bytes).map_err(failed)?;
-        self.key_reader
-            .read_key(text, primitive, &self.target, rows)
+        // A null leaves the key's cells empty, which is found when they are checked.
+        self.key_reader.read(bytes, &self.target, rows)?;
+        Ok(())
     }
 }
 

@@ -22,8 +22,8 @@ pub struct RawRecord<'a> {
     pub value: Option<&'a [u8]>,
 }
 
-/// A value after decoding, before it is fitted to a column. Numbers keep their literal text, so
-/// that nothing is lost before the column says what it holds.
+/// A value after decoding, before it is fitted to a column. Numbers of text formats keep their
+/// literal text, so that nothing is lost before the column says what it holds.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value<'a> {
     /// Null.
@@ -32,20 +32,29 @@ pub enum Value<'a> {
     Bool(bool),
     /// A number, as written.
     Number(&'a str),
+    /// An integer of a binary format.
+    Int(i64),
+    /// An IEEE single of a binary format; apart from [`Float`](Self::Float), since its shortest
+    /// notation is another one.
+    Float32(f32),
+    /// An IEEE double of a binary format.
+    Float(f64),
     /// Text.
     Text(Cow<'a, str>),
     /// An object or array, as JSON text.
-    Json(&'a str),
+    Json(Cow<'a, str>),
     /// Raw bytes.
-    Bytes(Vec<u8>),
+    Bytes(Cow<'a, [u8]>),
     /// An exact decimal in plain notation.
-    Decimal(String),
+    Decimal(Cow<'a, str>),
     /// Days since 1970-01-01.
     Date(i32),
     /// Nanoseconds since midnight.
     Time(i64),
     /// Date and time.
     Timestamp(Timestamp),
+    /// 128-bit identifier.
+    Uuid([u8; 16]),
 }
 
 impl Value<'_> {
@@ -54,7 +63,7 @@ impl Value<'_> {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "a boolean",
-            Self::Number(_) => "a number",
+            Self::Number(_) | Self::Int(_) | Self::Float32(_) | Self::Float(_) => "a number",
             Self::Text(_) => "a text",
             Self::Json(text) if text.starts_with('[') => "an array",
             Self::Json(_) => "an object",
@@ -63,7 +72,23 @@ impl Value<'_> {
             Self::Date(_) => "a date",
             Self::Time(_) => "a time",
             Self::Timestamp(_) => "a timestamp",
+            Self::Uuid(_) => "a uuid",
         }
+    }
+}
+
+/// Milliseconds since the epoch as a timestamp.
+pub fn timestamp_from_millis(millis: i64) -> Timestamp {
+    timestamp(millis, 1_000)
+}
+
+/// So many parts of a second since the epoch, `per_second` of them (a power of ten up to 10^9), as
+/// a timestamp.
+pub fn timestamp(parts: i64, per_second: i64) -> Timestamp {
+    let rest = parts.rem_euclid(per_second) * (1_000_000_000 / per_second);
+    Timestamp {
+        seconds: parts.div_euclid(per_second),
+        nanos: u32::try_from(rest).unwrap_or(0),
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rowdock_connectors::WriteMode;
 use secrecy::SecretString;
 
+use super::converter::Converter;
 use super::secret;
 
 /// A connector's config after parsing.
@@ -59,20 +60,6 @@ pub enum TopicSelection {
     List(Vec<String>),
     /// `topics.regex`; the whole name must match.
     Regex(String),
-}
-
-/// How bytes of a key or value are read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Converter {
-    /// `JsonConverter`.
-    Json {
-        /// `schemas.enable`: the envelope of `schema` and `payload`.
-        schemas_enable: bool,
-        /// `schemas.cache.size`: envelope schemas kept parsed.
-        schemas_cache_size: usize,
-    },
-    /// `StringConverter`: UTF-8 text.
-    String,
 }
 
 /// What happens to a record that cannot be stored.
@@ -138,6 +125,8 @@ pub struct SinkKeys {
     pub table_name_format: String,
     /// `fields.whitelist`: value fields that are written; empty is all.
     pub fields_include: Vec<String>,
+    /// `string.output.value.column.name`: column of values that are no objects.
+    pub single_value_column: String,
     /// `fields.unknown`: what a field without a column means.
     pub unknown_fields: UnknownFields,
     /// `progress.table`.
@@ -220,6 +209,7 @@ impl fmt::Debug for SinkKeys {
             .field("auto_create", &self.auto_create)
             .field("table_name_format", &self.table_name_format)
             .field("fields_include", &self.fields_include)
+            .field("single_value_column", &self.single_value_column)
             .field("unknown_fields", &self.unknown_fields)
             .field("progress_table", &self.progress_table)
             .finish()

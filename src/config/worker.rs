@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::connector::Converter;
+use super::converter::Converter;
 
 mod build;
 mod clients;

@@ -4,97 +4,151 @@
 //! a record that starts with the same bytes up to its payload has the same schema, and only the
 //! payload is read. See `JsonConverter` with `schemas.enable=true` for the format.
 
-use std::borrow::Cow;
+mod schema;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use rowdock_connectors::Timestamp;
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use super::json;
-use crate::decimal;
+use super::{Decode, ReadError, SchemaKey, Shape, Visitor};
+use crate::config::converter::JsonOptions;
 use crate::record::Value;
-
-const LOGICAL_DECIMAL: &str = "org.apache.kafka.connect.data.Decimal";
-const LOGICAL_DATE: &str = "org.apache.kafka.connect.data.Date";
-const LOGICAL_TIME: &str = "org.apache.kafka.connect.data.Time";
-const LOGICAL_TIMESTAMP: &str = "org.apache.kafka.connect.data.Timestamp";
-
-/// More digits than any database keeps after the point.
-const DECIMAL_SCALE_MAX: u32 = 16_383;
-
-/// More columns than any target table can have.
-const FIELDS_MAX: usize = 4_096;
+use schema::{Field, Schema};
 
 /// Connect's own message for a value without an envelope.
 const NO_ENVELOPE: &str = "JsonConverter with schemas.enable requires \"schema\" and \"payload\" \
      fields and may not contain additional fields. If you are trying to deserialize plain JSON \
      data, set schemas.enable=false in your converter configuration.";
 
-/// What a value is, from the envelope's schema.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Schema {
-    /// Its type.
-    pub kind: Kind,
-    /// May be null.
-    pub optional: bool,
-    /// Stands in for null and for a missing field; raw JSON text.
-    pub default: Option<String>,
+/// `JsonConverter` with `schemas.enable=true`.
+#[derive(Debug)]
+pub struct Envelope {
+    opener: Opener,
+    default_for_null: bool,
+    /// Which fields of the schema the record had.
+    seen: Vec<bool>,
 }
 
-/// A type of Connect's schema, logical types resolved.
-#[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "the names are Connect's own")]
-pub enum Kind {
-    Int8,
-    Int16,
-    Int32,
-    Int64,
-    Float32,
-    Float64,
-    Boolean,
-    String,
-    Bytes,
-    /// Unscaled big-endian bytes with this many digits after the point.
-    Decimal {
-        scale: u32,
-    },
-    Date,
-    Time,
-    Timestamp,
-    /// Array or map: kept as JSON.
-    Collection,
-    Struct(Vec<Field>),
+impl Envelope {
+    /// Reads by these options.
+    pub fn new(options: &JsonOptions) -> Self {
+        Self {
+            opener: Opener::new(options.schemas_cache_size),
+            default_for_null: options.default_for_null,
+            seen: Vec::new(),
+        }
+    }
+
+    /// The fields that are there, then what stands for those that are not: with a schema, a missing
+    /// field is its default or null.
+    fn read_struct<V: Visitor>(
+        &mut self,
+        fields: &[Field],
+        payload: &str,
+        visitor: &mut V,
+    ) -> Result<(), ReadError> {
+        self.seen.clear();
+        self.seen.resize(fields.len(), false);
+        let default_for_null = self.default_for_null;
+        let mut next = 0;
+        let walked = json::walk_object(payload, |name, raw| -> Result<(), ReadError> {
+            // Producers write fields in the schema's order.
+            let predicted = fields.get(next).is_some_and(|field| field.name == name);
+            let index = match predicted {
+                true => Some(next),
+                false => fields.iter().position(|field| field.name == name),
+            };
+            if let Some(index) = index {
+                next = index + 1;
+                self.seen[index] = true;
+            }
+            let Some(slot) = visitor.wants(name, index)? else {
+                return Ok(());
+            };
+            let value = match index {
+                Some(index) => fields[index].schema.read(raw, default_for_null),
+                None => json::value(raw),
+            };
+            let value = value.map_err(|reason| json::in_field(name, &reason))?;
+            Ok(visitor.field(slot, name, &value)?)
+        });
+        walked?;
+        let missing = self.seen.iter().enumerate().filter(|(_, seen)| !**seen);
+        for (index, _) in missing {
+            let field = &fields[index];
+            if let Some(slot) = visitor.wants(&field.name, Some(index))? {
+                let value = field.schema.read("null", default_for_null);
+                let value = value.map_err(|reason| json::in_field(&field.name, &reason))?;
+                visitor.field(slot, &field.name, &value)?;
+            }
+        }
+        Ok(())
+    }
 }
 
-/// A field of a struct.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Field {
-    /// Its name.
-    pub name: String,
-    /// What it holds.
-    pub schema: Schema,
+impl Decode for Envelope {
+    #[inline]
+    fn read<V: Visitor>(&mut self, bytes: &[u8], visitor: &mut V) -> Result<(), ReadError> {
+        let text = json::text(bytes).map_err(ReadError::Malformed)?;
+        // A null has no envelope either.
+        if text == "null" {
+            return json::read_text(text, visitor);
+        }
+        let (known, payload) = self.opener.open(text).map_err(ReadError::Malformed)?;
+        let Some(known) = known else {
+            return json::read_text(payload, visitor);
+        };
+        let payload = payload.trim_ascii();
+        match known.schema.fields() {
+            Some(_) if payload == "null" => Ok(visitor.single(&Value::Null)?),
+            Some(fields) => {
+                visitor.object(known.key);
+                self.read_struct(fields, payload, visitor)
+            }
+            None => {
+                let raw = json::check_value(payload).map_err(ReadError::Malformed)?;
+                let value = known.schema.read(raw, self.default_for_null);
+                let value = value.map_err(ReadError::Malformed)?;
+                Ok(visitor.single(&value)?)
+            }
+        }
+    }
+
+    fn shape(&mut self, bytes: &[u8]) -> Result<Option<Shape>, String> {
+        let text = json::text(bytes)?;
+        if text == "null" {
+            return Ok(None);
+        }
+        let (known, _) = self.opener.open(text)?;
+        Ok(known.map(|known| known.schema.shape()))
+    }
+}
+
+/// A schema and its number.
+#[derive(Debug)]
+struct Known {
+    key: SchemaKey,
+    schema: Schema,
 }
 
 /// Opens envelopes, remembering schemas. One per task and side (key, value).
 #[derive(Debug)]
-pub struct Opener {
+struct Opener {
     /// Bytes from the record's start up to its payload, of the schema seen last.
-    last: Option<(String, Arc<Schema>)>,
-    by_text: HashMap<String, Arc<Schema>>,
+    last: Option<(String, Arc<Known>)>,
+    by_text: HashMap<String, Arc<Known>>,
     capacity: usize,
+    next_key: u32,
 }
 
 impl Opener {
     /// Keeps up to `capacity` schemas (`schemas.cache.size`).
-    pub fn new(capacity: usize) -> Self {
+    fn new(capacity: usize) -> Self {
         Self {
             last: None,
             by_text: HashMap::new(),
             capacity: capacity.max(1),
+            next_key: 0,
         }
     }
 
@@ -104,7 +158,7 @@ impl Opener {
     ///
     /// # Errors
     /// Says what is wrong with the envelope or its schema.
-    pub fn open<'a>(&mut self, text: &'a str) -> Result<(Option<Arc<Schema>>, &'a str), String> {
+    fn open<'a>(&mut self, text: &'a str) -> Result<(Option<Arc<Known>>, &'a str), String> {
         if let Some((head, schema)) = &self.last
             && let Some(rest) = text.strip_prefix(head.as_str())
             && let Some(payload) = rest.trim_ascii_end().strip_suffix('}')
@@ -114,7 +168,7 @@ impl Opener {
         self.open_slowly(text)
     }
 
-    fn open_slowly<'a>(&mut self, text: &'a str) -> Result<(Option<Arc<Schema>>, &'a str), String> {
+    fn open_slowly<'a>(&mut self, text: &'a str) -> Result<(Option<Arc<Known>>, &'a str), String> {
         let (schema_text, payload) = split(text)?;
         if schema_text == "null" {
             return Ok((None, payload));
@@ -132,8 +186,12 @@ impl Opener {
         Ok((Some(schema), payload))
     }
 
-    fn remember(&mut self, schema_text: &str) -> Result<Arc<Schema>, String> {
-        let schema = Arc::new(Schema::parse(schema_text)?);
+    fn remember(&mut self, schema_text: &str) -> Result<Arc<Known>, String> {
+        let schema = Arc::new(Known {
+            key: Some(self.next_key),
+            schema: Schema::parse(schema_text)?,
+        });
+        self.next_key = self.next_key.wrapping_add(1);
         if self.by_text.len() >= self.capacity {
             // Rare: more live schemas than configured. Starting over keeps the bound simple.
             self.by_text.clear();
@@ -141,149 +199,6 @@ impl Opener {
         self.by_text
             .insert(schema_text.to_owned(), Arc::clone(&schema));
         Ok(schema)
-    }
-}
-
-impl Schema {
-    /// Parses a schema's JSON text.
-    ///
-    /// # Errors
-    /// Says what is wrong, naming the type or field.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let wire: WireSchema<'_> = serde_json::from_str(text).map_err(|error| {
-            format!(
-                "the envelope's schema is malformed (column {})",
-                error.column()
-            )
-        })?;
-        wire.resolve()
-    }
-
-    /// The struct's fields, when it is one.
-    pub fn fields(&self) -> Option<&[Field]> {
-        match &self.kind {
-            Kind::Struct(fields) => Some(fields),
-            _ => None,
-        }
-    }
-
-    /// Reads a raw value of this schema.
-    ///
-    /// # Errors
-    /// Says how the value breaks the schema; never quotes it.
-    pub fn read<'a>(&'a self, raw: &'a str) -> Result<Value<'a>, String> {
-        let value = json::value(raw)?;
-        if value == Value::Null {
-            return match &self.default {
-                Some(default) if default != "null" => self.read_present(json::value(default)?),
-                _ if self.optional => Ok(Value::Null),
-                _ => Err("null, but the schema requires a value".to_owned()),
-            };
-        }
-        self.read_present(value)
-    }
-
-    /// What a field without a value stands for.
-    ///
-    /// # Errors
-    /// When the schema requires one.
-    pub fn missing(&self) -> Result<Value<'_>, String> {
-        self.read("null")
-    }
-
-    fn read_present<'a>(&self, value: Value<'a>) -> Result<Value<'a>, String> {
-        let integer = |low: i64, high: i64, value: Value<'a>| match value {
-            Value::Number(text) => match text.parse::<i64>() {
-                Ok(number) if (low..=high).contains(&number) => Ok(number),
-                _ => Err(format!("a number that is no {}", self.kind.name())),
-            },
-            other => Err(self.mismatch(&other)),
-        };
-        match (&self.kind, value) {
-            (Kind::Int8 | Kind::Int16 | Kind::Int32 | Kind::Int64, Value::Number(text)) => {
-                let (low, high) = self.kind.integer_range();
-                integer(low, high, Value::Number(text))?;
-                Ok(Value::Number(text))
-            }
-            (Kind::Float32 | Kind::Float64, value @ Value::Number(_))
-            | (Kind::Boolean, value @ Value::Bool(_))
-            | (Kind::String, value @ Value::Text(_))
-            | (Kind::Collection | Kind::Struct(_), value @ Value::Json(_)) => Ok(value),
-            (Kind::Float32 | Kind::Float64, value @ Value::Text(_)) => match value {
-                // JSON has no such numbers; Connect's converter writes them as strings.
-                Value::Text(text) if matches!(&*text, "NaN" | "Infinity" | "-Infinity") => {
-                    Ok(Value::Text(text))
-                }
-                other => Err(self.mismatch(&other)),
-            },
-            (Kind::Bytes, Value::Text(text)) => decode_base64(&text).map(Value::Bytes),
-            (Kind::Decimal { scale }, Value::Text(text)) => Ok(Value::Decimal(
-                decimal::from_unscaled(&decode_base64(&text)?, *scale),
-            )),
-            (Kind::Decimal { .. }, value @ Value::Number(_)) => Ok(value),
-            (Kind::Date, value) => {
-                let days = integer(i64::from(i32::MIN), i64::from(i32::MAX), value)?;
-                i32::try_from(days)
-                    .map(Value::Date)
-                    .map_err(|_| "a date out of range".to_owned())
-            }
-            (Kind::Time, value) => Ok(Value::Time(integer(0, 86_400_000, value)? * 1_000_000)),
-            (Kind::Timestamp, value) => Ok(Value::Timestamp(timestamp_from_millis(integer(
-                i64::MIN,
-                i64::MAX,
-                value,
-            )?))),
-            (_, other) => Err(self.mismatch(&other)),
-        }
-    }
-
-    fn mismatch(&self, value: &Value<'_>) -> String {
-        format!(
-            "{} where the schema says {}",
-            value.kind(),
-            self.kind.name()
-        )
-    }
-}
-
-impl Kind {
-    /// Connect's name of the type.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Int8 => "int8",
-            Self::Int16 => "int16",
-            Self::Int32 => "int32",
-            Self::Int64 => "int64",
-            Self::Float32 => "float32",
-            Self::Float64 => "float64",
-            Self::Boolean => "boolean",
-            Self::String => "string",
-            Self::Bytes => "bytes",
-            Self::Decimal { .. } => "Decimal",
-            Self::Date => "Date",
-            Self::Time => "Time",
-            Self::Timestamp => "Timestamp",
-            Self::Collection => "array or map",
-            Self::Struct(_) => "struct",
-        }
-    }
-
-    fn integer_range(&self) -> (i64, i64) {
-        match self {
-            Self::Int8 => (i64::from(i8::MIN), i64::from(i8::MAX)),
-            Self::Int16 => (i64::from(i16::MIN), i64::from(i16::MAX)),
-            Self::Int32 => (i64::from(i32::MIN), i64::from(i32::MAX)),
-            _ => (i64::MIN, i64::MAX),
-        }
-    }
-}
-
-/// Milliseconds since the epoch as a timestamp.
-pub fn timestamp_from_millis(millis: i64) -> Timestamp {
-    let nanos = u32::try_from(millis.rem_euclid(1000)).unwrap_or(0) * 1_000_000;
-    Timestamp {
-        seconds: millis.div_euclid(1000),
-        nanos,
     }
 }
 
@@ -308,110 +223,17 @@ fn split(text: &str) -> Result<(&str, &str), String> {
     }
 }
 
-/// The schema as it is written.
-#[derive(Deserialize)]
-struct WireSchema<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Cow<'a, str>,
-    #[serde(default)]
-    optional: bool,
-    #[serde(default, borrow)]
-    name: Option<Cow<'a, str>>,
-    #[serde(default, borrow)]
-    default: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    parameters: Option<HashMap<Cow<'a, str>, Cow<'a, str>>>,
-    /// Raw, since a field is a schema with a name, and its default must stay raw text.
-    #[serde(default, borrow)]
-    fields: Option<Vec<&'a RawValue>>,
-}
-
-#[derive(Deserialize)]
-struct WireFieldName<'a> {
-    #[serde(borrow)]
-    field: Cow<'a, str>,
-}
-
-impl WireSchema<'_> {
-    fn resolve(self) -> Result<Schema, String> {
-        let kind = match (self.name.as_deref(), &*self.kind) {
-            (Some(LOGICAL_DECIMAL), "bytes") => Kind::Decimal {
-                scale: self.scale()?,
-            },
-            (Some(LOGICAL_DATE), "int32") => Kind::Date,
-            (Some(LOGICAL_TIME), "int32") => Kind::Time,
-            (Some(LOGICAL_TIMESTAMP), "int64") => Kind::Timestamp,
-            (_, "int8") => Kind::Int8,
-            (_, "int16") => Kind::Int16,
-            (_, "int32") => Kind::Int32,
-            (_, "int64") => Kind::Int64,
-            (_, "float" | "float32") => Kind::Float32,
-            (_, "double" | "float64") => Kind::Float64,
-            (_, "boolean") => Kind::Boolean,
-            (_, "string") => Kind::String,
-            (_, "bytes") => Kind::Bytes,
-            (_, "array" | "map") => Kind::Collection,
-            (_, "struct") => Kind::Struct(self.struct_fields()?),
-            _ => return Err("the envelope's schema has an unknown type".to_owned()),
-        };
-        Ok(Schema {
-            kind,
-            optional: self.optional,
-            default: self.default.map(|default| default.get().to_owned()),
-        })
-    }
-
-    fn scale(&self) -> Result<u32, String> {
-        self.parameters
-            .as_ref()
-            .and_then(|parameters| parameters.get("scale"))
-            .and_then(|scale| scale.parse().ok())
-            .filter(|scale| *scale <= DECIMAL_SCALE_MAX)
-            .ok_or_else(|| {
-                format!("the envelope's schema has a Decimal without a scale of 0 to {DECIMAL_SCALE_MAX}")
-            })
-    }
-
-    fn struct_fields(&self) -> Result<Vec<Field>, String> {
-        let fields = self.fields.as_deref().unwrap_or_default();
-        if fields.len() > FIELDS_MAX {
-            return Err(format!(
-                "the envelope's schema has more than {FIELDS_MAX} fields"
-            ));
-        }
-        fields
-            .iter()
-            .map(|field| {
-                let name: WireFieldName<'_> = serde_json::from_str(field.get())
-                    .map_err(|_| "the envelope's schema has a field without a name".to_owned())?;
-                Ok(Field {
-                    schema: Schema::parse(field.get())?,
-                    name: name.field.into_owned(),
-                })
-            })
-            .collect()
-    }
-}
-
-fn decode_base64(text: &str) -> Result<Vec<u8>, String> {
-    BASE64
-        .decode(text)
-        .map_err(|_| "a text that is not base64".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::schema::Kind;
     use super::*;
+    use crate::decode::probe;
 
     const ORDER_SCHEMA: &str = r#"{"type":"struct","optional":false,"fields":[
         {"type":"int64","optional":false,"field":"id"},
         {"type":"string","optional":true,"field":"note","default":"none"},
         {"type":"bytes","optional":false,"name":"org.apache.kafka.connect.data.Decimal","parameters":{"scale":"2"},"field":"price"},
         {"type":"int64","optional":true,"name":"org.apache.kafka.connect.data.Timestamp","field":"at"}]}"#;
-
-    fn schema(text: &str) -> Schema {
-        Schema::parse(text).unwrap()
-    }
 
     #[test]
     fn recognises_a_repeated_schema_by_its_bytes() {
@@ -433,7 +255,7 @@ mod tests {
             r#" { "schema" : {"type":"int32"} , "payload" : 7 } "#,
         ] {
             let (schema, payload) = opener.open(text).unwrap();
-            assert_eq!(schema.unwrap().kind, Kind::Int32);
+            assert_eq!(schema.unwrap().schema.kind, Kind::Int32);
             assert_eq!(payload.trim(), "7");
         }
     }
@@ -455,78 +277,59 @@ mod tests {
     }
 
     #[test]
-    fn reads_values_by_their_schema() {
-        let check = |schema_text: &str, raw: &str, expected: Result<Value<'_>, ()>| {
-            let schema = schema(schema_text);
-            assert_eq!(
-                schema.read(raw).map_err(|_| ()),
-                expected,
-                "{schema_text} {raw}"
-            );
+    fn missing_fields_are_their_defaults_and_order_is_free() {
+        let mut format = Envelope::new(&JsonOptions {
+            schemas_enable: true,
+            schemas_cache_size: 1,
+            default_for_null: true,
+        });
+        let mut check = |payload: &str, expected: &[(&str, Value<'static>)]| {
+            let text = format!("{{\"schema\":{ORDER_SCHEMA},\"payload\":{payload}}}");
+            let found = probe::read(&mut format, text.as_bytes()).unwrap();
+            assert_eq!(found.schema, Some(Some(0)));
+            let fields: Vec<_> = found
+                .fields
+                .iter()
+                .map(|(name, _, value)| (name.as_str(), value.clone()))
+                .collect();
+            assert_eq!(fields, expected, "{payload}");
         };
-        check(r#"{"type":"int8"}"#, "127", Ok(Value::Number("127")));
-        check(r#"{"type":"int8"}"#, "128", Err(()));
+        let price = Value::Decimal("12.34".into());
         check(
-            r#"{"type":"int64"}"#,
-            "9223372036854775807",
-            Ok(Value::Number("9223372036854775807")),
-        );
-        check(r#"{"type":"int64"}"#, "1.5", Err(()));
-        check(r#"{"type":"int32"}"#, r#""1""#, Err(()));
-        check(r#"{"type":"int32"}"#, "null", Err(()));
-        check(
-            r#"{"type":"int32","optional":true}"#,
-            "null",
-            Ok(Value::Null),
+            r#"{"price":"BNI=","id":1}"#,
+            &[
+                ("price", price.clone()),
+                ("id", Value::Number("1")),
+                ("note", Value::Text("none".into())),
+                ("at", Value::Null),
+            ],
         );
         check(
-            r#"{"type":"int32","optional":true,"default":5}"#,
-            "null",
-            Ok(Value::Number("5")),
+            r#"{"id":1,"note":null,"price":"BNI=","at":0,"more":true}"#,
+            &[
+                ("id", Value::Number("1")),
+                ("note", Value::Text("none".into())),
+                ("price", price),
+                (
+                    "at",
+                    Value::Timestamp(rowdock_connectors::Timestamp::default()),
+                ),
+                ("more", Value::Bool(true)),
+            ],
         );
-        check(r#"{"type":"double"}"#, "1e3", Ok(Value::Number("1e3")));
-        check(
-            r#"{"type":"double"}"#,
-            r#""NaN""#,
-            Ok(Value::Text("NaN".into())),
-        );
-        check(
-            r#"{"type":"bytes"}"#,
-            r#""AAE=""#,
-            Ok(Value::Bytes(vec![0, 1])),
-        );
-        check(r#"{"type":"bytes"}"#, r#""?""#, Err(()));
-        check(r#"{"type":"boolean"}"#, "1", Err(()));
-        let date = r#"{"type":"int32","name":"org.apache.kafka.connect.data.Date"}"#;
-        check(date, "-1", Ok(Value::Date(-1)));
-        let time = r#"{"type":"int32","name":"org.apache.kafka.connect.data.Time"}"#;
-        check(time, "86400000", Ok(Value::Time(86_400_000_000_000)));
-        check(time, "86400001", Err(()));
-        let timestamp = r#"{"type":"int64","name":"org.apache.kafka.connect.data.Timestamp"}"#;
-        let before_epoch = Timestamp {
-            seconds: -1,
-            nanos: 999_000_000,
-        };
-        check(timestamp, "-1", Ok(Value::Timestamp(before_epoch)));
-        let decimal = r#"{"type":"bytes","name":"org.apache.kafka.connect.data.Decimal","parameters":{"scale":"2"}}"#;
-        check(decimal, r#""BNI=""#, Ok(Value::Decimal("12.34".into())));
-        check(decimal, r#""/w==""#, Ok(Value::Decimal("-0.01".into())));
-        check(decimal, "12.34", Ok(Value::Number("12.34")));
-        check(
-            r#"{"type":"array","items":{"type":"int32"}}"#,
-            "[1]",
-            Ok(Value::Json("[1]")),
-        );
+        let text = format!("{{\"schema\":{ORDER_SCHEMA},\"payload\":{{\"id\":1}}}}");
+        let reason = probe::read(&mut format, text.as_bytes()).unwrap_err();
+        assert!(reason.starts_with("field \"price\": null"), "{reason}");
     }
 
-    #[test]
-    fn reads_struct_fields() {
-        let schema = schema(ORDER_SCHEMA);
-        let fields = schema.fields().unwrap();
-        assert_eq!(fields.len(), 4);
-        assert_eq!(fields[2].name, "price");
-        assert_eq!(fields[2].schema.kind, Kind::Decimal { scale: 2 });
-        assert_eq!(fields[1].schema.missing(), Ok(Value::Text("none".into())));
-        assert!(fields[0].schema.missing().is_err());
+    proptest::proptest! {
+        #[test]
+        fn any_payload_is_fields_or_a_reason(payload in r#"[\{\}\[\]":,0-9a-z\\ .-]{0,60}"#) {
+            let text = format!("{{\"schema\":{ORDER_SCHEMA},\"payload\":{payload}}}");
+            let mut format = Envelope::new(&JsonOptions::default());
+            if let Err(reason) = probe::read(&mut format, text.as_bytes()) {
+                proptest::prop_assert!(!reason.is_empty());
+            }
+        }
     }
 }

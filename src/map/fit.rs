@@ -12,7 +12,7 @@
 //! | date      | date; text `2026-11-21`                                               |
 //! | time      | time; text `10:15:30.123456`                                          |
 //! | timestamp | timestamp; text in ISO 8601; an integer as milliseconds since 1970    |
-//! | uuid      | text in the usual notations; 16 bytes                                 |
+//! | uuid      | uuid; text in the usual notations; 16 bytes                           |
 //! | json      | anything but bytes                                                    |
 
 use std::borrow::Cow;
@@ -23,8 +23,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
 use rowdock_connectors::{Cell, ColumnType, Timestamp};
 
 use crate::decimal;
-use crate::decode::envelope::timestamp_from_millis;
-use crate::record::Value;
+use crate::record::{Value, timestamp_from_millis};
 
 /// Why a value does not fit; completed to a sentence by the caller, who knows field and column.
 pub type Misfit = Cow<'static, str>;
@@ -93,11 +92,13 @@ pub fn fit<'v>(
 
 fn integer<'v>(value: &Value<'_>, low: i64, high: i64) -> Result<Fitted<'v>, Misfit> {
     let number = match value {
+        Value::Int(number) => *number,
         Value::Number(text) => match text.parse::<i64>() {
             Ok(number) => number,
             Err(_) => integral(text)?,
         },
         Value::Decimal(text) => integral(text)?,
+        Value::Float(_) | Value::Float32(_) => integral(&float_text(value)?)?,
         _ => return Err("only whole numbers fit".into()),
     };
     if !(low..=high).contains(&number) {
@@ -120,8 +121,14 @@ fn integral(text: &str) -> Result<i64, Misfit> {
 
 fn float<'v>(value: &Value<'_>, max: f64) -> Result<Fitted<'v>, Misfit> {
     let number = match value {
+        Value::Float(number) if number.is_finite() => Some(*number),
+        Value::Float(number) => return Ok(Fitted::Cell(Cell::Float(*number))),
+        Value::Float32(number) if number.is_finite() => Some(f64::from(*number)),
+        Value::Float32(number) => return Ok(Fitted::Cell(Cell::Float(f64::from(*number)))),
         Value::Number(text) => text.parse::<f64>().ok(),
         Value::Decimal(text) => text.parse::<f64>().ok(),
+        // Through its text, since not every integer is a float.
+        Value::Int(number) => number.to_string().parse::<f64>().ok(),
         Value::Text(text) => match &**text {
             "NaN" => return Ok(Fitted::Cell(Cell::Float(f64::NAN))),
             "Infinity" => return Ok(Fitted::Cell(Cell::Float(f64::INFINITY))),
@@ -143,6 +150,8 @@ fn exact<'v>(
     scale: Option<u32>,
 ) -> Result<Fitted<'v>, Misfit> {
     let plain = match value {
+        Value::Int(number) => Some(Cow::Owned(number.to_string())),
+        Value::Float(_) | Value::Float32(_) => Some(Cow::Owned(float_text(value)?)),
         Value::Number(text) => decimal::plain(text),
         Value::Decimal(text) => decimal::plain(text),
         Value::Text(text) => decimal::plain(text),
@@ -174,8 +183,12 @@ fn text<'v>(
 ) -> Result<Fitted<'v>, Misfit> {
     let fitted = match value {
         Value::Text(text) => Fitted::Cell(Cell::Text(text)),
-        Value::Number(text) | Value::Json(text) => Fitted::Cell(Cell::Text(text)),
-        Value::Decimal(text) => Fitted::Cell(Cell::Text(text)),
+        Value::Number(text) => Fitted::Cell(Cell::Text(text)),
+        Value::Json(text) | Value::Decimal(text) => Fitted::Cell(Cell::Text(text)),
+        Value::Int(number) => Fitted::Text(number.to_string()),
+        Value::Float(number) => Fitted::Text(number.to_string()),
+        Value::Float32(number) => Fitted::Text(number.to_string()),
+        Value::Uuid(bytes) => Fitted::Text(uuid::Uuid::from_bytes(*bytes).to_string()),
         Value::Bool(true) => Fitted::Cell(Cell::Text("true")),
         Value::Bool(false) => Fitted::Cell(Cell::Text("false")),
         Value::Date(_) | Value::Time(_) | Value::Timestamp(_) => Fitted::Text(iso_text(value)?),
@@ -247,6 +260,7 @@ fn timestamp<'v>(value: &Value<'_>) -> Result<Fitted<'v>, Misfit> {
     let timestamp = match value {
         Value::Timestamp(timestamp) => *timestamp,
         Value::Number(text) => timestamp_from_millis(text.parse::<i64>().map_err(|_| RULE)?),
+        Value::Int(millis) => timestamp_from_millis(*millis),
         Value::Text(text) => parse_timestamp(text).ok_or(RULE)?,
         _ => return Err(RULE.into()),
     };
@@ -285,6 +299,7 @@ fn parse_timestamp(text: &str) -> Option<Timestamp> {
 
 fn identifier<'v>(value: &Value<'_>) -> Result<Fitted<'v>, Misfit> {
     let parsed = match value {
+        Value::Uuid(bytes) => return Ok(Fitted::Cell(Cell::Uuid(*bytes))),
         Value::Text(text) => uuid::Uuid::try_parse(text).ok(),
         Value::Bytes(bytes) => uuid::Uuid::from_slice(bytes).ok(),
         _ => None,
@@ -296,8 +311,13 @@ fn identifier<'v>(value: &Value<'_>) -> Result<Fitted<'v>, Misfit> {
 
 fn document<'v>(value: &'v Value<'_>) -> Result<Fitted<'v>, Misfit> {
     Ok(match value {
-        Value::Json(text) | Value::Number(text) => Fitted::Cell(Cell::Json(text)),
-        Value::Decimal(text) => Fitted::Cell(Cell::Json(text)),
+        Value::Number(text) => Fitted::Cell(Cell::Json(text)),
+        Value::Json(text) | Value::Decimal(text) => Fitted::Cell(Cell::Json(text)),
+        Value::Int(number) => Fitted::Json(number.to_string()),
+        Value::Float(_) | Value::Float32(_) => Fitted::Json(float_text(value)?),
+        Value::Uuid(bytes) => {
+            Fitted::Json(json_string(&uuid::Uuid::from_bytes(*bytes).to_string())?)
+        }
         Value::Bool(true) => Fitted::Cell(Cell::Json("true")),
         Value::Bool(false) => Fitted::Cell(Cell::Json("false")),
         Value::Text(text) => Fitted::Json(json_string(text)?),
@@ -306,6 +326,15 @@ fn document<'v>(value: &'v Value<'_>) -> Result<Fitted<'v>, Misfit> {
         }
         Value::Null | Value::Bytes(_) => return Err("bytes are no JSON".into()),
     })
+}
+
+/// A finite float in plain notation, with the fewest digits that mean it.
+fn float_text(value: &Value<'_>) -> Result<String, Misfit> {
+    match value {
+        Value::Float(number) if number.is_finite() => Ok(number.to_string()),
+        Value::Float32(number) if number.is_finite() => Ok(number.to_string()),
+        _ => Err("only finite numbers fit".into()),
+    }
 }
 
 fn json_string(text: &str) -> Result<String, Misfit> {
@@ -416,7 +445,7 @@ mod tests {
         check(&words("ab"), &ColumnType::Text { max_chars: Some(1) }, None);
         check(&number("1.50"), &TEXT, Some(Cell::Text("1.50")));
         check(&Value::Bool(false), &TEXT, Some(Cell::Text("false")));
-        check(&Value::Json("[1]"), &TEXT, Some(Cell::Text("[1]")));
+        check(&Value::Json("[1]".into()), &TEXT, Some(Cell::Text("[1]")));
         check(&words("a\0b"), &TEXT, None);
         assert!(fit(&words("a\0b"), &TEXT, true).is_ok());
         check(&Value::Date(0), &TEXT, Some(Cell::Text("1970-01-01")));
@@ -487,7 +516,7 @@ mod tests {
             Some(Cell::Json(r#""a\"b""#)),
         );
         check(
-            &Value::Json("{}"),
+            &Value::Json("{}".into()),
             &ColumnType::Json,
             Some(Cell::Json("{}")),
         );

@@ -9,10 +9,9 @@ use std::collections::HashMap;
 use rowdock_connectors::{ColumnType, NewColumn, NewTable, TableName};
 
 use super::plan::KAFKA_KEY_COLUMNS;
-use crate::config::connector::{Converter, KeyMode, SinkKeys};
-use crate::decode::envelope::{Kind, Opener, Schema};
-use crate::decode::json;
-use crate::record::{RawRecord, Value};
+use crate::config::connector::{KeyMode, SinkKeys};
+use crate::decode::{Decode as _, Format, SchemaKey, Shape, Visitor};
+use crate::record::{RawRecord, RecordError, Value};
 
 /// The table that fits these records.
 ///
@@ -22,25 +21,20 @@ pub fn table(
     name: TableName,
     records: &[RawRecord<'_>],
     keys: &SinkKeys,
-    key_converter: &Converter,
-    value_converter: &Converter,
+    key_format: &mut Format,
+    value_format: &mut Format,
 ) -> Result<NewTable, String> {
     let mut value_columns = Columns::default();
     let mut key_columns = Columns::default();
-    let mut value_opener = opener(value_converter);
-    let mut key_opener = opener(key_converter);
+    let key_column = keys.key_fields.first().map_or("", String::as_str);
     for record in records {
-        if let Some(text) = record.value.and_then(|bytes| json::text(bytes).ok()) {
-            value_columns.learn(text, value_opener.as_mut(), None);
+        if let Some(bytes) = record.value {
+            value_columns.learn(bytes, value_format, &keys.single_value_column, "");
         }
-        if let Some(text) = record.key.and_then(|bytes| json::text(bytes).ok())
+        if let Some(bytes) = record.key
             && keys.key_mode == KeyMode::RecordKey
         {
-            let primitive = keys.key_fields.first().map(String::as_str);
-            match key_converter {
-                Converter::String => key_columns.see(primitive.unwrap_or_default(), Some(TEXT)),
-                Converter::Json { .. } => key_columns.learn(text, key_opener.as_mut(), primitive),
-            }
+            key_columns.learn(bytes, key_format, key_column, key_column);
         }
     }
     if value_columns.order.is_empty() {
@@ -53,16 +47,6 @@ pub fn table(
 }
 
 const TEXT: ColumnType = ColumnType::Text { max_chars: None };
-
-fn opener(converter: &Converter) -> Option<Opener> {
-    match converter {
-        Converter::Json {
-            schemas_enable: true,
-            schemas_cache_size,
-        } => Some(Opener::new(*schemas_cache_size)),
-        _ => None,
-    }
-}
 
 fn assemble(
     name: TableName,
@@ -142,56 +126,42 @@ impl Columns {
         !self.required.get(field).copied().unwrap_or(false)
     }
 
-    /// Learns from one side of a record; what cannot be read teaches nothing. `primitive` names
-    /// the column of a value that is no object.
-    fn learn(&mut self, text: &str, opener: Option<&mut Opener>, primitive: Option<&str>) {
-        let (schema, body) = match opener {
-            Some(opener) => match opener.open(text) {
-                Ok((schema, body)) => (schema, body),
-                Err(_) => return,
-            },
-            None => (None, text),
-        };
-        match schema.as_deref() {
-            Some(schema) => self.learn_schema(schema, primitive),
-            None => self.learn_values(body, primitive),
-        }
-    }
-
-    fn learn_schema(&mut self, schema: &Schema, primitive: Option<&str>) {
-        match (schema.fields(), primitive) {
-            (Some(fields), _) => {
-                for field in fields {
-                    self.see(&field.name, Some(kind_type(&field.schema.kind)));
-                    let required = !field.schema.optional && field.schema.default.is_none();
-                    self.required
-                        .entry(field.name.clone())
-                        .and_modify(|known| *known &= required)
-                        .or_insert(required);
+    /// Learns from one side of a record; what cannot be read teaches nothing. `single` names the
+    /// column of a side that is no object by its schema, `schemaless` that of one that just looks
+    /// like it; without a name such a side teaches nothing either.
+    fn learn(&mut self, bytes: &[u8], format: &mut Format, single: &str, schemaless: &str) {
+        match format.shape(bytes) {
+            Ok(Some(shape)) => self.learn_shape(&shape, single),
+            Ok(None) => {
+                let mut found = Found {
+                    single: schemaless,
+                    fields: Vec::new(),
+                };
+                if format.read(bytes, &mut found).is_ok() {
+                    for (name, column_type) in found.fields {
+                        self.see(&name, column_type);
+                    }
                 }
             }
-            (None, Some(name)) => self.see(name, Some(kind_type(&schema.kind))),
-            (None, None) => {}
+            Err(_) => {}
         }
     }
 
-    fn learn_values(&mut self, body: &str, primitive: Option<&str>) {
-        let mut found = Vec::new();
-        let walked = json::walk_object(body, |name, raw| {
-            let value = json::value(raw)?;
-            found.push((name.to_owned(), value_type(&value)));
-            Ok::<(), String>(())
-        });
-        if walked.is_ok() {
-            for (name, column_type) in found {
-                self.see(&name, column_type);
+    fn learn_shape(&mut self, shape: &Shape, single: &str) {
+        match shape {
+            Shape::Object(fields) => {
+                for field in fields {
+                    self.see(&field.name, Some(field.column_type.clone()));
+                    self.required
+                        .entry(field.name.clone())
+                        .and_modify(|known| *known &= field.required)
+                        .or_insert(field.required);
+                }
             }
-            return;
-        }
-        if let (Some(name), Ok(raw)) = (primitive, json::check_value(body))
-            && let Ok(value) = json::value(raw)
-        {
-            self.see(name, value_type(&value));
+            Shape::Single(column_type) if !single.is_empty() => {
+                self.see(single, Some(column_type.clone()));
+            }
+            Shape::Single(_) => {}
         }
     }
 
@@ -203,6 +173,35 @@ impl Columns {
             }
             Some(known) => *known = widest(known.take(), column_type),
         }
+    }
+}
+
+/// The fields of a record without a schema, with the narrowest types of their values.
+struct Found<'a> {
+    single: &'a str,
+    fields: Vec<(String, Option<ColumnType>)>,
+}
+
+impl Visitor for Found<'_> {
+    type Slot = ();
+
+    fn object(&mut self, _schema: SchemaKey) {}
+
+    fn wants(&mut self, _name: &str, _index: Option<usize>) -> Result<Option<()>, RecordError> {
+        Ok(Some(()))
+    }
+
+    fn field(&mut self, _slot: (), name: &str, value: &Value<'_>) -> Result<(), RecordError> {
+        self.fields.push((name.to_owned(), value_type(value)));
+        Ok(())
+    }
+
+    fn single(&mut self, value: &Value<'_>) -> Result<(), RecordError> {
+        if !self.single.is_empty() && *value != Value::Null {
+            self.fields
+                .push((self.single.to_owned(), value_type(value)));
+        }
+        Ok(())
     }
 }
 
@@ -221,9 +220,20 @@ fn value_type(value: &Value<'_>) -> Option<ColumnType> {
                 scale: None,
             })
         }
-        Value::Number(_) => Some(ColumnType::Float64),
+        Value::Number(_) | Value::Float(_) => Some(ColumnType::Float64),
         Value::Json(_) => Some(ColumnType::Json),
-        _ => Some(TEXT),
+        Value::Int(_) => Some(ColumnType::Int64),
+        Value::Float32(_) => Some(ColumnType::Float32),
+        Value::Bytes(_) => Some(ColumnType::Bytes),
+        Value::Decimal(_) => Some(ColumnType::Decimal {
+            precision: None,
+            scale: None,
+        }),
+        Value::Date(_) => Some(ColumnType::Date),
+        Value::Time(_) => Some(ColumnType::Time),
+        Value::Timestamp(_) => Some(ColumnType::Timestamp),
+        Value::Uuid(_) => Some(ColumnType::Uuid),
+        Value::Text(_) => Some(TEXT),
     }
 }
 
@@ -249,26 +259,5 @@ fn widest(one: Option<ColumnType>, other: Option<ColumnType>) -> Option<ColumnTy
             Some(ColumnType::Json)
         }
         _ => Some(TEXT),
-    }
-}
-
-fn kind_type(kind: &Kind) -> ColumnType {
-    match kind {
-        Kind::Int8 | Kind::Int16 => ColumnType::Int16,
-        Kind::Int32 => ColumnType::Int32,
-        Kind::Int64 => ColumnType::Int64,
-        Kind::Float32 => ColumnType::Float32,
-        Kind::Float64 => ColumnType::Float64,
-        Kind::Boolean => ColumnType::Bool,
-        Kind::String => TEXT,
-        Kind::Bytes => ColumnType::Bytes,
-        Kind::Decimal { .. } => ColumnType::Decimal {
-            precision: None,
-            scale: None,
-        },
-        Kind::Date => ColumnType::Date,
-        Kind::Time => ColumnType::Time,
-        Kind::Timestamp => ColumnType::Timestamp,
-        Kind::Collection | Kind::Struct(_) => ColumnType::Json,
     }
 }

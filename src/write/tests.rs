@@ -15,9 +15,10 @@ use rowdock_connectors::{
 use super::*;
 use crate::batch::{BatchBuilder, ReadBatch};
 use crate::config::connector::{
-    BatchLimits, Converter, ErrorPolicy, KeyMode, SinkClass, SinkKeys, StartPosition,
-    TopicSelection, UnknownFields,
+    BatchLimits, ErrorPolicy, KeyMode, SinkClass, SinkKeys, StartPosition, TopicSelection,
+    UnknownFields,
 };
+use crate::config::converter::{Converter, JsonOptions, Primitive};
 use crate::record::{RawRecord, RecordError, Stage};
 
 const PARTITIONS: i32 = 3;
@@ -64,11 +65,12 @@ fn config(tolerate: bool) -> ConnectorConfig {
         class: SinkClass::Postgres,
         tasks_max: 1,
         topics: TopicSelection::List(vec!["orders".into()]),
-        key_converter: Converter::String,
-        value_converter: Converter::Json {
+        key_converter: Converter::Primitive(Primitive::Text),
+        value_converter: Converter::Json(JsonOptions {
             schemas_enable: false,
             schemas_cache_size: 1,
-        },
+            default_for_null: true,
+        }),
         errors: ErrorPolicy {
             tolerate,
             dead_letter: None,
@@ -89,6 +91,7 @@ fn config(tolerate: bool) -> ConnectorConfig {
             auto_create: false,
             table_name_format: "${topic}".into(),
             fields_include: Vec::new(),
+            single_value_column: "record_value".to_owned(),
             unknown_fields: UnknownFields::Fail,
             progress_table: "rowdock_progress".into(),
         },

@@ -10,8 +10,10 @@ use super::{
     ClientSettings, Listener, Loaded, LogFormat, OverridePolicy, SettingProblem, SettingsError,
     WorkerSettings,
 };
-use crate::config::connector::Converter;
-use crate::config::{converter, secret, suggest};
+use crate::config::converter::{self, Converter, JsonOptions};
+use crate::config::definitions::converters::{self, ConverterKeys};
+use crate::config::definitions::{self, ConfigKey};
+use crate::config::{RawConfig, check, secret, suggest};
 
 /// Checks every setting and builds the whole, or says everything that is wrong.
 pub(super) fn build(
@@ -67,7 +69,10 @@ enum Sorted {
 
 /// What kind of key it is.
 fn sort(key: &str, value: &str, place: &Place) -> Sorted {
-    if keys::ALL.iter().any(|known| known.name == key) {
+    let of_converter = |known: &&ConfigKey| known.belongs_to.is_some() && known.name == key;
+    if keys::ALL.iter().any(|known| known.name == key)
+        || definitions::keys().any(|known| of_converter(&known))
+    {
         return Sorted::Own;
     }
     if let Some(foreign) = keys::foreign(keys::FOREIGN, key) {
@@ -145,11 +150,13 @@ impl Reader<'_> {
             request_body_max_bytes: self.integer(&keys::BODY_MAX_BYTES).unwrap_or_default(),
             key_converter: self.converter(
                 &keys::KEY_CONVERTER,
+                converters::KEY,
                 &keys::KEY_SCHEMAS_ENABLE,
                 &keys::KEY_SCHEMAS_CACHE,
             ),
             value_converter: self.converter(
                 &keys::VALUE_CONVERTER,
+                converters::VALUE,
                 &keys::VALUE_SCHEMAS_ENABLE,
                 &keys::VALUE_SCHEMAS_CACHE,
             ),
@@ -236,20 +243,42 @@ impl Reader<'_> {
         value.to_ascii_lowercase()
     }
 
+    /// A converter with its options, which are defined with the connectors' keys. Two of them are
+    /// in the worker's own table as well, and reported from there.
     fn converter(
         &mut self,
         class: &WorkerKey,
+        options: &ConverterKeys,
         schemas_enable: &WorkerKey,
         schemas_cache_size: &WorkerKey,
     ) -> Converter {
-        let json = Converter::Json {
-            schemas_enable: self.boolean(schemas_enable),
-            schemas_cache_size: self.integer(schemas_cache_size).unwrap_or_default(),
-        };
-        match self.read(class, |value| converter::kind(value).ok()) {
-            Some(converter::Kind::String) => Converter::String,
-            Some(converter::Kind::Json) | None => json,
+        self.boolean(schemas_enable);
+        self.integer::<usize>(schemas_cache_size);
+        let name = self.read(class, |value| {
+            converter::kind(value).ok().map(|_| value.to_owned())
+        });
+        let raw: RawConfig = self
+            .settings
+            .iter()
+            .filter(|(_, given)| !given.value.trim().is_empty())
+            .map(|(key, given)| (key.clone(), Some(given.value.clone())))
+            .collect();
+        let entries = check::converter_entries(options.class.name, &raw);
+        for entry in &entries {
+            let reported = keys::ALL.iter().any(|known| known.name == entry.key.name);
+            let Some(given) = self.settings.get(entry.key.name).filter(|_| !reported) else {
+                continue;
+            };
+            let problems = entry.errors.iter().map(|error| SettingProblem {
+                key: entry.key.name.to_owned(),
+                place: given.place.clone(),
+                problem: error.clone(),
+                allowed: None,
+            });
+            self.problems.extend(problems);
         }
+        let read = converter::read(&name.unwrap_or_default(), options, &entries);
+        read.unwrap_or_else(|| Converter::Json(JsonOptions::default()))
     }
 }
 
