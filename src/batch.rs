@@ -15,7 +15,7 @@ use rowdock_connectors::{Batch, Origin, PartitionKey, PositionMove, TableRows, T
 use uuid::Uuid;
 
 use crate::config::connector::BatchLimits;
-use crate::record::{RawRecord, RecordError};
+use crate::record::{RawHeader, RawRecord, RecordError};
 
 /// Names one assignment of one partition; every assignment and every seek makes a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,7 +61,7 @@ struct OriginalEntry {
     timestamp_ms: Option<i64>,
     key: Option<Range<usize>>,
     value: Option<Range<usize>>,
-    headers: Vec<(String, Option<Vec<u8>>)>,
+    headers: Vec<RawHeader>,
 }
 
 /// A record's bytes as they were read.
@@ -74,7 +74,7 @@ pub struct Original<'a> {
     /// Value bytes.
     pub value: Option<&'a [u8]>,
     /// Headers in order.
-    pub headers: &'a [(String, Option<Vec<u8>>)],
+    pub headers: &'a [RawHeader],
 }
 
 /// The batch that is being filled.
@@ -173,7 +173,6 @@ impl BatchBuilder {
         topic_slot: usize,
         target: &Arc<Target>,
         record: &RawRecord<'_>,
-        headers: impl FnOnce() -> Vec<(String, Option<Vec<u8>>)>,
         fill: impl FnOnce(Origin, &mut TableRows) -> Result<(), RecordError>,
     ) {
         let origin = Origin {
@@ -194,7 +193,7 @@ impl BatchBuilder {
         let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
         self.bytes += length(record.key) + length(record.value);
         if self.keep_originals {
-            self.batch.originals.keep(position, record, headers());
+            self.batch.originals.keep(position, record);
         }
     }
 
@@ -390,12 +389,7 @@ impl ReadBatch {
 }
 
 impl Originals {
-    fn keep(
-        &mut self,
-        position: usize,
-        record: &RawRecord<'_>,
-        headers: Vec<(String, Option<Vec<u8>>)>,
-    ) {
+    fn keep(&mut self, position: usize, record: &RawRecord<'_>) {
         let mut copy = |bytes: Option<&[u8]>| {
             bytes.map(|bytes| {
                 let start = self.bytes.len();
@@ -411,7 +405,7 @@ impl Originals {
             timestamp_ms: record.timestamp_ms,
             key,
             value,
-            headers,
+            headers: record.headers.headers(),
         });
     }
 }

@@ -2,41 +2,66 @@
 //!
 //! A format reads one side of a record, its key or its value, and hands what it finds to a
 //! [`Visitor`]: each field as name and [`Value`], in the order of the bytes. There is no tree in
-//! between, so a field that no column wants costs its scan and nothing else.
+//! between, so a field that no column wants costs its scan and nothing else. Where transforms are
+//! configured, the side is decoded as a whole instead, into Connect's data model.
 //!
-//! The contract is [`Decode`]: one method reads, one tells the schema for a table that does not
-//! exist yet. A format is one file here, a variant of [`Format`], and its class names in
+//! The contract is [`Decode`]: to read, to tell the schema (for a table that does not exist yet),
+//! to decode as a whole. A format is one file here, a variant of [`Format`], and its class names in
 //! [`converter`](crate::config::converter). Dispatch is a match on the enum around code that is
 //! compiled for each visitor, so the call per field is direct.
 //!
 //! * [`json`]: JSON objects and values without a schema.
 //! * [`envelope`]: Kafka Connect's `{"schema": .., "payload": ..}`.
 //! * [`primitive`]: texts, bytes and single numbers, as Kafka's own serializers write them.
+//! * [`tree`]: JSON of either kind as one owned value.
+//! * [`sides`]: a record's key and value as a whole.
+//! * [`header`]: header values.
 
 pub mod envelope;
+pub mod header;
 pub mod json;
 pub mod primitive;
+pub mod sides;
+pub mod tree;
 
-use rowdock_connectors::ColumnType;
+use std::sync::Arc;
 
 use crate::config::converter::Converter;
-use crate::record::{RecordError, Value};
+use crate::record::{HeaderSource, RawRecord, RecordError, Schema, Side, Value};
 
-/// Deepest nesting of a value that is kept as JSON. Databases give up at depths of their own
-/// (MySQL at 100), and nobody nests by hand like this.
-pub const NESTING_MAX: usize = 100;
+/// One side of a record as it was read.
+#[derive(Clone, Copy)]
+pub struct Encoded<'a> {
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// The record's headers: some formats keep there which schema the bytes have.
+    pub headers: &'a dyn HeaderSource,
+}
 
-/// A schema among those that a format has seen: the same number, the same fields in the same
-/// order. `None`: the format has no schemas, and fields are known by their names alone.
-pub type SchemaKey = Option<u32>;
+impl<'a> Encoded<'a> {
+    /// The record's key, when it has one.
+    #[inline]
+    pub fn key(record: &RawRecord<'a>) -> Option<Self> {
+        let headers = record.headers;
+        record.key.map(|bytes| Self { bytes, headers })
+    }
+
+    /// The record's value, unless it is a tombstone.
+    #[inline]
+    pub fn value(record: &RawRecord<'a>) -> Option<Self> {
+        let headers = record.headers;
+        record.value.map(|bytes| Self { bytes, headers })
+    }
+}
 
 /// Takes what a format finds in one side of a record: null, a single value, or an object.
 pub trait Visitor {
     /// What [`wants`](Self::wants) knows about a wanted field.
     type Slot;
 
-    /// The side is an object of this schema; its fields follow.
-    fn object(&mut self, schema: SchemaKey);
+    /// The side is an object of this schema; its fields follow. Without a schema, fields are known
+    /// by their names alone.
+    fn object(&mut self, schema: Option<&Arc<Schema>>);
 
     /// The next field: whether its value is wanted. `index` is its place in the schema. A field
     /// may come twice; the last one counts.
@@ -78,40 +103,27 @@ impl From<RecordError> for ReadError {
     }
 }
 
-/// What a format must do. Values are kept per task and side, so a format may remember schemas.
+/// What a format must do. There is one per task and side, so it may remember schemas. It never
+/// panics, whatever the bytes, and its memory and depth are bounded.
 pub trait Decode {
-    /// Reads one side. Never panics, whatever the bytes; memory is bounded by their length.
+    /// Reads one side, field by field.
     ///
     /// # Errors
     /// When the bytes are malformed, or the visitor refuses.
-    fn read<V: Visitor>(&mut self, bytes: &[u8], visitor: &mut V) -> Result<(), ReadError>;
+    fn read<V: Visitor>(&mut self, encoded: Encoded<'_>, visitor: &mut V) -> Result<(), ReadError>;
 
-    /// What the bytes' schema says about columns; `None` when there is no schema, and values must
-    /// be looked at.
+    /// The schema that the bytes were written with; `None`: they have none, and values must be
+    /// looked at.
     ///
     /// # Errors
     /// When the schema cannot be found or read.
-    fn shape(&mut self, bytes: &[u8]) -> Result<Option<Shape>, String>;
-}
+    fn schema(&mut self, encoded: Encoded<'_>) -> Result<Option<Arc<Schema>>, String>;
 
-/// What a schema says about columns.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shape {
-    /// An object with these fields.
-    Object(Vec<FieldShape>),
-    /// A single value.
-    Single(ColumnType),
-}
-
-/// What a schema says about one column.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldShape {
-    /// The field's name.
-    pub name: String,
-    /// The type that holds every value of the field.
-    pub column_type: ColumnType,
-    /// Every record has a value for it.
-    pub required: bool,
+    /// Reads one side as a whole.
+    ///
+    /// # Errors
+    /// When the bytes are malformed.
+    fn whole(&mut self, encoded: Encoded<'_>) -> Result<Side, String>;
 }
 
 /// Any format.
@@ -140,19 +152,27 @@ impl Format {
 
 impl Decode for Format {
     #[inline]
-    fn read<V: Visitor>(&mut self, bytes: &[u8], visitor: &mut V) -> Result<(), ReadError> {
+    fn read<V: Visitor>(&mut self, encoded: Encoded<'_>, visitor: &mut V) -> Result<(), ReadError> {
         match self {
-            Self::Json(format) => format.read(bytes, visitor),
-            Self::Envelope(format) => format.read(bytes, visitor),
-            Self::Primitive(format) => format.read(bytes, visitor),
+            Self::Json(format) => format.read(encoded, visitor),
+            Self::Envelope(format) => format.read(encoded, visitor),
+            Self::Primitive(format) => format.read(encoded, visitor),
         }
     }
 
-    fn shape(&mut self, bytes: &[u8]) -> Result<Option<Shape>, String> {
+    fn schema(&mut self, encoded: Encoded<'_>) -> Result<Option<Arc<Schema>>, String> {
         match self {
-            Self::Json(format) => format.shape(bytes),
-            Self::Envelope(format) => format.shape(bytes),
-            Self::Primitive(format) => format.shape(bytes),
+            Self::Json(format) => format.schema(encoded),
+            Self::Envelope(format) => format.schema(encoded),
+            Self::Primitive(format) => format.schema(encoded),
+        }
+    }
+
+    fn whole(&mut self, encoded: Encoded<'_>) -> Result<Side, String> {
+        match self {
+            Self::Json(format) => format.whole(encoded),
+            Self::Envelope(format) => format.whole(encoded),
+            Self::Primitive(format) => format.whole(encoded),
         }
     }
 }

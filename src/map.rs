@@ -21,8 +21,8 @@ use std::sync::Arc;
 use rowdock_connectors::{Cell, Origin, TableRows, Target};
 
 use crate::config::connector::{KeyMode, SinkKeys, UnknownFields};
-use crate::decode::Format;
-use crate::record::{RawRecord, RecordError, Stage, Value};
+use crate::decode::{Encoded, Format};
+use crate::record::{OwnedRecord, RawRecord, RecordError, Stage, Value};
 use side::{Content, SideColumns, SideReader};
 
 /// Turns records of one topic into rows of one table.
@@ -117,17 +117,19 @@ impl TopicMapper {
         &self.target
     }
 
-    /// Appends the record's row. `origin` says where it came from; its `delete` is set here.
+    /// Appends the record's row. `origin` says where it came from; its `delete` is set here. What
+    /// transforms made of the record is mapped in the place of its bytes.
     ///
     /// # Errors
     /// When the record cannot be read or does not fit; `rows` is then as before.
     pub fn map(
         &mut self,
         record: &RawRecord<'_>,
+        transformed: Option<&OwnedRecord>,
         origin: Origin,
         rows: &mut TableRows,
     ) -> Result<(), RecordError> {
-        let mapped = self.fill(record, rows);
+        let mapped = self.fill(record, transformed, rows);
         match mapped {
             Ok(delete) => {
                 rows.finish_row(Origin { delete, ..origin });
@@ -141,15 +143,22 @@ impl TopicMapper {
     }
 
     /// Fills the row's cells; says whether the record is a delete.
-    fn fill(&mut self, record: &RawRecord<'_>, rows: &mut TableRows) -> Result<bool, RecordError> {
+    fn fill(
+        &mut self,
+        record: &RawRecord<'_>,
+        transformed: Option<&OwnedRecord>,
+        rows: &mut TableRows,
+    ) -> Result<bool, RecordError> {
         match self.key {
             KeySource::Value => {}
             KeySource::Kafka(columns) => self.fill_coordinates(columns, record, rows)?,
-            KeySource::Record => self.fill_key(record, rows)?,
+            KeySource::Record => self.fill_key(record, transformed, rows)?,
         }
-        let content = match record.value {
-            Some(bytes) => self.value_reader.read(bytes, &self.target, rows)?,
-            None => Content::Null,
+        let reader = &mut self.value_reader;
+        let content = match (transformed, Encoded::value(record)) {
+            (Some(whole), _) => reader.read_owned(&whole.value, &self.target, rows)?,
+            (None, Some(encoded)) => reader.read(encoded, &self.target, rows)?,
+            (None, None) => Content::Null,
         };
         if content == Content::Null {
             return self.check_delete(rows);
@@ -221,19 +230,25 @@ impl TopicMapper {
     fn fill_key(
         &mut self,
         record: &RawRecord<'_>,
+        transformed: Option<&OwnedRecord>,
         rows: &mut TableRows,
     ) -> Result<(), RecordError> {
-        let Some(bytes) = record.key else {
-            return Err(RecordError::new(
-                Stage::TaskPut,
-                "the record has no key, and pk.mode=record_key takes the row's key from it",
-            ));
-        };
-        // A null leaves the key's cells empty, which is found when they are checked.
-        self.key_reader.read(bytes, &self.target, rows)?;
+        let reader = &mut self.key_reader;
+        // A null in the bytes leaves the key's cells empty, which is found when they are checked.
+        match (transformed, Encoded::key(record)) {
+            (Some(whole), _) if !whole.key.datum.is_null() => {
+                reader.read_owned(&whole.key, &self.target, rows)?;
+            }
+            (None, Some(encoded)) => {
+                reader.read(encoded, &self.target, rows)?;
+            }
+            _ => return Err(RecordError::new(Stage::TaskPut, NO_KEY)),
+        }
         Ok(())
     }
 }
+
+const NO_KEY: &str = "the record has no key, and pk.mode=record_key takes the row's key from it";
 
 fn push(
     target: &Target,

@@ -1,12 +1,48 @@
 //! A record on its way: its coordinates, its bytes, its typed values, and what is wrong with it.
+//!
+//! Without transforms a record is never held as a whole: each field goes from the bytes to its
+//! column as one [`Value`], borrowed. Transforms need the whole, so for them it is decoded into an
+//! [`OwnedRecord`]: Connect's data model, with
+//!
+//! * [`schema`]: what values are,
+//! * [`datum`]: the values themselves,
+//! * [`owned`]: key, value and headers together, and where they were read,
+//! * [`json`] and [`iso`]: their text.
 
 use std::borrow::Cow;
+use std::ffi::CStr;
 use std::fmt;
 
 use rowdock_connectors::Timestamp;
 
+pub mod datum;
+pub mod iso;
+pub mod json;
+pub mod owned;
+pub mod schema;
+
+pub use datum::{Datum, Map, Struct};
+pub use owned::{Coordinates, Header, OwnedRecord, Side};
+pub use schema::{Field, Kind, Logical, Schema, SchemaCache};
+
+/// A header as it was read: name and bytes.
+pub type RawHeader = (String, Option<Vec<u8>>);
+
+/// Where a record's headers can be had, for those few who need them.
+pub trait HeaderSource {
+    /// Copies of all headers, in order.
+    fn headers(&self) -> Vec<RawHeader>;
+
+    /// A copy of the last header of this name that has a value.
+    fn last(&self, name: &CStr) -> Option<Vec<u8>> {
+        let headers = self.headers().into_iter().rev();
+        let mut named = headers.filter(|(known, _)| known.as_bytes() == name.to_bytes());
+        named.find_map(|(_, value)| value)
+    }
+}
+
 /// A record as it was read, borrowed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct RawRecord<'a> {
     /// Topic name.
     pub topic: &'a str,
@@ -20,10 +56,25 @@ pub struct RawRecord<'a> {
     pub key: Option<&'a [u8]>,
     /// Value bytes; `None` is a tombstone.
     pub value: Option<&'a [u8]>,
+    /// Its headers, copied only when somebody asks.
+    pub headers: &'a dyn HeaderSource,
 }
 
-/// A value after decoding, before it is fitted to a column. Numbers of text formats keep their
-/// literal text, so that nothing is lost before the column says what it holds.
+/// No headers.
+impl HeaderSource for () {
+    fn headers(&self) -> Vec<RawHeader> {
+        Vec::new()
+    }
+}
+
+impl HeaderSource for Vec<RawHeader> {
+    fn headers(&self) -> Vec<RawHeader> {
+        self.clone()
+    }
+}
+
+/// A value after decoding, before it is fitted to a column. Numbers keep their literal text, so
+/// that nothing is lost before the column says what it holds.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value<'a> {
     /// Null.
@@ -32,13 +83,12 @@ pub enum Value<'a> {
     Bool(bool),
     /// A number, as written.
     Number(&'a str),
-    /// An integer of a binary format.
+    /// An integer of a binary format, or of a transformed record.
     Int(i64),
-    /// An IEEE single of a binary format; apart from [`Float`](Self::Float), since its shortest
-    /// notation is another one.
+    /// A single-precision float, likewise.
     Float32(f32),
-    /// An IEEE double of a binary format.
-    Float(f64),
+    /// A double-precision float, likewise.
+    Float64(f64),
     /// Text.
     Text(Cow<'a, str>),
     /// An object or array, as JSON text.
@@ -63,7 +113,7 @@ impl Value<'_> {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "a boolean",
-            Self::Number(_) | Self::Int(_) | Self::Float32(_) | Self::Float(_) => "a number",
+            Self::Number(_) | Self::Int(_) | Self::Float32(_) | Self::Float64(_) => "a number",
             Self::Text(_) => "a text",
             Self::Json(text) if text.starts_with('[') => "an array",
             Self::Json(_) => "an object",
@@ -99,6 +149,10 @@ pub enum Stage {
     KeyConverter,
     /// Reading the value's bytes.
     ValueConverter,
+    /// Reading a header's bytes.
+    HeaderConverter,
+    /// Applying a transform or its predicate.
+    Transformation,
     /// Fitting it to the table, or writing it.
     TaskPut,
 }
@@ -108,6 +162,8 @@ impl fmt::Display for Stage {
         formatter.write_str(match self {
             Self::KeyConverter => "KEY_CONVERTER",
             Self::ValueConverter => "VALUE_CONVERTER",
+            Self::HeaderConverter => "HEADER_CONVERTER",
+            Self::Transformation => "TRANSFORMATION",
             Self::TaskPut => "TASK_PUT",
         })
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rowdock_connectors::WriteMode;
 use secrecy::SecretString;
 
-use super::converter::Converter;
+use super::converter::{Converter, HeaderConverter};
 use super::secret;
 
 /// A connector's config after parsing.
@@ -27,6 +27,8 @@ pub struct ConnectorConfig {
     pub key_converter: Converter,
     /// `value.converter` with its own keys, the connector's or else the worker's.
     pub value_converter: Converter,
+    /// `header.converter`: for transforms that look into headers.
+    pub header_converter: HeaderConverter,
     /// `errors.*`.
     pub errors: ErrorPolicy,
     /// `consumer.override.*`, prefix removed, names as given.
@@ -178,6 +180,7 @@ impl fmt::Debug for ConnectorConfig {
             .field("topics", &self.topics)
             .field("key_converter", &self.key_converter)
             .field("value_converter", &self.value_converter)
+            .field("header_converter", &self.header_converter)
             .field("errors", &self.errors)
             .field(
                 "consumer_overrides",

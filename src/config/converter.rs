@@ -56,6 +56,20 @@ pub enum Primitive {
     Boolean,
 }
 
+/// How header values are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderConverter {
+    /// `SimpleHeaderConverter`: what the text looks like.
+    Simple,
+    /// `JsonConverter`.
+    Json {
+        /// `schemas.enable`.
+        schemas_enable: bool,
+    },
+    /// As in [`Converter::Primitive`].
+    Primitive(Primitive),
+}
+
 impl Converter {
     /// Gives single values, never fields.
     pub fn is_primitive(&self) -> bool {
@@ -144,13 +158,23 @@ pub(super) fn read(class: &str, keys: &ConverterKeys, entries: &[Entry]) -> Opti
     })
 }
 
-/// Header converters are accepted by name only: headers do not become columns.
-pub(super) fn check_header(class: &str) -> Result<(), String> {
+/// The header converter of this class.
+pub(super) fn read_header(class: &str, schemas_enable: bool) -> Option<HeaderConverter> {
+    Some(match header_kind(class).ok()? {
+        None => HeaderConverter::Simple,
+        Some(Kind::Json) => HeaderConverter::Json { schemas_enable },
+        Some(Kind::Primitive(primitive)) => HeaderConverter::Primitive(primitive),
+    })
+}
+
+/// The same as [`kind`] for header converters. `None`: `SimpleHeaderConverter`, which is for
+/// headers only.
+pub(super) fn header_kind(class: &str) -> Result<Option<Kind>, String> {
     match class {
         "org.apache.kafka.connect.storage.SimpleHeaderConverter"
         | "SimpleHeaderConverter"
-        | "Simple" => Ok(()),
-        _ => kind(class).map(|_| ()).map_err(|_| {
+        | "Simple" => Ok(None),
+        _ => kind(class).map(Some).map_err(|_| {
             format!(
                 "Class {class} could not be found. Built in are SimpleHeaderConverter, {BUILT_IN}."
             )
@@ -195,7 +219,11 @@ mod tests {
             message.starts_with("Class nope.Converter could not be found."),
             "{message}"
         );
-        assert!(check_header("SimpleHeaderConverter").is_ok());
-        assert!(check_header("nope.Converter").is_err());
+        assert_eq!(header_kind("SimpleHeaderConverter"), Ok(None));
+        assert_eq!(
+            header_kind("StringConverter"),
+            Ok(Some(Kind::Primitive(Primitive::Text)))
+        );
+        assert!(header_kind("nope.Converter").is_err());
     }
 }

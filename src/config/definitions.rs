@@ -63,6 +63,7 @@ const ALL: &[&[&ConfigKey]] = &[
     common::KEYS,
     converters::KEY_KEYS,
     converters::VALUE_KEYS,
+    converters::HEADER_KEYS,
     sink::KEYS,
 ];
 

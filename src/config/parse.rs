@@ -11,7 +11,7 @@ use super::connector::{
     BatchLimits, ConnectorConfig, DeadLetterTopic, Delivery, ErrorPolicy, KeyMode, SinkKeys,
     TopicSelection, UnknownFields,
 };
-use super::converter::{self, Converter};
+use super::converter::{self, Converter, HeaderConverter};
 use super::definitions::converters::{self, ConverterKeys};
 use super::definitions::{ConfigKey, common, sink};
 use super::plugins::UnknownClass;
@@ -122,6 +122,7 @@ fn build(checked: &Checked, worker: &WorkerSettings) -> Result<ConnectorConfig, 
         topics: topics(checked),
         key_converter: converter_of(checked, converters::KEY, &worker.key_converter)?,
         value_converter: converter_of(checked, converters::VALUE, &worker.value_converter)?,
+        header_converter: header_converter(checked, worker)?,
         errors: error_policy(checked)?,
         consumer_overrides: checked.consumer_overrides.clone(),
         producer_overrides: checked.producer_overrides.clone(),
@@ -151,6 +152,18 @@ fn topics(checked: &Checked) -> TopicSelection {
         }
     }
     TopicSelection::List(topics)
+}
+
+fn header_converter(
+    checked: &Checked,
+    worker: &WorkerSettings,
+) -> Result<HeaderConverter, Invalid> {
+    let keys = converters::HEADER;
+    match checked.text(keys.class) {
+        None => Ok(worker.header_converter),
+        Some(class) => converter::read_header(class, checked.is_true(keys.schemas_enable))
+            .ok_or_else(|| unusable(keys.class)),
+    }
 }
 
 fn converter_of(

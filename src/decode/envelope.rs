@@ -9,11 +9,11 @@ mod schema;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::json;
-use super::{Decode, ReadError, SchemaKey, Shape, Visitor};
+use super::{Decode, Encoded, ReadError, Visitor, json, tree};
 use crate::config::converter::JsonOptions;
-use crate::record::Value;
-use schema::{Field, Schema};
+use crate::record::{Field, Schema, Side, Value};
+
+pub(super) use schema::{missing, read_present};
 
 /// Connect's own message for a value without an envelope.
 const NO_ENVELOPE: &str = "JsonConverter with schemas.enable requires \"schema\" and \"payload\" \
@@ -53,10 +53,10 @@ impl Envelope {
         let mut next = 0;
         let walked = json::walk_object(payload, |name, raw| -> Result<(), ReadError> {
             // Producers write fields in the schema's order.
-            let predicted = fields.get(next).is_some_and(|field| field.name == name);
+            let predicted = fields.get(next).is_some_and(|field| *field.name == *name);
             let index = match predicted {
                 true => Some(next),
-                false => fields.iter().position(|field| field.name == name),
+                false => fields.iter().position(|field| *field.name == *name),
             };
             if let Some(index) = index {
                 next = index + 1;
@@ -66,18 +66,18 @@ impl Envelope {
                 return Ok(());
             };
             let value = match index {
-                Some(index) => fields[index].schema.read(raw, default_for_null),
+                Some(index) => schema::read(&fields[index].schema, raw, default_for_null),
                 None => json::value(raw),
             };
             let value = value.map_err(|reason| json::in_field(name, &reason))?;
             Ok(visitor.field(slot, name, &value)?)
         });
         walked?;
-        let missing = self.seen.iter().enumerate().filter(|(_, seen)| !**seen);
-        for (index, _) in missing {
+        let unseen = self.seen.iter().enumerate().filter(|(_, seen)| !**seen);
+        for (index, _) in unseen {
             let field = &fields[index];
             if let Some(slot) = visitor.wants(&field.name, Some(index))? {
-                let value = field.schema.read("null", default_for_null);
+                let value = missing(&field.schema, default_for_null);
                 let value = value.map_err(|reason| json::in_field(&field.name, &reason))?;
                 visitor.field(slot, &field.name, &value)?;
             }
@@ -88,67 +88,67 @@ impl Envelope {
 
 impl Decode for Envelope {
     #[inline]
-    fn read<V: Visitor>(&mut self, bytes: &[u8], visitor: &mut V) -> Result<(), ReadError> {
-        let text = json::text(bytes).map_err(ReadError::Malformed)?;
+    fn read<V: Visitor>(&mut self, encoded: Encoded<'_>, visitor: &mut V) -> Result<(), ReadError> {
+        let text = json::text(encoded.bytes).map_err(ReadError::Malformed)?;
         // A null has no envelope either.
         if text == "null" {
             return json::read_text(text, visitor);
         }
-        let (known, payload) = self.opener.open(text).map_err(ReadError::Malformed)?;
-        let Some(known) = known else {
+        let (schema, payload) = self.opener.open(text).map_err(ReadError::Malformed)?;
+        let Some(schema) = schema else {
             return json::read_text(payload, visitor);
         };
         let payload = payload.trim_ascii();
-        match known.schema.fields() {
+        match schema.fields() {
             Some(_) if payload == "null" => Ok(visitor.single(&Value::Null)?),
             Some(fields) => {
-                visitor.object(known.key);
+                visitor.object(Some(&schema));
                 self.read_struct(fields, payload, visitor)
             }
             None => {
                 let raw = json::check_value(payload).map_err(ReadError::Malformed)?;
-                let value = known.schema.read(raw, self.default_for_null);
+                let value = schema::read(&schema, raw, self.default_for_null);
                 let value = value.map_err(ReadError::Malformed)?;
                 Ok(visitor.single(&value)?)
             }
         }
     }
 
-    fn shape(&mut self, bytes: &[u8]) -> Result<Option<Shape>, String> {
-        let text = json::text(bytes)?;
+    fn schema(&mut self, encoded: Encoded<'_>) -> Result<Option<Arc<Schema>>, String> {
+        let text = json::text(encoded.bytes)?;
         if text == "null" {
             return Ok(None);
         }
-        let (known, _) = self.opener.open(text)?;
-        Ok(known.map(|known| known.schema.shape()))
+        self.opener.open(text).map(|(schema, _)| schema)
     }
-}
 
-/// A schema and its number.
-#[derive(Debug)]
-struct Known {
-    key: SchemaKey,
-    schema: Schema,
+    fn whole(&mut self, encoded: Encoded<'_>) -> Result<Side, String> {
+        let text = json::text(encoded.bytes)?;
+        if text == "null" {
+            return Ok(Side::NULL);
+        }
+        let (schema, payload) = self.opener.open(text)?;
+        let datum = tree::read(payload, schema.as_ref())?;
+        Ok(Side { schema, datum })
+    }
 }
 
 /// Opens envelopes, remembering schemas. One per task and side (key, value).
 #[derive(Debug)]
-struct Opener {
+pub struct Opener {
     /// Bytes from the record's start up to its payload, of the schema seen last.
-    last: Option<(String, Arc<Known>)>,
-    by_text: HashMap<String, Arc<Known>>,
+    last: Option<(String, Arc<Schema>)>,
+    by_text: HashMap<String, Arc<Schema>>,
     capacity: usize,
-    next_key: u32,
 }
 
 impl Opener {
     /// Keeps up to `capacity` schemas (`schemas.cache.size`).
-    fn new(capacity: usize) -> Self {
+    pub fn new(capacity: usize) -> Self {
         Self {
             last: None,
             by_text: HashMap::new(),
             capacity: capacity.max(1),
-            next_key: 0,
         }
     }
 
@@ -158,7 +158,7 @@ impl Opener {
     ///
     /// # Errors
     /// Says what is wrong with the envelope or its schema.
-    fn open<'a>(&mut self, text: &'a str) -> Result<(Option<Arc<Known>>, &'a str), String> {
+    pub fn open<'a>(&mut self, text: &'a str) -> Result<(Option<Arc<Schema>>, &'a str), String> {
         if let Some((head, schema)) = &self.last
             && let Some(rest) = text.strip_prefix(head.as_str())
             && let Some(payload) = rest.trim_ascii_end().strip_suffix('}')
@@ -168,7 +168,7 @@ impl Opener {
         self.open_slowly(text)
     }
 
-    fn open_slowly<'a>(&mut self, text: &'a str) -> Result<(Option<Arc<Known>>, &'a str), String> {
+    fn open_slowly<'a>(&mut self, text: &'a str) -> Result<(Option<Arc<Schema>>, &'a str), String> {
         let (schema_text, payload) = split(text)?;
         if schema_text == "null" {
             return Ok((None, payload));
@@ -186,12 +186,8 @@ impl Opener {
         Ok((Some(schema), payload))
     }
 
-    fn remember(&mut self, schema_text: &str) -> Result<Arc<Known>, String> {
-        let schema = Arc::new(Known {
-            key: Some(self.next_key),
-            schema: Schema::parse(schema_text)?,
-        });
-        self.next_key = self.next_key.wrapping_add(1);
+    fn remember(&mut self, schema_text: &str) -> Result<Arc<Schema>, String> {
+        let schema = Arc::new(schema::parse(schema_text, 0)?);
         if self.by_text.len() >= self.capacity {
             // Rare: more live schemas than configured. Starting over keeps the bound simple.
             self.by_text.clear();
@@ -225,9 +221,9 @@ fn split(text: &str) -> Result<(&str, &str), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::schema::Kind;
     use super::*;
     use crate::decode::probe;
+    use crate::record::Kind;
 
     const ORDER_SCHEMA: &str = r#"{"type":"struct","optional":false,"fields":[
         {"type":"int64","optional":false,"field":"id"},
@@ -255,7 +251,7 @@ mod tests {
             r#" { "schema" : {"type":"int32"} , "payload" : 7 } "#,
         ] {
             let (schema, payload) = opener.open(text).unwrap();
-            assert_eq!(schema.unwrap().schema.kind, Kind::Int32);
+            assert_eq!(schema.unwrap().kind, Kind::Int32);
             assert_eq!(payload.trim(), "7");
         }
     }
@@ -286,7 +282,7 @@ mod tests {
         let mut check = |payload: &str, expected: &[(&str, Value<'static>)]| {
             let text = format!("{{\"schema\":{ORDER_SCHEMA},\"payload\":{payload}}}");
             let found = probe::read(&mut format, text.as_bytes()).unwrap();
-            assert_eq!(found.schema, Some(Some(0)));
+            assert!(found.schema.is_some_and(|schema| schema.is_some()));
             let fields: Vec<_> = found
                 .fields
                 .iter()

@@ -6,12 +6,16 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{self, DeserializeSeed, Deserializer as _, MapAccess, Visitor as SerdeVisitor};
 use serde_json::value::RawValue;
 
-use super::{Decode, NESTING_MAX, ReadError, Shape, Visitor};
-use crate::record::Value;
+use super::{Decode, Encoded, ReadError, Visitor, tree};
+use crate::record::{Schema, Side, Value};
+
+/// Deepest nesting that is read: deeper than people write, and shallow enough for any stack.
+pub const DEPTH_MAX: usize = 128;
 
 /// `JsonConverter` with `schemas.enable=false`.
 #[derive(Debug, Clone, Copy)]
@@ -19,12 +23,16 @@ pub struct Json;
 
 impl Decode for Json {
     #[inline]
-    fn read<V: Visitor>(&mut self, bytes: &[u8], visitor: &mut V) -> Result<(), ReadError> {
-        read_text(text(bytes).map_err(ReadError::Malformed)?, visitor)
+    fn read<V: Visitor>(&mut self, encoded: Encoded<'_>, visitor: &mut V) -> Result<(), ReadError> {
+        read_text(text(encoded.bytes).map_err(ReadError::Malformed)?, visitor)
     }
 
-    fn shape(&mut self, _bytes: &[u8]) -> Result<Option<Shape>, String> {
+    fn schema(&mut self, _encoded: Encoded<'_>) -> Result<Option<Arc<Schema>>, String> {
         Ok(None)
+    }
+
+    fn whole(&mut self, encoded: Encoded<'_>) -> Result<Side, String> {
+        tree::read(text(encoded.bytes)?, None).map(Side::schemaless)
     }
 }
 
@@ -149,8 +157,10 @@ fn check_nesting(raw: &str) -> Result<(), String> {
             b'"' => in_string = !in_string,
             b'{' | b'[' if !in_string => {
                 depth += 1;
-                if depth > NESTING_MAX {
-                    return Err(format!("nested more than {NESTING_MAX} deep"));
+                if depth > DEPTH_MAX {
+                    return Err(format!(
+                        "the JSON is nested more than {DEPTH_MAX} levels deep"
+                    ));
                 }
             }
             b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
@@ -160,7 +170,11 @@ fn check_nesting(raw: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn string(raw: &str) -> Result<Cow<'_, str>, String> {
+/// The text of a JSON string, quotes included in `raw`.
+///
+/// # Errors
+/// When it holds an escape that is no character.
+pub(super) fn string(raw: &str) -> Result<Cow<'_, str>, String> {
     let inner = raw
         .strip_prefix('"')
         .and_then(|rest| rest.strip_suffix('"'))
@@ -333,8 +347,8 @@ mod tests {
     #[test]
     fn nesting_is_bounded() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert!(value(&nested(NESTING_MAX)).is_ok());
-        assert!(value(&nested(NESTING_MAX + 1)).is_err());
+        assert!(value(&nested(DEPTH_MAX)).is_ok());
+        assert!(value(&nested(DEPTH_MAX + 1)).is_err());
         let brackets = format!(r#"["{}\"["]"#, "[".repeat(500));
         assert!(value(&brackets).is_ok(), "brackets in strings are text");
     }

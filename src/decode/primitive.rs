@@ -2,13 +2,12 @@
 //! `ByteArrayConverter`, and the converters of `IntegerSerializer` and its kin.
 
 use std::borrow::Cow;
-
-use rowdock_connectors::ColumnType;
+use std::sync::{Arc, OnceLock};
 
 pub use crate::config::converter::Primitive;
 
-use super::{Decode, ReadError, Shape, Visitor, json};
-use crate::record::Value;
+use super::{Decode, Encoded, ReadError, Visitor, json};
+use crate::record::{Datum, Kind, Schema, Side, Value};
 
 impl Primitive {
     fn value(self, bytes: &[u8]) -> Result<Value<'_>, String> {
@@ -19,7 +18,7 @@ impl Primitive {
             Self::Integer => Value::Int(i32::from_be_bytes(self.sized(bytes)?).into()),
             Self::Long => Value::Int(i64::from_be_bytes(self.sized(bytes)?)),
             Self::Float => Value::Float32(f32::from_be_bytes(self.sized(bytes)?)),
-            Self::Double => Value::Float(f64::from_be_bytes(self.sized(bytes)?)),
+            Self::Double => Value::Float64(f64::from_be_bytes(self.sized(bytes)?)),
             Self::Boolean => match self.sized(bytes)? {
                 [0] => Value::Bool(false),
                 [1] => Value::Bool(true),
@@ -49,28 +48,66 @@ impl Primitive {
         }
     }
 
-    fn column_type(self) -> ColumnType {
-        match self {
-            Self::Text => ColumnType::Text { max_chars: None },
-            Self::Bytes => ColumnType::Bytes,
-            Self::Short => ColumnType::Int16,
-            Self::Integer => ColumnType::Int32,
-            Self::Long => ColumnType::Int64,
-            Self::Float => ColumnType::Float32,
-            Self::Double => ColumnType::Float64,
-            Self::Boolean => ColumnType::Bool,
-        }
+    fn schema_of(self) -> Schema {
+        Schema::new(match self {
+            Self::Text => Kind::String,
+            Self::Bytes => Kind::Bytes,
+            Self::Short => Kind::Int16,
+            Self::Integer => Kind::Int32,
+            Self::Long => Kind::Int64,
+            Self::Float => Kind::Float32,
+            Self::Double => Kind::Float64,
+            Self::Boolean => Kind::Boolean,
+        })
+        .optional()
     }
 }
 
+/// One schema for all records, since transforms tell schemas by their identity.
+fn shared_schema(kind: Primitive) -> Arc<Schema> {
+    static SCHEMAS: OnceLock<[Arc<Schema>; 8]> = OnceLock::new();
+    let schemas = SCHEMAS.get_or_init(|| ALL.map(|kind| Arc::new(kind.schema_of())));
+    Arc::clone(&schemas[kind as usize])
+}
+
+const ALL: [Primitive; 8] = [
+    Primitive::Text,
+    Primitive::Bytes,
+    Primitive::Short,
+    Primitive::Integer,
+    Primitive::Long,
+    Primitive::Float,
+    Primitive::Double,
+    Primitive::Boolean,
+];
+
 impl Decode for Primitive {
-    fn read<V: Visitor>(&mut self, bytes: &[u8], visitor: &mut V) -> Result<(), ReadError> {
-        let value = self.value(bytes).map_err(ReadError::Malformed)?;
+    fn read<V: Visitor>(&mut self, encoded: Encoded<'_>, visitor: &mut V) -> Result<(), ReadError> {
+        let value = self.value(encoded.bytes).map_err(ReadError::Malformed)?;
         Ok(visitor.single(&value)?)
     }
 
-    fn shape(&mut self, _bytes: &[u8]) -> Result<Option<Shape>, String> {
-        Ok(Some(Shape::Single(self.column_type())))
+    fn schema(&mut self, _encoded: Encoded<'_>) -> Result<Option<Arc<Schema>>, String> {
+        Ok(Some(shared_schema(*self)))
+    }
+
+    fn whole(&mut self, encoded: Encoded<'_>) -> Result<Side, String> {
+        let bytes = encoded.bytes;
+        let datum = match (*self, self.value(bytes)?) {
+            (Self::Short, _) => Datum::Int16(i16::from_be_bytes(self.sized(bytes)?)),
+            (Self::Integer, _) => Datum::Int32(i32::from_be_bytes(self.sized(bytes)?)),
+            (_, Value::Int(number)) => Datum::Int64(number),
+            (_, Value::Float32(number)) => Datum::Float32(number),
+            (_, Value::Float64(number)) => Datum::Float64(number),
+            (_, Value::Bool(value)) => Datum::Boolean(value),
+            (_, Value::Text(text)) => Datum::String(text.into_owned()),
+            (_, Value::Bytes(bytes)) => Datum::Bytes(bytes.into_owned()),
+            _ => Datum::Null,
+        };
+        Ok(Side {
+            schema: Some(shared_schema(*self)),
+            datum,
+        })
     }
 }
 
@@ -78,17 +115,6 @@ impl Decode for Primitive {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    const ALL: [Primitive; 8] = [
-        Primitive::Text,
-        Primitive::Bytes,
-        Primitive::Short,
-        Primitive::Integer,
-        Primitive::Long,
-        Primitive::Float,
-        Primitive::Double,
-        Primitive::Boolean,
-    ];
 
     #[test]
     fn reads_what_kafkas_serializers_write() {
@@ -123,7 +149,7 @@ mod tests {
         check(
             Primitive::Double,
             &(-2.25_f64).to_be_bytes(),
-            Some(Value::Float(-2.25)),
+            Some(Value::Float64(-2.25)),
         );
         check(Primitive::Boolean, &[1], Some(Value::Bool(true)));
         check(Primitive::Boolean, &[2], None);
@@ -134,8 +160,14 @@ mod tests {
         #[test]
         fn any_bytes_are_a_value_or_a_reason(bytes: Vec<u8>) {
             for kind in ALL {
-                if let Err(reason) = kind.value(&bytes) {
-                    prop_assert!(!reason.is_empty());
+                let mut format = kind;
+                let whole = format.whole(Encoded {
+                    bytes: &bytes,
+                    headers: &(),
+                });
+                prop_assert_eq!(whole.is_ok(), kind.value(&bytes).is_ok());
+                if let Ok(side) = whole {
+                    prop_assert_eq!(side.datum.value().unwrap(), kind.value(&bytes).unwrap());
                 }
             }
         }

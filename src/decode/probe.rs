@@ -1,13 +1,15 @@
 //! A visitor for tests: keeps everything it is given.
 
-use super::{Decode, ReadError, SchemaKey, Visitor};
-use crate::record::{RecordError, Value};
+use std::sync::Arc;
+
+use super::{Decode, Encoded, ReadError, Visitor};
+use crate::record::{RecordError, Schema, Value};
 
 /// What was found.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Probe {
     /// The schema, when an object was found.
-    pub(crate) schema: Option<SchemaKey>,
+    pub(crate) schema: Option<Option<Arc<Schema>>>,
     /// Names, places and values of the fields; one value without a name when it was no object.
     pub(crate) fields: Vec<(String, Option<usize>, Value<'static>)>,
 }
@@ -15,8 +17,8 @@ pub(crate) struct Probe {
 impl Visitor for Probe {
     type Slot = Option<usize>;
 
-    fn object(&mut self, schema: SchemaKey) {
-        self.schema = Some(schema);
+    fn object(&mut self, schema: Option<&Arc<Schema>>) {
+        self.schema = Some(schema.cloned());
     }
 
     fn wants(
@@ -46,7 +48,11 @@ impl Visitor for Probe {
 /// Everything that the bytes hold, or why they cannot be read.
 pub(crate) fn read(format: &mut impl Decode, bytes: &[u8]) -> Result<Probe, String> {
     let mut probe = Probe::default();
-    match format.read(bytes, &mut probe) {
+    let encoded = Encoded {
+        bytes,
+        headers: &(),
+    };
+    match format.read(encoded, &mut probe) {
         Ok(()) => Ok(probe),
         Err(ReadError::Malformed(reason)) => Err(reason),
         Err(ReadError::Refused(error)) => Err(error.to_string()),
@@ -61,7 +67,7 @@ pub(crate) fn owned(value: &Value<'_>) -> Value<'static> {
         Value::Number(text) => Value::Number(Box::leak((*text).to_owned().into_boxed_str())),
         Value::Int(number) => Value::Int(*number),
         Value::Float32(number) => Value::Float32(*number),
-        Value::Float(number) => Value::Float(*number),
+        Value::Float64(number) => Value::Float64(*number),
         Value::Text(text) => Value::Text(text.clone().into_owned().into()),
         Value::Json(text) => Value::Json(text.clone().into_owned().into()),
         Value::Bytes(bytes) => Value::Bytes(bytes.clone().into_owned().into()),

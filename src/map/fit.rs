@@ -23,7 +23,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
 use rowdock_connectors::{Cell, ColumnType, Timestamp};
 
 use crate::decimal;
-use crate::record::{Value, timestamp_from_millis};
+use crate::record::{Value, iso, timestamp_from_millis};
 
 /// Why a value does not fit; completed to a sentence by the caller, who knows field and column.
 pub type Misfit = Cow<'static, str>;
@@ -92,13 +92,14 @@ pub fn fit<'v>(
 
 fn integer<'v>(value: &Value<'_>, low: i64, high: i64) -> Result<Fitted<'v>, Misfit> {
     let number = match value {
-        Value::Int(number) => *number,
         Value::Number(text) => match text.parse::<i64>() {
             Ok(number) => number,
             Err(_) => integral(text)?,
         },
+        Value::Int(number) => *number,
         Value::Decimal(text) => integral(text)?,
-        Value::Float(_) | Value::Float32(_) => integral(&float_text(value)?)?,
+        Value::Float32(number) => integral(&number.to_string())?,
+        Value::Float64(number) => integral(&number.to_string())?,
         _ => return Err("only whole numbers fit".into()),
     };
     if !(low..=high).contains(&number) {
@@ -121,14 +122,17 @@ fn integral(text: &str) -> Result<i64, Misfit> {
 
 fn float<'v>(value: &Value<'_>, max: f64) -> Result<Fitted<'v>, Misfit> {
     let number = match value {
-        Value::Float(number) if number.is_finite() => Some(*number),
-        Value::Float(number) => return Ok(Fitted::Cell(Cell::Float(*number))),
-        Value::Float32(number) if number.is_finite() => Some(f64::from(*number)),
-        Value::Float32(number) => return Ok(Fitted::Cell(Cell::Float(f64::from(*number)))),
         Value::Number(text) => text.parse::<f64>().ok(),
         Value::Decimal(text) => text.parse::<f64>().ok(),
-        // Through its text, since not every integer is a float.
         Value::Int(number) => number.to_string().parse::<f64>().ok(),
+        Value::Float32(number) if !number.is_finite() => {
+            return Ok(Fitted::Cell(Cell::Float(f64::from(*number))));
+        }
+        Value::Float64(number) if !number.is_finite() => {
+            return Ok(Fitted::Cell(Cell::Float(*number)));
+        }
+        Value::Float32(number) => Some(f64::from(*number)),
+        Value::Float64(number) => Some(*number),
         Value::Text(text) => match &**text {
             "NaN" => return Ok(Fitted::Cell(Cell::Float(f64::NAN))),
             "Infinity" => return Ok(Fitted::Cell(Cell::Float(f64::INFINITY))),
@@ -150,11 +154,13 @@ fn exact<'v>(
     scale: Option<u32>,
 ) -> Result<Fitted<'v>, Misfit> {
     let plain = match value {
-        Value::Int(number) => Some(Cow::Owned(number.to_string())),
-        Value::Float(_) | Value::Float32(_) => Some(Cow::Owned(float_text(value)?)),
         Value::Number(text) => decimal::plain(text),
         Value::Decimal(text) => decimal::plain(text),
         Value::Text(text) => decimal::plain(text),
+        Value::Int(number) => Some(Cow::Owned(number.to_string())),
+        // The shortest decimal that reads back as the same float.
+        Value::Float32(number) if number.is_finite() => Some(Cow::Owned(number.to_string())),
+        Value::Float64(number) if number.is_finite() => Some(Cow::Owned(number.to_string())),
         _ => None,
     }
     .ok_or("only decimal numbers fit")?;
@@ -186,8 +192,8 @@ fn text<'v>(
         Value::Number(text) => Fitted::Cell(Cell::Text(text)),
         Value::Json(text) | Value::Decimal(text) => Fitted::Cell(Cell::Text(text)),
         Value::Int(number) => Fitted::Text(number.to_string()),
-        Value::Float(number) => Fitted::Text(number.to_string()),
         Value::Float32(number) => Fitted::Text(number.to_string()),
+        Value::Float64(number) => Fitted::Text(number.to_string()),
         Value::Uuid(bytes) => Fitted::Text(uuid::Uuid::from_bytes(*bytes).to_string()),
         Value::Bool(true) => Fitted::Cell(Cell::Text("true")),
         Value::Bool(false) => Fitted::Cell(Cell::Text("false")),
@@ -259,8 +265,8 @@ fn timestamp<'v>(value: &Value<'_>) -> Result<Fitted<'v>, Misfit> {
         "only timestamps such as 2026-11-21T10:15:30Z, or whole milliseconds since 1970, fit";
     let timestamp = match value {
         Value::Timestamp(timestamp) => *timestamp,
-        Value::Number(text) => timestamp_from_millis(text.parse::<i64>().map_err(|_| RULE)?),
         Value::Int(millis) => timestamp_from_millis(*millis),
+        Value::Number(text) => timestamp_from_millis(text.parse::<i64>().map_err(|_| RULE)?),
         Value::Text(text) => parse_timestamp(text).ok_or(RULE)?,
         _ => return Err(RULE.into()),
     };
@@ -314,7 +320,9 @@ fn document<'v>(value: &'v Value<'_>) -> Result<Fitted<'v>, Misfit> {
         Value::Number(text) => Fitted::Cell(Cell::Json(text)),
         Value::Json(text) | Value::Decimal(text) => Fitted::Cell(Cell::Json(text)),
         Value::Int(number) => Fitted::Json(number.to_string()),
-        Value::Float(_) | Value::Float32(_) => Fitted::Json(float_text(value)?),
+        Value::Float32(number) if number.is_finite() => Fitted::Json(number.to_string()),
+        Value::Float64(number) if number.is_finite() => Fitted::Json(number.to_string()),
+        Value::Float32(_) | Value::Float64(_) => return Err("the number is no JSON".into()),
         Value::Uuid(bytes) => {
             Fitted::Json(json_string(&uuid::Uuid::from_bytes(*bytes).to_string())?)
         }
@@ -328,34 +336,18 @@ fn document<'v>(value: &'v Value<'_>) -> Result<Fitted<'v>, Misfit> {
     })
 }
 
-/// A finite float in plain notation, with the fewest digits that mean it.
-fn float_text(value: &Value<'_>) -> Result<String, Misfit> {
-    match value {
-        Value::Float(number) if number.is_finite() => Ok(number.to_string()),
-        Value::Float32(number) if number.is_finite() => Ok(number.to_string()),
-        _ => Err("only finite numbers fit".into()),
-    }
-}
-
 fn json_string(text: &str) -> Result<String, Misfit> {
     serde_json::to_string(text).map_err(|_| "the text is no JSON".into())
 }
 
 fn iso_text(value: &Value<'_>) -> Result<String, Misfit> {
-    const RULE: &str = "the date is out of the calendar's range";
     match value {
-        Value::Date(days) => NaiveDate::from_epoch_days(*days).map(|date| date.to_string()),
-        Value::Time(nanos) => {
-            let seconds = u32::try_from(nanos / 1_000_000_000).map_err(|_| RULE)?;
-            let rest = u32::try_from(nanos % 1_000_000_000).map_err(|_| RULE)?;
-            NaiveTime::from_num_seconds_from_midnight_opt(seconds, rest)
-                .map(|time| time.to_string())
-        }
-        Value::Timestamp(at) => DateTime::from_timestamp(at.seconds, at.nanos)
-            .map(|moment| moment.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)),
-        _ => None,
+        Value::Date(days) => iso::date(*days),
+        Value::Time(nanos) => iso::time(*nanos),
+        Value::Timestamp(at) => iso::timestamp(*at),
+        _ => Err("only text fits"),
     }
-    .ok_or_else(|| RULE.into())
+    .map_err(Into::into)
 }
 
 #[cfg(test)]

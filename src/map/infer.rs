@@ -5,13 +5,17 @@
 //! becomes text.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rowdock_connectors::{ColumnType, NewColumn, NewTable, TableName};
 
 use super::plan::KAFKA_KEY_COLUMNS;
 use crate::config::connector::{KeyMode, SinkKeys};
-use crate::decode::{Decode as _, Format, SchemaKey, Shape, Visitor};
-use crate::record::{RawRecord, RecordError, Value};
+use crate::decode::{Decode as _, Encoded, Format, Visitor};
+use crate::record::schema::{DECIMAL_PRECISION, names};
+use crate::record::{
+    Datum, Kind, Logical, OwnedRecord, RawRecord, RecordError, Schema, Side, Value,
+};
 
 /// The table that fits these records.
 ///
@@ -26,24 +30,52 @@ pub fn table(
 ) -> Result<NewTable, String> {
     let mut value_columns = Columns::default();
     let mut key_columns = Columns::default();
-    let key_column = keys.key_fields.first().map_or("", String::as_str);
+    let single_keys = keys.key_fields.first().map_or("", String::as_str);
     for record in records {
-        if let Some(bytes) = record.value {
-            value_columns.learn(bytes, value_format, &keys.single_value_column, "");
+        if let Some(encoded) = Encoded::value(record) {
+            value_columns.learn(encoded, value_format, &keys.single_value_column, "");
         }
-        if let Some(bytes) = record.key
+        if let Some(encoded) = Encoded::key(record)
             && keys.key_mode == KeyMode::RecordKey
         {
-            key_columns.learn(bytes, key_format, key_column, key_column);
+            key_columns.learn(encoded, key_format, single_keys, single_keys);
         }
     }
     if value_columns.order.is_empty() {
-        return Err(format!(
-            "table {name} does not exist and cannot be created from the first records: none of \
-             them is an object with fields"
-        ));
+        return Err(no_fields(&name));
     }
     assemble(name, value_columns, key_columns, keys)
+}
+
+/// The table that fits these records, as transforms made them.
+///
+/// # Errors
+/// When no table can be made of them: says why.
+pub fn table_of_owned(
+    name: TableName,
+    records: &[OwnedRecord],
+    keys: &SinkKeys,
+) -> Result<NewTable, String> {
+    let mut value_columns = Columns::default();
+    let mut key_columns = Columns::default();
+    for record in records {
+        value_columns.learn_side(&record.value, &keys.single_value_column, "");
+        if keys.key_mode == KeyMode::RecordKey {
+            let single = keys.key_fields.first().map_or("", String::as_str);
+            key_columns.learn_side(&record.key, single, single);
+        }
+    }
+    if value_columns.order.is_empty() {
+        return Err(no_fields(&name));
+    }
+    assemble(name, value_columns, key_columns, keys)
+}
+
+fn no_fields(name: &TableName) -> String {
+    format!(
+        "table {name} does not exist and cannot be created from the first records: none of \
+         them is an object with fields"
+    )
 }
 
 const TEXT: ColumnType = ColumnType::Text { max_chars: None };
@@ -129,15 +161,15 @@ impl Columns {
     /// Learns from one side of a record; what cannot be read teaches nothing. `single` names the
     /// column of a side that is no object by its schema, `schemaless` that of one that just looks
     /// like it; without a name such a side teaches nothing either.
-    fn learn(&mut self, bytes: &[u8], format: &mut Format, single: &str, schemaless: &str) {
-        match format.shape(bytes) {
-            Ok(Some(shape)) => self.learn_shape(&shape, single),
+    fn learn(&mut self, encoded: Encoded<'_>, format: &mut Format, single: &str, schemaless: &str) {
+        match format.schema(encoded) {
+            Ok(Some(schema)) => self.learn_schema(&schema, single),
             Ok(None) => {
                 let mut found = Found {
                     single: schemaless,
                     fields: Vec::new(),
                 };
-                if format.read(bytes, &mut found).is_ok() {
+                if format.read(encoded, &mut found).is_ok() {
                     for (name, column_type) in found.fields {
                         self.see(&name, column_type);
                     }
@@ -147,21 +179,41 @@ impl Columns {
         }
     }
 
-    fn learn_shape(&mut self, shape: &Shape, single: &str) {
-        match shape {
-            Shape::Object(fields) => {
-                for field in fields {
-                    self.see(&field.name, Some(field.column_type.clone()));
-                    self.required
-                        .entry(field.name.clone())
-                        .and_modify(|known| *known &= field.required)
-                        .or_insert(field.required);
+    fn learn_schema(&mut self, schema: &Schema, single: &str) {
+        let Some(fields) = schema.fields() else {
+            if !single.is_empty() {
+                self.see(single, Some(column_type(schema)));
+            }
+            return;
+        };
+        for field in fields {
+            self.see(&field.name, Some(column_type(&field.schema)));
+            let required = !field.schema.optional && field.schema.default.is_none();
+            self.required
+                .entry(field.name.to_string())
+                .and_modify(|known| *known &= required)
+                .or_insert(required);
+        }
+    }
+
+    /// The same from what transforms made of a side.
+    fn learn_side(&mut self, side: &Side, single: &str, schemaless: &str) {
+        match (&side.datum, &side.schema) {
+            (Datum::Struct(value), _) => self.learn_schema(value.schema(), single),
+            (Datum::Map(map), _) => {
+                for (name, datum) in map.iter() {
+                    self.see(
+                        name,
+                        datum.value().map_or(Some(TEXT), |value| value_type(&value)),
+                    );
                 }
             }
-            Shape::Single(column_type) if !single.is_empty() => {
-                self.see(single, Some(column_type.clone()));
+            (_, Some(schema)) => self.learn_schema(schema, single),
+            (datum, None) => {
+                if let (false, Ok(value)) = (schemaless.is_empty(), datum.value()) {
+                    self.see(schemaless, value_type(&value));
+                }
             }
-            Shape::Single(_) => {}
         }
     }
 
@@ -185,7 +237,7 @@ struct Found<'a> {
 impl Visitor for Found<'_> {
     type Slot = ();
 
-    fn object(&mut self, _schema: SchemaKey) {}
+    fn object(&mut self, _schema: Option<&Arc<Schema>>) {}
 
     fn wants(&mut self, _name: &str, _index: Option<usize>) -> Result<Option<()>, RecordError> {
         Ok(Some(()))
@@ -220,10 +272,9 @@ fn value_type(value: &Value<'_>) -> Option<ColumnType> {
                 scale: None,
             })
         }
-        Value::Number(_) | Value::Float(_) => Some(ColumnType::Float64),
-        Value::Json(_) => Some(ColumnType::Json),
         Value::Int(_) => Some(ColumnType::Int64),
-        Value::Float32(_) => Some(ColumnType::Float32),
+        Value::Number(_) | Value::Float32(_) | Value::Float64(_) => Some(ColumnType::Float64),
+        Value::Json(_) => Some(ColumnType::Json),
         Value::Bytes(_) => Some(ColumnType::Bytes),
         Value::Decimal(_) => Some(ColumnType::Decimal {
             precision: None,
@@ -259,5 +310,45 @@ fn widest(one: Option<ColumnType>, other: Option<ColumnType>) -> Option<ColumnTy
             Some(ColumnType::Json)
         }
         _ => Some(TEXT),
+    }
+}
+
+pub(super) fn column_type(schema: &Schema) -> ColumnType {
+    match (schema.logical, &schema.kind) {
+        (Logical::Decimal { scale }, _) => match schema.parameters.get(DECIMAL_PRECISION) {
+            Some(precision) => ColumnType::Decimal {
+                precision: precision.parse().ok(),
+                scale: Some(scale),
+            },
+            None => ColumnType::Decimal {
+                precision: None,
+                scale: None,
+            },
+        },
+        (Logical::Date, _) => ColumnType::Date,
+        (Logical::Time, _) => ColumnType::Time,
+        (Logical::Timestamp, _) => ColumnType::Timestamp,
+        (Logical::None, kind) => match kind {
+            Kind::Int8 | Kind::Int16 => ColumnType::Int16,
+            Kind::Int32 => ColumnType::Int32,
+            Kind::Int64 => ColumnType::Int64,
+            Kind::Float32 => ColumnType::Float32,
+            Kind::Float64 => ColumnType::Float64,
+            Kind::Boolean => ColumnType::Bool,
+            Kind::String => match schema.name.as_deref() {
+                Some(names::JSON | names::AVRO_UNION) => ColumnType::Json,
+                Some(names::UUID) => ColumnType::Uuid,
+                Some(names::ZONED_TIMESTAMP) => ColumnType::TimestampTz,
+                _ => TEXT,
+            },
+            Kind::Struct(_) if schema.name.as_deref() == Some(names::VARIABLE_DECIMAL) => {
+                ColumnType::Decimal {
+                    precision: None,
+                    scale: None,
+                }
+            }
+            Kind::Bytes => ColumnType::Bytes,
+            Kind::Array(_) | Kind::Map { .. } | Kind::Struct(_) => ColumnType::Json,
+        },
     }
 }

@@ -1,12 +1,16 @@
 //! One side of a record, its key or its value, into cells.
 
+mod owned;
+
+use std::sync::Arc;
+
 use rowdock_connectors::{TableRows, Target};
 
 use super::names::{FieldNames, FieldRule};
 use super::push;
 use crate::config::connector::UnknownFields;
-use crate::decode::{Decode as _, Format, ReadError, SchemaKey, Visitor};
-use crate::record::{RecordError, Stage, Value};
+use crate::decode::{Decode as _, Encoded, Format, ReadError, Visitor};
+use crate::record::{RecordError, Schema, Stage, Value};
 
 /// Reads one side of a record: its key or its value.
 #[derive(Debug)]
@@ -26,7 +30,7 @@ pub(super) struct SideColumns {
     /// What a field without a column means.
     pub(super) unknown: UnknownFields,
     /// Field rules found out so far, per schema; the current one first.
-    rules: Vec<(SchemaKey, FieldRules)>,
+    rules: Vec<(Option<Arc<Schema>>, FieldRules)>,
 }
 
 /// What the fields of one schema mean.
@@ -59,23 +63,16 @@ impl SideReader {
         }
     }
 
-    /// Reads bytes into the row.
+    /// Reads the side into the row.
     #[inline]
     pub(super) fn read(
         &mut self,
-        bytes: &[u8],
+        encoded: Encoded<'_>,
         target: &Target,
         rows: &mut TableRows,
     ) -> Result<Content, RecordError> {
-        let mut writer = RowWriter {
-            row: rows.len(),
-            content: Content::Filled,
-            columns: &mut self.columns,
-            stage: self.stage,
-            target,
-            rows,
-        };
-        match self.format.read(bytes, &mut writer) {
+        let mut writer = RowWriter::new(self.stage, &mut self.columns, target, rows);
+        match self.format.read(encoded, &mut writer) {
             Ok(()) => Ok(writer.content),
             Err(ReadError::Refused(error)) => Err(error),
             Err(ReadError::Malformed(reason)) => Err(RecordError::new(self.stage, reason)),
@@ -122,8 +119,9 @@ impl SideColumns {
 
     /// Brings the rules of this schema to the front.
     #[inline]
-    fn choose_rules(&mut self, schema: SchemaKey) {
-        if self.rules.first().is_none_or(|(known, _)| *known != schema) {
+    fn choose_rules(&mut self, schema: Option<&Arc<Schema>>) {
+        let is_first = self.rules.first();
+        if !is_first.is_some_and(|(known, _)| is_same(known.as_ref(), schema)) {
             self.find_rules(schema);
         }
         if let Some((_, rules)) = self.rules.first_mut() {
@@ -131,12 +129,14 @@ impl SideColumns {
         }
     }
 
-    fn find_rules(&mut self, schema: SchemaKey) {
-        match self.rules.iter().position(|(known, _)| *known == schema) {
+    fn find_rules(&mut self, schema: Option<&Arc<Schema>>) {
+        let mut known = self.rules.iter();
+        match known.position(|(known, _)| is_same(known.as_ref(), schema)) {
             Some(found) => self.rules[..=found].rotate_right(1),
             None => {
                 self.rules.truncate(SCHEMAS_AT_HAND - 1);
-                self.rules.insert(0, (schema, FieldRules::default()));
+                let rules = (schema.cloned(), FieldRules::default());
+                self.rules.insert(0, rules);
             }
         }
     }
@@ -180,7 +180,7 @@ impl Visitor for RowWriter<'_> {
     type Slot = usize;
 
     #[inline]
-    fn object(&mut self, schema: SchemaKey) {
+    fn object(&mut self, schema: Option<&Arc<Schema>>) {
         self.columns.choose_rules(schema);
     }
 
@@ -213,7 +213,23 @@ impl Visitor for RowWriter<'_> {
     }
 }
 
-impl RowWriter<'_> {
+impl<'m> RowWriter<'m> {
+    fn new(
+        stage: Stage,
+        columns: &'m mut SideColumns,
+        target: &'m Target,
+        rows: &'m mut TableRows,
+    ) -> Self {
+        Self {
+            stage,
+            row: rows.len(),
+            content: Content::Filled,
+            columns,
+            target,
+            rows,
+        }
+    }
+
     fn side(&self) -> &'static str {
         match self.stage {
             Stage::KeyConverter => "the record's key",
@@ -234,6 +250,15 @@ impl RowWriter<'_> {
             ),
         };
         RecordError::new(self.stage, reason)
+    }
+}
+
+#[inline]
+fn is_same(known: Option<&Arc<Schema>>, schema: Option<&Arc<Schema>>) -> bool {
+    match (known, schema) {
+        (Some(known), Some(schema)) => Arc::ptr_eq(known, schema),
+        (None, None) => true,
+        _ => false,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::config::connector::{
     BatchLimits, ErrorPolicy, KeyMode, SinkClass, SinkKeys, StartPosition, TopicSelection,
     UnknownFields,
 };
-use crate::config::converter::{Converter, JsonOptions, Primitive};
+use crate::config::converter::{Converter, HeaderConverter, JsonOptions, Primitive};
 use crate::record::{RawRecord, RecordError, Stage};
 
 const PARTITIONS: i32 = 3;
@@ -66,6 +66,7 @@ fn config(tolerate: bool) -> ConnectorConfig {
         tasks_max: 1,
         topics: TopicSelection::List(vec!["orders".into()]),
         key_converter: Converter::Primitive(Primitive::Text),
+        header_converter: HeaderConverter::Simple,
         value_converter: Converter::Json(JsonOptions {
             schemas_enable: false,
             schemas_cache_size: 1,
@@ -242,22 +243,16 @@ impl Harness {
                     timestamp_ms: None,
                     key: None,
                     value: None,
+                    headers: &(),
                 };
-                builder.append(
-                    position,
-                    0,
-                    &self.target,
-                    &record,
-                    Vec::new,
-                    |origin, rows| {
-                        if is_unmappable(offset) {
-                            return Err(RecordError::new(Stage::ValueConverter, "bad"));
-                        }
-                        rows.columns[0].push(Cell::Int(offset)).unwrap();
-                        rows.finish_row(origin);
-                        Ok(())
-                    },
-                );
+                builder.append(position, 0, &self.target, &record, |origin, rows| {
+                    if is_unmappable(offset) {
+                        return Err(RecordError::new(Stage::ValueConverter, "bad"));
+                    }
+                    rows.columns[0].push(Cell::Int(offset)).unwrap();
+                    rows.finish_row(origin);
+                    Ok(())
+                });
             }
             *next = until;
         }
@@ -444,19 +439,13 @@ fn a_row_that_the_database_refuses_stops_the_task_at_its_offset() {
             timestamp_ms: None,
             key: None,
             value: None,
+            headers: &(),
         };
-        builder.append(
-            position,
-            0,
-            &harness.target,
-            &record,
-            Vec::new,
-            |origin, rows| {
-                rows.columns[0].push(Cell::Int(5)).unwrap();
-                rows.finish_row(origin);
-                Ok(())
-            },
-        );
+        builder.append(position, 0, &harness.target, &record, |origin, rows| {
+            rows.columns[0].push(Cell::Int(5)).unwrap();
+            rows.finish_row(origin);
+            Ok(())
+        });
         let Err(Halt::Failed(trace)) = harness.write_loop.store(builder.finish()).await else {
             panic!("must fail");
         };

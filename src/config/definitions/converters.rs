@@ -124,6 +124,12 @@ macro_rules! converter_keys {
 
 converter_keys!(key, "key.converter", "key", &common::KEY_CONVERTER);
 converter_keys!(value, "value.converter", "value", &common::VALUE_CONVERTER);
+converter_keys!(
+    header,
+    "header.converter",
+    "header",
+    &common::HEADER_CONVERTER
+);
 
 /// Of record keys.
 pub(in crate::config) static KEY: &ConverterKeys = &key::NAMED;
@@ -131,8 +137,14 @@ pub(in crate::config) static KEY: &ConverterKeys = &key::NAMED;
 /// Of record values.
 pub(in crate::config) static VALUE: &ConverterKeys = &value::NAMED;
 
+/// Of headers.
+pub(in crate::config) static HEADER: &ConverterKeys = &header::NAMED;
+
 /// Those of record keys.
 pub(in crate::config) const KEY_KEYS: &[&ConfigKey] = key::KEYS;
 
 /// Those of record values.
 pub(in crate::config) const VALUE_KEYS: &[&ConfigKey] = value::KEYS;
+
+/// Those of headers.
+pub(in crate::config) const HEADER_KEYS: &[&ConfigKey] = header::KEYS;

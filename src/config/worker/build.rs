@@ -10,7 +10,7 @@ use super::{
     ClientSettings, Listener, Loaded, LogFormat, OverridePolicy, SettingProblem, SettingsError,
     WorkerSettings,
 };
-use crate::config::converter::{self, Converter, JsonOptions};
+use crate::config::converter::{self, Converter, HeaderConverter, JsonOptions};
 use crate::config::definitions::converters::{self, ConverterKeys};
 use crate::config::definitions::{self, ConfigKey};
 use crate::config::{RawConfig, check, secret, suggest};
@@ -132,8 +132,9 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn worker(&mut self, clients: ClientSettings) -> WorkerSettings {
-        // It changes nothing, but a name that nobody knows is still a mistake.
+        // Checked as a choice, which loses upper case.
         self.choice(&keys::HEADER_CONVERTER);
+        let header_converter = self.required_text(&keys::HEADER_CONVERTER);
         WorkerSettings {
             bootstrap_servers: self.required_text(&keys::BOOTSTRAP_SERVERS),
             group_id: self.text(&keys::GROUP_ID),
@@ -160,6 +161,8 @@ impl Reader<'_> {
                 &keys::VALUE_SCHEMAS_ENABLE,
                 &keys::VALUE_SCHEMAS_CACHE,
             ),
+            header_converter: converter::read_header(&header_converter, true)
+                .unwrap_or(HeaderConverter::Simple),
             offset_flush_interval: self.milliseconds(&keys::OFFSET_FLUSH_INTERVAL),
             shutdown_timeout: self.milliseconds(&keys::SHUTDOWN_TIMEOUT),
             log_format: match self.choice(&keys::LOG_FORMAT).as_str() {
