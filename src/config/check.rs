@@ -315,6 +315,14 @@ fn entries(config: &RawConfig, resolution: &Resolution<'_>) -> Vec<Entry> {
         .collect()
 }
 
+/// The keys of one converter as they stand in these settings; `class` is the converter's own key.
+pub(super) fn converter_entries(class: &str, raw: &RawConfig) -> Vec<Entry> {
+    definitions::keys()
+        .filter(|key| key.belongs_to == Some(class))
+        .map(|key| entry(key, raw.get(key.name)))
+        .collect()
+}
+
 fn entry(key: &'static ConfigKey, given: Option<&Option<String>>) -> Entry {
     let mut errors = Vec::new();
     let value = match given {
