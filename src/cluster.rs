@@ -17,6 +17,7 @@
 //! loop owes its callers is the contract of [`ClusterHandle`], which does not say where the state
 //! lives.
 
+mod accepted;
 mod broker;
 mod distributed;
 mod format;

@@ -14,12 +14,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::accepted::Accepted;
 use super::format::{ConfigRecord, TASKS_MAX};
-use super::supervisor::{Accepted, TaskKey};
+use super::supervisor::TaskKey;
 use super::view::{Kind, TargetState};
 use crate::config::RawConfig;
-use crate::config::connector::ConnectorConfig;
-use crate::config::kafka::{consumer_properties, producer_properties};
 use crate::config::parse::Invalid;
 use crate::config::worker::WorkerSettings;
 
@@ -229,14 +228,7 @@ impl Registry {
     }
 
     fn accept(&self, config: &RawConfig) -> Result<Accepted, Invalid> {
-        let parsed = ConnectorConfig::parse(config, &self.settings)?;
-        Ok(Accepted {
-            consumer_properties: consumer_properties(&self.settings, &parsed)
-                .map_err(Invalid::Keys)?,
-            producer_properties: producer_properties(&self.settings, &parsed)
-                .map_err(Invalid::Keys)?,
-            config: Arc::new(parsed),
-        })
+        Accepted::of(config, &self.settings)
     }
 }
 

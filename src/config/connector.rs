@@ -9,6 +9,7 @@ use std::time::Duration;
 use rowdock_connectors::WriteMode;
 use secrecy::SecretString;
 
+use super::converter::{Converter, HeaderConverter};
 use super::secret;
 
 /// A connector's config after parsing.
@@ -61,34 +62,6 @@ pub enum TopicSelection {
     List(Vec<String>),
     /// `topics.regex`; the whole name must match.
     Regex(String),
-}
-
-/// How bytes of a key or value are read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Converter {
-    /// `JsonConverter`.
-    Json {
-        /// `schemas.enable`: the envelope of `schema` and `payload`.
-        schemas_enable: bool,
-        /// `schemas.cache.size`: envelope schemas kept parsed.
-        schemas_cache_size: usize,
-    },
-    /// `StringConverter`: UTF-8 text.
-    String,
-}
-
-/// How header values are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeaderConverter {
-    /// `SimpleHeaderConverter`: what the text looks like.
-    Simple,
-    /// `StringConverter`.
-    String,
-    /// `JsonConverter`.
-    Json {
-        /// `schemas.enable`.
-        schemas_enable: bool,
-    },
 }
 
 /// What happens to a record that cannot be stored.
@@ -152,12 +125,27 @@ pub struct SinkKeys {
     pub auto_create: bool,
     /// `table.name.format`, with `${topic}`.
     pub table_name_format: String,
+    /// `table.name.dots`: what dots of a topic's name are in the table's name.
+    pub topic_dots: TopicDots,
     /// `fields.whitelist`: value fields that are written; empty is all.
     pub fields_include: Vec<String>,
+    /// `string.output.value.column.name`: column of values that are no objects.
+    pub single_value_column: String,
     /// `fields.unknown`: what a field without a column means.
     pub unknown_fields: UnknownFields,
     /// `progress.table`.
     pub progress_table: String,
+}
+
+/// What the dots of a topic's name are in the table's name: `table.name.dots`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopicDots {
+    /// Parts of the name.
+    Keep,
+    /// `_`.
+    Underscore,
+    /// What stands before the last one is the schema.
+    Schema,
 }
 
 /// Where a row's key comes from: `pk.mode`.
@@ -236,7 +224,9 @@ impl fmt::Debug for SinkKeys {
             .field("delete_enabled", &self.delete_enabled)
             .field("auto_create", &self.auto_create)
             .field("table_name_format", &self.table_name_format)
+            .field("topic_dots", &self.topic_dots)
             .field("fields_include", &self.fields_include)
+            .field("single_value_column", &self.single_value_column)
             .field("unknown_fields", &self.unknown_fields)
             .field("progress_table", &self.progress_table)
             .finish()

@@ -15,9 +15,10 @@ use rowdock_connectors::{
 use super::*;
 use crate::batch::{BatchBuilder, ReadBatch};
 use crate::config::connector::{
-    BatchLimits, Converter, ErrorPolicy, HeaderConverter, KeyMode, SinkClass, SinkKeys,
-    StartPosition, TopicSelection, UnknownFields,
+    BatchLimits, ErrorPolicy, KeyMode, SinkClass, SinkKeys, StartPosition, TopicDots,
+    TopicSelection, UnknownFields,
 };
+use crate::config::converter::{Converter, HeaderConverter, JsonOptions, Primitive};
 use crate::record::{RawRecord, RecordError, Stage};
 
 const PARTITIONS: i32 = 3;
@@ -64,12 +65,13 @@ fn config(tolerate: bool) -> ConnectorConfig {
         class: SinkClass::Postgres,
         tasks_max: 1,
         topics: TopicSelection::List(vec!["orders".into()]),
-        key_converter: Converter::String,
+        key_converter: Converter::Primitive(Primitive::Text),
         header_converter: HeaderConverter::Simple,
-        value_converter: Converter::Json {
+        value_converter: Converter::Json(JsonOptions {
             schemas_enable: false,
             schemas_cache_size: 1,
-        },
+            default_for_null: true,
+        }),
         errors: ErrorPolicy {
             tolerate,
             dead_letter: None,
@@ -89,7 +91,9 @@ fn config(tolerate: bool) -> ConnectorConfig {
             delete_enabled: false,
             auto_create: false,
             table_name_format: "${topic}".into(),
+            topic_dots: TopicDots::Keep,
             fields_include: Vec::new(),
+            single_value_column: "record_value".to_owned(),
             unknown_fields: UnknownFields::Fail,
             progress_table: "rowdock_progress".into(),
         },

@@ -78,7 +78,7 @@ impl Distributed {
                 starter: spec.starter,
                 worker_id: spec.worker_id,
                 stop_deadline: settings.shutdown_timeout,
-                offset_flush_interval: settings.offset_flush_interval,
+                settings: Arc::clone(&settings),
             }),
             events,
             failure: Some(failure),

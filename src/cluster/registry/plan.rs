@@ -4,10 +4,10 @@
 //! config itself, then whether the connector exists.
 
 use super::{Definition, Registry, task_config};
+use crate::cluster::accepted::Accepted;
 use crate::cluster::format::{Chosen, ConfigRecord, Restart, TASKS_MAX};
 use crate::cluster::handle::{ClusterError, Command, RestartScope};
 use crate::cluster::placement::{self, Wanted};
-use crate::cluster::supervisor::Accepted;
 use crate::cluster::view::{ConnectorView, TargetState};
 use crate::config::RawConfig;
 
