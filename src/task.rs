@@ -89,16 +89,18 @@ impl TaskHandle {
         let told = Arc::clone(&status);
         let write_loop = tokio::spawn(async move {
             // A task of its own, so that a panic is seen and told instead of looking RUNNING.
-            let trace = match tokio::spawn(task.run(commands)).await {
+            let TaskEnd { trace, restartable } = match tokio::spawn(task.run(commands)).await {
                 Ok(Ok(())) => return,
-                Ok(Err(trace)) => trace,
-                Err(ended) => format!("internal error, the task ended unexpectedly: {ended}"),
+                Ok(Err(end)) => end,
+                Err(ended) => TaskEnd::lost(format!(
+                    "internal error, the task ended unexpectedly: {ended}"
+                )),
             };
             tracing::error!(trace, "task failed");
             told.send_modify(|status| {
                 status.state = TaskState::Failed;
                 status.trace = Some(trace);
-                status.restartable = true;
+                status.restartable = restartable;
             });
         });
         Self {
@@ -179,10 +181,10 @@ struct RunningTask {
 
 impl RunningTask {
     /// Starts the consumer's thread and runs the write loop to its end.
-    async fn run(self, commands: std::sync::mpsc::Receiver<ToConsumer>) -> Result<(), String> {
+    async fn run(self, commands: std::sync::mpsc::Receiver<ToConsumer>) -> Result<(), TaskEnd> {
         let spec = self.spec;
         if let Some(reason) = spec.refused {
-            return Err(reason);
+            return Err(reason.into());
         }
         let config = Arc::clone(&spec.config);
         let client_id = format!("connector-consumer-{}-{}", config.name, spec.task);
@@ -225,7 +227,9 @@ impl RunningTask {
                 // The consumer is closed by now: the group knows that we are gone.
                 left_group.send(())
             })
-            .map_err(|error| format!("the consumer's thread cannot be started: {error}"))?;
+            .map_err(|error| {
+                TaskEnd::lost(format!("the consumer's thread cannot be started: {error}"))
+            })?;
         let write_loop = WriteLoop {
             owner: format!("{}/{}-{}", spec.worker_id, config.name, spec.task),
             sink,
@@ -247,7 +251,34 @@ impl RunningTask {
         write_loop.run().await;
         match has_left_group.await {
             Ok(()) => Ok(()),
-            Err(_) => Err("internal error, the consumer's thread ended unexpectedly".to_owned()),
+            Err(_) => Err(TaskEnd::lost(
+                "internal error, the consumer's thread ended unexpectedly".to_owned(),
+            )),
+        }
+    }
+}
+
+/// Why a task ended by itself.
+struct TaskEnd {
+    trace: String,
+    /// By a defect, or because the process lacks something: starting it anew may help.
+    restartable: bool,
+}
+
+impl TaskEnd {
+    fn lost(trace: String) -> Self {
+        Self {
+            trace,
+            restartable: true,
+        }
+    }
+}
+
+impl From<String> for TaskEnd {
+    fn from(trace: String) -> Self {
+        Self {
+            trace,
+            restartable: false,
         }
     }
 }

@@ -22,7 +22,7 @@ async fn start(stage: &Stage, name: &str) -> Worker {
     worker
 }
 
-async fn until_healthy(worker: &Worker) {
+pub(crate) async fn until_healthy(worker: &Worker) {
     eventually("a healthy worker", seconds(30), || async {
         let answer = worker.rest.get("/health").await;
         check(answer.code == 200, || format!("{}", answer.body))

@@ -85,17 +85,20 @@ async fn every_described_route_is_served() {
     let worker = Worker::start();
     worker.create("pg", 1).await;
     for (method, path) in ROUTES {
+        // There is neither Kafka nor a database to ask for positions.
+        let asks_kafka = path.ends_with("/offsets") || path.ends_with("/progress");
         let path = path
-            .replace("{name}", "pg")
+            .replace("{name}", if asks_kafka { "nope" } else { "pg" })
             .replace("{task}", "0")
-            .replace("{plugin}", "SqliteSink");
+            .replace("{plugin}", "SqliteSink")
+            .replace("{logger}", "root");
         let method: Method = method.to_uppercase().parse().unwrap();
         let reply = worker.send(method.clone(), &path).await;
         assert!(
             !reply.text.contains("\"HTTP 404") && !reply.text.contains("\"HTTP 405"),
             "{method} {path}: {reply:?}"
         );
-        if method == Method::DELETE {
+        if method == Method::DELETE && !asks_kafka {
             worker.create("pg", 1).await;
         }
     }
