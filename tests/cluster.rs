@@ -280,7 +280,7 @@ async fn positions_are_set_by_hand() {
     stage.named_topic("configs", 1);
     stage.named_topic("statuses", 5);
     let orders = Orders::prepare(&stage, 1).await;
-    let (first, second) = futures_util::join!(start(&stage, "first"), start(&stage, "second"));
+    let (first, second) = tokio::join!(start(&stage, "first"), start(&stage, "second"));
     let name = orders.connector.name.clone();
     let topic = orders.topic.name.clone();
     let mut document = orders.connector.document(&stage.database.url(None));
