@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::support::connector::Connector;
 use crate::support::kafka;
 use crate::support::orders::Orders;
-use crate::support::rest::Answer;
+use crate::support::proxy::{Network, Proxy};
+use crate::support::rest::{Answer, Rest};
 use crate::support::stage::Stage;
 use crate::support::wait::{check, eventually, seconds};
 use crate::support::worker::{Launch, SESSION, Worker};
@@ -367,4 +368,69 @@ async fn positions_are_set_by_hand() {
     assert_eq!(second.rest.delete(&path).await.code, 200);
     until("resume", "RUNNING").await;
     rows(17).await;
+}
+
+/// Without Kafka reads go on from memory, changes are refused in bounded time with the reason, and
+/// the worker says that it is not well; with Kafka back all is as before.
+#[tokio::test(flavor = "multi_thread")]
+async fn kafka_out_of_reach() {
+    let stage = Stage::begin("cluster_cut_off", 1).await;
+    stage.topic("nothing", 1).await;
+    stage.named_topic("configs", 1);
+    stage.named_topic("statuses", 5);
+    let proxy = Proxy::to_kafka().await;
+    let launch = Launch::new("first").of_cluster(&stage).kafka(&proxy);
+    let worker = launch.start(&stage, &[]).await;
+    until_healthy(&worker).await;
+    assert_eq!(create(&worker, idle(&stage, "kept", 1)).await.code, 201);
+
+    for network in [Network::Cut, Network::Stalled] {
+        proxy.set(network);
+        for _ in 0..3 {
+            let begun = Instant::now();
+            let kept = worker.rest.get("/connectors/kept/config").await;
+            assert_eq!((kept.code, &kept.body["tasks.max"]), (200, &json!("1")));
+            assert!(
+                begun.elapsed() < seconds(3),
+                "a read took {:?}",
+                begun.elapsed()
+            );
+        }
+        let patient = Rest::with_deadline(worker.address, seconds(40));
+        let begun = Instant::now();
+        let name = format!("late_{network:?}");
+        let refused = patient
+            .post("/connectors", Some(idle(&stage, &name, 1)))
+            .await;
+        assert_eq!(refused.code, 503, "{}", refused.body);
+        let reason = refused.body["message"].as_str().unwrap_or_default();
+        assert!(
+            reason.contains("could not be recorded in time: "),
+            "{reason}"
+        );
+        stage.tell(format_args!(
+            "{network:?}: refused after {:?}: {reason}",
+            begun.elapsed()
+        ));
+        assert!(
+            begun.elapsed() < seconds(25),
+            "refused after {:?}",
+            begun.elapsed()
+        );
+        let health = worker.rest.get("/health").await;
+        assert_eq!(
+            (health.code, &health.body["status"]),
+            (500, &json!("unhealthy"))
+        );
+
+        proxy.set(Network::Whole);
+        until_healthy(&worker).await;
+        eventually("a change to be taken again", seconds(40), || async {
+            let path = format!("/connectors/{name}/config");
+            let config = idle(&stage, &name, 1)["config"].clone();
+            let answer = patient.put(&path, Some(config)).await;
+            check(answer.code < 300, || answer.body.to_string())
+        })
+        .await;
+    }
 }

@@ -24,9 +24,14 @@ pub(crate) struct Answer {
 
 impl Rest {
     pub(crate) fn new(address: SocketAddr) -> Self {
+        Self::with_deadline(address, ANSWER_DEADLINE)
+    }
+
+    /// One that waits longer: for changes that cannot be recorded at the moment.
+    pub(crate) fn with_deadline(address: SocketAddr, deadline: Duration) -> Self {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(ANSWER_DEADLINE))
+            .timeout_global(Some(deadline))
             .build()
             .into();
         Self {
