@@ -11,11 +11,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use rowdock_connectors::{Batch, Origin, PartitionKey, PositionMove, TableRows, Target};
+use rowdock_connectors::{Batch, Origin, PartitionKey, PositionMove, RowKind, TableRows, Target};
 use uuid::Uuid;
 
 use crate::config::connector::BatchLimits;
-use crate::record::{RawRecord, RecordError};
+use crate::record::{RawHeader, RawRecord, RecordError};
 
 /// Names one assignment of one partition; every assignment and every seek makes a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,7 +61,7 @@ struct OriginalEntry {
     timestamp_ms: Option<i64>,
     key: Option<Range<usize>>,
     value: Option<Range<usize>>,
-    headers: Vec<(String, Option<Vec<u8>>)>,
+    headers: Vec<RawHeader>,
 }
 
 /// A record's bytes as they were read.
@@ -74,7 +74,7 @@ pub struct Original<'a> {
     /// Value bytes.
     pub value: Option<&'a [u8]>,
     /// Headers in order.
-    pub headers: &'a [(String, Option<Vec<u8>>)],
+    pub headers: &'a [RawHeader],
 }
 
 /// The batch that is being filled.
@@ -173,13 +173,12 @@ impl BatchBuilder {
         topic_slot: usize,
         target: &Arc<Target>,
         record: &RawRecord<'_>,
-        headers: impl FnOnce() -> Vec<(String, Option<Vec<u8>>)>,
         fill: impl FnOnce(Origin, &mut TableRows) -> Result<(), RecordError>,
     ) {
         let origin = Origin {
             position: u32::try_from(position).unwrap_or(u32::MAX),
             offset: record.offset,
-            delete: false,
+            kind: RowKind::Write,
         };
         let table = self.table(topic_slot, target);
         match fill(origin, &mut self.batch.rows.tables[table]) {
@@ -194,7 +193,7 @@ impl BatchBuilder {
         let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
         self.bytes += length(record.key) + length(record.value);
         if self.keep_originals {
-            self.batch.originals.keep(position, record, headers());
+            self.batch.originals.keep(position, record);
         }
     }
 
@@ -390,12 +389,7 @@ impl ReadBatch {
 }
 
 impl Originals {
-    fn keep(
-        &mut self,
-        position: usize,
-        record: &RawRecord<'_>,
-        headers: Vec<(String, Option<Vec<u8>>)>,
-    ) {
+    fn keep(&mut self, position: usize, record: &RawRecord<'_>) {
         let mut copy = |bytes: Option<&[u8]>| {
             bytes.map(|bytes| {
                 let start = self.bytes.len();
@@ -411,7 +405,7 @@ impl Originals {
             timestamp_ms: record.timestamp_ms,
             key,
             value,
-            headers,
+            headers: record.headers.headers(),
         });
     }
 }

@@ -18,11 +18,11 @@ mod side;
 
 use std::sync::Arc;
 
-use rowdock_connectors::{Cell, Origin, TableRows, Target};
+use rowdock_connectors::{Cell, Origin, RowKind, TableRows, Target, WriteMode};
 
 use crate::config::connector::{Converter, KeyMode, SinkKeys, UnknownFields};
 use crate::decode::json;
-use crate::record::{RawRecord, RecordError, Stage, Value};
+use crate::record::{OwnedRecord, RawRecord, RecordError, Stage, Value};
 use side::SideReader;
 
 /// Turns records of one topic into rows of one table.
@@ -33,7 +33,8 @@ pub struct TopicMapper {
     key_reader: SideReader,
     value_reader: SideReader,
     delete_enabled: bool,
-    /// Written columns that must have a value: key, and NOT NULL without a default.
+    /// Written columns that must have a value: key, and NOT NULL without a default, unless rows
+    /// are only updated.
     required: Vec<usize>,
 }
 
@@ -85,7 +86,9 @@ impl TopicMapper {
         let required = (0..target.written.len())
             .filter(|index| {
                 let column = target.column(*index);
-                target.key.contains(index) || (!column.nullable && !column.has_default)
+                let makes_rows = target.mode != WriteMode::Update;
+                let is_needed = makes_rows && !column.nullable && !column.has_default;
+                target.key.contains(index) || is_needed
             })
             .collect();
         Self {
@@ -116,20 +119,22 @@ impl TopicMapper {
         &self.target
     }
 
-    /// Appends the record's row. `origin` says where it came from; its `delete` is set here.
+    /// Appends the record's row. `origin` says where it came from; its `kind` is set here. What
+    /// transforms made of the record is mapped in the place of its bytes.
     ///
     /// # Errors
     /// When the record cannot be read or does not fit; `rows` is then as before.
     pub fn map(
         &mut self,
         record: &RawRecord<'_>,
+        transformed: Option<&OwnedRecord>,
         origin: Origin,
         rows: &mut TableRows,
     ) -> Result<(), RecordError> {
-        let mapped = self.fill(record, rows);
+        let mapped = self.fill(record, transformed, rows);
         match mapped {
-            Ok(delete) => {
-                rows.finish_row(Origin { delete, ..origin });
+            Ok(kind) => {
+                rows.finish_row(Origin { kind, ..origin });
                 Ok(())
             }
             Err(error) => {
@@ -139,8 +144,13 @@ impl TopicMapper {
         }
     }
 
-    /// Fills the row's cells; says whether the record is a delete.
-    fn fill(&mut self, record: &RawRecord<'_>, rows: &mut TableRows) -> Result<bool, RecordError> {
+    /// Fills the row's cells; says what the record does.
+    fn fill(
+        &mut self,
+        record: &RawRecord<'_>,
+        transformed: Option<&OwnedRecord>,
+        rows: &mut TableRows,
+    ) -> Result<RowKind, RecordError> {
         match &self.key {
             KeySource::Value => {}
             KeySource::Kafka(columns) => {
@@ -149,23 +159,26 @@ impl TopicMapper {
             }
             KeySource::Record { primitive } => {
                 let primitive = *primitive;
-                self.fill_key(primitive, record, rows)?;
+                match transformed {
+                    Some(whole) => self.fill_owned_key(primitive, whole, rows)?,
+                    None => self.fill_key(primitive, record, rows)?,
+                }
             }
         }
-        let text = match record.value {
-            Some(bytes) => json::text(bytes)
-                .map_err(|reason| RecordError::new(Stage::ValueConverter, reason))?,
-            None => "null",
+        let filled = match transformed {
+            Some(whole) => self
+                .value_reader
+                .read_owned_object(&whole.value, &self.target, rows)?,
+            None => self.fill_value(record, rows)?,
         };
-        let filled = self.value_reader.read_object(text, &self.target, rows)?;
         if !filled {
             return self.check_delete(rows);
         }
         self.check_required(rows)?;
-        Ok(false)
+        Ok(RowKind::Write)
     }
 
-    fn check_delete(&self, rows: &TableRows) -> Result<bool, RecordError> {
+    fn check_delete(&self, rows: &TableRows) -> Result<RowKind, RecordError> {
         if !self.delete_enabled {
             return Err(RecordError::new(
                 Stage::TaskPut,
@@ -176,7 +189,7 @@ impl TopicMapper {
         for index in &self.target.key {
             self.check_present(*index, rows)?;
         }
-        Ok(true)
+        Ok(RowKind::Delete)
     }
 
     fn check_required(&self, rows: &TableRows) -> Result<(), RecordError> {
@@ -235,16 +248,42 @@ impl TopicMapper {
     ) -> Result<(), RecordError> {
         let failed = |reason: String| RecordError::new(Stage::KeyConverter, reason);
         let Some(bytes) = record.key else {
-            return Err(RecordError::new(
-                Stage::TaskPut,
-                "the record has no key, and pk.mode=record_key takes the row's key from it",
-            ));
+            return Err(RecordError::new(Stage::TaskPut, NO_KEY));
         };
         let text = json::text(bytes).map_err(failed)?;
         self.key_reader
             .read_key(text, primitive, &self.target, rows)
     }
+
+    fn fill_owned_key(
+        &mut self,
+        primitive: Option<usize>,
+        whole: &OwnedRecord,
+        rows: &mut TableRows,
+    ) -> Result<(), RecordError> {
+        if whole.key.datum.is_null() {
+            return Err(RecordError::new(Stage::TaskPut, NO_KEY));
+        }
+        self.key_reader
+            .read_owned_key(&whole.key, primitive, &self.target, rows)
+    }
+
+    /// `false`: there is no object, but null.
+    fn fill_value(
+        &mut self,
+        record: &RawRecord<'_>,
+        rows: &mut TableRows,
+    ) -> Result<bool, RecordError> {
+        let text = match record.value {
+            Some(bytes) => json::text(bytes)
+                .map_err(|reason| RecordError::new(Stage::ValueConverter, reason))?,
+            None => "null",
+        };
+        self.value_reader.read_object(text, &self.target, rows)
+    }
 }
+
+const NO_KEY: &str = "the record has no key, and pk.mode=record_key takes the row's key from it";
 
 fn push(
     target: &Target,

@@ -37,6 +37,7 @@ fn target() -> Arc<Target> {
         written: vec![0],
         key: Vec::new(),
         mode: WriteMode::Insert,
+        guard: None,
     })
 }
 
@@ -61,8 +62,9 @@ fn read(builder: &mut BatchBuilder, partition: i32, from: i64, offset: i64, targ
         timestamp_ms: Some(offset),
         key: None,
         value: Some(text.as_bytes()),
+        headers: &(),
     };
-    builder.append(position, 0, target, &record, Vec::new, |origin, rows| {
+    builder.append(position, 0, target, &record, |origin, rows| {
         if offset % 5 == 0 {
             return Err(RecordError::new(Stage::TaskPut, "fifth"));
         }

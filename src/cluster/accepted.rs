@@ -54,6 +54,7 @@ impl Accepted {
             worker_id: worker_id.to_owned(),
             consumer_properties: now.consumer_properties,
             producer_properties: now.producer_properties,
+            offset_flush_interval: settings.offset_flush_interval,
             paused,
             refused,
         }

@@ -26,6 +26,8 @@ pub struct ConnectorConfig {
     pub key_converter: Converter,
     /// `value.converter` with its own keys, the connector's or else the worker's.
     pub value_converter: Converter,
+    /// `header.converter`: for transforms that look into headers.
+    pub header_converter: HeaderConverter,
     /// `errors.*`.
     pub errors: ErrorPolicy,
     /// `consumer.override.*`, prefix removed, names as given.
@@ -73,6 +75,20 @@ pub enum Converter {
     },
     /// `StringConverter`: UTF-8 text.
     String,
+}
+
+/// How header values are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderConverter {
+    /// `SimpleHeaderConverter`: what the text looks like.
+    Simple,
+    /// `StringConverter`.
+    String,
+    /// `JsonConverter`.
+    Json {
+        /// `schemas.enable`.
+        schemas_enable: bool,
+    },
 }
 
 /// What happens to a record that cannot be stored.
@@ -255,6 +271,7 @@ impl fmt::Debug for ConnectorConfig {
             .field("topics", &self.topics)
             .field("key_converter", &self.key_converter)
             .field("value_converter", &self.value_converter)
+            .field("header_converter", &self.header_converter)
             .field("errors", &self.errors)
             .field(
                 "consumer_overrides",

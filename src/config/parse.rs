@@ -8,8 +8,9 @@ use secrecy::SecretString;
 use super::RawConfig;
 use super::check::{self, Checked, Value};
 use super::connector::{
-    BatchLimits, ConnectorConfig, Converter, DeadLetterTopic, Delivery, ErrorPolicy, KeyMode,
-    Ratio, RejectLimits, SinkKeys, TopicDots, TopicSelection, UnknownFields,
+    BatchLimits, ConnectorConfig, Converter, DeadLetterTopic, Delivery, ErrorPolicy,
+    HeaderConverter, KeyMode, Ratio, RejectLimits, SinkKeys, TopicDots, TopicSelection,
+    UnknownFields,
 };
 use super::converter;
 use super::definitions::{ConfigKey, common, converters, sink};
@@ -121,6 +122,7 @@ fn build(checked: &Checked, worker: &WorkerSettings) -> Result<ConnectorConfig, 
         topics: topics(checked),
         key_converter: key_converter(checked, worker)?,
         value_converter: value_converter(checked, worker)?,
+        header_converter: header_converter(checked, worker)?,
         errors: error_policy(checked)?,
         consumer_overrides: checked.consumer_overrides.clone(),
         producer_overrides: checked.producer_overrides.clone(),
@@ -178,6 +180,24 @@ fn value_converter(checked: &Checked, worker: &WorkerSettings) -> Result<Convert
     }
 }
 
+fn header_converter(
+    checked: &Checked,
+    worker: &WorkerSettings,
+) -> Result<HeaderConverter, Invalid> {
+    let class_key = &common::HEADER_CONVERTER;
+    let Some(class) = checked.text(class_key) else {
+        return Ok(worker.header_converter);
+    };
+    match converter::header_kind(class) {
+        Ok(None) => Ok(HeaderConverter::Simple),
+        Ok(Some(converter::Kind::String)) => Ok(HeaderConverter::String),
+        Ok(Some(converter::Kind::Json)) => Ok(HeaderConverter::Json {
+            schemas_enable: checked.is_true(&converters::header::SCHEMAS_ENABLE),
+        }),
+        Err(_) => Err(unusable(class_key)),
+    }
+}
+
 fn converter(
     checked: &Checked,
     class_key: &ConfigKey,
@@ -225,11 +245,7 @@ fn sink_keys(checked: &Checked) -> Result<SinkKeys, Invalid> {
         password: checked
             .text(&sink::CONNECTION_PASSWORD)
             .map(SecretString::from),
-        insert_mode: if checked.is(&sink::INSERT_MODE, "upsert") {
-            WriteMode::Upsert
-        } else {
-            WriteMode::Insert
-        },
+        insert_mode: insert_mode(checked),
         key_mode: key_mode(checked),
         key_fields: checked.list(&sink::PK_FIELDS).to_vec(),
         delete_enabled: checked.is_true(&sink::DELETE_ENABLED),
@@ -253,6 +269,16 @@ fn topic_dots(checked: &Checked) -> TopicDots {
         TopicDots::Underscore
     } else {
         TopicDots::Keep
+    }
+}
+
+fn insert_mode(checked: &Checked) -> WriteMode {
+    let mode = checked.text(&sink::INSERT_MODE).unwrap_or_default();
+    match mode.to_ascii_lowercase().as_str() {
+        "upsert" => WriteMode::Upsert,
+        "update" => WriteMode::Update,
+        "insert_ignore" => WriteMode::InsertIgnore,
+        _ => WriteMode::Insert,
     }
 }
 

@@ -11,7 +11,7 @@ use super::slots::{SlotState, Slots};
 use crate::batch::{AssignmentTag, BatchBuilder};
 use crate::config::connector::ConnectorConfig;
 use crate::map::{self, TopicMapper, plan};
-use crate::record::RawRecord;
+use crate::record::{HeaderSource as _, RawHeader, RawRecord};
 
 /// Records of a topic without a table that are looked at before it is created.
 const SAMPLE_RECORDS_MAX: usize = 200;
@@ -46,7 +46,7 @@ struct HeldRecord {
     timestamp_ms: Option<i64>,
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
-    headers: Vec<(String, Option<Vec<u8>>)>,
+    headers: Vec<RawHeader>,
 }
 
 impl Intake {
@@ -115,10 +115,9 @@ impl Intake {
             timestamp_ms: message.timestamp_ms(),
             key: message.key(),
             value: message.value(),
+            headers: message,
         };
-        self.append(slot_index, slots, &record, message.leader_epoch(), || {
-            message.headers()
-        });
+        self.append(slot_index, slots, &record, message.leader_epoch());
     }
 
     /// Everything of a partition up to `offset` was delivered.
@@ -152,8 +151,7 @@ impl Intake {
             }
             let key = slot.key.clone();
             let record = held.record(&key.topic, key.partition);
-            let headers = held.headers.clone();
-            self.append(held.slot, slots, &record, held.leader_epoch, || headers);
+            self.append(held.slot, slots, &record, held.leader_epoch);
         }
     }
 
@@ -203,7 +201,6 @@ impl Intake {
         slots: &mut Slots,
         record: &RawRecord<'_>,
         leader_epoch: i32,
-        headers: impl FnOnce() -> Vec<(String, Option<Vec<u8>>)>,
     ) {
         let Some(slot) = slots.get_mut(slot_index) else {
             return;
@@ -218,14 +215,10 @@ impl Intake {
             .advance(position, record.offset + 1, leader_epoch);
         slot.next = record.offset + 1;
         let target = Arc::clone(mapper.target());
-        self.builder.append(
-            position,
-            slot.topic,
-            &target,
-            record,
-            headers,
-            |origin, rows| mapper.map(record, origin, rows),
-        );
+        self.builder
+            .append(position, slot.topic, &target, record, |origin, rows| {
+                mapper.map(record, None, origin, rows)
+            });
     }
 
     fn topic(&mut self, topic: usize) -> &mut TopicState {
@@ -245,6 +238,7 @@ impl HeldRecord {
             timestamp_ms: self.timestamp_ms,
             key: self.key.as_deref(),
             value: self.value.as_deref(),
+            headers: &self.headers,
         }
     }
 }

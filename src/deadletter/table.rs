@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use rowdock_connectors::{
-    ColumnType, NewColumn, NewTable, Origin, SinkError, Table, TableName, TableRows, Target,
-    Timestamp, WriteMode,
+    ColumnType, NewColumn, NewTable, Origin, RowKind, SinkError, Table, TableName, TableRows,
+    Target, Timestamp, WriteMode,
 };
 use serde_json::{Value as Json, json};
 
@@ -157,18 +157,15 @@ fn fill(
     let original = batch
         .original(reject.position, reject.offset)
         .unwrap_or_default();
-    let (partition, offset) = (key.partition.to_string(), reject.offset.to_string());
-    let task = task.to_string();
     let (stage, reason) = (reject.error.stage.to_string(), reason(reject));
     let headers = headers(&original).map(|headers| headers.to_string());
-    let bytes = |bytes: Option<&[u8]>| bytes.map_or(Value::Null, |it| Value::Bytes(it.to_vec()));
     let now = Utc::now();
     let values = [
         ("connector", Value::Text((&*config.name).into())),
         ("topic", Value::Text((&*key.topic).into())),
-        ("kafka_partition", Value::Number(&partition)),
-        ("kafka_offset", Value::Number(&offset)),
-        ("task", Value::Number(&task)),
+        ("kafka_partition", Value::Int(key.partition.into())),
+        ("kafka_offset", Value::Int(reject.offset)),
+        ("task", Value::Int(task.into())),
         ("stage", Value::Text((&*stage).into())),
         ("reason", Value::Text((&*reason).into())),
         ("rejected_at", time(now.timestamp_millis())),
@@ -176,11 +173,11 @@ fn fill(
             "record_time",
             original.timestamp_ms.map_or(Value::Null, time),
         ),
-        ("record_key", bytes(original.key)),
-        ("record_value", bytes(original.value)),
+        ("record_key", original.key.map_or(Value::Null, bytes)),
+        ("record_value", original.value.map_or(Value::Null, bytes)),
         (
             "record_headers",
-            headers.as_deref().map_or(Value::Null, Value::Json),
+            headers.map_or(Value::Null, |text| Value::Json(text.into())),
         ),
     ];
     for (name, value) in &values {
@@ -189,7 +186,7 @@ fn fill(
     rows.finish_row(Origin {
         position: u32::try_from(reject.position).unwrap_or(u32::MAX),
         offset: reject.offset,
-        delete: false,
+        kind: RowKind::Write,
     });
     Ok(())
 }
@@ -207,6 +204,10 @@ fn push(rows: &mut TableRows, name: &str, value: &Value<'_>) -> Result<(), Strin
     rows.columns[written]
         .push(fitted.cell())
         .map_err(|mismatch| format!("column {name}: {mismatch}"))
+}
+
+fn bytes(bytes: &[u8]) -> Value<'_> {
+    Value::Bytes(bytes.into())
 }
 
 fn time(millis: i64) -> Value<'static> {

@@ -7,9 +7,11 @@ use rowdock_connectors::{TableRows, Target};
 use super::names::{FieldNames, FieldRule};
 use super::push;
 use crate::config::connector::{Converter, UnknownFields};
-use crate::decode::envelope::{Opener, Schema};
+use crate::decode::envelope::{self, Opener};
 use crate::decode::json::{self, WalkError};
-use crate::record::{RecordError, Stage, Value};
+use crate::record::{RecordError, Schema, Stage, Value};
+
+mod owned;
 
 /// Reads one side of a record: its key or its value.
 #[derive(Debug)]
@@ -119,7 +121,7 @@ impl SideReader {
         }
         let raw = json::check_value(body).map_err(|reason| self.failed(reason))?;
         let value = match &schema {
-            Some(schema) => schema.read(raw),
+            Some(schema) => envelope::read(schema, raw),
             None => json::value(raw),
         };
         let value = value.map_err(|reason| self.failed(reason))?;
@@ -162,7 +164,7 @@ impl SideReader {
         if let Some(schema) = schema
             && schema.fields().is_none()
         {
-            let kind = schema.kind.name();
+            let kind = schema.type_name();
             return Err(self.failed(format!("the schema is {kind}, not a struct with fields")));
         }
         self.choose_names(schema);
@@ -184,7 +186,7 @@ impl SideReader {
             };
             let field_schema = field.and_then(|field| Some(&schema?.fields()?[field].schema));
             let value = match field_schema {
-                Some(field_schema) => field_schema.read(raw),
+                Some(field_schema) => envelope::read(field_schema, raw),
                 None => json::value(raw),
             };
             let value = value
@@ -220,9 +222,7 @@ impl SideReader {
             let Some(column) = column.filter(|column| rows.columns[*column].len() == row) else {
                 continue;
             };
-            let value = field
-                .schema
-                .missing()
+            let value = envelope::missing(&field.schema)
                 .map_err(|reason| self.failed(format!("field \"{}\": {reason}", field.name)))?;
             push(target, column, &field.name, &value, rows)?;
         }
@@ -260,7 +260,7 @@ fn rule_of(
 ) -> FieldRule {
     let field = schema
         .and_then(|schema| schema.fields())
-        .and_then(|fields| fields.iter().position(|field| field.name == name));
+        .and_then(|fields| fields.iter().position(|field| *field.name == *name));
     match target.table.column_index(name) {
         Some(column) => match accepts[column] {
             Some(column) => FieldRule::Column { column, field },

@@ -15,8 +15,8 @@ use rowdock_connectors::{
 use super::*;
 use crate::batch::{BatchBuilder, ReadBatch};
 use crate::config::connector::{
-    BatchLimits, Converter, ErrorPolicy, KeyMode, RejectLimits, SinkClass, SinkKeys, StartPosition,
-    TopicDots, TopicSelection, UnknownFields,
+    BatchLimits, Converter, ErrorPolicy, HeaderConverter, KeyMode, RejectLimits, SinkClass,
+    SinkKeys, StartPosition, TopicDots, TopicSelection, UnknownFields,
 };
 use crate::record::{RawRecord, RecordError, Stage};
 
@@ -67,6 +67,7 @@ fn config(tolerate: bool) -> ConnectorConfig {
         tasks_max: 1,
         topics: TopicSelection::List(vec!["orders".into()]),
         key_converter: Converter::String,
+        header_converter: HeaderConverter::Simple,
         value_converter: Converter::Json {
             schemas_enable: false,
             schemas_cache_size: 1,
@@ -170,6 +171,7 @@ impl Harness {
                 written: vec![0],
                 key: Vec::new(),
                 mode: WriteMode::Insert,
+                guard: None,
             }),
             reading: BTreeMap::new(),
             generation: 0,
@@ -250,22 +252,16 @@ impl Harness {
                     timestamp_ms: None,
                     key: None,
                     value: None,
+                    headers: &(),
                 };
-                builder.append(
-                    position,
-                    0,
-                    &self.target,
-                    &record,
-                    Vec::new,
-                    |origin, rows| {
-                        if is_unmappable(offset) {
-                            return Err(RecordError::new(Stage::ValueConverter, "bad"));
-                        }
-                        rows.columns[0].push(Cell::Int(offset)).unwrap();
-                        rows.finish_row(origin);
-                        Ok(())
-                    },
-                );
+                builder.append(position, 0, &self.target, &record, |origin, rows| {
+                    if is_unmappable(offset) {
+                        return Err(RecordError::new(Stage::ValueConverter, "bad"));
+                    }
+                    rows.columns[0].push(Cell::Int(offset)).unwrap();
+                    rows.finish_row(origin);
+                    Ok(())
+                });
             }
             *next = until;
         }
@@ -452,19 +448,13 @@ fn a_row_that_the_database_refuses_stops_the_task_at_its_offset() {
             timestamp_ms: None,
             key: None,
             value: None,
+            headers: &(),
         };
-        builder.append(
-            position,
-            0,
-            &harness.target,
-            &record,
-            Vec::new,
-            |origin, rows| {
-                rows.columns[0].push(Cell::Int(5)).unwrap();
-                rows.finish_row(origin);
-                Ok(())
-            },
-        );
+        builder.append(position, 0, &harness.target, &record, |origin, rows| {
+            rows.columns[0].push(Cell::Int(5)).unwrap();
+            rows.finish_row(origin);
+            Ok(())
+        });
         let Err(Halt::Failed(trace)) = harness.write_loop.store(builder.finish()).await else {
             panic!("must fail");
         };

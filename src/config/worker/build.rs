@@ -10,7 +10,7 @@ use super::{
     ClientSettings, Listener, Loaded, LogFormat, OverridePolicy, SettingProblem, SettingsError,
     WorkerSettings,
 };
-use crate::config::connector::Converter;
+use crate::config::connector::{Converter, HeaderConverter};
 use crate::config::providers::{ConfigProviders, settings as provider_settings};
 use crate::config::{converter, secret, suggest};
 
@@ -129,8 +129,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn worker(&mut self, clients: ClientSettings, providers: ConfigProviders) -> WorkerSettings {
-        // It changes nothing, but a name that nobody knows is still a mistake.
-        self.choice(&keys::HEADER_CONVERTER);
+        let header_converter = self.choice(&keys::HEADER_CONVERTER);
         WorkerSettings {
             bootstrap_servers: self.required_text(&keys::BOOTSTRAP_SERVERS),
             group_id: self.text(&keys::GROUP_ID),
@@ -155,6 +154,13 @@ impl Reader<'_> {
                 &keys::VALUE_SCHEMAS_ENABLE,
                 &keys::VALUE_SCHEMAS_CACHE,
             ),
+            header_converter: match header_converter.rsplit('.').next() {
+                Some("StringConverter") => HeaderConverter::String,
+                Some("JsonConverter") => HeaderConverter::Json {
+                    schemas_enable: true,
+                },
+                _ => HeaderConverter::Simple,
+            },
             offset_flush_interval: self.milliseconds(&keys::OFFSET_FLUSH_INTERVAL),
             shutdown_timeout: self.milliseconds(&keys::SHUTDOWN_TIMEOUT),
             log_format: match self.choice(&keys::LOG_FORMAT).as_str() {

@@ -151,9 +151,10 @@ fn too_many_rejects_in_a_row_stop_the_task_with_the_tolerated_ones_kept() {
                 timestamp_ms: Some(1_700_000_000_123),
                 key: None,
                 value: Some(b"bytes"),
+                headers: &(),
             };
             builder.advance(position, offset + 1, 0);
-            builder.append(position, 0, &harness.target, &record, Vec::new, |_, _| {
+            builder.append(position, 0, &harness.target, &record, |_, _| {
                 Err(RecordError::new(Stage::ValueConverter, "bad"))
             });
         }
