@@ -249,3 +249,129 @@ fn headers(original: &Original<'_>) -> Option<Json> {
     };
     Some(Json::Array(original.headers.iter().map(one).collect()))
 }
+
+#[cfg(test)]
+mod tests {
+    use rowdock_connectors::sqlite::SqliteSink;
+    use rowdock_connectors::{
+        PartitionKey, ProgressScope, Sink as _, SinkOptions, SinkTimeouts, WriteOutcome,
+    };
+    use sqlx::{ConnectOptions as _, Row as _};
+
+    use super::*;
+    use crate::config::worker::WorkerSettings;
+    use crate::record::{RawRecord, RecordError, Stage};
+
+    fn config(url: &str) -> ConnectorConfig {
+        let raw = [
+            ("name", "orders"),
+            ("connector.class", "SqliteSink"),
+            ("topics", "t"),
+            ("connection.url", url),
+            ("errors.tolerance", "all"),
+            ("errors.deadletterqueue.table", "letters"),
+        ];
+        let raw = raw.map(|(key, value)| (key.to_owned(), Some(value.to_owned())));
+        ConnectorConfig::parse(&raw.into_iter().collect(), &WorkerSettings::default()).unwrap()
+    }
+
+    /// A batch with one rejected record, whose bytes were kept.
+    fn batch(config: &ConnectorConfig) -> ReadBatch {
+        let mut builder = crate::batch::BatchBuilder::new(config.batch, true, false);
+        let key = PartitionKey {
+            topic: "t".into(),
+            partition: 3,
+        };
+        let position = builder.position(0, 7, || (key, crate::batch::AssignmentTag(1)));
+        let headers = vec![
+            ("text".to_owned(), Some(b"a".to_vec())),
+            ("bytes".to_owned(), Some(vec![0xff])),
+            ("none".to_owned(), None),
+        ];
+        let record = RawRecord {
+            topic: "t",
+            partition: 3,
+            offset: 7,
+            timestamp_ms: Some(-1),
+            key: None,
+            value: Some(b"{"),
+            headers: &headers,
+        };
+        builder.advance(position, 8, 0);
+        let target = Arc::new(Target {
+            table: Table {
+                name: TableName::parse("t"),
+                columns: Vec::new(),
+                primary_key: Vec::new(),
+                unique_keys: Vec::new(),
+                text_allows_nul: true,
+            },
+            written: Vec::new(),
+            key: Vec::new(),
+            mode: WriteMode::Insert,
+            guard: None,
+        });
+        builder.append(position, 0, &target, &record, |_, _| {
+            Err(RecordError::new(Stage::ValueConverter, "ends\0too early"))
+        });
+        builder.finish()
+    }
+
+    #[tokio::test]
+    async fn letters_are_rows_of_a_real_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x.db");
+        let config = config(&format!("jdbc:sqlite:{}", file.display()));
+        let sink = SqliteSink::new(SinkOptions {
+            url: config.sink.url.clone(),
+            user: None,
+            password: None,
+            scope: ProgressScope {
+                cluster_id: "c".into(),
+                connector: "orders".into(),
+            },
+            progress_table: "progress".into(),
+            stores_positions: false,
+            application_name: "test".into(),
+            timeouts: SinkTimeouts::default(),
+        });
+        let mut session = sink.unwrap().open().await.unwrap();
+        let mut table = LetterTable::new("letters");
+        let wanted = table.wanted().unwrap();
+        let found = session.create_table(&wanted).await.unwrap();
+        table.found(found, &config.sink).unwrap();
+        assert!(table.wanted().is_none());
+        // Twice: without exactly-once a record may be rejected again, and stays one row.
+        for _ in 0..2 {
+            let mut batch = batch(&config);
+            let reject = batch.rejects[0].clone();
+            table.add(&mut batch, &reject, &config, 5).unwrap();
+            let written = session.write(&batch.rows).await.unwrap();
+            assert_eq!(written, WriteOutcome::Committed);
+        }
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
+        let mut connection = options.connect().await.unwrap();
+        let rows = sqlx::query(
+            "SELECT connector, topic, kafka_partition, kafka_offset, task, stage, reason, \
+             record_key, record_value, record_headers FROM letters",
+        )
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+        assert_eq!(rows.len(), 1);
+        let text = |index: usize| rows[0].get::<String, _>(index);
+        let number = |index: usize| rows[0].get::<i64, _>(index);
+        assert_eq!((text(0), text(1)), ("orders".into(), "t".into()));
+        assert_eq!((number(2), number(3), number(4)), (3, 7, 5));
+        assert_eq!(
+            (text(5), text(6)),
+            ("VALUE_CONVERTER".into(), "endstoo early".into())
+        );
+        assert_eq!(rows[0].get::<Option<Vec<u8>>, _>(7), None);
+        assert_eq!(rows[0].get::<Vec<u8>, _>(8), b"{");
+        assert_eq!(
+            text(9),
+            r#"[{"name":"text","text":"a"},{"base64":"/w==","name":"bytes"},{"name":"none"}]"#
+        );
+    }
+}
