@@ -53,7 +53,7 @@ struct HeldRecord {
 impl Intake {
     /// An intake for this connector.
     pub fn new(config: Arc<ConnectorConfig>, positions_stored: bool) -> Self {
-        let keep_originals = config.errors.tolerate && config.errors.dead_letter.is_some();
+        let keep_originals = config.errors.keeps_records();
         Self {
             builder: BatchBuilder::new(config.batch, keep_originals, positions_stored),
             config,
