@@ -12,22 +12,32 @@
 //!
 //! * [`json`]: JSON objects and values without a schema.
 //! * [`envelope`]: Kafka Connect's `{"schema": .., "payload": ..}`.
+//! * [`avro`]: Avro, with the writer's schema in a registry ([`registered`]).
 //! * [`primitive`]: texts, bytes and single numbers, as Kafka's own serializers write them.
 //! * [`tree`]: JSON of either kind as one owned value.
 //! * [`sides`]: a record's key and value as a whole.
 //! * [`header`]: header values.
+//! * [`meaning`], [`document`]: what formats share.
 
+pub mod avro;
+pub mod document;
 pub mod envelope;
 pub mod header;
 pub mod json;
+pub mod meaning;
 pub mod primitive;
+pub mod registered;
 pub mod sides;
 pub mod tree;
 
 use std::sync::Arc;
 
-use crate::config::converter::Converter;
+use crate::config::converter::{
+    Converter, JsonOptions, Primitive, RegisteredFormat, RegistryOptions,
+};
 use crate::record::{HeaderSource, RawRecord, RecordError, Schema, Side, Value};
+use crate::registry::{Event, Registry};
+use registered::KeyOrValue;
 
 /// One side of a record as it was read.
 #[derive(Clone, Copy)]
@@ -135,17 +145,100 @@ pub enum Format {
     Envelope(envelope::Envelope),
     /// A single value.
     Primitive(primitive::Primitive),
+    /// Avro.
+    Avro(avro::Avro),
+}
+
+/// The formats of a connector's keys and values, and the registry of their schemas.
+#[derive(Debug, Clone)]
+pub struct Formats {
+    key: SideFormat,
+    value: SideFormat,
+}
+
+#[derive(Debug, Clone)]
+enum SideFormat {
+    Json(JsonOptions),
+    Primitive(Primitive),
+    Registered(RegisteredFormat, RegistryOptions, Registry),
+}
+
+impl Formats {
+    /// The formats that these converters read. `listener` hears of schemas that arrive.
+    ///
+    /// # Errors
+    /// When a registry's options cannot be used.
+    pub fn start(
+        key: &Converter,
+        value: &Converter,
+        listener: impl Fn(Event) + Clone + Send + 'static,
+    ) -> Result<Self, String> {
+        let value = SideFormat::start(value, listener.clone())?;
+        let key = match (key, &value) {
+            // One registry is asked once for both.
+            (Converter::Registered(format, options), SideFormat::Registered(_, same, registry))
+                if options == same =>
+            {
+                SideFormat::Registered(*format, options.clone(), registry.clone())
+            }
+            _ => SideFormat::start(key, listener)?,
+        };
+        Ok(Self { key, value })
+    }
+
+    /// A format for keys.
+    pub fn key(&self) -> Format {
+        self.key.format(KeyOrValue::Key)
+    }
+
+    /// A format for values.
+    pub fn value(&self) -> Format {
+        self.value.format(KeyOrValue::Value)
+    }
+}
+
+impl SideFormat {
+    fn start(
+        converter: &Converter,
+        listener: impl Fn(Event) + Send + 'static,
+    ) -> Result<Self, String> {
+        Ok(match converter {
+            Converter::Json(options) => Self::Json(options.clone()),
+            Converter::Primitive(kind) => Self::Primitive(*kind),
+            Converter::Registered(format, options) => {
+                let registry = Registry::start(options, listener)?;
+                Self::Registered(*format, options.clone(), registry)
+            }
+        })
+    }
+
+    fn format(&self, side: KeyOrValue) -> Format {
+        match self {
+            Self::Json(options) => Format::json(options),
+            Self::Primitive(kind) => Format::Primitive(*kind),
+            Self::Registered(RegisteredFormat::Avro, options, registry) => {
+                Format::Avro(avro::Avro::new(registry.clone(), options, side))
+            }
+        }
+    }
 }
 
 impl Format {
-    /// The format that a converter reads.
-    pub fn new(converter: &Converter) -> Self {
-        match converter {
-            Converter::Json(options) if options.schemas_enable => {
-                Self::Envelope(envelope::Envelope::new(options))
-            }
-            Converter::Json(_) => Self::Json(json::Json),
-            Converter::Primitive(kind) => Self::Primitive(*kind),
+    /// JSON by these options.
+    pub fn json(options: &JsonOptions) -> Self {
+        match options.schemas_enable {
+            true => Self::Envelope(envelope::Envelope::new(options)),
+            false => Self::Json(json::Json),
+        }
+    }
+
+    /// The schema of these bytes is at hand, or known to be none: they can be read now. Else it has
+    /// been asked for.
+    #[inline]
+    pub fn is_ready(&mut self, encoded: Encoded<'_>) -> bool {
+        match self {
+            Self::Json(_) | Self::Envelope(_) | Self::Primitive(_) => true,
+            Self::Avro(format) => format.is_ready(encoded),
         }
     }
 }
@@ -157,6 +250,7 @@ impl Decode for Format {
             Self::Json(format) => format.read(encoded, visitor),
             Self::Envelope(format) => format.read(encoded, visitor),
             Self::Primitive(format) => format.read(encoded, visitor),
+            Self::Avro(format) => format.read(encoded, visitor),
         }
     }
 
@@ -165,6 +259,7 @@ impl Decode for Format {
             Self::Json(format) => format.schema(encoded),
             Self::Envelope(format) => format.schema(encoded),
             Self::Primitive(format) => format.schema(encoded),
+            Self::Avro(format) => format.schema(encoded),
         }
     }
 
@@ -173,6 +268,7 @@ impl Decode for Format {
             Self::Json(format) => format.whole(encoded),
             Self::Envelope(format) => format.whole(encoded),
             Self::Primitive(format) => format.whole(encoded),
+            Self::Avro(format) => format.whole(encoded),
         }
     }
 }

@@ -120,6 +120,19 @@ impl TopicMapper {
         &self.target
     }
 
+    /// The schemas that the record needs are at hand. Else they have been asked for, and the record
+    /// must wait.
+    #[inline]
+    pub fn is_ready(&mut self, record: &RawRecord<'_>) -> bool {
+        let key = match self.key {
+            KeySource::Record => Encoded::key(record),
+            KeySource::Value | KeySource::Kafka(_) => None,
+        };
+        let key_is_ready = key.is_none_or(|key| self.key_reader.is_ready(key));
+        let value = Encoded::value(record);
+        value.is_none_or(|value| self.value_reader.is_ready(value)) && key_is_ready
+    }
+
     /// Appends the record's row. `origin` says where it came from; its `kind` is set here. What
     /// transforms made of the record is mapped in the place of its bytes.
     ///

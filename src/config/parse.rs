@@ -173,9 +173,12 @@ fn converter_of(
 ) -> Result<Converter, Invalid> {
     match checked.text(keys.class) {
         None => Ok(of_worker.clone()),
-        Some(class) => {
-            converter::read(class, keys, &checked.entries).ok_or_else(|| unusable(keys.class))
-        }
+        Some(class) => converter::read(class, keys, &checked.entries).map_err(|(key, message)| {
+            Invalid::Keys(vec![KeyError {
+                key: key.to_owned(),
+                message,
+            }])
+        }),
     }
 }
 

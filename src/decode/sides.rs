@@ -70,16 +70,15 @@ impl SideDecoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::converter::{Converter, JsonOptions, Primitive};
+    use crate::config::converter::{JsonOptions, Primitive};
     use crate::record::Datum;
 
     fn decoder(schemas_enable: bool) -> RecordDecoder {
-        let json = Converter::Json(JsonOptions {
+        let json = JsonOptions {
             schemas_enable,
             ..JsonOptions::default()
-        });
-        let text = Converter::Primitive(Primitive::Text);
-        RecordDecoder::new(Format::new(&text), Format::new(&json))
+        };
+        RecordDecoder::new(Format::Primitive(Primitive::Text), Format::json(&json))
     }
 
     fn record<'a>(key: Option<&'a str>, value: Option<&'a str>) -> RawRecord<'a> {

@@ -63,6 +63,11 @@ impl SideReader {
         }
     }
 
+    #[inline]
+    pub(super) fn is_ready(&mut self, encoded: Encoded<'_>) -> bool {
+        self.format.is_ready(encoded)
+    }
+
     /// Reads the side into the row.
     #[inline]
     pub(super) fn read(

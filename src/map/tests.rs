@@ -5,6 +5,7 @@ use rowdock_connectors::{ColumnDef, ColumnType, Table, TableName, WriteMode};
 
 use super::*;
 use crate::config::converter::{Converter, JsonOptions, Primitive};
+use crate::decode::Formats;
 use crate::decode::sides::RecordDecoder;
 
 const SCHEMALESS: Converter = Converter::Json(JsonOptions {
@@ -17,6 +18,13 @@ const ENVELOPE: Converter = Converter::Json(JsonOptions {
     schemas_cache_size: 10,
     default_for_null: true,
 });
+/// A format that has no registry.
+fn format(converter: &Converter) -> Format {
+    Formats::start(converter, converter, |_| {})
+        .unwrap()
+        .value()
+}
+
 const TEXT: Converter = Converter::Primitive(Primitive::Text);
 
 fn column(name: &str, column_type: ColumnType, nullable: bool) -> ColumnDef {
@@ -83,12 +91,7 @@ impl Mapping {
     fn new(table: Table, keys: &SinkKeys, key: &Converter, value: &Converter) -> Self {
         let target = Arc::new(plan::target(table, keys).unwrap());
         Self {
-            mapper: TopicMapper::new(
-                Arc::clone(&target),
-                keys,
-                Format::new(key),
-                Format::new(value),
-            ),
+            mapper: TopicMapper::new(Arc::clone(&target), keys, format(key), format(value)),
             rows: TableRows::new(target),
         }
     }
@@ -379,8 +382,8 @@ fn tables_are_designed_from_the_first_records() {
             TableName::parse("t"),
             &records,
             &keys(key_mode, fields),
-            &mut Format::new(key),
-            &mut Format::new(value),
+            &mut format(key),
+            &mut format(value),
         )
         .map(|table| {
             let columns: Vec<String> = table
@@ -517,7 +520,7 @@ fn owned_records_are_mapped_like_their_bytes() {
             value: value.map(str::as_bytes),
             headers: &(),
         };
-        let whole = RecordDecoder::new(Format::new(&SCHEMALESS), Format::new(converter))
+        let whole = RecordDecoder::new(format(&SCHEMALESS), format(converter))
             .decode(&raw)
             .unwrap();
         let origin = Origin {

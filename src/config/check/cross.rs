@@ -4,7 +4,7 @@ use regex::RegexBuilder;
 
 use super::Checked;
 use crate::config::connector::SinkClass;
-use crate::config::definitions::{common, sink};
+use crate::config::definitions::{common, converters, sink};
 use crate::config::worker::WorkerSettings;
 use crate::config::{converter, plugins};
 
@@ -24,13 +24,15 @@ pub(super) fn check(checked: &mut Checked, worker: &WorkerSettings) {
 }
 
 fn check_converters(checked: &mut Checked) {
-    for key in [&common::KEY_CONVERTER, &common::VALUE_CONVERTER] {
-        if !checked.is_given(key) {
+    for keys in [converters::KEY, converters::VALUE] {
+        if !checked.is_given(keys.class) {
             continue;
         }
-        let class = checked.text(key).unwrap_or_default().to_owned();
+        let class = checked.text(keys.class).unwrap_or_default().to_owned();
         if let Err(problem) = converter::kind(&class) {
-            checked.refuse_value(key, &problem);
+            checked.refuse_value(keys.class, &problem);
+        } else if let Err((key, message)) = converter::read(&class, keys, &checked.entries) {
+            checked.refuse_named(key, message);
         }
     }
     if let Some(class) = checked.text(&common::HEADER_CONVERTER)
