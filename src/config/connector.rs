@@ -125,6 +125,8 @@ pub struct SinkKeys {
     pub auto_create: bool,
     /// `table.name.format`, with `${topic}`.
     pub table_name_format: String,
+    /// `table.name.dots`: what dots of a topic's name are in the table's name.
+    pub topic_dots: TopicDots,
     /// `fields.whitelist`: value fields that are written; empty is all.
     pub fields_include: Vec<String>,
     /// `string.output.value.column.name`: column of values that are no objects.
@@ -133,6 +135,17 @@ pub struct SinkKeys {
     pub unknown_fields: UnknownFields,
     /// `progress.table`.
     pub progress_table: String,
+}
+
+/// What the dots of a topic's name are in the table's name: `table.name.dots`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopicDots {
+    /// Parts of the name.
+    Keep,
+    /// `_`.
+    Underscore,
+    /// What stands before the last one is the schema.
+    Schema,
 }
 
 /// Where a row's key comes from: `pk.mode`.
@@ -211,6 +224,7 @@ impl fmt::Debug for SinkKeys {
             .field("delete_enabled", &self.delete_enabled)
             .field("auto_create", &self.auto_create)
             .field("table_name_format", &self.table_name_format)
+            .field("topic_dots", &self.topic_dots)
             .field("fields_include", &self.fields_include)
             .field("single_value_column", &self.single_value_column)
             .field("unknown_fields", &self.unknown_fields)

@@ -48,6 +48,11 @@ pub struct ConfigKeyInfo {
 /// The definitions of a class, common keys first: `GET /connector-plugins/{name}/config`. Both
 /// classes have the same keys.
 pub fn for_class(_class: SinkClass) -> Vec<ConfigKeyInfo> {
+    all()
+}
+
+/// Every key but those of converters.
+pub(super) fn all() -> Vec<ConfigKeyInfo> {
     keys()
         .filter(|key| key.belongs_to.is_none())
         .map(ConfigKey::info)

@@ -9,7 +9,7 @@ use super::RawConfig;
 use super::check::{self, Checked, Value};
 use super::connector::{
     BatchLimits, ConnectorConfig, DeadLetterTopic, Delivery, ErrorPolicy, KeyMode, SinkKeys,
-    TopicSelection, UnknownFields,
+    TopicDots, TopicSelection, UnknownFields,
 };
 use super::converter::{self, Converter, HeaderConverter};
 use super::definitions::converters::{self, ConverterKeys};
@@ -211,6 +211,7 @@ fn sink_keys(checked: &Checked) -> Result<SinkKeys, Invalid> {
         delete_enabled: checked.is_true(&sink::DELETE_ENABLED),
         auto_create: checked.is_true(&sink::AUTO_CREATE),
         table_name_format: text(checked, &sink::TABLE_NAME_FORMAT)?,
+        topic_dots: topic_dots(checked),
         fields_include: checked.list(&sink::FIELDS_WHITELIST).to_vec(),
         single_value_column: text(checked, &sink::STRING_COLUMN)?,
         unknown_fields: if checked.is(&sink::FIELDS_UNKNOWN, "ignore") {
@@ -229,6 +230,16 @@ fn insert_mode(checked: &Checked) -> WriteMode {
         "update" => WriteMode::Update,
         "insert_ignore" => WriteMode::InsertIgnore,
         _ => WriteMode::Insert,
+    }
+}
+
+fn topic_dots(checked: &Checked) -> TopicDots {
+    if checked.is(&sink::TABLE_NAME_DOTS, "schema") {
+        TopicDots::Schema
+    } else if checked.is(&sink::TABLE_NAME_DOTS, "underscore") {
+        TopicDots::Underscore
+    } else {
+        TopicDots::Keep
     }
 }
 

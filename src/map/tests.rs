@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use rowdock_connectors::{ColumnDef, ColumnType, Table, TableName, WriteMode};
 
 use super::*;
+use crate::config::connector::TopicDots;
 use crate::config::converter::{Converter, JsonOptions, Primitive};
 use crate::decode::Formats;
 use crate::decode::sides::RecordDecoder;
@@ -75,6 +76,7 @@ fn keys(key_mode: KeyMode, key_fields: &[&str]) -> SinkKeys {
         delete_enabled: key_mode == KeyMode::RecordKey,
         auto_create: true,
         table_name_format: "${topic}".into(),
+        topic_dots: TopicDots::Keep,
         fields_include: Vec::new(),
         single_value_column: "record_value".into(),
         unknown_fields: UnknownFields::Fail,
@@ -357,6 +359,24 @@ fn tables_are_named_by_format() {
     check("${topic}", "a.b", (None, "a.b"));
     check("shop.${topic}", "a.b", (Some("shop"), "a.b"));
     check("kafka_${topic}_v1", "t", (None, "kafka_t_v1"));
+    let check = |dots: TopicDots, format: &str, topic: &str, expected: (Option<&str>, &str)| {
+        let mut keys = keys(KeyMode::None, &[]);
+        keys.table_name_format = format.into();
+        keys.topic_dots = dots;
+        let name = plan::table_name(&keys, topic);
+        assert_eq!((name.schema.as_deref(), name.name.as_str()), expected);
+    };
+    check(TopicDots::Underscore, "${topic}", "a.b", (None, "a_b"));
+    check(
+        TopicDots::Underscore,
+        "s.${topic}",
+        "a.b",
+        (Some("s"), "a_b"),
+    );
+    check(TopicDots::Schema, "${topic}", "a.b", (Some("a"), "b"));
+    check(TopicDots::Schema, "${topic}", "db.a.b", (Some("a"), "b"));
+    check(TopicDots::Schema, "${topic}_v1", "b", (None, "b_v1"));
+    check(TopicDots::Schema, "${topic}", "b.", (None, "b."));
 }
 
 #[test]

@@ -15,8 +15,8 @@ use rowdock_connectors::{
 use super::*;
 use crate::batch::{BatchBuilder, ReadBatch};
 use crate::config::connector::{
-    BatchLimits, ErrorPolicy, KeyMode, SinkClass, SinkKeys, StartPosition, TopicSelection,
-    UnknownFields,
+    BatchLimits, ErrorPolicy, KeyMode, SinkClass, SinkKeys, StartPosition, TopicDots,
+    TopicSelection, UnknownFields,
 };
 use crate::config::converter::{Converter, HeaderConverter, JsonOptions, Primitive};
 use crate::record::{RawRecord, RecordError, Stage};
@@ -91,6 +91,7 @@ fn config(tolerate: bool) -> ConnectorConfig {
             delete_enabled: false,
             auto_create: false,
             table_name_format: "${topic}".into(),
+            topic_dots: TopicDots::Keep,
             fields_include: Vec::new(),
             single_value_column: "record_value".to_owned(),
             unknown_fields: UnknownFields::Fail,

@@ -50,6 +50,7 @@ fn check_topics(checked: &mut Checked) {
         (true, true) => {
             Some("topics and topics.regex are mutually exclusive options, but both are set.")
         }
+        (false, false) if checked.is_unresolved(topics) || checked.is_unresolved(regex) => None,
         (false, false) => Some("Must configure one of topics or topics.regex"),
         (true, false) | (false, true) => None,
     };

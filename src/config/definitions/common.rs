@@ -21,7 +21,7 @@ pub(in crate::config) static CONNECTOR_CLASS: ConfigKey = ConfigKey::new(
     Kind::Class,
     Group::Common,
     "Connector class",
-    "Which sink: `PostgresSink` or `SqliteSink`; the full name and the ending `Connector` are accepted too.",
+    "Which sink: `PostgresSink` or `SqliteSink`; the full name and the ending `Connector` are accepted too. With the class of another JDBC sink the config is read in that sink's keys.",
 )
 .required()
 .high();
@@ -105,7 +105,7 @@ pub(in crate::config) static CONFIG_ACTION_RELOAD: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Common,
     "Reload action",
-    "What happens when a config provider's value changes; there are no config providers here, so nothing does.",
+    "What happens when a config provider's value changes. Values are read when a task starts, and again when it is restarted; no provider here tells of changes, so both mean the same.",
 )
 .default("restart")
 .rule(Rule::OneOf(&["none", "restart"]))

@@ -302,6 +302,17 @@ pub(in crate::config) static TABLE_NAME_FORMAT: ConfigKey = ConfigKey::new(
 .default("${topic}")
 .rule(Rule::Check(table_name_format));
 
+pub(in crate::config) static TABLE_NAME_DOTS: ConfigKey = ConfigKey::new(
+    "table.name.dots",
+    Kind::Text,
+    Group::Tables,
+    "Dots in topic names",
+    "What the dots of a topic's name are in the table's name. `keep`: parts of it, as all other characters are. `underscore`: `_`. `schema`: the filled-in format is split at its last dots, so that topic `shop.orders` is table `orders` in schema `shop`.",
+)
+.default("keep")
+.rule(Rule::OneOfIgnoringCase(&["keep", "underscore", "schema"]))
+.low();
+
 pub(in crate::config) static AUTO_CREATE: ConfigKey = ConfigKey::new(
     "auto.create",
     Kind::Boolean,
@@ -399,6 +410,7 @@ pub(in crate::config) const KEYS: &[&ConfigKey] = &[
     &STRING_COLUMN,
     &REPLACE_NULL,
     &TABLE_NAME_FORMAT,
+    &TABLE_NAME_DOTS,
     &AUTO_CREATE,
     &AUTO_EVOLVE,
     &QUOTE_IDENTIFIERS,

@@ -351,7 +351,7 @@ fn classes_are_checked_before_anything_else() {
             config.insert("connector.class".to_owned(), class.map(str::to_owned));
         }
         let refused = ConnectorConfig::parse(&config, &WorkerSettings::default()).unwrap_err();
-        assert_eq!(refused.to_string(), expected);
+        assert!(refused.to_string().starts_with(expected), "{refused}");
     };
     check(None, "Connector config {name=n} contains no connector type");
     check(

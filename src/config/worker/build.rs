@@ -13,11 +13,13 @@ use super::{
 use crate::config::converter::{self, Converter, HeaderConverter, JsonOptions};
 use crate::config::definitions::converters::{self, ConverterKeys};
 use crate::config::definitions::{self, ConfigKey};
+use crate::config::providers::{ConfigProviders, settings as provider_settings};
 use crate::config::{RawConfig, check, secret, suggest};
 
 /// Checks every setting and builds the whole, or says everything that is wrong.
 pub(super) fn build(
     settings: &Settings,
+    providers: ConfigProviders,
     mut problems: Vec<SettingProblem>,
 ) -> Result<Loaded, SettingsError> {
     let mut warnings = Vec::new();
@@ -39,7 +41,7 @@ pub(super) fn build(
     }
     check_clients(&clients, settings, &mut problems, &mut warnings);
     let mut reader = Reader { settings, problems };
-    let built = reader.worker(clients);
+    let built = reader.worker(clients, providers);
     if reader.problems.is_empty() {
         Ok(Loaded {
             settings: built,
@@ -57,7 +59,7 @@ pub(super) fn defaults() -> WorkerSettings {
         settings: &settings,
         problems: Vec::new(),
     };
-    reader.worker(ClientSettings::default())
+    reader.worker(ClientSettings::default(), ConfigProviders::default())
 }
 
 enum Sorted {
@@ -72,6 +74,7 @@ fn sort(key: &str, value: &str, place: &Place) -> Sorted {
     let of_converter = |known: &&ConfigKey| known.belongs_to.is_some() && known.name == key;
     if keys::ALL.iter().any(|known| known.name == key)
         || definitions::keys().any(|known| of_converter(&known))
+        || provider_settings::covers(key)
     {
         return Sorted::Own;
     }
@@ -109,7 +112,7 @@ fn check_clients(
             problems.push(SettingProblem {
                 place: given.place.clone(),
                 problem: match problem.shown {
-                    Some(value) => format!("\"{value}\": {}", problem.problem),
+                    Some(value) => format!("\"{}\": {}", given.shown(&value), problem.problem),
                     None => problem.problem,
                 },
                 key,
@@ -131,7 +134,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn worker(&mut self, clients: ClientSettings) -> WorkerSettings {
+    fn worker(&mut self, clients: ClientSettings, providers: ConfigProviders) -> WorkerSettings {
         // Checked as a choice, which loses upper case.
         self.choice(&keys::HEADER_CONVERTER);
         let header_converter = self.required_text(&keys::HEADER_CONVERTER);
@@ -173,6 +176,7 @@ impl Reader<'_> {
             log_level: self
                 .read(&keys::LOG_LEVEL, parse_filter)
                 .unwrap_or_default(),
+            providers,
             clients,
         }
     }
@@ -197,7 +201,10 @@ impl Reader<'_> {
         self.problems.push(SettingProblem {
             key: key.name.to_owned(),
             place: given.place.clone(),
-            problem: format!("\"{}\" is not possible", secret::shown(key.name, value)),
+            problem: format!(
+                "\"{}\" is not possible",
+                secret::shown(key.name, given.shown(value))
+            ),
             allowed: Some(key.form.allowed()),
         });
     }
