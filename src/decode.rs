@@ -13,6 +13,7 @@
 //! * [`json`]: JSON objects and values without a schema.
 //! * [`envelope`]: Kafka Connect's `{"schema": .., "payload": ..}`.
 //! * [`avro`]: Avro, with the writer's schema in a registry ([`registered`]).
+//! * [`change`]: Debezium's change events in any of them.
 //! * [`primitive`]: texts, bytes and single numbers, as Kafka's own serializers write them.
 //! * [`tree`]: JSON of either kind as one owned value.
 //! * [`sides`]: a record's key and value as a whole.
@@ -20,6 +21,7 @@
 //! * [`meaning`], [`document`]: what formats share.
 
 pub mod avro;
+pub mod change;
 pub mod document;
 pub mod envelope;
 pub mod header;
@@ -37,6 +39,7 @@ use crate::config::converter::{
 };
 use crate::record::{HeaderSource, RawRecord, RecordError, Schema, Side, Value};
 use crate::registry::{Event, Registry};
+use change::{Change, ChangeEvents};
 use registered::KeyOrValue;
 
 /// One side of a record as it was read.
@@ -96,6 +99,14 @@ pub trait Visitor {
     /// # Errors
     /// Ends the reading.
     fn single(&mut self, value: &Value<'_>) -> Result<(), RecordError>;
+
+    /// The side is a change event that writes no row; nothing follows.
+    ///
+    /// # Errors
+    /// Ends the reading.
+    fn change(&mut self, _change: Change) -> Result<(), RecordError> {
+        Ok(())
+    }
 }
 
 /// Why a side was not read to its end.
@@ -120,7 +131,22 @@ pub trait Decode {
     ///
     /// # Errors
     /// When the bytes are malformed, or the visitor refuses.
-    fn read<V: Visitor>(&mut self, encoded: Encoded<'_>, visitor: &mut V) -> Result<(), ReadError>;
+    #[inline]
+    fn read<V: Visitor>(&mut self, encoded: Encoded<'_>, visitor: &mut V) -> Result<(), ReadError> {
+        self.read_part(encoded, &[], visitor)
+    }
+
+    /// The same for a part of it: what is behind these names of fields, one inside the other. A part
+    /// that is not there is null.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn read_part<V: Visitor>(
+        &mut self,
+        encoded: Encoded<'_>,
+        part: &[&str],
+        visitor: &mut V,
+    ) -> Result<(), ReadError>;
 
     /// The schema that the bytes were written with; `None`: they have none, and values must be
     /// looked at.
@@ -147,6 +173,8 @@ pub enum Format {
     Primitive(primitive::Primitive),
     /// Avro.
     Avro(avro::Avro),
+    /// Change events in one of the others.
+    ChangeEvents(change::ChangeEvents),
 }
 
 /// The formats of a connector's keys and values, and the registry of their schemas.
@@ -154,6 +182,7 @@ pub enum Format {
 pub struct Formats {
     key: SideFormat,
     value: SideFormat,
+    change_events: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -183,7 +212,18 @@ impl Formats {
             }
             _ => SideFormat::start(key, listener)?,
         };
-        Ok(Self { key, value })
+        Ok(Self {
+            key,
+            value,
+            change_events: false,
+        })
+    }
+
+    /// The same, with values that are change events (`change.events=debezium`).
+    #[must_use]
+    pub fn with_change_events(mut self, change_events: bool) -> Self {
+        self.change_events = change_events;
+        self
     }
 
     /// A format for keys.
@@ -193,7 +233,11 @@ impl Formats {
 
     /// A format for values.
     pub fn value(&self) -> Format {
-        self.value.format(KeyOrValue::Value)
+        let format = self.value.format(KeyOrValue::Value);
+        match self.change_events {
+            true => Format::ChangeEvents(ChangeEvents::new(format)),
+            false => format,
+        }
     }
 }
 
@@ -239,18 +283,25 @@ impl Format {
         match self {
             Self::Json(_) | Self::Envelope(_) | Self::Primitive(_) => true,
             Self::Avro(format) => format.is_ready(encoded),
+            Self::ChangeEvents(format) => format.is_ready(encoded),
         }
     }
 }
 
 impl Decode for Format {
     #[inline]
-    fn read<V: Visitor>(&mut self, encoded: Encoded<'_>, visitor: &mut V) -> Result<(), ReadError> {
+    fn read_part<V: Visitor>(
+        &mut self,
+        encoded: Encoded<'_>,
+        part: &[&str],
+        visitor: &mut V,
+    ) -> Result<(), ReadError> {
         match self {
-            Self::Json(format) => format.read(encoded, visitor),
-            Self::Envelope(format) => format.read(encoded, visitor),
-            Self::Primitive(format) => format.read(encoded, visitor),
-            Self::Avro(format) => format.read(encoded, visitor),
+            Self::Json(format) => format.read_part(encoded, part, visitor),
+            Self::Envelope(format) => format.read_part(encoded, part, visitor),
+            Self::Primitive(format) => format.read_part(encoded, part, visitor),
+            Self::Avro(format) => format.read_part(encoded, part, visitor),
+            Self::ChangeEvents(format) => format.read_part(encoded, part, visitor),
         }
     }
 
@@ -260,6 +311,7 @@ impl Decode for Format {
             Self::Envelope(format) => format.schema(encoded),
             Self::Primitive(format) => format.schema(encoded),
             Self::Avro(format) => format.schema(encoded),
+            Self::ChangeEvents(format) => format.schema(encoded),
         }
     }
 
@@ -269,9 +321,12 @@ impl Decode for Format {
             Self::Envelope(format) => format.whole(encoded),
             Self::Primitive(format) => format.whole(encoded),
             Self::Avro(format) => format.whole(encoded),
+            Self::ChangeEvents(format) => format.whole(encoded),
         }
     }
 }
 
+#[cfg(test)]
+mod fixtures;
 #[cfg(test)]
 pub(crate) mod probe;

@@ -186,7 +186,8 @@ impl RunningTask {
             &config.key_converter,
             &config.value_converter,
             schema_listener(self.link.clone(), Arc::clone(&self.status)),
-        )?;
+        )?
+        .with_change_events(config.sink.change_events);
         let sink = open_sink(&config, cluster_id, spec.task).map_err(|error| error.to_string())?;
         let board = Arc::new(Board::default());
         let (writer, events) = mpsc::unbounded_channel();

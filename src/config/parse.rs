@@ -209,6 +209,8 @@ fn sink_keys(checked: &Checked) -> Result<SinkKeys, Invalid> {
         key_mode: key_mode(checked),
         key_fields: checked.list(&sink::PK_FIELDS).to_vec(),
         delete_enabled: checked.is_true(&sink::DELETE_ENABLED),
+        change_events: checked.is(&sink::CHANGE_EVENTS, "debezium"),
+        truncate_enabled: checked.is_true(&sink::TRUNCATE_ENABLED),
         auto_create: checked.is_true(&sink::AUTO_CREATE),
         table_name_format: text(checked, &sink::TABLE_NAME_FORMAT)?,
         topic_dots: topic_dots(checked),

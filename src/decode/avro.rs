@@ -45,13 +45,19 @@ impl Avro {
 
 impl Decode for Avro {
     #[inline]
-    fn read<V: Visitor>(&mut self, encoded: Encoded<'_>, visitor: &mut V) -> Result<(), ReadError> {
+    fn read_part<V: Visitor>(
+        &mut self,
+        encoded: Encoded<'_>,
+        part: &[&str],
+        visitor: &mut V,
+    ) -> Result<(), ReadError> {
         let (program, body) = self.source.open(encoded).map_err(ReadError::Malformed)?;
         read_body(
             &program,
             self.default_for_null,
             &mut self.scratch,
             body,
+            part,
             visitor,
         )
     }
@@ -83,17 +89,19 @@ fn read_body<V: Visitor>(
     default_for_null: bool,
     scratch: &mut String,
     body: &[u8],
+    part: &[&str],
     visitor: &mut V,
 ) -> Result<(), ReadError> {
     let mut cursor = Cursor::new(body);
     let fault = |fault: &str| ReadError::Malformed(format!("malformed Avro: {fault}"));
-    match cursor.resolve(program, program.root).map_err(fault)? {
+    let start = cursor.descend(program, part).map_err(fault)?;
+    match start {
         None => visitor.single(&Value::Null)?,
-        Some(root) => match program.node(root) {
+        Some(node) => match program.node(node) {
             Node::Record(_) => {
                 read_record(
                     program,
-                    root,
+                    node,
                     default_for_null,
                     scratch,
                     &mut cursor,
@@ -102,12 +110,13 @@ fn read_body<V: Visitor>(
             }
             _ => {
                 scratch.clear();
-                let value = cursor.value(program, root, scratch, 0);
+                let value = cursor.value(program, node, scratch, 0);
                 visitor.single(&value.map_err(fault)?)?;
             }
         },
     }
-    match cursor.is_at_end() {
+    // What follows a part is not looked at.
+    match cursor.is_at_end() || !part.is_empty() {
         true => Ok(()),
         false => Err(fault("bytes are left over behind the record")),
     }

@@ -114,6 +114,11 @@ fn check_key(checked: &mut Checked, worker: &WorkerSettings) {
         let problem = "needs pk.mode=record_key: a record without a value has nothing but its key";
         checked.refuse_value(&sink::DELETE_ENABLED, problem);
     }
+    let has_events = checked.is(&sink::CHANGE_EVENTS, "debezium");
+    if checked.is_true(&sink::TRUNCATE_ENABLED) && !has_events {
+        let problem = "needs change.events=debezium: only a change event can empty a table";
+        checked.refuse_value(&sink::TRUNCATE_ENABLED, problem);
+    }
     if let Some(problem) = key_fields_problem(checked, worker) {
         checked.refuse_value(&sink::PK_FIELDS, problem);
     }

@@ -43,7 +43,7 @@ fn program(schema: &Json) -> Program {
 
 fn read(program: &Program, bytes: &[u8]) -> Result<Probe, String> {
     let mut probe = Probe::default();
-    match super::read_body(program, true, &mut String::new(), bytes, &mut probe) {
+    match super::read_body(program, true, &mut String::new(), bytes, &[], &mut probe) {
         Ok(()) => Ok(probe),
         Err(ReadError::Malformed(reason)) => Err(reason),
         Err(ReadError::Refused(error)) => Err(error.to_string()),
@@ -125,6 +125,15 @@ fn plain_types() {
         bytes().raw(&[9, 8]),
         Value::Bytes(vec![9, 8].into()),
     );
+}
+
+#[test]
+fn what_javas_converter_wrote_is_read() {
+    let schema = include_str!("../fixtures/connect.avsc");
+    let bytes = include_bytes!("../fixtures/connect.avro");
+    let program = Program::parse(schema, &[]).unwrap();
+    // Behind the magic byte and the id.
+    crate::decode::fixtures::check(&read(&program, &bytes[5..]).unwrap(), false);
 }
 
 #[test]
@@ -330,6 +339,7 @@ fn nulls_stand_for_defaults() {
             default_for_null,
             &mut scratch,
             &nulls.0,
+            &[],
             &mut probe,
         )
         .unwrap();

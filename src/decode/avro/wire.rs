@@ -161,6 +161,28 @@ impl<'a> Cursor<'a> {
         Err(TOO_DEEP)
     }
 
+    /// Goes to the part behind these names of fields. `None`: it is null, or not there.
+    pub(super) fn descend(
+        &mut self,
+        program: &Program,
+        part: &[&str],
+    ) -> Result<Option<NodeId>, Fault> {
+        let mut at = self.resolve(program, program.root)?;
+        for name in part {
+            let Some(Node::Record(record)) = at.map(|id| program.node(id)) else {
+                return Ok(None);
+            };
+            let Some(index) = record.fields.iter().position(|field| *field.name == **name) else {
+                return Ok(None);
+            };
+            for field in &record.fields[..index] {
+                self.skip(program, field.node, 0)?;
+            }
+            at = self.resolve(program, record.fields[index].node)?;
+        }
+        Ok(at)
+    }
+
     /// Passes over a value.
     pub(super) fn skip(
         &mut self,
