@@ -13,6 +13,7 @@
 //! * [`json`]: JSON objects and values without a schema.
 //! * [`envelope`]: Kafka Connect's `{"schema": .., "payload": ..}`.
 //! * [`avro`]: Avro, with the writer's schema in a registry ([`registered`]).
+//! * [`json_schema`]: JSON with its schema in a registry.
 //! * [`change`]: Debezium's change events in any of them.
 //! * [`primitive`]: texts, bytes and single numbers, as Kafka's own serializers write them.
 //! * [`tree`]: JSON of either kind as one owned value.
@@ -26,6 +27,7 @@ pub mod document;
 pub mod envelope;
 pub mod header;
 pub mod json;
+pub mod json_schema;
 pub mod meaning;
 pub mod primitive;
 pub mod registered;
@@ -173,6 +175,8 @@ pub enum Format {
     Primitive(primitive::Primitive),
     /// Avro.
     Avro(avro::Avro),
+    /// JSON with its schema in a registry.
+    JsonSchema(json_schema::JsonSchema),
     /// Change events in one of the others.
     ChangeEvents(change::ChangeEvents),
 }
@@ -260,6 +264,10 @@ impl SideFormat {
         match self {
             Self::Json(options) => Format::json(options),
             Self::Primitive(kind) => Format::Primitive(*kind),
+            Self::Registered(RegisteredFormat::JsonSchema, options, registry) => {
+                let registry = registry.clone();
+                Format::JsonSchema(json_schema::JsonSchema::new(registry, options, side))
+            }
             Self::Registered(RegisteredFormat::Avro, options, registry) => {
                 Format::Avro(avro::Avro::new(registry.clone(), options, side))
             }
@@ -283,6 +291,7 @@ impl Format {
         match self {
             Self::Json(_) | Self::Envelope(_) | Self::Primitive(_) => true,
             Self::Avro(format) => format.is_ready(encoded),
+            Self::JsonSchema(format) => format.is_ready(encoded),
             Self::ChangeEvents(format) => format.is_ready(encoded),
         }
     }
@@ -301,6 +310,7 @@ impl Decode for Format {
             Self::Envelope(format) => format.read_part(encoded, part, visitor),
             Self::Primitive(format) => format.read_part(encoded, part, visitor),
             Self::Avro(format) => format.read_part(encoded, part, visitor),
+            Self::JsonSchema(format) => format.read_part(encoded, part, visitor),
             Self::ChangeEvents(format) => format.read_part(encoded, part, visitor),
         }
     }
@@ -311,6 +321,7 @@ impl Decode for Format {
             Self::Envelope(format) => format.schema(encoded),
             Self::Primitive(format) => format.schema(encoded),
             Self::Avro(format) => format.schema(encoded),
+            Self::JsonSchema(format) => format.schema(encoded),
             Self::ChangeEvents(format) => format.schema(encoded),
         }
     }
@@ -321,6 +332,7 @@ impl Decode for Format {
             Self::Envelope(format) => format.whole(encoded),
             Self::Primitive(format) => format.whole(encoded),
             Self::Avro(format) => format.whole(encoded),
+            Self::JsonSchema(format) => format.whole(encoded),
             Self::ChangeEvents(format) => format.whole(encoded),
         }
     }

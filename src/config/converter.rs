@@ -26,6 +26,8 @@ pub enum Converter {
 pub enum RegisteredFormat {
     /// `AvroConverter`.
     Avro,
+    /// `JsonSchemaConverter`.
+    JsonSchema,
 }
 
 /// Options of `JsonConverter`.
@@ -116,6 +118,10 @@ const CLASSES: &[(&str, &str)] = &[
     ),
     ("io.confluent.connect.avro.AvroConverter", "AvroConverter"),
     (
+        "io.confluent.connect.json.JsonSchemaConverter",
+        "JsonSchemaConverter",
+    ),
+    (
         "io.debezium.converters.BinaryDataConverter",
         "ByteArrayConverter",
     ),
@@ -130,7 +136,7 @@ const CLASSES: &[(&str, &str)] = &[
 ];
 
 /// What is built in, in words.
-pub(super) const BUILT_IN: &str = "JsonConverter, StringConverter, AvroConverter, ByteArrayConverter, ShortConverter, IntegerConverter, LongConverter, FloatConverter, DoubleConverter, BooleanConverter";
+pub(super) const BUILT_IN: &str = "JsonConverter, StringConverter, AvroConverter, JsonSchemaConverter, ByteArrayConverter, ShortConverter, IntegerConverter, LongConverter, FloatConverter, DoubleConverter, BooleanConverter";
 
 /// Finds a converter by its Java class name, its simple name, or that without `Converter`, as
 /// Kafka Connect does.
@@ -156,6 +162,10 @@ pub(super) fn kind(class: &str) -> Result<Kind, String> {
         "String" if !of_kafka => Ok(Kind::Primitive(Primitive::Text)),
         "Avro" if !of_kafka => Ok(Kind::Registered {
             format: RegisteredFormat::Avro,
+            apicurio: false,
+        }),
+        "JsonSchema" if !of_kafka => Ok(Kind::Registered {
+            format: RegisteredFormat::JsonSchema,
             apicurio: false,
         }),
         "ByteArray" => Ok(Kind::Primitive(Primitive::Bytes)),

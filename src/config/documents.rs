@@ -194,6 +194,7 @@ fn client_table() -> String {
             Scope::All => "all",
             Scope::Consumer => "consumer",
             Scope::Producer => "producer",
+            Scope::Admin => "worker",
         };
         writeln!(table, "| `{name}` | {scope} | {} |", cell(&meaning)).unwrap();
     }

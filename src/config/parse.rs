@@ -8,8 +8,8 @@ use secrecy::SecretString;
 use super::RawConfig;
 use super::check::{self, Checked, Value};
 use super::connector::{
-    BatchLimits, ConnectorConfig, DeadLetterTopic, Delivery, ErrorPolicy, KeyMode, SinkKeys,
-    TopicDots, TopicSelection, UnknownFields,
+    BatchLimits, ConnectorConfig, DeadLetterTopic, Delivery, ErrorPolicy, KeyMode, Ratio,
+    RejectLimits, SinkKeys, TopicDots, TopicSelection, UnknownFields,
 };
 use super::converter::{self, Converter, HeaderConverter};
 use super::definitions::converters::{self, ConverterKeys};
@@ -194,6 +194,14 @@ fn error_policy(checked: &Checked) -> Result<ErrorPolicy, Invalid> {
     Ok(ErrorPolicy {
         tolerate: checked.is(&common::ERRORS_TOLERANCE, "all"),
         dead_letter,
+        dead_letter_table: checked.text(&common::DLQ_TABLE).map(str::to_owned),
+        limits: RejectLimits {
+            max_consecutive: match checked.entry(&common::MAX_CONSECUTIVE).map(|it| &it.value) {
+                Some(Value::Integer(_)) => Some(number(checked, &common::MAX_CONSECUTIVE)?),
+                _ => None,
+            },
+            max_ratio: checked.text(&common::MAX_RATIO).and_then(Ratio::parse),
+        },
         log: checked.is_true(&common::ERRORS_LOG_ENABLE),
     })
 }

@@ -56,7 +56,7 @@ struct HeldRecord {
 impl Intake {
     /// An intake for this connector.
     pub fn new(config: Arc<ConnectorConfig>, formats: Formats, positions_stored: bool) -> Self {
-        let keep_originals = config.errors.tolerate && config.errors.dead_letter.is_some();
+        let keep_originals = config.errors.keeps_records();
         Self {
             builder: BatchBuilder::new(config.batch, keep_originals, positions_stored),
             config,

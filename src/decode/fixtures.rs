@@ -37,7 +37,10 @@ pub(crate) fn check(found: &Probe, numbers: bool) {
         ("with_default", Value::Int(42)),
         ("list", Value::Json("[1,2,3]".into())),
         ("map", Value::Json(r#"{"k":7}"#.into())),
-        ("address", Value::Json(r#"{"city":"Ulm","zip":null}"#.into())),
+        (
+            "address",
+            Value::Json(r#"{"city":"Ulm","zip":null}"#.into()),
+        ),
         (
             "micros",
             Value::Timestamp(timestamp(1_769_854_830_123_456, 1_000_000)),

@@ -1,7 +1,7 @@
 //! Records into rows, by key mode, format and table.
 
 use proptest::prelude::*;
-use rowdock_connectors::{ColumnDef, ColumnType, Table, TableName, WriteMode};
+use rowdock_connectors::{Cell, ColumnDef, ColumnType, Table, TableName, WriteMode};
 
 use super::*;
 use crate::config::connector::TopicDots;

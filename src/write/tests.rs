@@ -15,11 +15,13 @@ use rowdock_connectors::{
 use super::*;
 use crate::batch::{BatchBuilder, ReadBatch};
 use crate::config::connector::{
-    BatchLimits, ErrorPolicy, KeyMode, SinkClass, SinkKeys, StartPosition, TopicDots,
+    BatchLimits, ErrorPolicy, KeyMode, RejectLimits, SinkClass, SinkKeys, StartPosition, TopicDots,
     TopicSelection, UnknownFields,
 };
 use crate::config::converter::{Converter, HeaderConverter, JsonOptions, Primitive};
 use crate::record::{RawRecord, RecordError, Stage};
+
+mod letters;
 
 const PARTITIONS: i32 = 3;
 
@@ -75,6 +77,8 @@ fn config(tolerate: bool) -> ConnectorConfig {
         errors: ErrorPolicy {
             tolerate,
             dead_letter: None,
+            dead_letter_table: None,
+            limits: RejectLimits::default(),
             log: false,
         },
         consumer_overrides: BTreeMap::new(),
@@ -124,10 +128,15 @@ struct Harness {
 
 impl Harness {
     async fn new(tolerate: bool) -> Self {
-        let refusal: Refusal = Arc::new(|_, row| {
-            let refused = row
-                .iter()
-                .any(|value| matches!(value, Value::Int(id) if is_refused(*id)));
+        Self::with_config(config(tolerate)).await
+    }
+
+    async fn with_config(config: ConnectorConfig) -> Self {
+        let refusal: Refusal = Arc::new(|table, row| {
+            let refused = table.name.name == "orders"
+                && row
+                    .iter()
+                    .any(|value| matches!(value, Value::Int(id) if is_refused(*id)));
             refused.then(|| "check constraint violated".to_owned())
         });
         let scope = ProgressScope {
@@ -135,7 +144,7 @@ impl Harness {
             connector: "orders".into(),
         };
         let database = MemorySink::new(scope).with_table(table()).refusing(refusal);
-        let config = Arc::new(config(tolerate));
+        let config = Arc::new(config);
         let (consumer, commands) = ConsumerLink::new();
         let (events_sender, events) = tokio::sync::mpsc::unbounded_channel();
         let (status, _) = watch::channel(TaskStatus {
@@ -227,7 +236,8 @@ impl Harness {
 
     /// Reads `count` offsets of each partition into a batch.
     fn read(&mut self, count: i64, end: i64) -> ReadBatch {
-        let mut builder = BatchBuilder::new(LIMITS, false, true);
+        let keep_originals = self.write_loop.config.errors.keeps_records();
+        let mut builder = BatchBuilder::new(LIMITS, keep_originals, true);
         for (partition, (tag, next)) in &mut self.reading {
             let until = (*next + count).min(end);
             if *next >= until {

@@ -18,6 +18,7 @@ pub(super) fn check(checked: &mut Checked, worker: &WorkerSettings) {
     check_converters(checked);
     check_topics(checked);
     check_dead_letter_topic(checked);
+    check_tolerance(checked);
     check_key(checked, worker);
     check_url(checked);
     check_dialect(checked);
@@ -97,6 +98,33 @@ fn check_dead_letter_topic(checked: &mut Checked) {
             "The DLQ topic '{topic}' may not be matched by the regex for the topics ('topics.regex={regex}') consumed by the connector"
         );
         checked.refuse(&common::TOPICS_REGEX, message);
+    }
+}
+
+/// What is said of rejected records must be possible, and must not be forgotten.
+fn check_tolerance(checked: &mut Checked) {
+    let tolerates = checked.is(&common::ERRORS_TOLERANCE, "all");
+    let has_table = checked.text(&common::DLQ_TABLE).is_some();
+    let has_topic = checked.text(&common::DLQ_TOPIC).is_some();
+    if tolerates && !has_table && !has_topic {
+        checked.warnings.push(
+            "errors.tolerance is all, and neither errors.deadletterqueue.topic.name nor errors.deadletterqueue.table is given: records that cannot be stored are skipped; each is counted and logged with topic, partition, offset and reason".to_owned(),
+        );
+    }
+    if tolerates {
+        return;
+    }
+    if has_table {
+        let problem = "needs errors.tolerance=all: the row of a record that stops the task would be rolled back with it";
+        checked.refuse_value(&common::DLQ_TABLE, problem);
+    }
+    for key in [&common::MAX_CONSECUTIVE, &common::MAX_RATIO] {
+        if checked.is_given(key) {
+            checked.warnings.push(format!(
+                "{} has no effect: errors.tolerance is none, so the task stops at the first bad record",
+                key.name
+            ));
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::config::connector::{SinkClass, StartPosition};
+use crate::config::connector::{Ratio, RejectLimits, SinkClass, StartPosition};
 use crate::config::converter::{JsonOptions, Primitive};
 use crate::config::worker::SettingsSources;
 
@@ -79,6 +79,8 @@ fn defaults_are_the_documented_ones() {
     let policy = ErrorPolicy {
         tolerate: false,
         dead_letter: None,
+        dead_letter_table: None,
+        limits: RejectLimits::default(),
         log: false,
     };
     assert_eq!(config.errors, policy);
@@ -128,6 +130,9 @@ fn every_key_arrives_in_its_field() {
         ("errors.deadletterqueue.topic.name", "dead"),
         ("errors.deadletterqueue.topic.replication.factor", "1"),
         ("errors.deadletterqueue.context.headers.enable", "true"),
+        ("errors.deadletterqueue.table", "shop.letters"),
+        ("errors.max.consecutive", "9"),
+        ("errors.max.ratio", "0.25"),
         ("consumer.override.auto.offset.reset", "latest"),
         ("consumer.override.fetch.min.bytes", "5"),
         ("producer.override.linger.ms", "1"),
@@ -164,6 +169,15 @@ fn every_key_arrives_in_its_field() {
     };
     assert_eq!(config.errors.dead_letter, Some(dead));
     assert!(config.errors.tolerate && config.errors.log);
+    assert_eq!(
+        config.errors.dead_letter_table.as_deref(),
+        Some("shop.letters")
+    );
+    let limits = RejectLimits {
+        max_consecutive: Some(9),
+        max_ratio: Ratio::parse("0.25"),
+    };
+    assert_eq!(config.errors.limits, limits);
     assert_eq!(
         (config.delivery, config.start),
         (Delivery::AtLeastOnce, StartPosition::Latest)

@@ -317,6 +317,25 @@ fn client_settings_are_checked() {
 }
 
 #[test]
+fn what_is_tolerated_is_checked() {
+    let table = "errors.deadletterqueue.table";
+    refused(&[(table, "letters")], table, "needs errors.tolerance=all");
+    let all = ("errors.tolerance", "all");
+    refused(
+        &[all, (table, "t"), ("errors.max.ratio", "50%")],
+        "errors.max.ratio",
+        "from 0 to 1",
+    );
+    refused(
+        &[all, (table, "t"), ("errors.max.consecutive", "0")],
+        "errors.max.consecutive",
+        "at least 1",
+    );
+    assert!(warnings(&[all, (table, "letters")]).is_empty());
+    assert!(warnings(&[all, ("errors.deadletterqueue.topic.name", "dead")]).is_empty());
+}
+
+#[test]
 fn override_policies_are_kept() {
     let check = |policy: &str, name: &str, allowed: bool| {
         let worker = worker(&[&format!("connector.client.config.override.policy={policy}")]);
@@ -379,7 +398,15 @@ fn what_has_no_effect_is_said() {
         &[("errors.retry.timeout", "-1")],
         "errors.retry.timeout has no effect",
     );
-    check(&[("errors.log.include.messages", "true")], "never logged");
+    check(
+        &[("errors.tolerance", "all")],
+        "errors.tolerance is all, and neither errors.deadletterqueue.topic.name nor",
+    );
+    check(&[("errors.max.ratio", "0.5")], "errors.tolerance is none");
+    check(
+        &[("errors.max.consecutive", "5")],
+        "errors.tolerance is none",
+    );
     check(
         &[("value.converter.schemas.enable", "false")],
         "value.converter is not given",
