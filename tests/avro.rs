@@ -274,3 +274,69 @@ async fn a_registry_that_is_away_is_waited_for() {
     until_rows(&stage, "shop", 22).await;
     worker.until_tasks(&connector, "RUNNING", seconds(5)).await;
 }
+
+/// A change event: before, after, source, op; each row is an id and a name.
+fn change(id: u32, op: &str, before: Option<(i64, &str)>, after: Option<(i64, &str)>) -> Vec<u8> {
+    let row = |row: Option<(i64, &str)>| match row {
+        None => long(0),
+        Some((id, name)) => [long(1), long(id), sized(name.as_bytes()), long(1)].concat(),
+    };
+    framed(
+        id,
+        &[
+            row(before),
+            row(after),
+            sized(b"shop"),
+            sized(op.as_bytes()),
+        ],
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn debeziums_events_write_delete_and_truncate() {
+    let stage = Stage::begin("avro_changes", 1).await;
+    let topic = stage.topic("customers", 1).await;
+    let row = json!({"type": "record", "name": "Value", "fields": [
+        {"name": "id", "type": "long"}, {"name": "name", "type": "string"},
+        {"name": "at", "type": {"type": "long", "connect.name": "io.debezium.time.MicroTimestamp"}}]});
+    let envelope = json!({"type": "record", "name": "Envelope", "namespace": "shop.customers",
+        "fields": [
+            {"name": "before", "type": ["null", row], "default": null},
+            {"name": "after", "type": ["null", "Value"], "default": null},
+            {"name": "source", "type": {"type": "record", "name": "Source",
+                "fields": [{"name": "db", "type": "string"}]}},
+            {"name": "op", "type": "string"}]});
+    let key = json!({"type": "record", "name": "Key", "namespace": "shop.customers",
+        "fields": [{"name": "id", "type": "long"}]});
+    let value_id = register(&format!("{}-value", topic.name), &envelope, &json!([])).await;
+    let key_id = register(&format!("{}-key", topic.name), &key, &json!([])).await;
+    let key = |id: i64| framed(key_id, &[long(id)]);
+    let event = |op, before, after| change(value_id, op, before, after);
+    let records = [
+        (key(9), event("c", None, Some((9, "gone")))),
+        (Vec::new(), event("t", None, None)),
+        (key(1), event("r", None, Some((1, "ann")))),
+        (key(2), event("c", None, Some((2, "bob")))),
+        (key(1), event("u", Some((1, "ann")), Some((1, "anna")))),
+        (key(2), event("d", Some((2, "bob")), None)),
+        (key(3), event("c", None, Some((3, "eve")))),
+    ];
+    send(&topic, &records).await;
+    let registry = &services().registry;
+    let connector = to_table(&stage, &topic, "customers", registry)
+        .set("key.converter", "io.confluent.connect.avro.AvroConverter")
+        .set("key.converter.schema.registry.url", registry)
+        .set("change.events", "debezium")
+        .set("insert.mode", "upsert")
+        .set("pk.mode", "record_key")
+        .set("pk.fields", "id")
+        .set("delete.enabled", "true")
+        .set("truncate.enabled", "true");
+    let worker = Launch::new("worker").start(&stage, &[&connector]).await;
+    until_rows(&stage, "customers", 2).await;
+    worker.until_tasks(&connector, "RUNNING", seconds(5)).await;
+    let row =
+        |id: i64, name: &str| json!({"id": id, "name": name, "at": "1970-01-01T00:00:00.000001"});
+    let rows = rows_as_json(&stage, "customers").await;
+    assert_eq!(rows, [row(1, "anna"), row(3, "eve")]);
+}
