@@ -19,6 +19,7 @@
     clippy::print_stderr
 )]
 
+mod avro;
 mod claims;
 mod cluster;
 mod conformance;
