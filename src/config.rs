@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 mod check;
 pub mod connector;
 pub mod connector_json;
-mod converter;
+pub mod converter;
 pub mod definitions;
 mod dialect;
 #[cfg(test)]

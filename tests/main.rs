@@ -23,6 +23,7 @@ mod claims;
 mod database_faults;
 mod dead_letters;
 mod first_run;
+mod foreign_configs;
 mod freeze;
 mod judging;
 mod kafka_faults;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rowdock_connectors::WriteMode;
 use secrecy::SecretString;
 
+use super::converter::{Converter, HeaderConverter};
 use super::secret;
 
 /// A connector's config after parsing.
@@ -61,34 +62,6 @@ pub enum TopicSelection {
     List(Vec<String>),
     /// `topics.regex`; the whole name must match.
     Regex(String),
-}
-
-/// How bytes of a key or value are read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Converter {
-    /// `JsonConverter`.
-    Json {
-        /// `schemas.enable`: the envelope of `schema` and `payload`.
-        schemas_enable: bool,
-        /// `schemas.cache.size`: envelope schemas kept parsed.
-        schemas_cache_size: usize,
-    },
-    /// `StringConverter`: UTF-8 text.
-    String,
-}
-
-/// How header values are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeaderConverter {
-    /// `SimpleHeaderConverter`: what the text looks like.
-    Simple,
-    /// `StringConverter`.
-    String,
-    /// `JsonConverter`.
-    Json {
-        /// `schemas.enable`.
-        schemas_enable: bool,
-    },
 }
 
 /// What happens to a record that cannot be stored.
@@ -209,6 +182,8 @@ pub struct SinkKeys {
     pub topic_dots: TopicDots,
     /// `fields.whitelist`: value fields that are written; empty is all.
     pub fields_include: Vec<String>,
+    /// `string.output.value.column.name`: column of values that are no objects.
+    pub single_value_column: String,
     /// `fields.unknown`: what a field without a column means.
     pub unknown_fields: UnknownFields,
     /// `progress.table`.
@@ -304,6 +279,7 @@ impl fmt::Debug for SinkKeys {
             .field("table_name_format", &self.table_name_format)
             .field("topic_dots", &self.topic_dots)
             .field("fields_include", &self.fields_include)
+            .field("single_value_column", &self.single_value_column)
             .field("unknown_fields", &self.unknown_fields)
             .field("progress_table", &self.progress_table)
             .finish()

@@ -64,7 +64,13 @@ pub(super) fn keys() -> impl Iterator<Item = &'static ConfigKey> {
 }
 
 /// Every key, by the file that defines it.
-const ALL: &[&[&ConfigKey]] = &[common::KEYS, converters::KEYS, sink::KEYS];
+const ALL: &[&[&ConfigKey]] = &[
+    common::KEYS,
+    converters::KEY_KEYS,
+    converters::VALUE_KEYS,
+    converters::HEADER_KEYS,
+    sink::KEYS,
+];
 
 /// Kafka's types of values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

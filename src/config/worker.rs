@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::connector::{Converter, HeaderConverter};
+use super::converter::{Converter, HeaderConverter};
 use super::providers::ConfigProviders;
 
 mod build;

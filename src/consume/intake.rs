@@ -10,6 +10,7 @@ use super::native::Message;
 use super::slots::{SlotState, Slots};
 use crate::batch::{AssignmentTag, BatchBuilder};
 use crate::config::connector::ConnectorConfig;
+use crate::decode::Format;
 use crate::map::{self, TopicMapper, plan};
 use crate::record::{HeaderSource as _, RawHeader, RawRecord};
 
@@ -78,8 +79,8 @@ impl Intake {
             Some(target) => TopicState::Ready(Box::new(TopicMapper::new(
                 target,
                 &self.config.sink,
-                &self.config.key_converter,
-                &self.config.value_converter,
+                Format::new(&self.config.key_converter),
+                Format::new(&self.config.value_converter),
             ))),
         };
         *self.topic(topic) = state;
@@ -182,8 +183,8 @@ impl Intake {
             plan::table_name(keys, name),
             &sample,
             keys,
-            &self.config.key_converter,
-            &self.config.value_converter,
+            &mut Format::new(&self.config.key_converter),
+            &mut Format::new(&self.config.value_converter),
         );
         Some((Arc::clone(name), table))
     }

@@ -6,15 +6,62 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
-use serde::de::{self, DeserializeSeed, Deserializer as _, MapAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer as _, MapAccess, Visitor as SerdeVisitor};
 use serde_json::value::RawValue;
 
-use crate::record::Value;
+use super::{Decode, Encoded, ReadError, Visitor, tree};
+use crate::record::{Schema, Side, Value};
 
-/// Deepest nesting that is read into a tree: deeper than people write, and shallow enough for any
-/// stack.
+/// Deepest nesting that is read: deeper than people write, and shallow enough for any stack.
 pub const DEPTH_MAX: usize = 128;
+
+/// `JsonConverter` with `schemas.enable=false`.
+#[derive(Debug, Clone, Copy)]
+pub struct Json;
+
+impl Decode for Json {
+    #[inline]
+    fn read<V: Visitor>(&mut self, encoded: Encoded<'_>, visitor: &mut V) -> Result<(), ReadError> {
+        read_text(text(encoded.bytes).map_err(ReadError::Malformed)?, visitor)
+    }
+
+    fn schema(&mut self, _encoded: Encoded<'_>) -> Result<Option<Arc<Schema>>, String> {
+        Ok(None)
+    }
+
+    fn whole(&mut self, encoded: Encoded<'_>) -> Result<Side, String> {
+        tree::read(text(encoded.bytes)?, None).map(Side::schemaless)
+    }
+}
+
+/// Reads a value without a schema.
+///
+/// # Errors
+/// When it is malformed, or the visitor refuses.
+#[inline]
+pub fn read_text<V: Visitor>(text: &str, visitor: &mut V) -> Result<(), ReadError> {
+    if !text.trim_ascii_start().starts_with('{') {
+        let raw = check_value(text).map_err(ReadError::Malformed)?;
+        let value = value(raw).map_err(ReadError::Malformed)?;
+        return Ok(visitor.single(&value)?);
+    }
+    visitor.object(None);
+    let walked = walk_object(text, |name, raw| -> Result<(), ReadError> {
+        let Some(slot) = visitor.wants(name, None)? else {
+            return Ok(());
+        };
+        let value = value(raw).map_err(|reason| in_field(name, &reason))?;
+        Ok(visitor.field(slot, name, &value)?)
+    });
+    walked.map_err(ReadError::from)
+}
+
+/// A field's value is malformed.
+pub(super) fn in_field(name: &str, reason: &str) -> ReadError {
+    ReadError::Malformed(format!("field \"{name}\": {reason}"))
+}
 
 /// Walks over an object's fields in order: `on_field(name, raw value text)`. Duplicate names are
 /// passed on as they come.
@@ -50,6 +97,15 @@ pub enum WalkError<E> {
     Field(E),
 }
 
+impl From<WalkError<ReadError>> for ReadError {
+    fn from(error: WalkError<ReadError>) -> Self {
+        match error {
+            WalkError::Malformed(reason) => Self::Malformed(reason),
+            WalkError::Field(error) => error,
+        }
+    }
+}
+
 /// Checks that the text is one JSON value and cuts surrounding white space.
 ///
 /// # Errors
@@ -63,14 +119,19 @@ pub fn check_value(text: &str) -> Result<&str, String> {
 /// Reads a raw value that the grammar has accepted.
 ///
 /// # Errors
-/// When a string holds an escape that is no character (a lone surrogate).
+/// When a string holds an escape that is no character (a lone surrogate), or the value is nested
+/// too deeply.
+#[inline]
 pub fn value(raw: &str) -> Result<Value<'_>, String> {
     Ok(match raw.as_bytes().first() {
         Some(b'n') => Value::Null,
         Some(b't') => Value::Bool(true),
         Some(b'f') => Value::Bool(false),
         Some(b'"') => Value::Text(string(raw)?),
-        Some(b'{' | b'[') => Value::Json(Cow::Borrowed(raw)),
+        Some(b'{' | b'[') => {
+            check_nesting(raw)?;
+            Value::Json(Cow::Borrowed(raw))
+        }
         _ => Value::Number(raw),
     })
 }
@@ -82,6 +143,31 @@ pub fn value(raw: &str) -> Result<Value<'_>, String> {
 pub fn text(bytes: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(bytes)
         .map_err(|error| format!("not valid UTF-8 from byte {} on", error.valid_up_to()))
+}
+
+/// The grammar is checked already; only brackets outside strings are counted.
+fn check_nesting(raw: &str) -> Result<(), String> {
+    let mut depth = 0_usize;
+    let mut in_string = false;
+    let mut escaped = false;
+    for byte in raw.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                if depth > DEPTH_MAX {
+                    return Err(format!(
+                        "the JSON is nested more than {DEPTH_MAX} levels deep"
+                    ));
+                }
+            }
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The text of a JSON string, quotes included in `raw`.
@@ -121,7 +207,7 @@ struct Walker<'stop, F, E> {
     stopped: &'stop mut Option<E>,
 }
 
-impl<'de, F, E> Visitor<'de> for Walker<'_, F, E>
+impl<'de, F, E> SerdeVisitor<'de> for Walker<'_, F, E>
 where
     F: FnMut(&str, &'de str) -> Result<(), E>,
 {
@@ -154,7 +240,7 @@ impl<'de> DeserializeSeed<'de> for Name {
     }
 }
 
-impl<'de> Visitor<'de> for Name {
+impl<'de> SerdeVisitor<'de> for Name {
     type Value = Cow<'de, str>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -256,6 +342,15 @@ mod tests {
             value(r#""\ud800""#).is_err(),
             "a lone surrogate is no character"
         );
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(value(&nested(DEPTH_MAX)).is_ok());
+        assert!(value(&nested(DEPTH_MAX + 1)).is_err());
+        let brackets = format!(r#"["{}\"["]"#, "[".repeat(500));
+        assert!(value(&brackets).is_ok(), "brackets in strings are text");
     }
 
     #[test]

@@ -15,9 +15,10 @@ use rowdock_connectors::{
 use super::*;
 use crate::batch::{BatchBuilder, ReadBatch};
 use crate::config::connector::{
-    BatchLimits, Converter, ErrorPolicy, HeaderConverter, KeyMode, RejectLimits, SinkClass,
-    SinkKeys, StartPosition, TopicDots, TopicSelection, UnknownFields,
+    BatchLimits, ErrorPolicy, KeyMode, RejectLimits, SinkClass, SinkKeys, StartPosition, TopicDots,
+    TopicSelection, UnknownFields,
 };
+use crate::config::converter::{Converter, HeaderConverter, JsonOptions, Primitive};
 use crate::record::{RawRecord, RecordError, Stage};
 
 mod letters;
@@ -66,12 +67,13 @@ fn config(tolerate: bool) -> ConnectorConfig {
         class: SinkClass::Postgres,
         tasks_max: 1,
         topics: TopicSelection::List(vec!["orders".into()]),
-        key_converter: Converter::String,
+        key_converter: Converter::Primitive(Primitive::Text),
         header_converter: HeaderConverter::Simple,
-        value_converter: Converter::Json {
+        value_converter: Converter::Json(JsonOptions {
             schemas_enable: false,
             schemas_cache_size: 1,
-        },
+            default_for_null: true,
+        }),
         errors: ErrorPolicy {
             tolerate,
             dead_letter: None,
@@ -95,6 +97,7 @@ fn config(tolerate: bool) -> ConnectorConfig {
             table_name_format: "${topic}".into(),
             topic_dots: TopicDots::Keep,
             fields_include: Vec::new(),
+            single_value_column: "record_value".to_owned(),
             unknown_fields: UnknownFields::Fail,
             progress_table: "rowdock_progress".into(),
         },

@@ -3,7 +3,7 @@
 use regex::RegexBuilder;
 
 use super::Checked;
-use crate::config::connector::{Converter, SinkClass};
+use crate::config::connector::SinkClass;
 use crate::config::definitions::{common, sink};
 use crate::config::worker::WorkerSettings;
 use crate::config::{converter, plugins};
@@ -15,7 +15,7 @@ const TOPIC_NAME_LENGTH_MAX: usize = 249;
 const REGEX_BYTES_MAX: usize = 1024 * 1024;
 
 pub(super) fn check(checked: &mut Checked, worker: &WorkerSettings) {
-    check_converters(checked, worker);
+    check_converters(checked);
     check_topics(checked);
     check_dead_letter_topic(checked);
     check_tolerance(checked);
@@ -24,7 +24,7 @@ pub(super) fn check(checked: &mut Checked, worker: &WorkerSettings) {
     check_dialect(checked);
 }
 
-fn check_converters(checked: &mut Checked, worker: &WorkerSettings) {
+fn check_converters(checked: &mut Checked) {
     for key in [&common::KEY_CONVERTER, &common::VALUE_CONVERTER] {
         if !checked.is_given(key) {
             continue;
@@ -38,15 +38,6 @@ fn check_converters(checked: &mut Checked, worker: &WorkerSettings) {
         && let Err(problem) = converter::header_kind(class)
     {
         checked.refuse_value(&common::HEADER_CONVERTER, &problem);
-    }
-    let value_is_text = match checked.text(&common::VALUE_CONVERTER) {
-        Some(class) => converter::kind(class) == Ok(converter::Kind::String),
-        None => worker.value_converter == Converter::String,
-    };
-    if value_is_text {
-        let problem =
-            "StringConverter gives plain text, which has no fields to write: use JsonConverter";
-        checked.refuse_value(&common::VALUE_CONVERTER, problem);
     }
 }
 
@@ -176,13 +167,13 @@ fn key_fields_problem(checked: &Checked, worker: &WorkerSettings) -> Option<&'st
     if checked.is(mode, "record_value") && fields.is_empty() {
         return Some("with pk.mode=record_value it must name at least one field of the value");
     }
-    let key_is_text = match checked.text(&common::KEY_CONVERTER) {
-        Some(class) => converter::kind(class) == Ok(converter::Kind::String),
-        None => worker.key_converter == Converter::String,
+    let key_is_primitive = match checked.text(&common::KEY_CONVERTER) {
+        Some(class) => matches!(converter::kind(class), Ok(converter::Kind::Primitive(_))),
+        None => worker.key_converter.is_primitive(),
     };
-    if checked.is(mode, "record_key") && key_is_text && fields.len() != 1 {
+    if checked.is(mode, "record_key") && key_is_primitive && fields.len() != 1 {
         return Some(
-            "with pk.mode=record_key and StringConverter keys it must name exactly one column",
+            "with pk.mode=record_key and keys that are single values, as StringConverter gives them, it must name exactly one column",
         );
     }
     None

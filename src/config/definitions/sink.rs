@@ -274,14 +274,11 @@ pub(in crate::config) static STRING_COLUMN: ConfigKey = ConfigKey::new(
     "string.output.value.column.name",
     Kind::Text,
     Group::Mapping,
-    "Column of plain text values",
-    "Column for values that are plain text.",
+    "Column of single values",
+    "Column for values that are no objects but a single text, number or byte array.",
 )
 .default("record_value")
-.rule(Rule::Only(
-    &["record_value"],
-    "Values are JSON objects here, so no such column is written: leave the key out.",
-))
+.rule(Rule::NonEmptyText)
 .low();
 
 pub(in crate::config) static REPLACE_NULL: ConfigKey = ConfigKey::new(

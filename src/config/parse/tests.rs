@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 
 use super::*;
 use crate::config::connector::{Ratio, RejectLimits, SinkClass, StartPosition};
+use crate::config::converter::{JsonOptions, Primitive};
 use crate::config::worker::SettingsSources;
 
 const GOOD: &[(&str, &str)] = &[
@@ -66,10 +67,11 @@ fn defaults_are_the_documented_ones() {
         config.topics,
         TopicSelection::List(vec!["orders".to_owned()])
     );
-    let envelope = Converter::Json {
+    let envelope = Converter::Json(JsonOptions {
         schemas_enable: true,
         schemas_cache_size: 1000,
-    };
+        default_for_null: true,
+    });
     assert_eq!(
         (&config.key_converter, &config.value_converter),
         (&envelope, &envelope)
@@ -153,11 +155,12 @@ fn every_key_arrives_in_its_field() {
         config.topics,
         TopicSelection::List(vec!["a".to_owned(), "b".to_owned()])
     );
-    assert_eq!(config.key_converter, Converter::String);
-    let plain = Converter::Json {
+    assert_eq!(config.key_converter, Converter::Primitive(Primitive::Text));
+    let plain = Converter::Json(JsonOptions {
         schemas_enable: false,
         schemas_cache_size: 7,
-    };
+        default_for_null: true,
+    });
     assert_eq!(config.value_converter, plain);
     let dead = DeadLetterTopic {
         topic: "dead".to_owned(),
@@ -215,10 +218,13 @@ fn the_worker_gives_converters_and_starts_that_a_connector_does_not_name() {
         "consumer.auto.offset.reset=latest",
     ]);
     let config = ConnectorConfig::parse(&raw(&[]), &worker).unwrap();
-    assert_eq!(config.key_converter, Converter::String);
-    let json = |schemas_enable| Converter::Json {
-        schemas_enable,
-        schemas_cache_size: 1000,
+    assert_eq!(config.key_converter, Converter::Primitive(Primitive::Text));
+    let json = |schemas_enable| {
+        Converter::Json(JsonOptions {
+            schemas_enable,
+            schemas_cache_size: 1000,
+            default_for_null: true,
+        })
     };
     assert_eq!(config.value_converter, json(false));
     assert_eq!(config.start, StartPosition::Latest);

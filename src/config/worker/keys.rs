@@ -1,6 +1,8 @@
 //! The table of the worker's own keys, and of those of Kafka Connect's workers that mean nothing
 //! here. `config/worker.toml` and `config/README.md` are tested against it.
 
+use crate::config::converter;
+
 /// What a value must look like.
 #[derive(Debug, Clone, Copy)]
 pub enum Form {
@@ -31,7 +33,7 @@ impl Form {
             Self::Listeners => {
                 "http://<host>:<port>, several separated by commas; no host: all interfaces; port 0: any free one".to_owned()
             }
-            Self::Converter => "JsonConverter, StringConverter, or their full Java class names".to_owned(),
+            Self::Converter => format!("{}, or their full Java class names", converter::BUILT_IN),
             Self::Filter => {
                 "error, warn, info, debug, trace or off, or a list such as info,rowdock::write=debug".to_owned()
             }
@@ -371,14 +373,6 @@ pub const FOREIGN: &[ForeignKey] = &[
     ),
     ignored("internal.key.converter*", NO_INTERNAL),
     ignored("internal.value.converter*", NO_INTERNAL),
-    ignored(
-        "key.converter.decimal.format",
-        "both forms of decimals are read",
-    ),
-    ignored(
-        "value.converter.decimal.format",
-        "both forms of decimals are read",
-    ),
     ignored("header.converter.*", "headers do not become columns"),
     ignored("session.timeout.ms", NO_GROUP),
     ignored("heartbeat.interval.ms", NO_GROUP),

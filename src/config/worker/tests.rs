@@ -5,6 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::converter::{BUILT_IN, JsonOptions, Primitive};
 
 fn from_overrides(overrides: &[&str]) -> Result<Loaded, SettingsError> {
     WorkerSettings::load(&SettingsSources {
@@ -57,10 +58,11 @@ fn without_sources_the_documented_defaults_stand() {
     let loaded = from_overrides(&[]).unwrap();
     assert!(loaded.warnings.is_empty());
     assert_eq!(loaded.settings, WorkerSettings::default());
-    let envelope = Converter::Json {
+    let envelope = Converter::Json(JsonOptions {
         schemas_enable: true,
         schemas_cache_size: 1000,
-    };
+        default_for_null: true,
+    });
     let expected = WorkerSettings {
         bootstrap_servers: "localhost:9092".to_owned(),
         group_id: None,
@@ -125,11 +127,15 @@ fn every_key_arrives_in_its_field() {
     assert_eq!(settings.listeners, [listener("", 9398), listener("::1", 0)]);
     assert_eq!(settings.worker_id(9398), "worker-1:80");
     assert_eq!(settings.request_body_max_bytes, 2048);
-    assert_eq!(settings.key_converter, Converter::String);
-    let plain = Converter::Json {
+    assert_eq!(
+        settings.key_converter,
+        Converter::Primitive(Primitive::Text)
+    );
+    let plain = Converter::Json(JsonOptions {
         schemas_enable: false,
         schemas_cache_size: 5,
-    };
+        default_for_null: true,
+    });
     assert_eq!(settings.value_converter, plain);
     assert_eq!(settings.offset_flush_interval, Duration::from_millis(100));
     assert_eq!(settings.shutdown_timeout, Duration::ZERO);
@@ -167,8 +173,10 @@ fn bad_values_name_key_place_value_and_what_is_allowed() {
         "key.converter.schemas.enable (--set): \"1\" is not possible; allowed: true or false",
     );
     check(
-        "value.converter=io.confluent.connect.avro.AvroConverter",
-        "value.converter (--set): \"io.confluent.connect.avro.AvroConverter\" is not possible; allowed: JsonConverter, StringConverter, or their full Java class names",
+        "value.converter=nope.Converter",
+        &format!(
+            "value.converter (--set): \"nope.Converter\" is not possible; allowed: {BUILT_IN}, or their full Java class names"
+        ),
     );
     check(
         "listners=x",

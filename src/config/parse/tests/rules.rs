@@ -108,11 +108,6 @@ fn what_is_not_built_is_refused_with_what_is() {
             part,
         );
     };
-    with_converter(
-        "value.converter.replace.null.with.default",
-        "false",
-        "Only `true`",
-    );
     with_converter("value.converter.converter.encoding", "UTF-16", "Only UTF-8");
     with_converter("value.converter.schemas.cache.size", "0", "at least 1");
 }
@@ -143,7 +138,7 @@ fn converters_are_checked() {
         "Invalid value nope.Converter for configuration key.converter: Class nope.Converter could not be found.",
     );
     refused(
-        &[("value.converter", "io.confluent.connect.avro.AvroConverter")],
+        &[("value.converter", "org.acme.XmlConverter")],
         "value.converter",
         "Built in are JsonConverter",
     );
@@ -152,15 +147,18 @@ fn converters_are_checked() {
         "header.converter",
         "Class nope could not be found.",
     );
-    refused(
-        &[("value.converter", "StringConverter")],
-        "value.converter",
-        "use JsonConverter",
-    );
-    let text_worker = worker(&["value.converter=StringConverter"]);
-    let errors = errors(&raw(&[]), &text_worker);
-    assert_eq!(errors.len(), 1, "{errors:?}");
-    assert_eq!(errors[0].0, "value.converter");
+    for class in ["StringConverter", "LongConverter"] {
+        assert!(
+            accepted(&[("value.converter", class)])
+                .value_converter
+                .is_primitive()
+        );
+        refused(
+            &[("key.converter", class), ("pk.mode", "record_key")],
+            "pk.fields",
+            "exactly one column",
+        );
+    }
 }
 
 #[test]
