@@ -150,7 +150,7 @@ impl<S: StartTask> Control<S> {
 
     /// Members or tasks have changed: the placement may not be as it should be.
     pub(super) fn doubt_placement(&mut self) {
-        self.unplaced_since = Some(Instant::now());
+        self.unplaced_since.get_or_insert_with(Instant::now);
     }
 
     /// Puts tasks where they should be. The first of the members does so, the others when it does
@@ -177,7 +177,7 @@ impl<S: StartTask> Control<S> {
         }
         info!(connectors = planned.len(), ?members, "placing tasks");
         // If it fails it is looked at again.
-        self.doubt_placement();
+        self.unplaced_since = Some(Instant::now());
         self.enqueue(Job::Placement);
     }
 

@@ -33,7 +33,7 @@ impl Form {
             Self::Boolean => "true or false".to_owned(),
             Self::Choice(values) => values.join(", "),
             Self::Listeners => {
-                "http://<host>:<port>, several separated by commas; no host: all interfaces; port 0: any free one".to_owned()
+                "http://<host>:<port> or https://<host>:<port>, several separated by commas; no host: all interfaces; port 0: any free one".to_owned()
             }
             Self::Converter => format!("{}, or their full Java class names", converter::BUILT_IN),
             Self::Headers => {
@@ -191,6 +191,14 @@ pub static LISTENERS: WorkerKey = key(
     Form::Listeners,
     "http://127.0.0.1:9398",
     "Addresses of the REST API. The default is reachable from this machine only, because the API has no authentication and its configs hold passwords; `http://:9398` listens on all interfaces, which a container needs.",
+);
+
+pub static CLIENT_AUTH: WorkerKey = key(
+    REST,
+    "listeners.https.ssl.client.auth",
+    Form::Choice(&["none", "requested", "required"]),
+    "none",
+    "Whether clients of https listeners must show a certificate. Certificates and keys of https listeners are set as those of Kafka clients are, with the prefix `listeners.https.`: `listeners.https.ssl.keystore.location`, ..; what is not given there is taken from the worker's own `ssl.*`.",
 );
 
 pub static ADMIN_LISTENERS: WorkerKey = optional(
@@ -421,6 +429,7 @@ pub const ALL: &[&WorkerKey] = &[
     &SESSION_TIMEOUT,
     &HEARTBEAT_INTERVAL,
     &LISTENERS,
+    &CLIENT_AUTH,
     &ADMIN_LISTENERS,
     &ALLOWED_ORIGINS,
     &ALLOWED_METHODS,
@@ -508,11 +517,13 @@ pub const FOREIGN: &[ForeignKey] = &[
     ignored("exactly.once.source.support", NO_SOURCES),
     ignored("topic.creation.enable", NO_SOURCES),
     ignored("metrics.context.*", "metrics are the worker's own"),
-    ignored("rest.advertised.listener", "all listeners are http"),
+    ignored(
+        "rest.advertised.listener",
+        "workers do not talk to each other",
+    ),
     ignored("rest.host.name", "listeners replaced it"),
     ignored("rest.port", "listeners replaced it"),
-    ignored("listeners.https.*", "all listeners are http"),
-    ignored("ssl.client.auth", "all listeners are http"),
+    ignored("ssl.client.auth", "set listeners.https.ssl.client.auth"),
     refused(
         "rest.extension.classes",
         "Java classes cannot be loaded, and without the extension the REST API may be open to everyone: put a proxy in front of it, and leave this out",

@@ -50,6 +50,7 @@ fn listener(host: &str, port: u16) -> Listener {
     Listener {
         host: host.to_owned(),
         port,
+        tls: false,
     }
 }
 
@@ -77,6 +78,7 @@ fn without_sources_the_documented_defaults_stand() {
             heartbeat_interval: Duration::from_secs(1),
         },
         listeners: vec![listener("127.0.0.1", 9398)],
+        client_auth: ClientAuth::None,
         admin_listeners: AdminListeners::Same,
         allowed_origins: Vec::new(),
         allowed_methods: Vec::new(),
@@ -216,7 +218,7 @@ fn bad_values_name_key_place_value_and_what_is_allowed() {
 #[test]
 fn more_bad_values_are_refused() {
     for given in [
-        "listeners=https://h:1",
+        "listeners=ftp://h:1",
         "listeners=http://h",
         "listeners=http://h:65536",
         "listeners=http://a:b:1",
