@@ -175,7 +175,7 @@ fn bad_values_name_key_place_value_and_what_is_allowed() {
     };
     check(
         "listeners=foo",
-        "listeners (--set): \"foo\" is not possible; allowed: http://<host>:<port>, several separated by commas; no host: all interfaces; port 0: any free one",
+        "listeners (--set): \"foo\" is not possible; allowed: http://<host>:<port> or https://<host>:<port>, several separated by commas; no host: all interfaces; port 0: any free one",
     );
     check(
         "rest.advertised.port=0",
