@@ -243,6 +243,8 @@ pub struct WorkerSettings {
     pub advertised_host: Option<String>,
     /// `rest.advertised.port`.
     pub advertised_port: Option<u16>,
+    /// `tasks.fetch.memory.bytes`.
+    pub fetch_memory_bytes: u64,
     /// `topic.tracking.enable`.
     pub topic_tracking: bool,
     /// `topic.tracking.allow.reset`.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -62,6 +63,10 @@ impl<S: StartTask> Control<S> {
             tasks,
         };
         self.told.insert(name.to_owned(), desired.clone());
+        let owners = self.registry.iter();
+        let owners = owners.flat_map(|(_, definition)| &definition.owners);
+        let own = owners.filter(|owner| **owner == self.worker_id).count();
+        self.workshop.tasks.store(own, Ordering::Relaxed);
         if let Some(supervisor) = self.supervisors.get(name)
             && supervisor.published().is_some()
         {

@@ -172,6 +172,7 @@ impl Reader<'_> {
                 .unwrap_or_default(),
             advertised_host: self.text(&keys::ADVERTISED_HOST),
             advertised_port: self.integer(&keys::ADVERTISED_PORT),
+            fetch_memory_bytes: self.integer(&keys::FETCH_MEMORY).unwrap_or_default(),
             topic_tracking: self.boolean(&keys::TOPIC_TRACKING),
             topic_tracking_reset: self.boolean(&keys::TOPIC_TRACKING_RESET),
             request_body_max_bytes: self.integer(&keys::BODY_MAX_BYTES).unwrap_or_default(),

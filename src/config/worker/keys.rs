@@ -336,6 +336,14 @@ pub static SHUTDOWN_TIMEOUT: WorkerKey = key(
     "How long all tasks together may take to write what they have read, commit and leave their groups when the worker stops, in milliseconds. What is not written by then is read again later.",
 );
 
+pub static FETCH_MEMORY: WorkerKey = key(
+    TASKS,
+    "tasks.fetch.memory.bytes",
+    Form::Integer(16 * 1024 * 1024, 1024 * 1024 * 1024 * 1024),
+    "536870912",
+    "Bytes of records that all tasks of the worker together may have fetched and not read yet. Each gets an even share when it starts, from 1 MiB to 16 MiB, unless its connector sets consumer.override.queued.max.messages.kbytes.",
+);
+
 pub static TOPIC_TRACKING: WorkerKey = key(
     TASKS,
     "topic.tracking.enable",
@@ -446,6 +454,7 @@ pub const ALL: &[&WorkerKey] = &[
     &HEADER_CONVERTER,
     &OFFSET_FLUSH_INTERVAL,
     &SHUTDOWN_TIMEOUT,
+    &FETCH_MEMORY,
     &TOPIC_TRACKING,
     &TOPIC_TRACKING_RESET,
     &CONFIG_PROVIDERS,

@@ -85,6 +85,7 @@ fn without_sources_the_documented_defaults_stand() {
         response_headers: Vec::new(),
         advertised_host: None,
         advertised_port: None,
+        fetch_memory_bytes: 512 * 1024 * 1024,
         topic_tracking: true,
         topic_tracking_reset: true,
         request_body_max_bytes: 1024 * 1024,
