@@ -21,6 +21,8 @@
 
 mod avro;
 mod claims;
+mod cluster;
+mod conformance;
 mod database_faults;
 mod dead_letters;
 mod first_run;
