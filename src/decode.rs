@@ -197,7 +197,7 @@ pub struct Formats {
 enum SideFormat {
     Json(JsonOptions),
     Primitive(Primitive),
-    Registered(RegisteredFormat, RegistryOptions, Registry),
+    Registered(RegisteredFormat, Box<RegistryOptions>, Registry),
 }
 
 impl Formats {

@@ -18,7 +18,7 @@ pub enum Converter {
     /// `StringConverter`, `ByteArrayConverter` and those of single numbers.
     Primitive(Primitive),
     /// A format whose schemas are in a registry.
-    Registered(RegisteredFormat, RegistryOptions),
+    Registered(RegisteredFormat, Box<RegistryOptions>),
 }
 
 /// A format whose schemas are in a registry.
@@ -213,7 +213,7 @@ pub(super) fn read(
         }),
         (Kind::Registered { format, apicurio }, Some(of_registry)) => {
             let options = registry::read(of_registry, &values, apicurio)?;
-            Converter::Registered(format, options)
+            Converter::Registered(format, Box::new(options))
         }
         (Kind::Registered { .. }, None) => {
             let problem = "converters with a schema registry read keys and values only";

@@ -375,7 +375,7 @@ mod tests {
         let raw = common.into_iter().chain(own).collect();
         match ConnectorConfig::parse(&raw, &WorkerSettings::default()) {
             Ok(config) => match config.value_converter {
-                Converter::Registered(_, options) => Ok(options),
+                Converter::Registered(_, options) => Ok(*options),
                 other => Err(format!("{other:?}")),
             },
             Err(Invalid::Keys(errors)) => Err(errors[0].message.clone()),
@@ -446,12 +446,12 @@ mod tests {
             assert!(text.contains(words), "{part:?}");
         };
         has(
-            store("trust.jks", "changeit"),
+            store("trust.jks", "s3cret"),
             PemPart::Trusted,
             "BEGIN CERTIFICATE",
         );
         has(
-            store("trust.p12", "changeit"),
+            store("trust.p12", "s3cret"),
             PemPart::Trusted,
             "BEGIN CERTIFICATE",
         );
