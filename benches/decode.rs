@@ -134,7 +134,7 @@ fn avro() -> Converter {
         read_timeout: Duration::from_secs(5),
         default_for_null: true,
     };
-    Converter::Registered(RegisteredFormat::Avro, options)
+    Converter::Registered(RegisteredFormat::Avro, Box::new(options))
 }
 
 struct Bench {

@@ -14,6 +14,7 @@
 //! * [`envelope`]: Kafka Connect's `{"schema": .., "payload": ..}`.
 //! * [`avro`]: Avro, with the writer's schema in a registry ([`registered`]).
 //! * [`json_schema`]: JSON with its schema in a registry.
+//! * [`protobuf`]: Protobuf, with its schema in a registry.
 //! * [`change`]: Debezium's change events in any of them.
 //! * [`primitive`]: texts, bytes and single numbers, as Kafka's own serializers write them.
 //! * [`tree`]: JSON of either kind as one owned value.
@@ -30,6 +31,7 @@ pub mod json;
 pub mod json_schema;
 pub mod meaning;
 pub mod primitive;
+pub mod protobuf;
 pub mod registered;
 pub mod sides;
 pub mod tree;
@@ -177,6 +179,8 @@ pub enum Format {
     Avro(avro::Avro),
     /// JSON with its schema in a registry.
     JsonSchema(json_schema::JsonSchema),
+    /// Protobuf.
+    Protobuf(protobuf::Protobuf),
     /// Change events in one of the others.
     ChangeEvents(change::ChangeEvents),
 }
@@ -193,7 +197,7 @@ pub struct Formats {
 enum SideFormat {
     Json(JsonOptions),
     Primitive(Primitive),
-    Registered(RegisteredFormat, RegistryOptions, Registry),
+    Registered(RegisteredFormat, Box<RegistryOptions>, Registry),
 }
 
 impl Formats {
@@ -268,6 +272,10 @@ impl SideFormat {
                 let registry = registry.clone();
                 Format::JsonSchema(json_schema::JsonSchema::new(registry, options, side))
             }
+            Self::Registered(RegisteredFormat::Protobuf, options, registry) => {
+                let registry = registry.clone();
+                Format::Protobuf(protobuf::Protobuf::new(registry, options, side))
+            }
             Self::Registered(RegisteredFormat::Avro, options, registry) => {
                 Format::Avro(avro::Avro::new(registry.clone(), options, side))
             }
@@ -292,6 +300,7 @@ impl Format {
             Self::Json(_) | Self::Envelope(_) | Self::Primitive(_) => true,
             Self::Avro(format) => format.is_ready(encoded),
             Self::JsonSchema(format) => format.is_ready(encoded),
+            Self::Protobuf(format) => format.is_ready(encoded),
             Self::ChangeEvents(format) => format.is_ready(encoded),
         }
     }
@@ -311,6 +320,7 @@ impl Decode for Format {
             Self::Primitive(format) => format.read_part(encoded, part, visitor),
             Self::Avro(format) => format.read_part(encoded, part, visitor),
             Self::JsonSchema(format) => format.read_part(encoded, part, visitor),
+            Self::Protobuf(format) => format.read_part(encoded, part, visitor),
             Self::ChangeEvents(format) => format.read_part(encoded, part, visitor),
         }
     }
@@ -322,6 +332,7 @@ impl Decode for Format {
             Self::Primitive(format) => format.schema(encoded),
             Self::Avro(format) => format.schema(encoded),
             Self::JsonSchema(format) => format.schema(encoded),
+            Self::Protobuf(format) => format.schema(encoded),
             Self::ChangeEvents(format) => format.schema(encoded),
         }
     }
@@ -333,6 +344,7 @@ impl Decode for Format {
             Self::Primitive(format) => format.whole(encoded),
             Self::Avro(format) => format.whole(encoded),
             Self::JsonSchema(format) => format.whole(encoded),
+            Self::Protobuf(format) => format.whole(encoded),
             Self::ChangeEvents(format) => format.whole(encoded),
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::check::{Entry, Value};
 use super::definitions::ConfigKey;
 use super::definitions::converters::ConverterKeys;
-pub use registry::{IdFraming, Pem, RegistryAuth, RegistryOptions, RegistryTls};
+pub use registry::{IdFraming, Pem, PemPart, RegistryAuth, RegistryOptions, RegistryTls};
 
 /// How bytes of a key or value are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum Converter {
     /// `StringConverter`, `ByteArrayConverter` and those of single numbers.
     Primitive(Primitive),
     /// A format whose schemas are in a registry.
-    Registered(RegisteredFormat, RegistryOptions),
+    Registered(RegisteredFormat, Box<RegistryOptions>),
 }
 
 /// A format whose schemas are in a registry.
@@ -28,6 +28,8 @@ pub enum RegisteredFormat {
     Avro,
     /// `JsonSchemaConverter`.
     JsonSchema,
+    /// `ProtobufConverter`.
+    Protobuf,
 }
 
 /// Options of `JsonConverter`.
@@ -118,6 +120,10 @@ const CLASSES: &[(&str, &str)] = &[
     ),
     ("io.confluent.connect.avro.AvroConverter", "AvroConverter"),
     (
+        "io.confluent.connect.protobuf.ProtobufConverter",
+        "ProtobufConverter",
+    ),
+    (
         "io.confluent.connect.json.JsonSchemaConverter",
         "JsonSchemaConverter",
     ),
@@ -136,7 +142,7 @@ const CLASSES: &[(&str, &str)] = &[
 ];
 
 /// What is built in, in words.
-pub(super) const BUILT_IN: &str = "JsonConverter, StringConverter, AvroConverter, JsonSchemaConverter, ByteArrayConverter, ShortConverter, IntegerConverter, LongConverter, FloatConverter, DoubleConverter, BooleanConverter";
+pub(super) const BUILT_IN: &str = "JsonConverter, StringConverter, AvroConverter, JsonSchemaConverter, ProtobufConverter, ByteArrayConverter, ShortConverter, IntegerConverter, LongConverter, FloatConverter, DoubleConverter, BooleanConverter";
 
 /// Finds a converter by its Java class name, its simple name, or that without `Converter`, as
 /// Kafka Connect does.
@@ -162,6 +168,10 @@ pub(super) fn kind(class: &str) -> Result<Kind, String> {
         "String" if !of_kafka => Ok(Kind::Primitive(Primitive::Text)),
         "Avro" if !of_kafka => Ok(Kind::Registered {
             format: RegisteredFormat::Avro,
+            apicurio: false,
+        }),
+        "Protobuf" if !of_kafka => Ok(Kind::Registered {
+            format: RegisteredFormat::Protobuf,
             apicurio: false,
         }),
         "JsonSchema" if !of_kafka => Ok(Kind::Registered {
@@ -203,7 +213,7 @@ pub(super) fn read(
         }),
         (Kind::Registered { format, apicurio }, Some(of_registry)) => {
             let options = registry::read(of_registry, &values, apicurio)?;
-            Converter::Registered(format, options)
+            Converter::Registered(format, Box::new(options))
         }
         (Kind::Registered { .. }, None) => {
             let problem = "converters with a schema registry read keys and values only";

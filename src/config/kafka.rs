@@ -18,7 +18,7 @@ use super::worker::{HttpsSettings, WorkerSettings};
 use super::{secret, suggest};
 
 mod jaas;
-mod java_store;
+pub(in crate::config) mod java_store;
 mod names;
 mod stores;
 

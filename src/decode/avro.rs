@@ -142,15 +142,19 @@ fn read_record<V: Visitor>(
             continue;
         };
         scratch.clear();
-        let value = cursor.value(program, field.node, scratch, 0);
-        let value = value.map_err(fault)?;
-        match (&value, &connect.schema.default) {
+        // By reference: moving the value out costs more than reading most of them.
+        let read = &cursor.value(program, field.node, scratch, 0);
+        let value = match read {
+            Ok(value) => value,
+            Err(reason) => return Err(fault(reason)),
+        };
+        match (value, &connect.schema.default) {
             (Value::Null, Some(default)) if default_for_null => {
                 let default = default.value();
                 let default = default.map_err(|reason| json::in_field(&field.name, reason))?;
                 visitor.field(slot, &field.name, &default)?;
             }
-            _ => visitor.field(slot, &field.name, &value)?,
+            (value, _) => visitor.field(slot, &field.name, value)?,
         }
     }
     Ok(())

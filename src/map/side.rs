@@ -194,12 +194,13 @@ impl Visitor for RowWriter<'_> {
 
     #[inline]
     fn wants(&mut self, name: &str, index: Option<usize>) -> Result<Option<usize>, RecordError> {
-        match self.columns.rule(name, index, self.target) {
-            FieldRule::Column(column) => Ok(Some(column)),
-            FieldRule::Unwanted => Ok(None),
-            FieldRule::Unknown if self.columns.unknown == UnknownFields::Ignore => Ok(None),
-            FieldRule::Unknown => Err(unknown_field(name, self.target)),
+        // What was decided before needs no call.
+        if let (Some(index), Some((_, rules))) = (index, self.columns.rules.first())
+            && let Some(Some(FieldRule::Column(column))) = rules.by_index.get(index)
+        {
+            return Ok(Some(*column));
         }
+        self.wanted(name, index)
     }
 
     #[inline]
@@ -240,6 +241,15 @@ impl<'m> RowWriter<'m> {
             columns,
             target,
             rows,
+        }
+    }
+
+    fn wanted(&mut self, name: &str, index: Option<usize>) -> Result<Option<usize>, RecordError> {
+        match self.columns.rule(name, index, self.target) {
+            FieldRule::Column(column) => Ok(Some(column)),
+            FieldRule::Unwanted => Ok(None),
+            FieldRule::Unknown if self.columns.unknown == UnknownFields::Ignore => Ok(None),
+            FieldRule::Unknown => Err(unknown_field(name, self.target)),
         }
     }
 
@@ -285,6 +295,7 @@ fn rule_of(name: &str, accepts: &[Option<usize>], target: &Target) -> FieldRule 
     }
 }
 
+#[cold]
 fn unknown_field(name: &str, target: &Target) -> RecordError {
     RecordError::new(
         Stage::TaskPut,

@@ -9,7 +9,7 @@ use ureq::Agent;
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, TlsProvider};
 
 use super::FetchError;
-use crate::config::converter::{RegistryAuth, RegistryOptions, RegistryTls};
+use crate::config::converter::{PemPart, RegistryAuth, RegistryOptions, RegistryTls};
 use crate::config::secret;
 
 /// Largest answer: a schema with all its documentation.
@@ -118,18 +118,15 @@ fn tls(options: &RegistryTls) -> Result<TlsConfig, String> {
     let mut builder = TlsConfig::builder()
         .provider(TlsProvider::NativeTls)
         .root_certs(RootCerts::PlatformVerifier);
-    if let Some(pem) = options.trusted.text("ssl.truststore.location")? {
+    if let Some(pem) = options.trusted.text(PemPart::Trusted)? {
         let certificates = certificates(&pem);
         if certificates.is_empty() {
             return Err("the registry's ssl.truststore holds no certificate in PEM".to_owned());
         }
         builder = builder.root_certs(RootCerts::new_with_certs(&certificates));
     }
-    if let Some(chain) = options.chain.text("ssl.keystore.location")? {
-        let key = options
-            .key
-            .text("ssl.keystore.location")?
-            .unwrap_or_default();
+    if let Some(chain) = options.chain.text(PemPart::Chain)? {
+        let key = options.key.text(PemPart::Key)?.unwrap_or_default();
         let key = PrivateKey::from_pem(key.as_bytes()).map_err(|_| {
             "the registry's ssl.keystore holds no private key in PEM (unencrypted PKCS#8)"
                 .to_owned()

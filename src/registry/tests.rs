@@ -1,5 +1,7 @@
 //! The client in front of a server that answers as it is told: late, wrongly, or not at all.
 
+mod tls;
+
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;

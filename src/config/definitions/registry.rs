@@ -14,17 +14,19 @@ const BEARER_SOURCE_DOC: &str = "Schema registry: where the bearer token comes f
 const BEARER_SOURCE_REASON: &str =
     "Only `STATIC_TOKEN`, the token in `bearer.auth.token`, is supported.";
 const BEARER_DOC: &str = "Schema registry: token for bearer authentication.";
-const TRUST_DOC: &str = "Schema registry over https: PEM file with the certificates to trust. Not given: those of the system.";
+const TRUST_DOC: &str = "Schema registry over https: file (PEM, PKCS#12 or JKS) with the certificates to trust. Not given: those of the system.";
 const TRUST_PEM_DOC: &str = "Schema registry over https: the certificates to trust, as PEM text.";
-const KEY_STORE_DOC: &str = "Schema registry over https: PEM file with the client's certificate chain and its private key (PKCS#8, unencrypted).";
+const KEY_STORE_DOC: &str = "Schema registry over https: file (PEM, PKCS#12 or JKS) with the client's certificate chain and its private key (PKCS#8, unencrypted).";
 const KEY_PEM_DOC: &str =
     "Schema registry over https: the client's private key, as PEM text (PKCS#8, unencrypted).";
 const CHAIN_PEM_DOC: &str =
     "Schema registry over https: the client's certificate chain, as PEM text.";
-const STORE_TYPE_DOC: &str = "Schema registry over https: form of the file.";
-const STORE_TYPE_REASON: &str = "Only PEM is read. Convert JKS to PKCS12 with keytool -importkeystore, and that to PEM with openssl pkcs12 -nodes.";
-const STORE_PASSWORD_DOC: &str = "Schema registry over https: password of the file.";
-const STORE_PASSWORD_REASON: &str = "PEM files are read unencrypted: leave it empty.";
+const STORE_TYPE_DOC: &str =
+    "Schema registry over https: form of the file. It is read as what it is, whichever is named.";
+const STORE_PASSWORD_DOC: &str =
+    "Schema registry over https: password of the file, unless it is PEM.";
+const KEY_PASSWORD_DOC: &str =
+    "Schema registry over https: password of the key in the file, when it has one of its own.";
 const HOST_NAME_DOC: &str =
     "Schema registry over https: how the host's name is checked. It always is.";
 const CONNECT_TIMEOUT_DOC: &str = "Schema registry: how long connecting may take, in milliseconds, before the next address is tried.";
@@ -53,6 +55,9 @@ pub(in crate::config) struct RegistryKeys {
     pub(in crate::config) trust_location: &'static ConfigKey,
     pub(in crate::config) trust_pem: &'static ConfigKey,
     pub(in crate::config) key_location: &'static ConfigKey,
+    pub(in crate::config) trust_password: &'static ConfigKey,
+    pub(in crate::config) key_store_password: &'static ConfigKey,
+    pub(in crate::config) key_password: &'static ConfigKey,
     pub(in crate::config) key_pem: &'static ConfigKey,
     pub(in crate::config) chain_pem: &'static ConfigKey,
     pub(in crate::config) connect_timeout: &'static ConfigKey,
@@ -166,7 +171,7 @@ macro_rules! registry_keys {
                 STORE_TYPE_DOC
             )
             .default("PEM")
-            .rule(Rule::Only(&["PEM"], STORE_TYPE_REASON));
+            .rule(Rule::OneOfIgnoringCase(&["PEM", "PKCS12", "JKS"]));
             static TRUST_PASSWORD: ConfigKey = key!(
                 $prefix,
                 $side,
@@ -174,8 +179,7 @@ macro_rules! registry_keys {
                 Kind::Password,
                 "Registry trust store password",
                 STORE_PASSWORD_DOC
-            )
-            .rule(Rule::NoEffect(STORE_PASSWORD_REASON));
+            );
             static STORE: ConfigKey = key!(
                 $prefix,
                 $side,
@@ -209,7 +213,7 @@ macro_rules! registry_keys {
                 STORE_TYPE_DOC
             )
             .default("PEM")
-            .rule(Rule::Only(&["PEM"], STORE_TYPE_REASON));
+            .rule(Rule::OneOfIgnoringCase(&["PEM", "PKCS12", "JKS"]));
             static STORE_PASSWORD: ConfigKey = key!(
                 $prefix,
                 $side,
@@ -217,17 +221,15 @@ macro_rules! registry_keys {
                 Kind::Password,
                 "Registry key store password",
                 STORE_PASSWORD_DOC
-            )
-            .rule(Rule::Unsupported(STORE_PASSWORD_REASON));
+            );
             static KEY_PASSWORD: ConfigKey = key!(
                 $prefix,
                 $side,
                 "schema.registry.ssl.key.password",
                 Kind::Password,
                 "Registry key password",
-                STORE_PASSWORD_DOC
-            )
-            .rule(Rule::Unsupported(STORE_PASSWORD_REASON));
+                KEY_PASSWORD_DOC
+            );
             static HOST_NAME: ConfigKey = key!(
                 $prefix,
                 $side,
@@ -417,6 +419,9 @@ macro_rules! registry_keys {
                 trust_location: &TRUST,
                 trust_pem: &TRUST_PEM,
                 key_location: &STORE,
+                trust_password: &TRUST_PASSWORD,
+                key_store_password: &STORE_PASSWORD,
+                key_password: &KEY_PASSWORD,
                 key_pem: &KEY_PEM,
                 chain_pem: &CHAIN_PEM,
                 connect_timeout: &CONNECT_TIMEOUT,
