@@ -18,7 +18,7 @@ mod side;
 
 use std::sync::Arc;
 
-use rowdock_connectors::{Cell, Origin, RowKind, TableRows, Target, WriteMode};
+use rowdock_connectors::{CellState, Origin, RowKind, TableRows, Target, WriteMode};
 
 use crate::config::connector::{KeyMode, SinkKeys, UnknownFields};
 use crate::decode::{Encoded, Format};
@@ -194,7 +194,7 @@ impl TopicMapper {
     fn check_present(&self, index: usize, rows: &TableRows) -> Result<(), RecordError> {
         let row = rows.len();
         let column = &rows.columns[index];
-        let present = column.len() > row && !matches!(column.get(row), Cell::Null | Cell::Absent);
+        let present = column.len() > row && column.state(row) == CellState::Value;
         if present {
             return Ok(());
         }

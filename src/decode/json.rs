@@ -1,15 +1,19 @@
 //! JSON without a schema.
 //!
-//! `serde_json` checks the grammar and cuts each field's raw text out; nothing is converted here
-//! but strings with escapes. Numbers stay text, so integers of any length and decimals of any
-//! scale arrive as they were written.
+//! A scan checks the grammar and cuts each field's raw text out; nothing is converted here but
+//! strings with escapes. Numbers stay text, so integers of any length and decimals of any scale
+//! arrive as they were written.
+
+mod scan;
 
 use std::borrow::Cow;
-use std::fmt;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde::de::{self, DeserializeSeed, Deserializer as _, MapAccess, Visitor as SerdeVisitor};
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
+
+use scan::{Fields, Malformed};
 
 use super::{Decode, Encoded, ReadError, Visitor, tree};
 use crate::record::{Schema, Side, Value};
@@ -68,24 +72,17 @@ pub(super) fn in_field(name: &str, reason: &str) -> ReadError {
 ///
 /// # Errors
 /// What `on_field` returned, or [`WalkError::Malformed`] when the text is not one JSON object.
+#[inline]
 pub fn walk_object<'a, E>(
     text: &'a str,
-    on_field: impl FnMut(&str, &'a str) -> Result<(), E>,
+    mut on_field: impl FnMut(&str, &'a str) -> Result<(), E>,
 ) -> Result<(), WalkError<E>> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let mut stopped = None;
-    let walker = Walker {
-        on_field,
-        stopped: &mut stopped,
-    };
-    let walked = deserializer
-        .deserialize_map(walker)
-        .and_then(|()| deserializer.end());
-    match (walked, stopped) {
-        (_, Some(error)) => Err(WalkError::Field(error)),
-        (Err(error), None) => Err(WalkError::Malformed(describe(&error))),
-        (Ok(()), None) => Ok(()),
+    let malformed = |Malformed| WalkError::Malformed(why_no_object(text));
+    let mut fields = Fields::of(text).map_err(malformed)?;
+    while let Some((name, value)) = fields.next().map_err(malformed)? {
+        on_field(&name, value).map_err(WalkError::Field)?;
     }
+    Ok(())
 }
 
 /// Why a walk ended early.
@@ -141,7 +138,7 @@ pub fn value(raw: &str) -> Result<Value<'_>, String> {
 /// # Errors
 /// Says at which byte the text ends to be UTF-8.
 pub fn text(bytes: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(bytes)
+    simdutf8::compat::from_utf8(bytes)
         .map_err(|error| format!("not valid UTF-8 from byte {} on", error.valid_up_to()))
 }
 
@@ -187,6 +184,15 @@ pub(super) fn string(raw: &str) -> Result<Cow<'_, str>, String> {
         .map_err(|_| "a string with an escape that is no character".to_owned())
 }
 
+/// Says where and why a text is not one JSON object: what found it does not know.
+#[cold]
+fn why_no_object(text: &str) -> String {
+    match serde_json::from_str::<HashMap<String, IgnoredAny>>(text) {
+        Err(error) => describe(&error),
+        Ok(_) => "the JSON is malformed".to_owned(),
+    }
+}
+
 /// serde_json's messages name kinds and places; some quote the input, so only place and category
 /// are kept.
 fn describe(error: &serde_json::Error) -> String {
@@ -200,60 +206,6 @@ fn describe(error: &serde_json::Error) -> String {
         error.line(),
         error.column()
     )
-}
-
-struct Walker<'stop, F, E> {
-    on_field: F,
-    stopped: &'stop mut Option<E>,
-}
-
-impl<'de, F, E> SerdeVisitor<'de> for Walker<'_, F, E>
-where
-    F: FnMut(&str, &'de str) -> Result<(), E>,
-{
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut fields: A) -> Result<(), A::Error> {
-        while let Some(name) = fields.next_key_seed(Name)? {
-            let raw: &'de RawValue = fields.next_value()?;
-            if let Err(error) = (self.on_field)(&name, raw.get()) {
-                *self.stopped = Some(error);
-                return Err(de::Error::custom("stopped"));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Reads a field's name without a copy where it has no escapes.
-struct Name;
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: de::Deserializer<'de>>(self, source: D) -> Result<Self::Value, D::Error> {
-        source.deserialize_str(self)
-    }
-}
-
-impl<'de> SerdeVisitor<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a field name")
-    }
-
-    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(name))
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(name.to_owned()))
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use rowdock_connectors::{ColumnDef, ColumnType, Table, TableName, WriteMode};
+use rowdock_connectors::{Cell, ColumnDef, ColumnType, Table, TableName, WriteMode};
 
 use super::*;
 use crate::config::connector::TopicDots;
