@@ -35,6 +35,7 @@
 //! * [`task`]: one task: a consumer's thread and a write loop, started and stopped together;
 //!   [`status`]: what it tells about itself.
 //! * [`cluster`]: which connectors there are and what they shall do; standalone: in memory.
+//! * [`offsets`]: where a connector stands, read and set by hand.
 //! * [`api`]: Kafka Connect's REST API. Reads state and appends commands.
 //! * [`worker`], [`signals`], [`telemetry`]: starting and ending the process.
 //! * [`demo`]: all of it on one machine, with an embedded broker and a worker that is killed.
@@ -53,6 +54,7 @@ pub mod decode;
 pub mod demo;
 pub mod handover;
 pub mod map;
+pub mod offsets;
 pub mod record;
 pub mod signals;
 pub mod status;

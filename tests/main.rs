@@ -20,6 +20,8 @@
 )]
 
 mod claims;
+mod cluster;
+mod conformance;
 mod database_faults;
 mod dead_letters;
 mod first_run;

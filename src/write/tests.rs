@@ -1,7 +1,7 @@
 //! The write loop against a database in memory that fails, loses answers and is written to by a
 //! rival; no Kafka, no clock. The test plays the consumer's thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -150,6 +150,9 @@ impl Harness {
         let (status, _) = watch::channel(TaskStatus {
             state: TaskState::Running,
             trace: None,
+            joined: false,
+            restartable: false,
+            topics: BTreeSet::new(),
             retrying: None,
         });
         let (stop, stopping) = watch::channel(false);
