@@ -221,6 +221,17 @@ fn sink_keys(checked: &Checked) -> Result<SinkKeys, Invalid> {
         truncate_enabled: checked.is_true(&sink::TRUNCATE_ENABLED),
         auto_create: checked.is_true(&sink::AUTO_CREATE),
         table_name_format: text(checked, &sink::TABLE_NAME_FORMAT)?,
+        table_name_normalize: checked.is_true(&sink::TABLE_NAME_NORMALIZE),
+        tables_of_topics: sink::tables_of_topics(
+            checked
+                .list(&sink::TOPICS_TO_TABLES)
+                .iter()
+                .map(String::as_str),
+        )
+        .map_err(|_| unusable(&sink::TOPICS_TO_TABLES))?
+        .into_iter()
+        .map(|(topic, table)| (topic.to_owned(), table.to_owned()))
+        .collect(),
         topic_dots: topic_dots(checked),
         fields_include: checked.list(&sink::FIELDS_WHITELIST).to_vec(),
         single_value_column: text(checked, &sink::STRING_COLUMN)?,

@@ -1,5 +1,7 @@
 //! Records into rows, by key mode, format and table.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use rowdock_connectors::{Cell, ColumnDef, ColumnType, Table, TableName, WriteMode};
 
@@ -78,6 +80,8 @@ fn keys(key_mode: KeyMode, key_fields: &[&str]) -> SinkKeys {
         truncate_enabled: false,
         auto_create: true,
         table_name_format: "${topic}".into(),
+        table_name_normalize: false,
+        tables_of_topics: BTreeMap::new(),
         topic_dots: TopicDots::Keep,
         fields_include: Vec::new(),
         single_value_column: "record_value".into(),
@@ -424,6 +428,20 @@ fn tables_are_named_by_format() {
     check(TopicDots::Schema, "${topic}", "db.a.b", (Some("a"), "b"));
     check(TopicDots::Schema, "${topic}_v1", "b", (None, "b_v1"));
     check(TopicDots::Schema, "${topic}", "b.", (None, "b."));
+    let mut keys = keys(KeyMode::None, &[]);
+    keys.table_name_format = "s.${topic}_v1".into();
+    keys.table_name_normalize = true;
+    let name = plan::table_name(&keys, "a.b-ü");
+    assert_eq!((name.schema, name.name.as_str()), (None, "s_a_b___v1"));
+    keys.tables_of_topics = BTreeMap::from([("t".into(), "shop.orders".into())]);
+    let name = plan::table_name(&keys, "t");
+    assert_eq!(
+        (name.schema.as_deref(), name.name.as_str()),
+        (Some("shop"), "orders")
+    );
+    assert!(plan::check_mapped(&keys, "t").is_ok());
+    let refused = plan::check_mapped(&keys, "u").unwrap_err();
+    assert!(refused.contains("topic u has no table"), "{refused}");
 }
 
 #[test]

@@ -97,6 +97,8 @@ fn config(tolerate: bool) -> ConnectorConfig {
             truncate_enabled: false,
             auto_create: false,
             table_name_format: "${topic}".into(),
+            table_name_normalize: false,
+            tables_of_topics: BTreeMap::new(),
             topic_dots: TopicDots::Keep,
             fields_include: Vec::new(),
             single_value_column: "record_value".to_owned(),

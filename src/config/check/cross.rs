@@ -17,6 +17,7 @@ const REGEX_BYTES_MAX: usize = 1024 * 1024;
 pub(super) fn check(checked: &mut Checked, worker: &WorkerSettings) {
     check_converters(checked);
     check_topics(checked);
+    check_tables_of_topics(checked);
     check_dead_letter_topic(checked);
     check_tolerance(checked);
     check_key(checked, worker);
@@ -71,6 +72,25 @@ fn check_topics(checked: &mut Checked) {
     }
     if let Some(Err(problem)) = checked.text(regex).map(compile) {
         checked.refuse_value(regex, &problem);
+    }
+}
+
+fn check_tables_of_topics(checked: &mut Checked) {
+    let mapping = &sink::TOPICS_TO_TABLES;
+    let items = checked.list(mapping).iter().map(String::as_str);
+    let Ok(pairs) = sink::tables_of_topics(items) else {
+        return;
+    };
+    let has_table = |topic: &str| pairs.iter().any(|(known, _)| *known == topic);
+    let without = checked
+        .list(&common::TOPICS)
+        .iter()
+        .find(|topic| !has_table(topic));
+    if let Some(topic) = without
+        && !pairs.is_empty()
+    {
+        let problem = format!("every topic must have its table, and {topic} has none");
+        checked.refuse_value(mapping, &problem);
     }
 }
 

@@ -102,9 +102,9 @@ const KEYS: &[TheirKey] = &[
         "field.exclude.list",
         List,
         Meaning::Read {
-            ours: "fields.blacklist",
+            ours: "fields.exclude.list",
             read: fields_excluded,
-            words: "`fields.blacklist`; entries `topic:field` only when the connector reads that topic alone",
+            words: "`fields.exclude.list`; entries `topic:field` only when the connector reads that topic alone",
         },
     ),
     TheirKey::new("use.time.zone", Text, Meaning::Ours("db.timezone")).default("UTC"),
@@ -196,7 +196,7 @@ fn fields_included(translation: &mut Translation<'_>, name: &str, value: &str) {
 fn fields_excluded(translation: &mut Translation<'_>, name: &str, value: &str) {
     if let Some(fields) = fields_of_the_topic(translation, name, value).filter(|it| !it.is_empty())
     {
-        translation.set("fields.blacklist", name, &fields);
+        translation.set("fields.exclude.list", name, &fields);
     }
 }
 

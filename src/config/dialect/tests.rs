@@ -410,11 +410,13 @@ fn keys_of_ours_may_be_added_to_any_dialect() {
                 ("table.name.dots", "keep"),
                 ("progress.table", "kept"),
                 ("linger.ms", "5"),
+                ("topics.to.tables.mapping", "orders:o"),
             ],
         );
         assert_eq!(config.sink.unknown_fields, UnknownFields::Ignore);
         assert_eq!(config.sink.topic_dots, TopicDots::Keep);
         assert_eq!(config.sink.progress_table, "kept");
+        assert_eq!(config.sink.tables_of_topics["orders"], "o");
         let refused = errors(&self::config(class, &[("connector.plugin.version", "1")]));
         assert_eq!(refused.len(), 1, "{refused:?}");
     }

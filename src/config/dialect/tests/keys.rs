@@ -98,6 +98,25 @@ fn aivens_keys_mean_what_they_meant() {
     ] {
         becomes(AIVEN, key, value, &[(key, value)]);
     }
+    becomes(
+        AIVEN,
+        "table.name.normalize",
+        "true",
+        &[("table.name.normalize", "true")],
+    );
+    becomes(
+        AIVEN,
+        "topics.to.tables.mapping",
+        "orders:o",
+        &[("topics.to.tables.mapping", "orders:o")],
+    );
+    for (mapping, part) in [
+        ("other:o", "orders has none"),
+        ("orders", "topic:table"),
+        ("orders:a,orders:b", "two tables"),
+    ] {
+        refused(AIVEN, "topics.to.tables.mapping", mapping, part);
+    }
     becomes(AIVEN, "insert.mode", "MULTI", &[("insert.mode", "insert")]);
     for (theirs, value) in [("true", "ALWAYS"), ("False", "NEVER")] {
         let expected = [("quote.sql.identifiers", value)];

@@ -53,6 +53,10 @@ fn whole_configs_come_out_as_they_were_meant() {
     assert_eq!(aiven.sink.key_mode, KeyMode::RecordValue);
     assert_eq!(aiven.sink.fields_include, ["id", "total"]);
 
+    let (many, _) = parse("aiven_mapping.json");
+    assert_eq!(many.sink.tables_of_topics["us.orders"], "orders_us");
+    assert!(many.sink.table_name_normalize);
+
     let (debezium, warnings) = parse("debezium_upsert.json");
     assert_eq!(debezium.sink.user.as_deref(), Some("shop"));
     assert_eq!(debezium.sink.insert_mode, WriteMode::Upsert);
@@ -69,10 +73,6 @@ fn whole_configs_come_out_as_they_were_meant() {
         errors.into_iter().map(|(key, _)| key).collect::<Vec<_>>()
     };
     assert_eq!(refused("confluent_oracle.json"), ["connection.url"]);
-    assert_eq!(
-        refused("aiven_mapping.json"),
-        ["table.name.normalize", "topics.to.tables.mapping"]
-    );
     assert_eq!(
         refused("debezium_naming.json"),
         ["column.naming.strategy", "field.exclude.list"]
