@@ -165,7 +165,7 @@ async fn a_type_that_cannot_be_changed_is_told() {
     let name = TableName::parse("t");
     let refused = session.evolve_table(&name, &[column("amount", wide)]).await;
     let error = refused.unwrap_err();
-    assert_eq!(error.class(), ErrorClass::Stop);
+    assert_eq!(error.class(), ErrorClass::Record);
     for part in [
         "\"amount\"",
         "DECIMAL(5,2)",
