@@ -11,11 +11,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use rowdock_connectors::{Batch, Origin, PartitionKey, PositionMove, RowKind, TableRows, Target};
+use rowdock_connectors::{
+    Batch, NewColumn, Origin, PartitionKey, PositionMove, RowKind, TableRows, Target,
+};
 use uuid::Uuid;
 
 use crate::config::connector::BatchLimits;
-use crate::record::{RawRecord, RecordError};
+use crate::map::Unmapped;
+use crate::record::{RawHeader, RawRecord, RecordError};
 
 /// Names one assignment of one partition; every assignment and every seek makes a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,7 +64,7 @@ struct OriginalEntry {
     timestamp_ms: Option<i64>,
     key: Option<Range<usize>>,
     value: Option<Range<usize>>,
-    headers: Vec<(String, Option<Vec<u8>>)>,
+    headers: Vec<RawHeader>,
 }
 
 /// A record's bytes as they were read.
@@ -74,7 +77,7 @@ pub struct Original<'a> {
     /// Value bytes.
     pub value: Option<&'a [u8]>,
     /// Headers in order.
-    pub headers: &'a [(String, Option<Vec<u8>>)],
+    pub headers: &'a [RawHeader],
 }
 
 /// The batch that is being filled.
@@ -166,6 +169,9 @@ impl BatchBuilder {
     }
 
     /// Appends a record's row through `fill`; what it refuses becomes a reject.
+    ///
+    /// # Errors
+    /// When the record can be stored once its table has these columns; it leaves no trace then.
     #[inline]
     pub fn append(
         &mut self,
@@ -173,9 +179,8 @@ impl BatchBuilder {
         topic_slot: usize,
         target: &Arc<Target>,
         record: &RawRecord<'_>,
-        headers: impl FnOnce() -> Vec<(String, Option<Vec<u8>>)>,
-        fill: impl FnOnce(Origin, &mut TableRows) -> Result<(), RecordError>,
-    ) {
+        fill: impl FnOnce(Origin, &mut TableRows) -> Result<(), Unmapped>,
+    ) -> Result<(), Vec<NewColumn>> {
         let origin = Origin {
             position: u32::try_from(position).unwrap_or(u32::MAX),
             offset: record.offset,
@@ -184,7 +189,8 @@ impl BatchBuilder {
         let table = self.table(topic_slot, target);
         match fill(origin, &mut self.batch.rows.tables[table]) {
             Ok(()) => self.row_count += 1,
-            Err(error) => self.batch.rejects.push(Reject {
+            Err(Unmapped::Lacking(columns)) => return Err(columns),
+            Err(Unmapped::Bad(error)) => self.batch.rejects.push(Reject {
                 position,
                 offset: record.offset,
                 error,
@@ -194,8 +200,9 @@ impl BatchBuilder {
         let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
         self.bytes += length(record.key) + length(record.value);
         if self.keep_originals {
-            self.batch.originals.keep(position, record, headers());
+            self.batch.originals.keep(position, record);
         }
+        Ok(())
     }
 
     /// Cuts partitions out, by slot.
@@ -390,12 +397,7 @@ impl ReadBatch {
 }
 
 impl Originals {
-    fn keep(
-        &mut self,
-        position: usize,
-        record: &RawRecord<'_>,
-        headers: Vec<(String, Option<Vec<u8>>)>,
-    ) {
+    fn keep(&mut self, position: usize, record: &RawRecord<'_>) {
         let mut copy = |bytes: Option<&[u8]>| {
             bytes.map(|bytes| {
                 let start = self.bytes.len();
@@ -411,7 +413,7 @@ impl Originals {
             timestamp_ms: record.timestamp_ms,
             key,
             value,
-            headers,
+            headers: record.headers.headers(),
         });
     }
 }

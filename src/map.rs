@@ -9,20 +9,25 @@
 //!
 //! * [`plan`]: which columns are written, which are the key, and whether that can work.
 //! * [`infer`]: the table for records that have none yet.
+//! * [`lack`]: what a table lacks for a record that does not fit it.
 
+mod filter;
 pub mod fit;
 pub mod infer;
+mod lack;
 mod names;
 pub mod plan;
 mod side;
 
 use std::sync::Arc;
 
-use rowdock_connectors::{Cell, Origin, RowKind, TableRows, Target, WriteMode};
+use rowdock_connectors::{Cell, NewColumn, Origin, RowKind, TableRows, Target, WriteMode};
 
 use crate::config::connector::{Converter, KeyMode, SinkKeys, UnknownFields};
 use crate::decode::json;
-use crate::record::{RawRecord, RecordError, Stage, Value};
+use crate::record::{OwnedRecord, RawRecord, RecordError, Stage, Value};
+use filter::FieldFilter;
+use lack::Evolution;
 use side::SideReader;
 
 /// Turns records of one topic into rows of one table.
@@ -36,6 +41,23 @@ pub struct TopicMapper {
     /// Written columns that must have a value: key, and NOT NULL without a default, unless rows
     /// are only updated.
     required: Vec<usize>,
+    /// With `auto.evolve`.
+    evolution: Option<Evolution>,
+}
+
+/// Why a record is not in the rows.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unmapped {
+    /// It cannot be stored.
+    Bad(RecordError),
+    /// It can be when its table has these columns, this wide.
+    Lacking(Vec<NewColumn>),
+}
+
+impl From<RecordError> for Unmapped {
+    fn from(error: RecordError) -> Self {
+        Self::Bad(error)
+    }
 }
 
 /// Where the key's cells come from.
@@ -74,6 +96,12 @@ impl TopicMapper {
             KeySource::Value => &[],
             KeySource::Kafka(_) | KeySource::Record { .. } => &target.key,
         };
+        let filter = FieldFilter::new(&keys.fields_include, &keys.fields_exclude);
+        let unknown = if keys.auto_evolve {
+            UnknownFields::Fail
+        } else {
+            keys.unknown_fields
+        };
         let accepts = |wanted: &dyn Fn(usize) -> bool| {
             let mut accepts = vec![None; target.table.columns.len()];
             for (written, column) in target.written.iter().enumerate() {
@@ -103,10 +131,14 @@ impl TopicMapper {
             value_reader: SideReader::new(
                 Stage::ValueConverter,
                 value_converter,
-                keys.unknown_fields,
+                unknown,
                 accepts(&|written| !key_columns.contains(&written)),
             )
-            .ignoring(&keys.fields_include, key_columns, &target),
+            .filtering(filter.clone(), key_columns, &target),
+            evolution: keys.auto_evolve.then(|| {
+                let key_apart = keys.key_mode == KeyMode::RecordKey;
+                Evolution::new(key_converter, value_converter, filter, key_apart)
+            }),
             delete_enabled: keys.delete_enabled,
             required,
             key,
@@ -119,18 +151,54 @@ impl TopicMapper {
         &self.target
     }
 
-    /// Appends the record's row. `origin` says where it came from; its `kind` is set here.
+    /// Appends the record's row. `origin` says where it came from; its `kind` is set here. What
+    /// transforms made of the record is mapped in the place of its bytes.
     ///
     /// # Errors
     /// When the record cannot be read or does not fit; `rows` is then as before.
+    #[inline]
     pub fn map(
         &mut self,
         record: &RawRecord<'_>,
+        transformed: Option<&OwnedRecord>,
+        origin: Origin,
+        rows: &mut TableRows,
+    ) -> Result<(), Unmapped> {
+        let error = match self.try_map(record, transformed, origin, rows) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let Some(evolution) = &mut self.evolution else {
+            return Err(Unmapped::Bad(error));
+        };
+        match evolution.lacking(record, transformed, &self.target) {
+            Err(reason) => Err(RecordError::new(Stage::TaskPut, reason).into()),
+            Ok(lacking) if !lacking.is_empty() => Err(Unmapped::Lacking(lacking)),
+            // Unknown fields were null, if there were any: they need no column.
+            Ok(_) => {
+                let unknown = self.value_reader.set_unknown(UnknownFields::Ignore);
+                let mapped = self.try_map(record, transformed, origin, rows);
+                self.value_reader.set_unknown(unknown);
+                mapped.map_err(Unmapped::Bad)
+            }
+        }
+    }
+
+    /// The table cannot be made to hold these columns: records that need them are bad.
+    pub fn refuse_evolution(&mut self, columns: &[String], reason: &str) {
+        if let Some(evolution) = &mut self.evolution {
+            evolution.refuse(columns, reason);
+        }
+    }
+
+    fn try_map(
+        &mut self,
+        record: &RawRecord<'_>,
+        transformed: Option<&OwnedRecord>,
         origin: Origin,
         rows: &mut TableRows,
     ) -> Result<(), RecordError> {
-        let mapped = self.fill(record, rows);
-        match mapped {
+        match self.fill(record, transformed, rows) {
             Ok(kind) => {
                 rows.finish_row(Origin { kind, ..origin });
                 Ok(())
@@ -146,6 +214,7 @@ impl TopicMapper {
     fn fill(
         &mut self,
         record: &RawRecord<'_>,
+        transformed: Option<&OwnedRecord>,
         rows: &mut TableRows,
     ) -> Result<RowKind, RecordError> {
         match &self.key {
@@ -156,15 +225,18 @@ impl TopicMapper {
             }
             KeySource::Record { primitive } => {
                 let primitive = *primitive;
-                self.fill_key(primitive, record, rows)?;
+                match transformed {
+                    Some(whole) => self.fill_owned_key(primitive, whole, rows)?,
+                    None => self.fill_key(primitive, record, rows)?,
+                }
             }
         }
-        let text = match record.value {
-            Some(bytes) => json::text(bytes)
-                .map_err(|reason| RecordError::new(Stage::ValueConverter, reason))?,
-            None => "null",
+        let filled = match transformed {
+            Some(whole) => self
+                .value_reader
+                .read_owned_object(&whole.value, &self.target, rows)?,
+            None => self.fill_value(record, rows)?,
         };
-        let filled = self.value_reader.read_object(text, &self.target, rows)?;
         if !filled {
             return self.check_delete(rows);
         }
@@ -242,16 +314,42 @@ impl TopicMapper {
     ) -> Result<(), RecordError> {
         let failed = |reason: String| RecordError::new(Stage::KeyConverter, reason);
         let Some(bytes) = record.key else {
-            return Err(RecordError::new(
-                Stage::TaskPut,
-                "the record has no key, and pk.mode=record_key takes the row's key from it",
-            ));
+            return Err(RecordError::new(Stage::TaskPut, NO_KEY));
         };
         let text = json::text(bytes).map_err(failed)?;
         self.key_reader
             .read_key(text, primitive, &self.target, rows)
     }
+
+    fn fill_owned_key(
+        &mut self,
+        primitive: Option<usize>,
+        whole: &OwnedRecord,
+        rows: &mut TableRows,
+    ) -> Result<(), RecordError> {
+        if whole.key.datum.is_null() {
+            return Err(RecordError::new(Stage::TaskPut, NO_KEY));
+        }
+        self.key_reader
+            .read_owned_key(&whole.key, primitive, &self.target, rows)
+    }
+
+    /// `false`: there is no object, but null.
+    fn fill_value(
+        &mut self,
+        record: &RawRecord<'_>,
+        rows: &mut TableRows,
+    ) -> Result<bool, RecordError> {
+        let text = match record.value {
+            Some(bytes) => json::text(bytes)
+                .map_err(|reason| RecordError::new(Stage::ValueConverter, reason))?,
+            None => "null",
+        };
+        self.value_reader.read_object(text, &self.target, rows)
+    }
 }
+
+const NO_KEY: &str = "the record has no key, and pk.mode=record_key takes the row's key from it";
 
 fn push(
     target: &Target,

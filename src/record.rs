@@ -1,12 +1,40 @@
 //! A record on its way: its coordinates, its bytes, its typed values, and what is wrong with it.
+//!
+//! Without transforms a record is never held as a whole: each field goes from the bytes to its
+//! column as one [`Value`], borrowed. Transforms need the whole, so for them it is decoded into an
+//! [`OwnedRecord`]: Connect's data model, with
+//!
+//! * [`schema`]: what values are,
+//! * [`datum`]: the values themselves,
+//! * [`owned`]: key, value and headers together, and where they were read,
+//! * [`json`] and [`iso`]: their text.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use rowdock_connectors::Timestamp;
 
+pub mod datum;
+pub mod iso;
+pub mod json;
+pub mod owned;
+pub mod schema;
+
+pub use datum::{Datum, Map, Struct};
+pub use owned::{Coordinates, Header, OwnedRecord, Side};
+pub use schema::{Field, Kind, Logical, Schema, SchemaCache};
+
+/// A header as it was read: name and bytes.
+pub type RawHeader = (String, Option<Vec<u8>>);
+
+/// Where a record's headers can be had, for those few who need them.
+pub trait HeaderSource {
+    /// Copies of all headers, in order.
+    fn headers(&self) -> Vec<RawHeader>;
+}
+
 /// A record as it was read, borrowed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct RawRecord<'a> {
     /// Topic name.
     pub topic: &'a str,
@@ -20,6 +48,21 @@ pub struct RawRecord<'a> {
     pub key: Option<&'a [u8]>,
     /// Value bytes; `None` is a tombstone.
     pub value: Option<&'a [u8]>,
+    /// Its headers, copied only when somebody asks.
+    pub headers: &'a dyn HeaderSource,
+}
+
+/// No headers.
+impl HeaderSource for () {
+    fn headers(&self) -> Vec<RawHeader> {
+        Vec::new()
+    }
+}
+
+impl HeaderSource for Vec<RawHeader> {
+    fn headers(&self) -> Vec<RawHeader> {
+        self.clone()
+    }
 }
 
 /// A value after decoding, before it is fitted to a column. Numbers keep their literal text, so
@@ -32,14 +75,20 @@ pub enum Value<'a> {
     Bool(bool),
     /// A number, as written.
     Number(&'a str),
+    /// An integer of a binary format, or of a transformed record.
+    Int(i64),
+    /// A single-precision float, likewise.
+    Float32(f32),
+    /// A double-precision float, likewise.
+    Float64(f64),
     /// Text.
     Text(Cow<'a, str>),
     /// An object or array, as JSON text.
-    Json(&'a str),
+    Json(Cow<'a, str>),
     /// Raw bytes.
-    Bytes(Vec<u8>),
+    Bytes(Cow<'a, [u8]>),
     /// An exact decimal in plain notation.
-    Decimal(String),
+    Decimal(Cow<'a, str>),
     /// Days since 1970-01-01.
     Date(i32),
     /// Nanoseconds since midnight.
@@ -54,7 +103,7 @@ impl Value<'_> {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "a boolean",
-            Self::Number(_) => "a number",
+            Self::Number(_) | Self::Int(_) | Self::Float32(_) | Self::Float64(_) => "a number",
             Self::Text(_) => "a text",
             Self::Json(text) if text.starts_with('[') => "an array",
             Self::Json(_) => "an object",
@@ -74,6 +123,10 @@ pub enum Stage {
     KeyConverter,
     /// Reading the value's bytes.
     ValueConverter,
+    /// Reading a header's bytes.
+    HeaderConverter,
+    /// Applying a transform or its predicate.
+    Transformation,
     /// Fitting it to the table, or writing it.
     TaskPut,
 }
@@ -83,6 +136,8 @@ impl fmt::Display for Stage {
         formatter.write_str(match self {
             Self::KeyConverter => "KEY_CONVERTER",
             Self::ValueConverter => "VALUE_CONVERTER",
+            Self::HeaderConverter => "HEADER_CONVERTER",
+            Self::Transformation => "TRANSFORMATION",
             Self::TaskPut => "TASK_PUT",
         })
     }

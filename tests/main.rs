@@ -22,6 +22,7 @@
 mod claims;
 mod database_faults;
 mod dead_letters;
+mod evolution;
 mod first_run;
 mod freeze;
 mod judging;

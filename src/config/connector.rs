@@ -26,6 +26,8 @@ pub struct ConnectorConfig {
     pub key_converter: Converter,
     /// `value.converter` with its own keys, the connector's or else the worker's.
     pub value_converter: Converter,
+    /// `header.converter`: for transforms that look into headers.
+    pub header_converter: HeaderConverter,
     /// `errors.*`.
     pub errors: ErrorPolicy,
     /// `consumer.override.*`, prefix removed, names as given.
@@ -73,6 +75,20 @@ pub enum Converter {
     },
     /// `StringConverter`: UTF-8 text.
     String,
+}
+
+/// How header values are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderConverter {
+    /// `SimpleHeaderConverter`: what the text looks like.
+    Simple,
+    /// `StringConverter`.
+    String,
+    /// `JsonConverter`.
+    Json {
+        /// `schemas.enable`.
+        schemas_enable: bool,
+    },
 }
 
 /// What happens to a record that cannot be stored.
@@ -134,10 +150,14 @@ pub struct SinkKeys {
     pub delete_enabled: bool,
     /// `auto.create`: a missing table is created.
     pub auto_create: bool,
+    /// `auto.evolve`: a table is changed so that it holds what its records have.
+    pub auto_evolve: bool,
     /// `table.name.format`, with `${topic}`.
     pub table_name_format: String,
     /// `fields.whitelist`: value fields that are written; empty is all.
     pub fields_include: Vec<String>,
+    /// `fields.exclude.list`: value fields that are not written.
+    pub fields_exclude: Vec<String>,
     /// `fields.unknown`: what a field without a column means.
     pub unknown_fields: UnknownFields,
     /// `progress.table`.
@@ -189,6 +209,7 @@ impl fmt::Debug for ConnectorConfig {
             .field("topics", &self.topics)
             .field("key_converter", &self.key_converter)
             .field("value_converter", &self.value_converter)
+            .field("header_converter", &self.header_converter)
             .field("errors", &self.errors)
             .field(
                 "consumer_overrides",
@@ -218,8 +239,10 @@ impl fmt::Debug for SinkKeys {
             .field("key_fields", &self.key_fields)
             .field("delete_enabled", &self.delete_enabled)
             .field("auto_create", &self.auto_create)
+            .field("auto_evolve", &self.auto_evolve)
             .field("table_name_format", &self.table_name_format)
             .field("fields_include", &self.fields_include)
+            .field("fields_exclude", &self.fields_exclude)
             .field("unknown_fields", &self.unknown_fields)
             .field("progress_table", &self.progress_table)
             .finish()

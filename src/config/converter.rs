@@ -21,13 +21,13 @@ pub(super) fn kind(class: &str) -> Result<Kind, String> {
     }
 }
 
-/// Header converters are accepted by name only: headers do not become columns.
-pub(super) fn check_header(class: &str) -> Result<(), String> {
+/// The same for header converters. `None`: `SimpleHeaderConverter`, which is for headers only.
+pub(super) fn header_kind(class: &str) -> Result<Option<Kind>, String> {
     match class {
         "org.apache.kafka.connect.storage.SimpleHeaderConverter"
         | "SimpleHeaderConverter"
-        | "Simple" => Ok(()),
-        _ => kind(class).map(|_| ()).map_err(|_| {
+        | "Simple" => Ok(None),
+        _ => kind(class).map(Some).map_err(|_| {
             format!(
                 "Class {class} could not be found. Built in are SimpleHeaderConverter, StringConverter and JsonConverter."
             )
@@ -58,7 +58,8 @@ mod tests {
             message.starts_with("Class nope.Converter could not be found."),
             "{message}"
         );
-        assert!(check_header("SimpleHeaderConverter").is_ok());
-        assert!(check_header("nope.Converter").is_err());
+        assert_eq!(header_kind("SimpleHeaderConverter"), Ok(None));
+        assert_eq!(header_kind("StringConverter"), Ok(Some(Kind::String)));
+        assert!(header_kind("nope.Converter").is_err());
     }
 }

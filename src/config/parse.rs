@@ -8,8 +8,8 @@ use secrecy::SecretString;
 use super::RawConfig;
 use super::check::{self, Checked, Value};
 use super::connector::{
-    BatchLimits, ConnectorConfig, Converter, DeadLetterTopic, Delivery, ErrorPolicy, KeyMode,
-    SinkKeys, TopicSelection, UnknownFields,
+    BatchLimits, ConnectorConfig, Converter, DeadLetterTopic, Delivery, ErrorPolicy,
+    HeaderConverter, KeyMode, SinkKeys, TopicSelection, UnknownFields,
 };
 use super::converter;
 use super::definitions::{ConfigKey, common, converters, sink};
@@ -121,6 +121,7 @@ fn build(checked: &Checked, worker: &WorkerSettings) -> Result<ConnectorConfig, 
         topics: topics(checked),
         key_converter: key_converter(checked, worker)?,
         value_converter: value_converter(checked, worker)?,
+        header_converter: header_converter(checked, worker)?,
         errors: error_policy(checked)?,
         consumer_overrides: checked.consumer_overrides.clone(),
         producer_overrides: checked.producer_overrides.clone(),
@@ -178,6 +179,24 @@ fn value_converter(checked: &Checked, worker: &WorkerSettings) -> Result<Convert
     }
 }
 
+fn header_converter(
+    checked: &Checked,
+    worker: &WorkerSettings,
+) -> Result<HeaderConverter, Invalid> {
+    let class_key = &common::HEADER_CONVERTER;
+    let Some(class) = checked.text(class_key) else {
+        return Ok(worker.header_converter);
+    };
+    match converter::header_kind(class) {
+        Ok(None) => Ok(HeaderConverter::Simple),
+        Ok(Some(converter::Kind::String)) => Ok(HeaderConverter::String),
+        Ok(Some(converter::Kind::Json)) => Ok(HeaderConverter::Json {
+            schemas_enable: checked.is_true(&converters::header::SCHEMAS_ENABLE),
+        }),
+        Err(_) => Err(unusable(class_key)),
+    }
+}
+
 fn converter(
     checked: &Checked,
     class_key: &ConfigKey,
@@ -222,8 +241,10 @@ fn sink_keys(checked: &Checked) -> Result<SinkKeys, Invalid> {
         key_fields: checked.list(&sink::PK_FIELDS).to_vec(),
         delete_enabled: checked.is_true(&sink::DELETE_ENABLED),
         auto_create: checked.is_true(&sink::AUTO_CREATE),
+        auto_evolve: checked.is_true(&sink::AUTO_EVOLVE),
         table_name_format: text(checked, &sink::TABLE_NAME_FORMAT)?,
         fields_include: checked.list(&sink::FIELDS_WHITELIST).to_vec(),
+        fields_exclude: checked.list(&sink::FIELDS_EXCLUDE).to_vec(),
         unknown_fields: if checked.is(&sink::FIELDS_UNKNOWN, "ignore") {
             UnknownFields::Ignore
         } else {

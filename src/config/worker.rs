@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::connector::Converter;
+use super::connector::{Converter, HeaderConverter};
 
 mod build;
 mod clients;
@@ -155,6 +155,8 @@ pub struct WorkerSettings {
     pub key_converter: Converter,
     /// `value.converter.*`.
     pub value_converter: Converter,
+    /// `header.converter`.
+    pub header_converter: HeaderConverter,
     /// `offset.flush.interval.ms`: how often positions are mirrored to Kafka's group offsets.
     pub offset_flush_interval: Duration,
     /// `task.shutdown.graceful.timeout.ms`: for all tasks together.

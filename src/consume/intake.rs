@@ -1,17 +1,17 @@
 //! Records into the open batch; and waiting, with the first records in hand, for a table that does
-//! not exist yet.
+//! not exist yet, or that has to be changed before it can hold them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use rowdock_connectors::{NewTable, Target};
+use rowdock_connectors::{NewColumn, NewTable, Target};
 
 use super::native::Message;
 use super::slots::{SlotState, Slots};
 use crate::batch::{AssignmentTag, BatchBuilder};
 use crate::config::connector::ConnectorConfig;
 use crate::map::{self, TopicMapper, plan};
-use crate::record::RawRecord;
+use crate::record::{HeaderSource as _, RawHeader, RawRecord};
 
 /// Records of a topic without a table that are looked at before it is created.
 const SAMPLE_RECORDS_MAX: usize = 200;
@@ -23,6 +23,18 @@ pub struct Intake {
     pub builder: BatchBuilder,
     topics: Vec<TopicState>,
     held_back: VecDeque<HeldRecord>,
+    /// The record waiting first needs columns, which have not been asked for yet.
+    lacks_columns: bool,
+}
+
+/// What a topic's table is asked for.
+pub enum TableRequest {
+    /// To be created, like this.
+    Create(Arc<str>, NewTable),
+    /// To have these columns, this wide.
+    Evolve(Arc<str>, Vec<NewColumn>),
+    /// No table can be made of the records: why.
+    Hopeless(String),
 }
 
 /// What is known of a topic's table.
@@ -31,8 +43,12 @@ enum TopicState {
     Unknown,
     /// It does not exist and may be created.
     Missing,
+    /// It lacks columns that the record waiting first needs.
+    Lacking(Box<TopicMapper>, Vec<NewColumn>),
     /// Its creation was asked for.
     Creating,
+    /// Its evolution was asked for.
+    Evolving(Box<TopicMapper>),
     /// Records can be mapped.
     Ready(Box<TopicMapper>),
 }
@@ -46,7 +62,7 @@ struct HeldRecord {
     timestamp_ms: Option<i64>,
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
-    headers: Vec<(String, Option<Vec<u8>>)>,
+    headers: Vec<RawHeader>,
 }
 
 impl Intake {
@@ -58,6 +74,7 @@ impl Intake {
             config,
             topics: Vec::new(),
             held_back: VecDeque::new(),
+            lacks_columns: false,
         }
     }
 
@@ -66,9 +83,10 @@ impl Intake {
         !self.held_back.is_empty()
     }
 
-    /// Enough records wait for the table to be designed.
-    pub fn has_full_sample(&self) -> bool {
-        self.held_back.len() >= SAMPLE_RECORDS_MAX
+    /// There is no use in more records before the table is asked for: enough wait for it to be
+    /// designed, or it is known what it lacks.
+    pub fn wants_table(&self) -> bool {
+        self.lacks_columns || self.held_back.len() >= SAMPLE_RECORDS_MAX
     }
 
     /// The topic's table is known, or known to be missing.
@@ -85,6 +103,15 @@ impl Intake {
         *self.topic(topic) = state;
     }
 
+    /// The topic's table cannot have these columns, so records that need them are bad.
+    pub fn refuse_evolution(&mut self, topic: usize, columns: &[String], reason: &str) {
+        let state = self.topic(topic);
+        if let TopicState::Evolving(mut mapper) = std::mem::replace(state, TopicState::Unknown) {
+            mapper.refuse_evolution(columns, reason);
+            *state = TopicState::Ready(mapper);
+        }
+    }
+
     /// Takes a record in. Those of partitions that are not read any more are dropped.
     #[inline]
     pub fn take(&mut self, slot_index: usize, message: &Message<'_>, slots: &mut Slots) {
@@ -95,29 +122,32 @@ impl Intake {
             return;
         }
         let ready = matches!(self.topics.get(slot.topic), Some(TopicState::Ready(_)));
-        if !ready || !self.held_back.is_empty() {
-            self.held_back.push_back(HeldRecord {
-                slot: slot_index,
-                tag: slot.tag,
+        if ready && self.held_back.is_empty() {
+            let record = RawRecord {
+                topic: message.topic(),
+                partition: message.partition(),
                 offset: message.offset(),
-                leader_epoch: message.leader_epoch(),
                 timestamp_ms: message.timestamp_ms(),
-                key: message.key().map(<[u8]>::to_vec),
-                value: message.value().map(<[u8]>::to_vec),
-                headers: message.headers(),
-            });
-            return;
+                key: message.key(),
+                value: message.value(),
+                headers: message,
+            };
+            if self.append(slot_index, slots, &record, message.leader_epoch()) {
+                return;
+            }
         }
-        let record = RawRecord {
-            topic: message.topic(),
-            partition: message.partition(),
-            offset: message.offset(),
-            timestamp_ms: message.timestamp_ms(),
-            key: message.key(),
-            value: message.value(),
+        let Some(slot) = slots.get(slot_index) else {
+            return;
         };
-        self.append(slot_index, slots, &record, message.leader_epoch(), || {
-            message.headers()
+        self.held_back.push_back(HeldRecord {
+            slot: slot_index,
+            tag: slot.tag,
+            offset: message.offset(),
+            leader_epoch: message.leader_epoch(),
+            timestamp_ms: message.timestamp_ms(),
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.value().map(<[u8]>::to_vec),
+            headers: message.headers(),
         });
     }
 
@@ -152,42 +182,61 @@ impl Intake {
             }
             let key = slot.key.clone();
             let record = held.record(&key.topic, key.partition);
-            let headers = held.headers.clone();
-            self.append(held.slot, slots, &record, held.leader_epoch, || headers);
+            if !self.append(held.slot, slots, &record, held.leader_epoch) {
+                self.held_back.push_front(held);
+                return;
+            }
         }
     }
 
-    /// Designs the table that the first waiting record needs, once. `None` when nothing is to be
-    /// asked for.
-    pub fn design_table(&mut self, slots: &Slots) -> Option<(Arc<str>, Result<NewTable, String>)> {
+    /// What the first waiting record needs of its table, once. `None` when nothing is to be asked
+    /// for.
+    pub fn request_table(&mut self, slots: &Slots) -> Option<TableRequest> {
         // What is no longer ours must not block the others.
         self.held_back.retain(|held| {
             slots
                 .get(held.slot)
                 .is_some_and(|slot| slot.tag == held.tag && slot.state == SlotState::Reading)
         });
+        self.lacks_columns = false;
         let topic = slots.get(self.held_back.front()?.slot)?.topic;
-        if !matches!(self.topic(topic), TopicState::Missing) {
-            return None;
+        let name = Arc::clone(slots.topic_name(topic)?);
+        match std::mem::replace(self.topic(topic), TopicState::Unknown) {
+            TopicState::Missing => {
+                *self.topic(topic) = TopicState::Creating;
+                Some(self.design_table(topic, name, slots))
+            }
+            TopicState::Lacking(mapper, columns) => {
+                *self.topic(topic) = TopicState::Evolving(mapper);
+                Some(TableRequest::Evolve(name, columns))
+            }
+            other => {
+                *self.topic(topic) = other;
+                None
+            }
         }
-        *self.topic(topic) = TopicState::Creating;
-        let name = slots.topic_name(topic)?;
+    }
+
+    fn design_table(&self, topic: usize, name: Arc<str>, slots: &Slots) -> TableRequest {
         let sample: Vec<RawRecord<'_>> = self
             .held_back
             .iter()
             .filter(|held| slots.get(held.slot).is_some_and(|slot| slot.topic == topic))
             .take(SAMPLE_RECORDS_MAX)
-            .map(|held| held.record(name, 0))
+            .map(|held| held.record(&name, 0))
             .collect();
         let keys = &self.config.sink;
         let table = map::infer::table(
-            plan::table_name(keys, name),
+            plan::table_name(keys, &name),
             &sample,
             keys,
             &self.config.key_converter,
             &self.config.value_converter,
         );
-        Some((Arc::clone(name), table))
+        match table {
+            Ok(table) => TableRequest::Create(name, table),
+            Err(reason) => TableRequest::Hopeless(reason),
+        }
     }
 
     /// Drops what was read of these partitions and is in no closed batch.
@@ -196,6 +245,7 @@ impl Intake {
         self.held_back.retain(|held| !slots.contains(&held.slot));
     }
 
+    /// `false`: the record has to wait for its table to have more columns.
     #[inline]
     fn append(
         &mut self,
@@ -203,29 +253,40 @@ impl Intake {
         slots: &mut Slots,
         record: &RawRecord<'_>,
         leader_epoch: i32,
-        headers: impl FnOnce() -> Vec<(String, Option<Vec<u8>>)>,
-    ) {
+    ) -> bool {
         let Some(slot) = slots.get_mut(slot_index) else {
-            return;
+            return true;
         };
         let Some(TopicState::Ready(mapper)) = self.topics.get_mut(slot.topic) else {
-            return;
+            return true;
         };
         let position = self
             .builder
             .position(slot_index, slot.next, || (slot.key.clone(), slot.tag));
+        let target = Arc::clone(mapper.target());
+        let appended =
+            self.builder
+                .append(position, slot.topic, &target, record, |origin, rows| {
+                    mapper.map(record, None, origin, rows)
+                });
+        if let Err(columns) = appended {
+            let topic = slot.topic;
+            self.lack(topic, columns);
+            return false;
+        }
         self.builder
             .advance(position, record.offset + 1, leader_epoch);
         slot.next = record.offset + 1;
-        let target = Arc::clone(mapper.target());
-        self.builder.append(
-            position,
-            slot.topic,
-            &target,
-            record,
-            headers,
-            |origin, rows| mapper.map(record, origin, rows),
-        );
+        true
+    }
+
+    #[cold]
+    fn lack(&mut self, topic: usize, columns: Vec<NewColumn>) {
+        self.lacks_columns = true;
+        let state = self.topic(topic);
+        if let TopicState::Ready(mapper) = std::mem::replace(state, TopicState::Unknown) {
+            *state = TopicState::Lacking(mapper, columns);
+        }
     }
 
     fn topic(&mut self, topic: usize) -> &mut TopicState {
@@ -245,6 +306,7 @@ impl HeldRecord {
             timestamp_ms: self.timestamp_ms,
             key: self.key.as_deref(),
             value: self.value.as_deref(),
+            headers: &self.headers,
         }
     }
 }

@@ -20,6 +20,8 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataBroker;
 use rdkafka::types::RDKafkaRespErr;
 
+use crate::record::{HeaderSource, RawHeader};
+
 /// Partition of a topic, as the client names it.
 pub type TopicPartition = (String, i32);
 
@@ -205,9 +207,10 @@ impl<'event> Message<'event> {
         // SAFETY: the message is valid.
         unsafe { sys::rd_kafka_message_leader_epoch(self.message) }
     }
+}
 
-    /// Headers in order: name and value.
-    pub fn headers(&self) -> Vec<(String, Option<Vec<u8>>)> {
+impl HeaderSource for Message<'_> {
+    fn headers(&self) -> Vec<RawHeader> {
         let mut headers = ptr::null_mut();
         // SAFETY: the message is valid; the headers stay the message's.
         let answer = unsafe { sys::rd_kafka_message_headers(self.message, &raw mut headers) };

@@ -12,6 +12,10 @@ use serde_json::value::RawValue;
 
 use crate::record::Value;
 
+/// Deepest nesting that is read into a tree: deeper than people write, and shallow enough for any
+/// stack.
+pub const DEPTH_MAX: usize = 128;
+
 /// Walks over an object's fields in order: `on_field(name, raw value text)`. Duplicate names are
 /// passed on as they come.
 ///
@@ -66,7 +70,7 @@ pub fn value(raw: &str) -> Result<Value<'_>, String> {
         Some(b't') => Value::Bool(true),
         Some(b'f') => Value::Bool(false),
         Some(b'"') => Value::Text(string(raw)?),
-        Some(b'{' | b'[') => Value::Json(raw),
+        Some(b'{' | b'[') => Value::Json(Cow::Borrowed(raw)),
         _ => Value::Number(raw),
     })
 }
@@ -80,7 +84,11 @@ pub fn text(bytes: &[u8]) -> Result<&str, String> {
         .map_err(|error| format!("not valid UTF-8 from byte {} on", error.valid_up_to()))
 }
 
-fn string(raw: &str) -> Result<Cow<'_, str>, String> {
+/// The text of a JSON string, quotes included in `raw`.
+///
+/// # Errors
+/// When it holds an escape that is no character.
+pub(super) fn string(raw: &str) -> Result<Cow<'_, str>, String> {
     let inner = raw
         .strip_prefix('"')
         .and_then(|rest| rest.strip_suffix('"'))
@@ -243,7 +251,7 @@ mod tests {
         check("-0.0", Value::Number("-0.0"));
         check(r#""plain""#, Value::Text(Cow::Borrowed("plain")));
         check(r#""\u00e9\\""#, Value::Text(Cow::Borrowed("é\\")));
-        check("[1]", Value::Json("[1]"));
+        check("[1]", Value::Json("[1]".into()));
         assert!(
             value(r#""\ud800""#).is_err(),
             "a lone surrogate is no character"

@@ -24,7 +24,7 @@ use rowdock_connectors::{Cell, ColumnType, Timestamp};
 
 use crate::decimal;
 use crate::decode::envelope::timestamp_from_millis;
-use crate::record::Value;
+use crate::record::{Value, iso};
 
 /// Why a value does not fit; completed to a sentence by the caller, who knows field and column.
 pub type Misfit = Cow<'static, str>;
@@ -97,7 +97,10 @@ fn integer<'v>(value: &Value<'_>, low: i64, high: i64) -> Result<Fitted<'v>, Mis
             Ok(number) => number,
             Err(_) => integral(text)?,
         },
+        Value::Int(number) => *number,
         Value::Decimal(text) => integral(text)?,
+        Value::Float32(number) => integral(&number.to_string())?,
+        Value::Float64(number) => integral(&number.to_string())?,
         _ => return Err("only whole numbers fit".into()),
     };
     if !(low..=high).contains(&number) {
@@ -122,6 +125,15 @@ fn float<'v>(value: &Value<'_>, max: f64) -> Result<Fitted<'v>, Misfit> {
     let number = match value {
         Value::Number(text) => text.parse::<f64>().ok(),
         Value::Decimal(text) => text.parse::<f64>().ok(),
+        Value::Int(number) => number.to_string().parse::<f64>().ok(),
+        Value::Float32(number) if !number.is_finite() => {
+            return Ok(Fitted::Cell(Cell::Float(f64::from(*number))));
+        }
+        Value::Float64(number) if !number.is_finite() => {
+            return Ok(Fitted::Cell(Cell::Float(*number)));
+        }
+        Value::Float32(number) => Some(f64::from(*number)),
+        Value::Float64(number) => Some(*number),
         Value::Text(text) => match &**text {
             "NaN" => return Ok(Fitted::Cell(Cell::Float(f64::NAN))),
             "Infinity" => return Ok(Fitted::Cell(Cell::Float(f64::INFINITY))),
@@ -146,6 +158,10 @@ fn exact<'v>(
         Value::Number(text) => decimal::plain(text),
         Value::Decimal(text) => decimal::plain(text),
         Value::Text(text) => decimal::plain(text),
+        Value::Int(number) => Some(Cow::Owned(number.to_string())),
+        // The shortest decimal that reads back as the same float.
+        Value::Float32(number) if number.is_finite() => Some(Cow::Owned(number.to_string())),
+        Value::Float64(number) if number.is_finite() => Some(Cow::Owned(number.to_string())),
         _ => None,
     }
     .ok_or("only decimal numbers fit")?;
@@ -174,8 +190,11 @@ fn text<'v>(
 ) -> Result<Fitted<'v>, Misfit> {
     let fitted = match value {
         Value::Text(text) => Fitted::Cell(Cell::Text(text)),
-        Value::Number(text) | Value::Json(text) => Fitted::Cell(Cell::Text(text)),
-        Value::Decimal(text) => Fitted::Cell(Cell::Text(text)),
+        Value::Number(text) => Fitted::Cell(Cell::Text(text)),
+        Value::Json(text) | Value::Decimal(text) => Fitted::Cell(Cell::Text(text)),
+        Value::Int(number) => Fitted::Text(number.to_string()),
+        Value::Float32(number) => Fitted::Text(number.to_string()),
+        Value::Float64(number) => Fitted::Text(number.to_string()),
         Value::Bool(true) => Fitted::Cell(Cell::Text("true")),
         Value::Bool(false) => Fitted::Cell(Cell::Text("false")),
         Value::Date(_) | Value::Time(_) | Value::Timestamp(_) => Fitted::Text(iso_text(value)?),
@@ -246,6 +265,7 @@ fn timestamp<'v>(value: &Value<'_>) -> Result<Fitted<'v>, Misfit> {
         "only timestamps such as 2026-11-21T10:15:30Z, or whole milliseconds since 1970, fit";
     let timestamp = match value {
         Value::Timestamp(timestamp) => *timestamp,
+        Value::Int(millis) => timestamp_from_millis(*millis),
         Value::Number(text) => timestamp_from_millis(text.parse::<i64>().map_err(|_| RULE)?),
         Value::Text(text) => parse_timestamp(text).ok_or(RULE)?,
         _ => return Err(RULE.into()),
@@ -296,8 +316,12 @@ fn identifier<'v>(value: &Value<'_>) -> Result<Fitted<'v>, Misfit> {
 
 fn document<'v>(value: &'v Value<'_>) -> Result<Fitted<'v>, Misfit> {
     Ok(match value {
-        Value::Json(text) | Value::Number(text) => Fitted::Cell(Cell::Json(text)),
-        Value::Decimal(text) => Fitted::Cell(Cell::Json(text)),
+        Value::Number(text) => Fitted::Cell(Cell::Json(text)),
+        Value::Json(text) | Value::Decimal(text) => Fitted::Cell(Cell::Json(text)),
+        Value::Int(number) => Fitted::Json(number.to_string()),
+        Value::Float32(number) if number.is_finite() => Fitted::Json(number.to_string()),
+        Value::Float64(number) if number.is_finite() => Fitted::Json(number.to_string()),
+        Value::Float32(_) | Value::Float64(_) => return Err("the number is no JSON".into()),
         Value::Bool(true) => Fitted::Cell(Cell::Json("true")),
         Value::Bool(false) => Fitted::Cell(Cell::Json("false")),
         Value::Text(text) => Fitted::Json(json_string(text)?),
@@ -313,20 +337,13 @@ fn json_string(text: &str) -> Result<String, Misfit> {
 }
 
 fn iso_text(value: &Value<'_>) -> Result<String, Misfit> {
-    const RULE: &str = "the date is out of the calendar's range";
     match value {
-        Value::Date(days) => NaiveDate::from_epoch_days(*days).map(|date| date.to_string()),
-        Value::Time(nanos) => {
-            let seconds = u32::try_from(nanos / 1_000_000_000).map_err(|_| RULE)?;
-            let rest = u32::try_from(nanos % 1_000_000_000).map_err(|_| RULE)?;
-            NaiveTime::from_num_seconds_from_midnight_opt(seconds, rest)
-                .map(|time| time.to_string())
-        }
-        Value::Timestamp(at) => DateTime::from_timestamp(at.seconds, at.nanos)
-            .map(|moment| moment.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)),
-        _ => None,
+        Value::Date(days) => iso::date(*days),
+        Value::Time(nanos) => iso::time(*nanos),
+        Value::Timestamp(at) => iso::timestamp(*at),
+        _ => Err("only text fits"),
     }
-    .ok_or_else(|| RULE.into())
+    .map_err(Into::into)
 }
 
 #[cfg(test)]
@@ -416,7 +433,7 @@ mod tests {
         check(&words("ab"), &ColumnType::Text { max_chars: Some(1) }, None);
         check(&number("1.50"), &TEXT, Some(Cell::Text("1.50")));
         check(&Value::Bool(false), &TEXT, Some(Cell::Text("false")));
-        check(&Value::Json("[1]"), &TEXT, Some(Cell::Text("[1]")));
+        check(&Value::Json("[1]".into()), &TEXT, Some(Cell::Text("[1]")));
         check(&words("a\0b"), &TEXT, None);
         assert!(fit(&words("a\0b"), &TEXT, true).is_ok());
         check(&Value::Date(0), &TEXT, Some(Cell::Text("1970-01-01")));
@@ -487,7 +504,7 @@ mod tests {
             Some(Cell::Json(r#""a\"b""#)),
         );
         check(
-            &Value::Json("{}"),
+            &Value::Json("{}".into()),
             &ColumnType::Json,
             Some(Cell::Json("{}")),
         );

@@ -8,11 +8,12 @@ use std::collections::HashMap;
 
 use rowdock_connectors::{ColumnType, NewColumn, NewTable, TableName};
 
+use super::filter::FieldFilter;
 use super::plan::KAFKA_KEY_COLUMNS;
 use crate::config::connector::{Converter, KeyMode, SinkKeys};
-use crate::decode::envelope::{Kind, Opener, Schema};
+use crate::decode::envelope::Opener;
 use crate::decode::json;
-use crate::record::{RawRecord, Value};
+use crate::record::{Datum, Kind, Logical, OwnedRecord, RawRecord, Schema, Side, Value};
 
 /// The table that fits these records.
 ///
@@ -44,12 +45,40 @@ pub fn table(
         }
     }
     if value_columns.order.is_empty() {
-        return Err(format!(
-            "table {name} does not exist and cannot be created from the first records: none of \
-             them is an object with fields"
-        ));
+        return Err(no_fields(&name));
     }
     assemble(name, value_columns, key_columns, keys)
+}
+
+/// The table that fits these records, as transforms made them.
+///
+/// # Errors
+/// When no table can be made of them: says why.
+pub fn table_of_owned(
+    name: TableName,
+    records: &[OwnedRecord],
+    keys: &SinkKeys,
+) -> Result<NewTable, String> {
+    let mut value_columns = Columns::default();
+    let mut key_columns = Columns::default();
+    for record in records {
+        value_columns.learn_side(&record.value, None);
+        if keys.key_mode == KeyMode::RecordKey {
+            let primitive = keys.key_fields.first().map(String::as_str);
+            key_columns.learn_side(&record.key, primitive);
+        }
+    }
+    if value_columns.order.is_empty() {
+        return Err(no_fields(&name));
+    }
+    assemble(name, value_columns, key_columns, keys)
+}
+
+fn no_fields(name: &TableName) -> String {
+    format!(
+        "table {name} does not exist and cannot be created from the first records: none of \
+         them is an object with fields"
+    )
 }
 
 const TEXT: ColumnType = ColumnType::Text { max_chars: None };
@@ -70,6 +99,7 @@ fn assemble(
     key_fields: Columns,
     keys: &SinkKeys,
 ) -> Result<NewTable, String> {
+    let filter = FieldFilter::new(&keys.fields_include, &keys.fields_exclude);
     let mut columns: Vec<NewColumn> = Vec::new();
     let primary_key: Vec<String> = match keys.key_mode {
         KeyMode::None => Vec::new(),
@@ -106,8 +136,7 @@ fn assemble(
         });
     }
     for field in &values.order {
-        let included = keys.fields_include.is_empty() || keys.fields_include.contains(field);
-        if included && !primary_key.contains(field) {
+        if filter.wants(field) && !primary_key.contains(field) {
             columns.push(NewColumn {
                 name: field.clone(),
                 column_type: values.column_type(field).unwrap_or(TEXT),
@@ -162,16 +191,36 @@ impl Columns {
         match (schema.fields(), primitive) {
             (Some(fields), _) => {
                 for field in fields {
-                    self.see(&field.name, Some(kind_type(&field.schema.kind)));
+                    self.see(&field.name, Some(column_type(&field.schema)));
                     let required = !field.schema.optional && field.schema.default.is_none();
                     self.required
-                        .entry(field.name.clone())
+                        .entry(field.name.to_string())
                         .and_modify(|known| *known &= required)
                         .or_insert(required);
                 }
             }
-            (None, Some(name)) => self.see(name, Some(kind_type(&schema.kind))),
+            (None, Some(name)) => self.see(name, Some(column_type(schema))),
             (None, None) => {}
+        }
+    }
+
+    fn learn_side(&mut self, side: &Side, primitive: Option<&str>) {
+        match (&side.datum, &side.schema) {
+            (Datum::Struct(value), _) => self.learn_schema(value.schema(), primitive),
+            (Datum::Map(map), _) => {
+                for (name, datum) in map.iter() {
+                    self.see(
+                        name,
+                        datum.value().map_or(Some(TEXT), |value| value_type(&value)),
+                    );
+                }
+            }
+            (_, Some(schema)) => self.learn_schema(schema, primitive),
+            (datum, None) => {
+                if let (Some(name), Ok(value)) = (primitive, datum.value()) {
+                    self.see(name, value_type(&value));
+                }
+            }
         }
     }
 
@@ -206,7 +255,8 @@ impl Columns {
     }
 }
 
-fn value_type(value: &Value<'_>) -> Option<ColumnType> {
+/// The type of a column for such values; `None` for null.
+pub(super) fn value_type(value: &Value<'_>) -> Option<ColumnType> {
     match value {
         Value::Null => None,
         Value::Bool(_) => Some(ColumnType::Bool),
@@ -221,9 +271,18 @@ fn value_type(value: &Value<'_>) -> Option<ColumnType> {
                 scale: None,
             })
         }
-        Value::Number(_) => Some(ColumnType::Float64),
+        Value::Int(_) => Some(ColumnType::Int64),
+        Value::Number(_) | Value::Float32(_) | Value::Float64(_) => Some(ColumnType::Float64),
         Value::Json(_) => Some(ColumnType::Json),
-        _ => Some(TEXT),
+        Value::Bytes(_) => Some(ColumnType::Bytes),
+        Value::Decimal(_) => Some(ColumnType::Decimal {
+            precision: None,
+            scale: None,
+        }),
+        Value::Date(_) => Some(ColumnType::Date),
+        Value::Time(_) => Some(ColumnType::Time),
+        Value::Timestamp(_) => Some(ColumnType::Timestamp),
+        Value::Text(_) => Some(TEXT),
     }
 }
 
@@ -252,23 +311,25 @@ fn widest(one: Option<ColumnType>, other: Option<ColumnType>) -> Option<ColumnTy
     }
 }
 
-fn kind_type(kind: &Kind) -> ColumnType {
-    match kind {
-        Kind::Int8 | Kind::Int16 => ColumnType::Int16,
-        Kind::Int32 => ColumnType::Int32,
-        Kind::Int64 => ColumnType::Int64,
-        Kind::Float32 => ColumnType::Float32,
-        Kind::Float64 => ColumnType::Float64,
-        Kind::Boolean => ColumnType::Bool,
-        Kind::String => TEXT,
-        Kind::Bytes => ColumnType::Bytes,
-        Kind::Decimal { .. } => ColumnType::Decimal {
+pub(super) fn column_type(schema: &Schema) -> ColumnType {
+    match (schema.logical, &schema.kind) {
+        (Logical::Decimal { .. }, _) => ColumnType::Decimal {
             precision: None,
             scale: None,
         },
-        Kind::Date => ColumnType::Date,
-        Kind::Time => ColumnType::Time,
-        Kind::Timestamp => ColumnType::Timestamp,
-        Kind::Collection | Kind::Struct(_) => ColumnType::Json,
+        (Logical::Date, _) => ColumnType::Date,
+        (Logical::Time, _) => ColumnType::Time,
+        (Logical::Timestamp, _) => ColumnType::Timestamp,
+        (Logical::None, kind) => match kind {
+            Kind::Int8 | Kind::Int16 => ColumnType::Int16,
+            Kind::Int32 => ColumnType::Int32,
+            Kind::Int64 => ColumnType::Int64,
+            Kind::Float32 => ColumnType::Float32,
+            Kind::Float64 => ColumnType::Float64,
+            Kind::Boolean => ColumnType::Bool,
+            Kind::String => TEXT,
+            Kind::Bytes => ColumnType::Bytes,
+            Kind::Array(_) | Kind::Map { .. } | Kind::Struct(_) => ColumnType::Json,
+        },
     }
 }

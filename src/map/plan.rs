@@ -4,6 +4,7 @@
 
 use rowdock_connectors::{Table, TableName, Target, WriteMode};
 
+use super::filter::FieldFilter;
 use crate::config::connector::{KeyMode, SinkKeys};
 
 /// Column names of Kafka coordinates when `pk.fields` names none; as in the JDBC sinks.
@@ -50,13 +51,10 @@ pub fn target(table: Table, keys: &SinkKeys) -> Result<Target, String> {
     ) {
         check_unique(&table, &key_columns, keys.insert_mode)?;
     }
+    let filter = FieldFilter::new(&keys.fields_include, &keys.fields_exclude);
     let wanted = |column: &usize| {
         let definition = &table.columns[*column];
-        let included = keys.fields_include.is_empty()
-            || keys
-                .fields_include
-                .iter()
-                .any(|field| field.eq_ignore_ascii_case(&definition.name));
+        let included = filter.wants(&definition.name);
         key_columns.contains(column) || (included && !definition.generated)
     };
     let written: Vec<usize> = (0..table.columns.len()).filter(wanted).collect();
@@ -135,8 +133,8 @@ fn check_left_out(table: &Table, written: &[usize]) -> Result<(), String> {
         });
     match never_filled {
         Some((_, column)) => Err(format!(
-            "column \"{}\" of table {} is NOT NULL and has no default, but fields.whitelist \
-             leaves it out",
+            "column \"{}\" of table {} is NOT NULL and has no default, but fields.whitelist or \
+             fields.exclude.list leaves it out",
             column.name, table.name
         )),
         None => Ok(()),

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use rowdock_connectors::{TableRows, Target};
 
+use super::filter::FieldFilter;
 use super::names::{FieldNames, FieldRule};
 use super::push;
 use crate::config::connector::{Converter, UnknownFields};
-use crate::decode::envelope::{Opener, Schema};
+use crate::decode::envelope::{self, Opener};
 use crate::decode::json::{self, WalkError};
-use crate::record::{RecordError, Stage, Value};
+use crate::record::{RecordError, Schema, Stage, Value};
+
+mod owned;
 
 /// Reads one side of a record: its key or its value.
 #[derive(Debug)]
@@ -17,6 +20,7 @@ pub(super) struct SideReader {
     stage: Stage,
     format: Format,
     unknown: UnknownFields,
+    filter: FieldFilter,
     /// Written columns that fields of this side may fill, by column of the table.
     accepts: Vec<Option<usize>>,
     /// Field names seen, per schema; the current one first. `None`: without schema.
@@ -52,28 +56,24 @@ impl SideReader {
             stage,
             format,
             unknown,
+            filter: FieldFilter::default(),
             accepts,
             names: Vec::new(),
         }
     }
 
-    /// With `fields.whitelist`, or when the key has columns of its own, other fields are left out
-    /// on purpose and are no unknown fields.
-    pub(super) fn ignoring(
+    /// Fields that the filter does not want are left out on purpose, and so are value fields that
+    /// have a key column's name.
+    pub(super) fn filtering(
         mut self,
-        include: &[String],
+        filter: FieldFilter,
         key_columns: &[usize],
         target: &Target,
     ) -> Self {
-        if !include.is_empty() {
-            self.unknown = UnknownFields::Ignore;
-            for (column, accepted) in self.accepts.iter_mut().enumerate() {
-                let name = &target.table.columns[column].name;
-                let wanted = include.iter().any(|field| field.eq_ignore_ascii_case(name));
-                let is_key = accepted.is_some_and(|written| target.key.contains(&written));
-                if !wanted && !is_key {
-                    *accepted = None;
-                }
+        for (column, accepted) in self.accepts.iter_mut().enumerate() {
+            let is_key = accepted.is_some_and(|written| target.key.contains(&written));
+            if !is_key && !filter.wants(&target.table.columns[column].name) {
+                *accepted = None;
             }
         }
         debug_assert!(
@@ -81,7 +81,13 @@ impl SideReader {
                 .iter()
                 .all(|key| !self.accepts.contains(&Some(*key)))
         );
+        self.filter = filter;
         self
+    }
+
+    /// Changes what a field without a column means; returns what it meant before.
+    pub(super) fn set_unknown(&mut self, unknown: UnknownFields) -> UnknownFields {
+        std::mem::replace(&mut self.unknown, unknown)
     }
 
     /// Reads an object's fields into the row. `false`: there is no object, but null.
@@ -119,7 +125,7 @@ impl SideReader {
         }
         let raw = json::check_value(body).map_err(|reason| self.failed(reason))?;
         let value = match &schema {
-            Some(schema) => schema.read(raw),
+            Some(schema) => envelope::read(schema, raw),
             None => json::value(raw),
         };
         let value = value.map_err(|reason| self.failed(reason))?;
@@ -162,20 +168,20 @@ impl SideReader {
         if let Some(schema) = schema
             && schema.fields().is_none()
         {
-            let kind = schema.kind.name();
+            let kind = schema.type_name();
             return Err(self.failed(format!("the schema is {kind}, not a struct with fields")));
         }
         self.choose_names(schema);
         let stage = self.stage;
         let unknown = self.unknown;
-        let accepts = &self.accepts;
+        let (accepts, filter) = (&self.accepts, &self.filter);
         let Some((_, names)) = self.names.first_mut() else {
             return Ok(());
         };
         names.start_record();
         let row = rows.len();
         let walked = json::walk_object(body, |name, raw| {
-            let rule = names.rule(name, |name| rule_of(name, schema, accepts, target));
+            let rule = names.rule(name, |name| rule_of(name, schema, accepts, filter, target));
             let (column, field) = match rule {
                 FieldRule::Column { column, field } => (column, field),
                 FieldRule::Unwanted => return Ok(()),
@@ -184,7 +190,7 @@ impl SideReader {
             };
             let field_schema = field.and_then(|field| Some(&schema?.fields()?[field].schema));
             let value = match field_schema {
-                Some(field_schema) => field_schema.read(raw),
+                Some(field_schema) => envelope::read(field_schema, raw),
                 None => json::value(raw),
             };
             let value = value
@@ -220,9 +226,7 @@ impl SideReader {
             let Some(column) = column.filter(|column| rows.columns[*column].len() == row) else {
                 continue;
             };
-            let value = field
-                .schema
-                .missing()
+            let value = envelope::missing(&field.schema)
                 .map_err(|reason| self.failed(format!("field \"{}\": {reason}", field.name)))?;
             push(target, column, &field.name, &value, rows)?;
         }
@@ -256,16 +260,18 @@ fn rule_of(
     name: &str,
     schema: Option<&Arc<Schema>>,
     accepts: &[Option<usize>],
+    filter: &FieldFilter,
     target: &Target,
 ) -> FieldRule {
     let field = schema
         .and_then(|schema| schema.fields())
-        .and_then(|fields| fields.iter().position(|field| field.name == name));
+        .and_then(|fields| fields.iter().position(|field| *field.name == *name));
     match target.table.column_index(name) {
         Some(column) => match accepts[column] {
             Some(column) => FieldRule::Column { column, field },
             None => FieldRule::Unwanted,
         },
+        None if !filter.wants(name) => FieldRule::Unwanted,
         None => FieldRule::Unknown,
     }
 }

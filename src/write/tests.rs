@@ -12,11 +12,13 @@ use rowdock_connectors::{
     TableName, Target, WriteMode,
 };
 
+mod tables;
+
 use super::*;
 use crate::batch::{BatchBuilder, ReadBatch};
 use crate::config::connector::{
-    BatchLimits, Converter, ErrorPolicy, KeyMode, SinkClass, SinkKeys, StartPosition,
-    TopicSelection, UnknownFields,
+    BatchLimits, Converter, ErrorPolicy, HeaderConverter, KeyMode, SinkClass, SinkKeys,
+    StartPosition, TopicSelection, UnknownFields,
 };
 use crate::record::{RawRecord, RecordError, Stage};
 
@@ -65,6 +67,7 @@ fn config(tolerate: bool) -> ConnectorConfig {
         tasks_max: 1,
         topics: TopicSelection::List(vec!["orders".into()]),
         key_converter: Converter::String,
+        header_converter: HeaderConverter::Simple,
         value_converter: Converter::Json {
             schemas_enable: false,
             schemas_cache_size: 1,
@@ -87,8 +90,10 @@ fn config(tolerate: bool) -> ConnectorConfig {
             key_fields: Vec::new(),
             delete_enabled: false,
             auto_create: false,
+            auto_evolve: false,
             table_name_format: "${topic}".into(),
             fields_include: Vec::new(),
+            fields_exclude: Vec::new(),
             unknown_fields: UnknownFields::Fail,
             progress_table: "rowdock_progress".into(),
         },
@@ -240,22 +245,19 @@ impl Harness {
                     timestamp_ms: None,
                     key: None,
                     value: None,
+                    headers: &(),
                 };
-                builder.append(
-                    position,
-                    0,
-                    &self.target,
-                    &record,
-                    Vec::new,
-                    |origin, rows| {
+                let appended =
+                    builder.append(position, 0, &self.target, &record, |origin, rows| {
                         if is_unmappable(offset) {
-                            return Err(RecordError::new(Stage::ValueConverter, "bad"));
+                            return Err(RecordError::new(Stage::ValueConverter, "bad").into());
                         }
-                        rows.columns[0].push(Cell::Int(offset)).unwrap();
+                        let id = rows.columns.len() - 1;
+                        rows.columns[id].push(Cell::Int(offset)).unwrap();
                         rows.finish_row(origin);
                         Ok(())
-                    },
-                );
+                    });
+                appended.unwrap();
             }
             *next = until;
         }
@@ -268,6 +270,9 @@ impl Harness {
             match command {
                 ToConsumer::Seek { key, tag, offset } => {
                     self.reading.insert(key.partition, (tag, offset));
+                }
+                ToConsumer::Table { target, .. } => {
+                    self.target = target.expect("the table is there");
                 }
                 ToConsumer::Rejoin | ToConsumer::Leave => {
                     self.reading.clear();
@@ -442,19 +447,14 @@ fn a_row_that_the_database_refuses_stops_the_task_at_its_offset() {
             timestamp_ms: None,
             key: None,
             value: None,
+            headers: &(),
         };
-        builder.append(
-            position,
-            0,
-            &harness.target,
-            &record,
-            Vec::new,
-            |origin, rows| {
-                rows.columns[0].push(Cell::Int(5)).unwrap();
-                rows.finish_row(origin);
-                Ok(())
-            },
-        );
+        let appended = builder.append(position, 0, &harness.target, &record, |origin, rows| {
+            rows.columns[0].push(Cell::Int(5)).unwrap();
+            rows.finish_row(origin);
+            Ok(())
+        });
+        appended.unwrap();
         let Err(Halt::Failed(trace)) = harness.write_loop.store(builder.finish()).await else {
             panic!("must fail");
         };

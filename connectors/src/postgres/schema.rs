@@ -289,6 +289,7 @@ pub(super) async fn access(
         SinkError::stop(format!(
             "{action}: there is no such table; create it or set auto.create"
         ))
+        .with_changed_table()
     })?;
     Ok(Access {
         is_copyable: row.get(0),

@@ -34,7 +34,7 @@ fn check_converters(checked: &mut Checked, worker: &WorkerSettings) {
         }
     }
     if let Some(class) = checked.text(&common::HEADER_CONVERTER)
-        && let Err(problem) = converter::check_header(class)
+        && let Err(problem) = converter::header_kind(class)
     {
         checked.refuse_value(&common::HEADER_CONVERTER, &problem);
     }

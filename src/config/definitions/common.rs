@@ -70,7 +70,7 @@ pub(in crate::config) static HEADER_CONVERTER: ConfigKey = ConfigKey::new(
     Kind::Class,
     Group::Common,
     "Header converter class",
-    "`SimpleHeaderConverter`, `StringConverter` or `JsonConverter`. Headers do not become columns; dead letters carry their bytes unchanged, whichever is named.",
+    "`SimpleHeaderConverter`, `StringConverter` or `JsonConverter`. Headers are decoded only for transforms that look into them; dead letters carry their bytes unchanged, whichever is named.",
 )
 .low();
 

@@ -98,6 +98,7 @@ macro_rules! converter_keys {
 
 converter_keys!(key, "key.converter", "key");
 converter_keys!(value, "value.converter", "value");
+converter_keys!(header, "header.converter", "header");
 
 pub(in crate::config) const KEYS: &[&ConfigKey] = &[
     &key::SCHEMAS_ENABLE,
@@ -112,4 +113,10 @@ pub(in crate::config) const KEYS: &[&ConfigKey] = &[
     &value::REPLACE_NULL,
     &value::ENCODING,
     &value::TYPE,
+    &header::SCHEMAS_ENABLE,
+    &header::SCHEMAS_CACHE_SIZE,
+    &header::DECIMAL_FORMAT,
+    &header::REPLACE_NULL,
+    &header::ENCODING,
+    &header::TYPE,
 ];

@@ -197,6 +197,15 @@ pub(in crate::config) static FIELDS_WHITELIST: ConfigKey = ConfigKey::new(
 )
 .default("");
 
+pub(in crate::config) static FIELDS_EXCLUDE: ConfigKey = ConfigKey::new(
+    "fields.exclude.list",
+    Kind::List,
+    Group::Mapping,
+    "Excluded fields",
+    "Fields of the value that are not written. Key columns are always written.",
+)
+.default("");
+
 pub(in crate::config) static FIELDS_UNKNOWN: ConfigKey = ConfigKey::new(
     "fields.unknown",
     Kind::Text,
@@ -319,13 +328,9 @@ pub(in crate::config) static AUTO_EVOLVE: ConfigKey = ConfigKey::new(
     Kind::Boolean,
     Group::Tables,
     "Auto-evolve",
-    "Whether missing columns are added to a table.",
+    "Whether a table is changed so that it holds what its records have: missing columns are added, and columns are widened where that loses nothing (longer texts, larger integers and decimals, single to double). Nothing is ever narrowed or dropped. Takes the place of `fields.unknown`.",
 )
-.default("false")
-.rule(Rule::Only(
-    &["false"],
-    "Only `false` is supported: add the column yourself, and set fields.unknown to say what happens until then.",
-));
+.default("false");
 
 pub(in crate::config) static QUOTE_IDENTIFIERS: ConfigKey = ConfigKey::new(
     "quote.sql.identifiers",
@@ -393,6 +398,7 @@ pub(in crate::config) const KEYS: &[&ConfigKey] = &[
     &PK_MODE,
     &PK_FIELDS,
     &FIELDS_WHITELIST,
+    &FIELDS_EXCLUDE,
     &FIELDS_UNKNOWN,
     &DB_TIMEZONE,
     &DATE_TIMEZONE,

@@ -10,7 +10,7 @@ use super::{
     ClientSettings, Listener, Loaded, LogFormat, OverridePolicy, SettingProblem, SettingsError,
     WorkerSettings,
 };
-use crate::config::connector::Converter;
+use crate::config::connector::{Converter, HeaderConverter};
 use crate::config::{converter, secret, suggest};
 
 /// Checks every setting and builds the whole, or says everything that is wrong.
@@ -127,8 +127,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn worker(&mut self, clients: ClientSettings) -> WorkerSettings {
-        // It changes nothing, but a name that nobody knows is still a mistake.
-        self.choice(&keys::HEADER_CONVERTER);
+        let header_converter = self.choice(&keys::HEADER_CONVERTER);
         WorkerSettings {
             bootstrap_servers: self.required_text(&keys::BOOTSTRAP_SERVERS),
             group_id: self.text(&keys::GROUP_ID),
@@ -153,6 +152,13 @@ impl Reader<'_> {
                 &keys::VALUE_SCHEMAS_ENABLE,
                 &keys::VALUE_SCHEMAS_CACHE,
             ),
+            header_converter: match header_converter.rsplit('.').next() {
+                Some("StringConverter") => HeaderConverter::String,
+                Some("JsonConverter") => HeaderConverter::Json {
+                    schemas_enable: true,
+                },
+                _ => HeaderConverter::Simple,
+            },
             offset_flush_interval: self.milliseconds(&keys::OFFSET_FLUSH_INTERVAL),
             shutdown_timeout: self.milliseconds(&keys::SHUTDOWN_TIMEOUT),
             log_format: match self.choice(&keys::LOG_FORMAT).as_str() {

@@ -212,7 +212,7 @@ pub static HEADER_CONVERTER: WorkerKey = key(
         "org.apache.kafka.connect.json.JsonConverter",
     ]),
     "SimpleHeaderConverter",
-    "Accepted for compatibility. Headers do not become columns, and dead letters carry their bytes unchanged.",
+    "How header values are read, for connectors that do not name a header converter themselves. Headers are decoded only for transforms that look into them; dead letters carry their bytes unchanged.",
 );
 
 pub static OFFSET_FLUSH_INTERVAL: WorkerKey = key(

@@ -71,6 +71,7 @@ fn without_sources_the_documented_defaults_stand() {
         request_body_max_bytes: 1024 * 1024,
         key_converter: envelope.clone(),
         value_converter: envelope,
+        header_converter: HeaderConverter::Simple,
         offset_flush_interval: Duration::from_secs(5),
         shutdown_timeout: Duration::from_secs(5),
         log_format: LogFormat::Auto,

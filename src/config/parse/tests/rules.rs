@@ -17,7 +17,6 @@ fn what_is_not_built_is_refused_with_what_is() {
         "insert.mode",
         "insert, upsert, update, insert_ignore",
     );
-    refused(&[("auto.evolve", "true")], "auto.evolve", "Only `false`");
     refused(&[("transforms", "route")], "transforms", "[route]");
     refused(
         &[("transforms", "r"), ("transforms.r.type", "RegexRouter")],
