@@ -100,7 +100,7 @@ async fn a_table_grows_with_its_records_under_several_tasks() {
 async fn a_table_dropped_or_altered_under_the_sink_costs_no_record() {
     let stage = Stage::begin("altered", 1).await;
     let topic = stage.topic("shop", 2).await;
-    let dead_letters = stage.named_topic("dead", 1);
+    let dead_letters = stage.topic("dead", 1).await;
     stage
         .database
         .run("CREATE TABLE shop (id int8, note text); CREATE TABLE seen (id int8)")

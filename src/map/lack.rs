@@ -136,7 +136,8 @@ fn lack(name: &str, datum: &Datum, schema: Option<&Schema>, target: &Target) -> 
     };
     let column = &target.table.columns[index];
     let needed = needed_type(&value, column, target.table.text_allows_nul)?;
-    evolve::widened(&column.column_type, &needed)?;
+    let wider = evolve::widened(&column.column_type, &needed)?;
+    fit::fit(&value, &wider, target.table.text_allows_nul).ok()?;
     Some(new_column(&column.name, needed))
 }
 

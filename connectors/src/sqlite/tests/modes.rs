@@ -180,7 +180,11 @@ async fn a_type_that_cannot_be_changed_is_told() {
 
 #[tokio::test]
 async fn a_table_that_changed_is_noticed() {
-    for change in ["DROP TABLE t", "ALTER TABLE t DROP COLUMN n"] {
+    for change in [
+        "DROP TABLE t",
+        "ALTER TABLE t DROP COLUMN n",
+        "DROP TABLE t; CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)",
+    ] {
         let database = Database::new("CREATE TABLE t (id INTEGER PRIMARY KEY, n TEXT)").await;
         for mode in [WriteMode::Insert, WriteMode::Upsert, WriteMode::Update] {
             let target = database.target("t", &["id"], mode).await;
