@@ -21,14 +21,15 @@ mod side;
 
 use std::sync::Arc;
 
-use rowdock_connectors::{Cell, NewColumn, Origin, RowKind, TableRows, Target, WriteMode};
+use rowdock_connectors::{CellState, NewColumn, Origin, RowKind, TableRows, Target, WriteMode};
 
-use crate::config::connector::{Converter, KeyMode, SinkKeys, UnknownFields};
-use crate::decode::json;
+use crate::config::connector::{KeyMode, SinkKeys, UnknownFields};
+use crate::decode::sides::RecordDecoder;
+use crate::decode::{Encoded, Format};
 use crate::record::{OwnedRecord, RawRecord, RecordError, Stage, Value};
 use filter::FieldFilter;
 use lack::Evolution;
-use side::SideReader;
+use side::{Content, SideColumns, SideReader};
 
 /// Turns records of one topic into rows of one table.
 #[derive(Debug)]
@@ -61,14 +62,14 @@ impl From<RecordError> for Unmapped {
 }
 
 /// Where the key's cells come from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum KeySource {
     /// No key, or key fields among the value's fields.
     Value,
     /// Written columns of topic, partition and offset.
     Kafka([usize; 3]),
-    /// The record's key; written column of a primitive key, when there is just one.
-    Record { primitive: Option<usize> },
+    /// The record's key.
+    Record,
 }
 
 impl TopicMapper {
@@ -76,8 +77,8 @@ impl TopicMapper {
     pub fn new(
         target: Arc<Target>,
         keys: &SinkKeys,
-        key_converter: &Converter,
-        value_converter: &Converter,
+        key_format: Format,
+        value_format: Format,
     ) -> Self {
         let key = match keys.key_mode {
             KeyMode::None | KeyMode::RecordValue => KeySource::Value,
@@ -85,16 +86,11 @@ impl TopicMapper {
                 [topic, partition, offset] => KeySource::Kafka([*topic, *partition, *offset]),
                 _ => KeySource::Value,
             },
-            KeyMode::RecordKey => KeySource::Record {
-                primitive: match target.key.as_slice() {
-                    [only] => Some(*only),
-                    _ => None,
-                },
-            },
+            KeyMode::RecordKey => KeySource::Record,
         };
         let key_columns: &[usize] = match &key {
             KeySource::Value => &[],
-            KeySource::Kafka(_) | KeySource::Record { .. } => &target.key,
+            KeySource::Kafka(_) | KeySource::Record => &target.key,
         };
         let filter = FieldFilter::new(&keys.fields_include, &keys.fields_exclude);
         let unknown = if keys.auto_evolve {
@@ -119,31 +115,39 @@ impl TopicMapper {
                 target.key.contains(index) || is_needed
             })
             .collect();
+        // A key field's value wins over a value field of the same name, and fields of the key
+        // that are no key columns are not wanted.
+        let mut of_key = SideColumns::new(
+            accepts(&|written| key_columns.contains(&written)),
+            UnknownFields::Ignore,
+        );
+        of_key.single = match target.key.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        };
+        let mut of_value =
+            SideColumns::new(accepts(&|written| !key_columns.contains(&written)), unknown)
+                .filtering(filter, key_columns, &target);
+        of_value.single = target
+            .table
+            .column_index(&keys.single_value_column)
+            .and_then(|column| of_value.accepts[column]);
         Self {
-            // A key field's value wins over a value field of the same name, and fields of the key
-            // that are no key columns are not wanted.
-            key_reader: SideReader::new(
-                Stage::KeyConverter,
-                key_converter,
-                UnknownFields::Ignore,
-                accepts(&|written| key_columns.contains(&written)),
-            ),
-            value_reader: SideReader::new(
-                Stage::ValueConverter,
-                value_converter,
-                unknown,
-                accepts(&|written| !key_columns.contains(&written)),
-            )
-            .filtering(filter.clone(), key_columns, &target),
-            evolution: keys.auto_evolve.then(|| {
-                let key_apart = keys.key_mode == KeyMode::RecordKey;
-                Evolution::new(key_converter, value_converter, filter, key_apart)
-            }),
+            key_reader: SideReader::new(Stage::KeyConverter, key_format, of_key),
+            value_reader: SideReader::new(Stage::ValueConverter, value_format, of_value),
+            evolution: None,
             delete_enabled: keys.delete_enabled,
             required,
             key,
             target,
         }
+    }
+
+    /// Tells what the table lacks for records that do not fit it, which `decoder` decodes.
+    #[must_use]
+    pub fn evolving(mut self, decoder: RecordDecoder, keys: &SinkKeys) -> Self {
+        self.evolution = Some(Evolution::new(decoder, keys));
+        self
     }
 
     /// The table and columns that are written.
@@ -217,27 +221,18 @@ impl TopicMapper {
         transformed: Option<&OwnedRecord>,
         rows: &mut TableRows,
     ) -> Result<RowKind, RecordError> {
-        match &self.key {
+        match self.key {
             KeySource::Value => {}
-            KeySource::Kafka(columns) => {
-                let columns = *columns;
-                self.fill_coordinates(columns, record, rows)?;
-            }
-            KeySource::Record { primitive } => {
-                let primitive = *primitive;
-                match transformed {
-                    Some(whole) => self.fill_owned_key(primitive, whole, rows)?,
-                    None => self.fill_key(primitive, record, rows)?,
-                }
-            }
+            KeySource::Kafka(columns) => self.fill_coordinates(columns, record, rows)?,
+            KeySource::Record => self.fill_key(record, transformed, rows)?,
         }
-        let filled = match transformed {
-            Some(whole) => self
-                .value_reader
-                .read_owned_object(&whole.value, &self.target, rows)?,
-            None => self.fill_value(record, rows)?,
+        let reader = &mut self.value_reader;
+        let content = match (transformed, Encoded::value(record)) {
+            (Some(whole), _) => reader.read_owned(&whole.value, &self.target, rows)?,
+            (None, Some(encoded)) => reader.read(encoded, &self.target, rows)?,
+            (None, None) => Content::Null,
         };
-        if !filled {
+        if content == Content::Null {
             return self.check_delete(rows);
         }
         self.check_required(rows)?;
@@ -268,7 +263,7 @@ impl TopicMapper {
     fn check_present(&self, index: usize, rows: &TableRows) -> Result<(), RecordError> {
         let row = rows.len();
         let column = &rows.columns[index];
-        let present = column.len() > row && !matches!(column.get(row), Cell::Null | Cell::Absent);
+        let present = column.len() > row && column.state(row) == CellState::Value;
         if present {
             return Ok(());
         }
@@ -293,12 +288,10 @@ impl TopicMapper {
         record: &RawRecord<'_>,
         rows: &mut TableRows,
     ) -> Result<(), RecordError> {
-        let partition = record.partition.to_string();
-        let offset = record.offset.to_string();
         let values = [
             Value::Text(record.topic.into()),
-            Value::Number(&partition),
-            Value::Number(&offset),
+            Value::Int(record.partition.into()),
+            Value::Int(record.offset),
         ];
         for (column, value) in columns.iter().zip(&values) {
             push(&self.target, *column, "kafka coordinates", value, rows)?;
@@ -308,44 +301,22 @@ impl TopicMapper {
 
     fn fill_key(
         &mut self,
-        primitive: Option<usize>,
         record: &RawRecord<'_>,
+        transformed: Option<&OwnedRecord>,
         rows: &mut TableRows,
     ) -> Result<(), RecordError> {
-        let failed = |reason: String| RecordError::new(Stage::KeyConverter, reason);
-        let Some(bytes) = record.key else {
-            return Err(RecordError::new(Stage::TaskPut, NO_KEY));
-        };
-        let text = json::text(bytes).map_err(failed)?;
-        self.key_reader
-            .read_key(text, primitive, &self.target, rows)
-    }
-
-    fn fill_owned_key(
-        &mut self,
-        primitive: Option<usize>,
-        whole: &OwnedRecord,
-        rows: &mut TableRows,
-    ) -> Result<(), RecordError> {
-        if whole.key.datum.is_null() {
-            return Err(RecordError::new(Stage::TaskPut, NO_KEY));
+        let reader = &mut self.key_reader;
+        // A null in the bytes leaves the key's cells empty, which is found when they are checked.
+        match (transformed, Encoded::key(record)) {
+            (Some(whole), _) if !whole.key.datum.is_null() => {
+                reader.read_owned(&whole.key, &self.target, rows)?;
+            }
+            (None, Some(encoded)) => {
+                reader.read(encoded, &self.target, rows)?;
+            }
+            _ => return Err(RecordError::new(Stage::TaskPut, NO_KEY)),
         }
-        self.key_reader
-            .read_owned_key(&whole.key, primitive, &self.target, rows)
-    }
-
-    /// `false`: there is no object, but null.
-    fn fill_value(
-        &mut self,
-        record: &RawRecord<'_>,
-        rows: &mut TableRows,
-    ) -> Result<bool, RecordError> {
-        let text = match record.value {
-            Some(bytes) => json::text(bytes)
-                .map_err(|reason| RecordError::new(Stage::ValueConverter, reason))?,
-            None => "null",
-        };
-        self.value_reader.read_object(text, &self.target, rows)
+        Ok(())
     }
 }
 

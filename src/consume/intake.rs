@@ -10,6 +10,8 @@ use super::native::Message;
 use super::slots::{SlotState, Slots};
 use crate::batch::{AssignmentTag, BatchBuilder};
 use crate::config::connector::ConnectorConfig;
+use crate::decode::Format;
+use crate::decode::sides::RecordDecoder;
 use crate::map::{self, TopicMapper, plan};
 use crate::record::{HeaderSource as _, RawHeader, RawRecord};
 
@@ -68,7 +70,7 @@ struct HeldRecord {
 impl Intake {
     /// An intake for this connector.
     pub fn new(config: Arc<ConnectorConfig>, positions_stored: bool) -> Self {
-        let keep_originals = config.errors.tolerate && config.errors.dead_letter.is_some();
+        let keep_originals = config.errors.keeps_records();
         Self {
             builder: BatchBuilder::new(config.batch, keep_originals, positions_stored),
             config,
@@ -93,14 +95,21 @@ impl Intake {
     pub fn set_table(&mut self, topic: usize, target: Option<Arc<Target>>) {
         let state = match target {
             None => TopicState::Missing,
-            Some(target) => TopicState::Ready(Box::new(TopicMapper::new(
-                target,
-                &self.config.sink,
-                &self.config.key_converter,
-                &self.config.value_converter,
-            ))),
+            Some(target) => TopicState::Ready(Box::new(self.mapper(target))),
         };
         *self.topic(topic) = state;
+    }
+
+    fn mapper(&self, target: Arc<Target>) -> TopicMapper {
+        let keys = &self.config.sink;
+        let key_format = || Format::new(&self.config.key_converter);
+        let value_format = || Format::new(&self.config.value_converter);
+        let mapper = TopicMapper::new(target, keys, key_format(), value_format());
+        if keys.auto_evolve {
+            mapper.evolving(RecordDecoder::new(key_format(), value_format()), keys)
+        } else {
+            mapper
+        }
     }
 
     /// The topic's table cannot have these columns, so records that need them are bad.
@@ -230,8 +239,8 @@ impl Intake {
             plan::table_name(keys, &name),
             &sample,
             keys,
-            &self.config.key_converter,
-            &self.config.value_converter,
+            &mut Format::new(&self.config.key_converter),
+            &mut Format::new(&self.config.value_converter),
         );
         match table {
             Ok(table) => TableRequest::Create(name, table),

@@ -12,7 +12,7 @@ use rowdock_connectors::{ColumnDef, ColumnType, NewColumn, Target, evolve};
 
 use super::filter::FieldFilter;
 use super::{fit, infer};
-use crate::config::connector::Converter;
+use crate::config::connector::{KeyMode, SinkKeys};
 use crate::decimal;
 use crate::decode::sides::RecordDecoder;
 use crate::record::{Datum, OwnedRecord, RawRecord, Schema, Side, Value};
@@ -27,21 +27,19 @@ pub(super) struct Evolution {
     filter: FieldFilter,
     /// Key fields come from the record's key, not from its value.
     key_apart: bool,
+    /// Column of values that are no objects.
+    single_value_column: String,
     /// Why columns cannot be had, by name.
     refused: HashMap<String, String>,
 }
 
 impl Evolution {
-    pub(super) fn new(
-        key_converter: &Converter,
-        value_converter: &Converter,
-        filter: FieldFilter,
-        key_apart: bool,
-    ) -> Self {
+    pub(super) fn new(decoder: RecordDecoder, keys: &SinkKeys) -> Self {
         Self {
-            decoder: RecordDecoder::new(key_converter, value_converter),
-            filter,
-            key_apart,
+            decoder,
+            filter: FieldFilter::new(&keys.fields_include, &keys.fields_exclude),
+            key_apart: keys.key_mode == KeyMode::RecordKey,
+            single_value_column: keys.single_value_column.clone(),
             refused: HashMap::new(),
         }
     }
@@ -73,11 +71,16 @@ impl Evolution {
                 let named = |key: &usize| target.column(*key).name.eq_ignore_ascii_case(name);
                 target.key.iter().any(named)
             };
-            self.look_at(&whole.value, target, &mut lacking, &|name| {
+            let single = &self.single_value_column;
+            look_at(&whole.value, single, target, &mut lacking, &|name| {
                 self.filter.wants(name) && !(self.key_apart && is_key(name))
             });
             if self.key_apart {
-                self.look_at(&whole.key, target, &mut lacking, &is_key);
+                let single = match target.key.as_slice() {
+                    [key] => &target.column(*key).name,
+                    _ => "",
+                };
+                look_at(&whole.key, single, target, &mut lacking, &is_key);
             }
         }
         let refused = |column: &NewColumn| self.refused.get(&column.name);
@@ -86,37 +89,36 @@ impl Evolution {
             None => Ok(lacking),
         }
     }
+}
 
-    fn look_at(
-        &self,
-        side: &Side,
-        target: &Target,
-        lacking: &mut Vec<NewColumn>,
-        is_wanted: &dyn Fn(&str) -> bool,
-    ) {
-        let mut look = |name: &str, datum: &Datum, schema: Option<&Schema>| {
-            if is_wanted(name) {
-                lacking.extend(lack(name, datum, schema, target));
-            }
-        };
-        match &side.datum {
-            Datum::Struct(value) => {
-                let fields = value.schema().fields().unwrap_or_default();
-                for (index, field) in fields.iter().enumerate() {
-                    look(&field.name, value.get(index), Some(&field.schema));
-                }
-            }
-            Datum::Map(map) => {
-                for (name, datum) in map.iter() {
-                    look(name, datum, None);
-                }
-            }
-            single => {
-                if let [key] = target.key.as_slice() {
-                    look(&target.column(*key).name, single, side.schema.as_deref());
-                }
+/// `single` names the column of a side that is no object.
+fn look_at(
+    side: &Side,
+    single: &str,
+    target: &Target,
+    lacking: &mut Vec<NewColumn>,
+    is_wanted: &dyn Fn(&str) -> bool,
+) {
+    let mut look = |name: &str, datum: &Datum, schema: Option<&Schema>| {
+        if is_wanted(name) {
+            lacking.extend(lack(name, datum, schema, target));
+        }
+    };
+    match &side.datum {
+        Datum::Struct(value) => {
+            let fields = value.schema().fields().unwrap_or_default();
+            for (index, field) in fields.iter().enumerate() {
+                look(&field.name, value.get(index), Some(&field.schema));
             }
         }
+        Datum::Map(map) => {
+            for (name, datum) in map.iter() {
+                look(name, datum, None);
+            }
+        }
+        Datum::Null => {}
+        datum if !single.is_empty() => look(single, datum, side.schema.as_deref()),
+        _ => {}
     }
 }
 
@@ -190,15 +192,15 @@ mod tests {
     use rowdock_connectors::{Table, TableName, WriteMode};
 
     use super::*;
+    use crate::config::converter::{Converter, JsonOptions};
+    use crate::decode::Format;
 
-    const JSON: Converter = Converter::Json {
-        schemas_enable: false,
-        schemas_cache_size: 1,
-    };
-    const ENVELOPE: Converter = Converter::Json {
-        schemas_enable: true,
-        schemas_cache_size: 1,
-    };
+    fn format(schemas_enable: bool) -> Format {
+        Format::new(&Converter::Json(JsonOptions {
+            schemas_enable,
+            ..JsonOptions::default()
+        }))
+    }
 
     fn decimal(precision: u32, scale: u32) -> ColumnType {
         ColumnType::Decimal {
@@ -261,13 +263,19 @@ mod tests {
         }
     }
 
-    fn evolution(value: &Converter, exclude: &[&str]) -> Evolution {
+    fn evolution(schemas_enable: bool, exclude: &[&str]) -> Evolution {
         let exclude: Vec<String> = exclude.iter().map(|&name| name.to_owned()).collect();
-        Evolution::new(&JSON, value, FieldFilter::new(&[], &exclude), true)
+        Evolution {
+            decoder: RecordDecoder::new(format(false), format(schemas_enable)),
+            filter: FieldFilter::new(&[], &exclude),
+            key_apart: true,
+            single_value_column: "record_value".to_owned(),
+            refused: HashMap::new(),
+        }
     }
 
     fn check(value: &str, expected: &[(&str, ColumnType)]) {
-        let mut evolution = evolution(&JSON, &["skipped"]);
+        let mut evolution = evolution(false, &["skipped"]);
         let found = evolution.lacking(&record(Some("1"), value), None, &target());
         let found: Vec<(String, ColumnType)> = found
             .expect("nothing is refused")
@@ -326,13 +334,13 @@ mod tests {
         check(r#"{"name":"a\u0000b"}"#, &[]);
         check(r#"{"real":1e39}"#, &[("real", ColumnType::Float64)]);
         check(r#"{"day":"soon"}"#, &[]);
-        check("[1]", &[]);
+        check("[1]", &[("record_value", ColumnType::Json)]);
         check("{", &[]);
     }
 
     #[test]
     fn keys_are_widened_too() {
-        let mut evolution = evolution(&JSON, &[]);
+        let mut evolution = evolution(false, &[]);
         let mut lacking = |key| {
             let found = evolution.lacking(&record(Some(key), "{}"), None, &target());
             found.expect("nothing is refused").pop()
@@ -349,7 +357,7 @@ mod tests {
         let value = r#"{"schema":{"type":"struct","fields":[
             {"field":"a","type":"int16"},{"field":"b","type":"string","optional":true}]},
             "payload":{"a":1,"b":null}}"#;
-        let mut evolution = evolution(&ENVELOPE, &[]);
+        let mut evolution = evolution(true, &[]);
         let found = evolution.lacking(&record(Some("1"), value), None, &target());
         let types: Vec<ColumnType> = found
             .expect("nothing is refused")
@@ -361,7 +369,7 @@ mod tests {
 
     #[test]
     fn what_was_refused_is_not_asked_for_again() {
-        let mut evolution = evolution(&JSON, &[]);
+        let mut evolution = evolution(false, &[]);
         evolution.refuse(&["a".to_owned()], "no");
         let mut lacking = |value| evolution.lacking(&record(Some("1"), value), None, &target());
         assert_eq!(lacking(r#"{"a":1,"b":1}"#), Err("no".to_owned()));
