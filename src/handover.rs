@@ -86,6 +86,8 @@ pub enum ToConsumer {
         /// Why, and what can be done.
         reason: String,
     },
+    /// Schemas that records wait for have arrived.
+    Schemas,
     /// Read these partitions from these offsets.
     Begin(Vec<(PartitionKey, AssignmentTag, i64)>),
     /// Read on from elsewhere, under a new tag (already on the board).

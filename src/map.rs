@@ -24,6 +24,7 @@ use std::sync::Arc;
 use rowdock_connectors::{CellState, NewColumn, Origin, RowKind, TableRows, Target, WriteMode};
 
 use crate::config::connector::{KeyMode, SinkKeys, UnknownFields};
+use crate::decode::change::Change;
 use crate::decode::sides::RecordDecoder;
 use crate::decode::{Encoded, Format};
 use crate::record::{OwnedRecord, RawRecord, RecordError, Stage, Value};
@@ -39,6 +40,10 @@ pub struct TopicMapper {
     key_reader: SideReader,
     value_reader: SideReader,
     delete_enabled: bool,
+    /// Written column that is true in deleted rows.
+    soft_delete: Option<usize>,
+    truncate_enabled: bool,
+    change_events: bool,
     /// Written columns that must have a value: key, and NOT NULL without a default, unless rows
     /// are only updated.
     required: Vec<usize>,
@@ -107,18 +112,24 @@ impl TopicMapper {
             }
             accepts
         };
+        // Of a delete the guard can only be in the key.
+        let has_key_apart = keys.key_mode == KeyMode::RecordKey;
+        let soft_field = keys.soft_delete_field.as_deref();
+        let soft_delete = soft_field.and_then(|name| plan::soft_delete(&target, name).ok());
         let required = (0..target.written.len())
             .filter(|index| {
                 let column = target.column(*index);
                 let makes_rows = target.mode != WriteMode::Update;
                 let is_needed = makes_rows && !column.nullable && !column.has_default;
-                target.key.contains(index) || is_needed
+                target.key.contains(index) || target.guard == Some(*index) || is_needed
             })
             .collect();
         // A key field's value wins over a value field of the same name, and fields of the key
         // that are no key columns are not wanted.
         let mut of_key = SideColumns::new(
-            accepts(&|written| key_columns.contains(&written)),
+            accepts(&|written| {
+                key_columns.contains(&written) || (has_key_apart && target.guard == Some(written))
+            }),
             UnknownFields::Ignore,
         );
         of_key.single = match target.key.as_slice() {
@@ -137,6 +148,9 @@ impl TopicMapper {
             value_reader: SideReader::new(Stage::ValueConverter, value_format, of_value),
             evolution: None,
             delete_enabled: keys.delete_enabled,
+            soft_delete,
+            truncate_enabled: keys.truncate_enabled,
+            change_events: keys.change_events,
             required,
             key,
             target,
@@ -155,7 +169,20 @@ impl TopicMapper {
         &self.target
     }
 
-    /// Appends the record's row. `origin` says where it came from; its `kind` is set here. What
+    /// The schemas that the record needs are at hand. Else they have been asked for, and the record
+    /// must wait.
+    #[inline]
+    pub fn is_ready(&mut self, record: &RawRecord<'_>) -> bool {
+        let key = match self.key {
+            KeySource::Record => Encoded::key(record),
+            KeySource::Value | KeySource::Kafka(_) => None,
+        };
+        let key_is_ready = key.is_none_or(|key| self.key_reader.is_ready(key));
+        let value = Encoded::value(record);
+        value.is_none_or(|value| self.value_reader.is_ready(value)) && key_is_ready
+    }
+
+    /// Appends the record's row, unless it is no row (a heartbeat among change events). `origin` says where it came from; its `kind` is set here. What
     /// transforms made of the record is mapped in the place of its bytes.
     ///
     /// # Errors
@@ -203,8 +230,12 @@ impl TopicMapper {
         rows: &mut TableRows,
     ) -> Result<(), RecordError> {
         match self.fill(record, transformed, rows) {
-            Ok(kind) => {
+            Ok(Some(kind)) => {
                 rows.finish_row(Origin { kind, ..origin });
+                Ok(())
+            }
+            Ok(None) => {
+                rows.roll_back_row();
                 Ok(())
             }
             Err(error) => {
@@ -214,32 +245,62 @@ impl TopicMapper {
         }
     }
 
-    /// Fills the row's cells; says what the record does.
+    /// Fills the row's cells; says what the record does. `None`: nothing.
     fn fill(
         &mut self,
         record: &RawRecord<'_>,
         transformed: Option<&OwnedRecord>,
         rows: &mut TableRows,
-    ) -> Result<RowKind, RecordError> {
-        match self.key {
-            KeySource::Value => {}
-            KeySource::Kafka(columns) => self.fill_coordinates(columns, record, rows)?,
-            KeySource::Record => self.fill_key(record, transformed, rows)?,
-        }
+    ) -> Result<Option<RowKind>, RecordError> {
         let reader = &mut self.value_reader;
         let content = match (transformed, Encoded::value(record)) {
             (Some(whole), _) => reader.read_owned(&whole.value, &self.target, rows)?,
             (None, Some(encoded)) => reader.read(encoded, &self.target, rows)?,
             (None, None) => Content::Null,
         };
-        if content == Content::Null {
-            return self.check_delete(rows);
+        let deletes = match content {
+            Content::Filled => false,
+            Content::Null | Content::Change(Change::Delete) => true,
+            // It has no key of its own.
+            Content::Change(Change::Truncate) if self.truncate_enabled => {
+                return Ok(Some(RowKind::Truncate));
+            }
+            Content::Change(Change::Truncate | Change::Nothing) => return Ok(None),
+        };
+        if deletes && self.change_events && !self.delete_enabled {
+            // As Debezium's sink does when deletes are not enabled.
+            return Ok(None);
+        }
+        match self.key {
+            KeySource::Value => {}
+            KeySource::Kafka(columns) => self.fill_coordinates(columns, record, rows)?,
+            KeySource::Record => self.fill_key(record, transformed, rows)?,
+        }
+        if deletes {
+            self.check_delete(rows)?;
+            return match self.soft_delete {
+                Some(_) => self.mark_deleted(true, rows).map(Some),
+                None => Ok(Some(RowKind::Delete)),
+            };
+        }
+        if self.soft_delete.is_some() {
+            self.mark_deleted(false, rows)?;
         }
         self.check_required(rows)?;
+        Ok(Some(RowKind::Write))
+    }
+
+    fn mark_deleted(&self, deleted: bool, rows: &mut TableRows) -> Result<RowKind, RecordError> {
+        if let Some(column) = self.soft_delete {
+            let row = rows.len();
+            rows.columns[column].truncate(row);
+            let value = Value::Bool(deleted);
+            push(&self.target, column, "delete", &value, rows)?;
+        }
         Ok(RowKind::Write)
     }
 
-    fn check_delete(&self, rows: &TableRows) -> Result<RowKind, RecordError> {
+    fn check_delete(&self, rows: &TableRows) -> Result<(), RecordError> {
         if !self.delete_enabled {
             return Err(RecordError::new(
                 Stage::TaskPut,
@@ -247,10 +308,10 @@ impl TopicMapper {
                  pk.mode=record_key to apply deletes",
             ));
         }
-        for index in &self.target.key {
+        for index in self.target.key.iter().chain(&self.target.guard) {
             self.check_present(*index, rows)?;
         }
-        Ok(RowKind::Delete)
+        Ok(())
     }
 
     fn check_required(&self, rows: &TableRows) -> Result<(), RecordError> {
@@ -270,6 +331,8 @@ impl TopicMapper {
         let definition = self.target.column(index);
         let role = if self.target.key.contains(&index) {
             "is part of the key"
+        } else if self.target.guard == Some(index) {
+            "is upsert.guard.field; of a delete it must be a field of the key"
         } else {
             "is NOT NULL and has no default"
         };

@@ -18,15 +18,16 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::api::{ApiState, router, serve};
+use crate::api::{ApiState, Part, router, serve};
 use crate::cluster::{
-    ClusterError, ClusterHandle, Command, StartTask, TargetState, learn_cluster_id,
-    start_standalone,
+    ClusterError, ClusterFailure, ClusterHandle, ClusterSpec, Command, Distributed, StartTask,
+    TargetState, learn_cluster_id, start_standalone,
 };
 use crate::config::kafka::admin_properties;
 use crate::config::offline::{CheckedFile, FileError, validate_offline};
 use crate::config::parse::KeyError;
-use crate::config::worker::{Listener, WorkerSettings};
+use crate::config::worker::{AdminListeners, Listener, WorkerSettings};
+use crate::telemetry::Loggers;
 
 /// What a worker on its own is started from.
 #[derive(Debug)]
@@ -37,6 +38,19 @@ pub struct StandaloneWorker<S> {
     pub connectors: Vec<PathBuf>,
     /// Starts its tasks.
     pub starter: S,
+    /// Levels of the process's loggers.
+    pub loggers: Loggers,
+}
+
+/// What a worker of a cluster is started from.
+#[derive(Debug)]
+pub struct ClusterWorker<S> {
+    /// Its settings.
+    pub settings: Arc<WorkerSettings>,
+    /// Starts its tasks.
+    pub starter: S,
+    /// Levels of the process's loggers.
+    pub loggers: Loggers,
 }
 
 /// Why a worker cannot start.
@@ -66,6 +80,12 @@ pub enum StartError {
         /// Why.
         source: ClusterError,
     },
+    /// A setting is missing that only a worker of a cluster needs.
+    #[error("{0} is not set, which a worker of a cluster needs; see config/README.md")]
+    Missing(&'static str),
+    /// The worker of a cluster cannot go on.
+    #[error(transparent)]
+    Cluster(#[from] ClusterFailure),
     /// The worker's own settings of the Kafka client have no counterpart here.
     #[error("settings of the kafka client: {}", join(.0))]
     Kafka(Vec<KeyError>),
@@ -85,13 +105,20 @@ pub async fn run_standalone<S: StartTask>(
     stop: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
     let settings = worker.settings;
-    let listeners = bind(&settings.listeners).await?;
-    let port = listeners.first().map_or(0, |(_, address)| address.port());
+    let listeners = bind(&settings).await?;
+    let port = listeners
+        .first()
+        .map_or(0, |(_, address, _)| address.port());
     let worker_id = settings.worker_id(port);
     let files = read_connectors(&worker.connectors, &settings)?;
     let admin = admin_properties(&settings).map_err(StartError::Kafka)?;
 
-    let cluster = start_standalone(Arc::clone(&settings), worker_id.clone(), worker.starter);
+    let cluster = start_standalone(
+        Arc::clone(&settings),
+        worker_id.clone(),
+        worker.starter,
+        worker.loggers.clone(),
+    );
     let outcome = create_connectors(&cluster, files).await;
     if let Err(problem) = outcome {
         cluster.stop().await;
@@ -101,6 +128,7 @@ pub async fn run_standalone<S: StartTask>(
         cluster: cluster.clone(),
         settings,
         worker_id: worker_id.into(),
+        loggers: worker.loggers,
         kafka_cluster_id: learn_cluster_id(admin),
     };
     serve_until(stop, listeners, state).await;
@@ -108,18 +136,66 @@ pub async fn run_standalone<S: StartTask>(
     Ok(())
 }
 
+/// Runs a worker of a cluster until `stop` completes.
+///
+/// # Errors
+/// When it cannot start, or cannot go on.
+pub async fn run_cluster<S: StartTask>(
+    worker: ClusterWorker<S>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), StartError> {
+    let settings = worker.settings;
+    let required = |value: &Option<String>, key| value.clone().ok_or(StartError::Missing(key));
+    let group_id = required(&settings.group_id, "group.id")?;
+    let config_topic = required(&settings.cluster.config_topic, "config.storage.topic")?;
+    let status_topic = required(&settings.cluster.status_topic, "status.storage.topic")?;
+    let listeners = bind(&settings).await?;
+    let port = listeners
+        .first()
+        .map_or(0, |(_, address, _)| address.port());
+    let worker_id = settings.worker_id(port);
+    let properties = admin_properties(&settings).map_err(StartError::Kafka)?;
+    let started = Distributed::start(ClusterSpec {
+        settings: Arc::clone(&settings),
+        worker_id: worker_id.clone(),
+        properties: properties.clone(),
+        group_id,
+        config_topic,
+        status_topic,
+        starter: worker.starter,
+        loggers: worker.loggers.clone(),
+    });
+    let state = ApiState {
+        cluster: started.handle,
+        settings,
+        worker_id: worker_id.into(),
+        loggers: worker.loggers,
+        kafka_cluster_id: learn_cluster_id(properties),
+    };
+    let (failing, mut failure) = (started.failed, None);
+    let ended = async {
+        tokio::select! {
+            () = stop => {}
+            failed = failing => failure = failed.ok(),
+        }
+    };
+    serve_until(ended, listeners, state).await;
+    info!("worker stopped");
+    failure.map_or(Ok(()), |failure| Err(failure.into()))
+}
+
 async fn serve_until(
     stop: impl Future<Output = ()>,
-    listeners: Vec<(TcpListener, SocketAddr)>,
+    listeners: Vec<(TcpListener, SocketAddr, Part)>,
     state: ApiState,
 ) {
     let cluster = state.cluster.clone();
-    let router = router(state);
     let (stopping, stopped) = watch::channel(false);
     let mut servers = JoinSet::new();
-    for (listener, address) in listeners {
+    for (listener, address, part) in listeners {
         let mut stopped = stopped.clone();
-        servers.spawn(serve(listener, router.clone(), async move {
+        let router = router(state.clone(), part);
+        servers.spawn(serve(listener, router, async move {
             // An error means that the worker is gone already.
             stopped.wait_for(|stopped| *stopped).await.ok();
         }));
@@ -135,17 +211,27 @@ async fn serve_until(
     }
 }
 
-async fn bind(listeners: &[Listener]) -> Result<Vec<(TcpListener, SocketAddr)>, StartError> {
-    let mut bound = Vec::with_capacity(listeners.len());
-    for Listener { host, port } in listeners {
-        let pair = bind_one(host, *port)
-            .await
-            .map_err(|source| StartError::Listen {
-                host: host.clone(),
-                port: *port,
-                source,
-            })?;
-        bound.push(pair);
+async fn bind(
+    settings: &WorkerSettings,
+) -> Result<Vec<(TcpListener, SocketAddr, Part)>, StartError> {
+    let (part, admin): (Part, &[Listener]) = match &settings.admin_listeners {
+        AdminListeners::Same => (Part::Whole, &[]),
+        AdminListeners::Off => (Part::WithoutAdmin, &[]),
+        AdminListeners::Separate(listeners) => (Part::WithoutAdmin, listeners),
+    };
+    let main = settings.listeners.iter().map(|listener| (listener, part));
+    let admin = admin.iter().map(|listener| (listener, Part::AdminOnly));
+    let mut bound = Vec::new();
+    for (Listener { host, port }, part) in main.chain(admin) {
+        let (listener, address) =
+            bind_one(host, *port)
+                .await
+                .map_err(|source| StartError::Listen {
+                    host: host.clone(),
+                    port: *port,
+                    source,
+                })?;
+        bound.push((listener, address, part));
     }
     Ok(bound)
 }

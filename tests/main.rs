@@ -19,7 +19,10 @@
     clippy::print_stderr
 )]
 
+mod avro;
 mod claims;
+mod cluster;
+mod conformance;
 mod database_faults;
 mod dead_letters;
 mod evolution;

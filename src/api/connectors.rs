@@ -32,7 +32,7 @@ pub(super) async fn list(
     let wanted = |part| parameters.all("expand").any(|value| value == part);
     let (with_status, with_info) = (wanted("status"), wanted("info"));
     let expand = |view: &ConnectorView| Expanded {
-        status: with_status.then(|| StatusInfo::new(view, &state.worker_id)),
+        status: with_status.then(|| StatusInfo::new(view)),
         info: with_info.then(|| ConnectorInfo::new(view)),
     };
     let expanded = connectors
@@ -161,7 +161,7 @@ pub(super) async fn status(
     Name(name): Name,
 ) -> Result<Json<StatusInfo>, ApiError> {
     match state.cluster.connector(&name).await? {
-        Some(connector) => Ok(Json(StatusInfo::new(&connector, &state.worker_id))),
+        Some(connector) => Ok(Json(StatusInfo::new(&connector))),
         None => Err(ApiError::not_found(format!(
             "No status found for connector {name}"
         ))),
@@ -197,7 +197,7 @@ pub(super) async fn task_status(
         .iter()
         .flat_map(|connector| &connector.tasks)
         .find(|known| i64::from(known.task) == i64::from(task))
-        .map(|known| Json(TaskStatus::new(known, &state.worker_id)))
+        .map(|known| Json(TaskStatus::new(known)))
         .ok_or_else(|| ApiError::not_found(format!("No status found for task {name}-{task}")))
 }
 

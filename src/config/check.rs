@@ -186,8 +186,12 @@ impl Checked {
 
     /// Adds an error to a key of the table.
     fn refuse(&mut self, key: &ConfigKey, message: String) {
+        self.refuse_named(key.name, message);
+    }
+
+    fn refuse_named(&mut self, name: &str, message: String) {
         for entry in &mut self.entries {
-            if entry.key.name == key.name {
+            if entry.key.name == name {
                 entry.errors.push(message);
                 return;
             }

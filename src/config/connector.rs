@@ -174,6 +174,14 @@ pub struct SinkKeys {
     pub key_fields: Vec<String>,
     /// `delete.enabled`: a record without a value deletes its key's row.
     pub delete_enabled: bool,
+    /// `change.events`: values are Debezium's change events.
+    pub change_events: bool,
+    /// `truncate.enabled`: a change event may empty the table.
+    pub truncate_enabled: bool,
+    /// `delete.soft.field`: column that is true in deleted rows.
+    pub soft_delete_field: Option<String>,
+    /// `upsert.guard.field`: rows are replaced only by greater values of this column.
+    pub guard_field: Option<String>,
     /// `auto.create`: a missing table is created.
     pub auto_create: bool,
     /// `auto.evolve`: a table is changed so that it holds what its records have.
@@ -279,6 +287,10 @@ impl fmt::Debug for SinkKeys {
             .field("key_mode", &self.key_mode)
             .field("key_fields", &self.key_fields)
             .field("delete_enabled", &self.delete_enabled)
+            .field("change_events", &self.change_events)
+            .field("truncate_enabled", &self.truncate_enabled)
+            .field("soft_delete_field", &self.soft_delete_field)
+            .field("guard_field", &self.guard_field)
             .field("auto_create", &self.auto_create)
             .field("auto_evolve", &self.auto_evolve)
             .field("table_name_format", &self.table_name_format)

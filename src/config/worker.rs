@@ -103,6 +103,28 @@ pub struct Listener {
     pub port: u16,
 }
 
+/// `admin.listeners`: where the requests are answered that concern the process, not its connectors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdminListeners {
+    /// Where all others are.
+    Same,
+    /// Nowhere.
+    Off,
+    /// There only.
+    Separate(Vec<Listener>),
+}
+
+/// A header that every answer of the REST API gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResponseHeader {
+    /// Beside one of the same name, instead of in its place.
+    pub adds: bool,
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
 /// `log.format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -136,6 +158,25 @@ impl OverridePolicy {
     }
 }
 
+/// What only a worker of a cluster needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterSettings {
+    /// `config.storage.topic`.
+    pub config_topic: Option<String>,
+    /// `config.storage.replication.factor`; -1: the broker's default.
+    pub config_replication: i32,
+    /// `status.storage.topic`.
+    pub status_topic: Option<String>,
+    /// `status.storage.partitions`.
+    pub status_partitions: i32,
+    /// `status.storage.replication.factor`; -1: the broker's default.
+    pub status_replication: i32,
+    /// `session.timeout.ms`: of the group of workers.
+    pub session_timeout: Duration,
+    /// `heartbeat.interval.ms`: of the group of workers.
+    pub heartbeat_interval: Duration,
+}
+
 /// The worker's settings, typed and checked. `Default` is the built-in defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerSettings {
@@ -145,12 +186,26 @@ pub struct WorkerSettings {
     pub group_id: Option<String>,
     /// `connector.client.config.override.policy`.
     pub override_policy: OverridePolicy,
+    /// What only a worker of a cluster needs.
+    pub cluster: ClusterSettings,
     /// `listeners`: at least one.
     pub listeners: Vec<Listener>,
+    /// `admin.listeners`.
+    pub admin_listeners: AdminListeners,
+    /// `access.control.allow.origin`: origins whose pages may use the API; `*` is all.
+    pub allowed_origins: Vec<String>,
+    /// `access.control.allow.methods`: by which methods; empty is GET, POST and HEAD.
+    pub allowed_methods: Vec<String>,
+    /// `response.http.headers.config`.
+    pub response_headers: Vec<ResponseHeader>,
     /// `rest.advertised.host.name`.
     pub advertised_host: Option<String>,
     /// `rest.advertised.port`.
     pub advertised_port: Option<u16>,
+    /// `topic.tracking.enable`.
+    pub topic_tracking: bool,
+    /// `topic.tracking.allow.reset`.
+    pub topic_tracking_reset: bool,
     /// `rest.request.body.max.bytes`.
     pub request_body_max_bytes: usize,
     /// `key.converter.*`.

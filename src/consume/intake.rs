@@ -1,5 +1,6 @@
 //! Records into the open batch; and waiting, with the first records in hand, for a table that does
-//! not exist yet, or that has to be changed before it can hold them.
+//! not exist yet, or that has to be changed before it can hold them, or for a schema that has to be
+//! fetched.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,8 +11,8 @@ use super::native::Message;
 use super::slots::{SlotState, Slots};
 use crate::batch::{AssignmentTag, BatchBuilder};
 use crate::config::connector::ConnectorConfig;
-use crate::decode::Format;
 use crate::decode::sides::RecordDecoder;
+use crate::decode::{Encoded, Formats};
 use crate::map::{self, TopicMapper, plan};
 use crate::record::{HeaderSource as _, RawHeader, RawRecord};
 
@@ -21,12 +22,15 @@ const SAMPLE_RECORDS_MAX: usize = 200;
 /// Fills batches from records.
 pub struct Intake {
     config: Arc<ConnectorConfig>,
+    formats: Formats,
     /// The open batch.
     pub builder: BatchBuilder,
     topics: Vec<TopicState>,
     held_back: VecDeque<HeldRecord>,
     /// The record waiting first needs columns, which have not been asked for yet.
     lacks_columns: bool,
+    /// What the first record held back waits for is a schema.
+    awaits_schemas: bool,
 }
 
 /// What a topic's table is asked for.
@@ -69,20 +73,27 @@ struct HeldRecord {
 
 impl Intake {
     /// An intake for this connector.
-    pub fn new(config: Arc<ConnectorConfig>, positions_stored: bool) -> Self {
+    pub fn new(config: Arc<ConnectorConfig>, formats: Formats, positions_stored: bool) -> Self {
         let keep_originals = config.errors.keeps_records();
         Self {
             builder: BatchBuilder::new(config.batch, keep_originals, positions_stored),
             config,
+            formats,
             topics: Vec::new(),
             held_back: VecDeque::new(),
             lacks_columns: false,
+            awaits_schemas: false,
         }
     }
 
-    /// Records are waiting for a table: read no more.
+    /// Records are waiting for a table or a schema: read no more.
     pub fn is_waiting(&self) -> bool {
         !self.held_back.is_empty()
+    }
+
+    /// They are waiting for a schema.
+    pub fn awaits_schemas(&self) -> bool {
+        self.awaits_schemas && self.is_waiting()
     }
 
     /// There is no use in more records before the table is asked for: enough wait for it to be
@@ -102,11 +113,10 @@ impl Intake {
 
     fn mapper(&self, target: Arc<Target>) -> TopicMapper {
         let keys = &self.config.sink;
-        let key_format = || Format::new(&self.config.key_converter);
-        let value_format = || Format::new(&self.config.value_converter);
-        let mapper = TopicMapper::new(target, keys, key_format(), value_format());
+        let formats = &self.formats;
+        let mapper = TopicMapper::new(target, keys, formats.key(), formats.value());
         if keys.auto_evolve {
-            mapper.evolving(RecordDecoder::new(key_format(), value_format()), keys)
+            mapper.evolving(RecordDecoder::new(formats.key(), formats.value()), keys)
         } else {
             mapper
         }
@@ -130,27 +140,32 @@ impl Intake {
         if slot.state != SlotState::Reading || message.offset() < slot.next {
             return;
         }
-        let ready = matches!(self.topics.get(slot.topic), Some(TopicState::Ready(_)));
-        if ready && self.held_back.is_empty() {
-            let record = RawRecord {
-                topic: message.topic(),
-                partition: message.partition(),
-                offset: message.offset(),
-                timestamp_ms: message.timestamp_ms(),
-                key: message.key(),
-                value: message.value(),
-                headers: message,
-            };
-            if self.append(slot_index, slots, &record, message.leader_epoch()) {
-                return;
-            }
-        }
-        let Some(slot) = slots.get(slot_index) else {
-            return;
+        let tag = slot.tag;
+        let record = RawRecord {
+            topic: message.topic(),
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp_ms: message.timestamp_ms(),
+            key: message.key(),
+            value: message.value(),
+            headers: message,
         };
+        let mut ready = self.held_back.is_empty();
+        if ready {
+            (ready, self.awaits_schemas) = match self.topics.get_mut(slot.topic) {
+                Some(TopicState::Ready(mapper)) => {
+                    let ready = mapper.is_ready(&record);
+                    (ready, !ready)
+                }
+                _ => (false, false),
+            };
+        }
+        if ready && self.append(slot_index, slots, &record, message.leader_epoch()) {
+            return;
+        }
         self.held_back.push_back(HeldRecord {
             slot: slot_index,
-            tag: slot.tag,
+            tag,
             offset: message.offset(),
             leader_epoch: message.leader_epoch(),
             timestamp_ms: message.timestamp_ms(),
@@ -178,6 +193,7 @@ impl Intake {
 
     /// Maps the records that waited, until one has to wait again.
     pub fn replay(&mut self, slots: &mut Slots) {
+        self.awaits_schemas = false;
         while let Some(held) = self.held_back.pop_front() {
             let Some(slot) = slots.get(held.slot) else {
                 continue;
@@ -185,13 +201,17 @@ impl Intake {
             if slot.tag != held.tag || slot.state != SlotState::Reading {
                 continue;
             }
-            if !matches!(self.topics.get(slot.topic), Some(TopicState::Ready(_))) {
-                self.held_back.push_front(held);
-                return;
-            }
             let key = slot.key.clone();
             let record = held.record(&key.topic, key.partition);
-            if !self.append(held.slot, slots, &record, held.leader_epoch) {
+            let ready = match self.topics.get_mut(slot.topic) {
+                Some(TopicState::Ready(mapper)) => {
+                    let ready = mapper.is_ready(&record);
+                    self.awaits_schemas = !ready;
+                    ready
+                }
+                _ => false,
+            };
+            if !(ready && self.append(held.slot, slots, &record, held.leader_epoch)) {
                 self.held_back.push_front(held);
                 return;
             }
@@ -212,8 +232,15 @@ impl Intake {
         let name = Arc::clone(slots.topic_name(topic)?);
         match std::mem::replace(self.topic(topic), TopicState::Unknown) {
             TopicState::Missing => {
-                *self.topic(topic) = TopicState::Creating;
-                Some(self.design_table(topic, name, slots))
+                let design = self.design_table(topic, &name, slots);
+                *self.topic(topic) = match design {
+                    Some(_) => TopicState::Creating,
+                    None => TopicState::Missing,
+                };
+                Some(match design? {
+                    Ok(table) => TableRequest::Create(name, table),
+                    Err(reason) => TableRequest::Hopeless(reason),
+                })
             }
             TopicState::Lacking(mapper, columns) => {
                 *self.topic(topic) = TopicState::Evolving(mapper);
@@ -226,26 +253,41 @@ impl Intake {
         }
     }
 
-    fn design_table(&self, topic: usize, name: Arc<str>, slots: &Slots) -> TableRequest {
+    /// `None`: schemas are to be fetched first.
+    fn design_table(
+        &mut self,
+        topic: usize,
+        name: &str,
+        slots: &Slots,
+    ) -> Option<Result<NewTable, String>> {
+        let mut key_format = self.formats.key();
+        let mut value_format = self.formats.value();
+        // All of them are asked for at once.
+        let mut ready = true;
+        for held in self.held_back.iter().take(SAMPLE_RECORDS_MAX) {
+            let record = held.record("", 0);
+            ready &= Encoded::key(&record).is_none_or(|key| key_format.is_ready(key));
+            ready &= Encoded::value(&record).is_none_or(|value| value_format.is_ready(value));
+        }
+        self.awaits_schemas = !ready;
+        if !ready {
+            return None;
+        }
         let sample: Vec<RawRecord<'_>> = self
             .held_back
             .iter()
             .filter(|held| slots.get(held.slot).is_some_and(|slot| slot.topic == topic))
             .take(SAMPLE_RECORDS_MAX)
-            .map(|held| held.record(&name, 0))
+            .map(|held| held.record(name, 0))
             .collect();
         let keys = &self.config.sink;
-        let table = map::infer::table(
-            plan::table_name(keys, &name),
+        Some(map::infer::table(
+            plan::table_name(keys, name),
             &sample,
             keys,
-            &mut Format::new(&self.config.key_converter),
-            &mut Format::new(&self.config.value_converter),
-        );
-        match table {
-            Ok(table) => TableRequest::Create(name, table),
-            Err(reason) => TableRequest::Hopeless(reason),
-        }
+            &mut key_format,
+            &mut value_format,
+        ))
     }
 
     /// Drops what was read of these partitions and is in no closed batch.

@@ -192,14 +192,14 @@ mod tests {
     use rowdock_connectors::{Table, TableName, WriteMode};
 
     use super::*;
-    use crate::config::converter::{Converter, JsonOptions};
+    use crate::config::converter::JsonOptions;
     use crate::decode::Format;
 
     fn format(schemas_enable: bool) -> Format {
-        Format::new(&Converter::Json(JsonOptions {
+        Format::json(&JsonOptions {
             schemas_enable,
             ..JsonOptions::default()
-        }))
+        })
     }
 
     fn decimal(precision: u32, scale: u32) -> ColumnType {

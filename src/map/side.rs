@@ -10,6 +10,7 @@ use super::filter::FieldFilter;
 use super::names::{FieldNames, FieldRule};
 use super::push;
 use crate::config::connector::UnknownFields;
+use crate::decode::change::Change;
 use crate::decode::{Decode as _, Encoded, Format, ReadError, Visitor};
 use crate::record::{RecordError, Schema, Stage, Value};
 
@@ -52,6 +53,8 @@ pub(super) enum Content {
     Null,
     /// Fields, or a single value: they are in the row now.
     Filled,
+    /// A change event that writes no row.
+    Change(Change),
 }
 
 /// More schemas than versions of one topic that are live at once.
@@ -69,6 +72,11 @@ impl SideReader {
     /// Changes what a field without a column means; returns what it meant before.
     pub(super) fn set_unknown(&mut self, unknown: UnknownFields) -> UnknownFields {
         std::mem::replace(&mut self.columns.unknown, unknown)
+    }
+
+    #[inline]
+    pub(super) fn is_ready(&mut self, encoded: Encoded<'_>) -> bool {
+        self.format.is_ready(encoded)
     }
 
     /// Reads the side into the row.
@@ -204,6 +212,11 @@ impl Visitor for RowWriter<'_> {
         // Of a repeated field the last one counts, as everywhere in JSON.
         self.rows.columns[column].truncate(self.row);
         push(self.target, column, name, value, self.rows)
+    }
+
+    fn change(&mut self, change: Change) -> Result<(), RecordError> {
+        self.content = Content::Change(change);
+        Ok(())
     }
 
     fn single(&mut self, value: &Value<'_>) -> Result<(), RecordError> {

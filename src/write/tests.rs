@@ -1,7 +1,7 @@
 //! The write loop against a database in memory that fails, loses answers and is written to by a
 //! rival; no Kafka, no clock. The test plays the consumer's thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -95,6 +95,10 @@ fn config(tolerate: bool) -> ConnectorConfig {
             key_mode: KeyMode::None,
             key_fields: Vec::new(),
             delete_enabled: false,
+            change_events: false,
+            truncate_enabled: false,
+            soft_delete_field: None,
+            guard_field: None,
             auto_create: false,
             auto_evolve: false,
             table_name_format: "${topic}".into(),
@@ -152,6 +156,9 @@ impl Harness {
         let (status, _) = watch::channel(TaskStatus {
             state: TaskState::Running,
             trace: None,
+            joined: false,
+            restartable: false,
+            topics: BTreeSet::new(),
             retrying: None,
         });
         let (stop, stopping) = watch::channel(false);

@@ -20,10 +20,6 @@ const NOT_SUPPORTED: &str = "it is not supported: leave it out";
 /// Keys that are no other sink's: with every class the advice is the same.
 const OF_ANY_CLASS: &[ForeignKey] = &[
     key(
-        "upsert.guard.field",
-        "it is not supported by this version: leave it out",
-    ),
-    key(
         "timezone.fields",
         "it is not supported by this version: leave it out",
     ),
@@ -75,7 +71,6 @@ const FOREIGN: &[ForeignKey] = &[
         "flush.retry.delay.ms",
         "failures of the database are retried until they end: leave it out",
     ),
-    key("truncate.enabled", NOT_SUPPORTED),
     key(
         "topics.to.tables.mapping",
         "use table.name.format, one connector per table name",

@@ -139,6 +139,43 @@ pub(in crate::config) static DELETE_ENABLED: ConfigKey = ConfigKey::new(
 )
 .default("false");
 
+pub(in crate::config) static CHANGE_EVENTS: ConfigKey = ConfigKey::new(
+    "change.events",
+    Kind::Text,
+    Group::Writes,
+    "Change events",
+    "Whether values are change events. `debezium`: of Debezium's events the row is `after`, `d` deletes and `t` empties the table (with `delete.enabled` and `truncate.enabled`; else they are passed over, as Debezium's sink does), and schema changes, heartbeats and transaction metadata are passed over; flattened events and plain records are rows as they stand, and CloudEvents are opened. `none`: every value is a row.",
+)
+.default("none")
+.rule(Rule::OneOfIgnoringCase(&["none", "debezium"]));
+
+pub(in crate::config) static TRUNCATE_ENABLED: ConfigKey = ConfigKey::new(
+    "truncate.enabled",
+    Kind::Boolean,
+    Group::Writes,
+    "Enable truncates",
+    "Whether a change event with op `t` empties the table. Needs `change.events=debezium`.",
+)
+.default("false");
+
+pub(in crate::config) static DELETE_SOFT_FIELD: ConfigKey = ConfigKey::new(
+    "delete.soft.field",
+    Kind::Text,
+    Group::Writes,
+    "Soft delete column",
+    "Boolean column that is set to true where a delete would remove the row, and to false by every other record. A delete of a row that is not there makes one, with its key, this column and the guard. Needs `delete.enabled=true` and `insert.mode` `upsert` or `update`.",
+)
+.low();
+
+pub(in crate::config) static UPSERT_GUARD_FIELD: ConfigKey = ConfigKey::new(
+    "upsert.guard.field",
+    Kind::Text,
+    Group::Writes,
+    "Guard column",
+    "Column of a number, date or time, such as a version: with `insert.mode` `upsert` or `update` a row is replaced only by a record with a greater value in it, so that late and repeated records do no harm, whatever the partitioning. With `delete.enabled=true` it needs `delete.soft.field`, since a row that is gone has no value to compare with, and the guard must be a field of the record's key.",
+)
+.low();
+
 pub(in crate::config) static MAX_RETRIES: ConfigKey = ConfigKey::new(
     "max.retries",
     Kind::Int,
@@ -400,6 +437,10 @@ pub(in crate::config) const KEYS: &[&ConfigKey] = &[
     &BATCH_MAX_BYTES,
     &LINGER_MS,
     &DELETE_ENABLED,
+    &DELETE_SOFT_FIELD,
+    &UPSERT_GUARD_FIELD,
+    &CHANGE_EVENTS,
+    &TRUNCATE_ENABLED,
     &MAX_RETRIES,
     &RETRY_BACKOFF_MS,
     &TRIM_SENSITIVE_LOG,

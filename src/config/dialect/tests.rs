@@ -470,7 +470,12 @@ fn debeziums_keys_mean_what_they_meant() {
         "false",
         &[("quote.sql.identifiers", "NEVER")],
     );
-    assert!(ours(DEBEZIUM, &[("truncate.enabled", "false")]).contains_key("batch.size"));
+    becomes(
+        DEBEZIUM,
+        "truncate.enabled",
+        "true",
+        &[("truncate.enabled", "true"), ("change.events", "debezium")],
+    );
 
     refused(
         DEBEZIUM,
