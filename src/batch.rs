@@ -11,10 +11,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use rowdock_connectors::{Batch, Origin, PartitionKey, PositionMove, RowKind, TableRows, Target};
+use rowdock_connectors::{
+    Batch, NewColumn, Origin, PartitionKey, PositionMove, RowKind, TableRows, Target,
+};
 use uuid::Uuid;
 
 use crate::config::connector::BatchLimits;
+use crate::map::Unmapped;
 use crate::record::{RawHeader, RawRecord, RecordError};
 
 /// Names one assignment of one partition; every assignment and every seek makes a new one.
@@ -166,6 +169,9 @@ impl BatchBuilder {
     }
 
     /// Appends a record's row through `fill`; what it refuses becomes a reject.
+    ///
+    /// # Errors
+    /// When the record can be stored once its table has these columns; it leaves no trace then.
     #[inline]
     pub fn append(
         &mut self,
@@ -173,8 +179,8 @@ impl BatchBuilder {
         topic_slot: usize,
         target: &Arc<Target>,
         record: &RawRecord<'_>,
-        fill: impl FnOnce(Origin, &mut TableRows) -> Result<(), RecordError>,
-    ) {
+        fill: impl FnOnce(Origin, &mut TableRows) -> Result<(), Unmapped>,
+    ) -> Result<(), Vec<NewColumn>> {
         let origin = Origin {
             position: u32::try_from(position).unwrap_or(u32::MAX),
             offset: record.offset,
@@ -183,7 +189,8 @@ impl BatchBuilder {
         let table = self.table(topic_slot, target);
         match fill(origin, &mut self.batch.rows.tables[table]) {
             Ok(()) => self.row_count += 1,
-            Err(error) => self.batch.rejects.push(Reject {
+            Err(Unmapped::Lacking(columns)) => return Err(columns),
+            Err(Unmapped::Bad(error)) => self.batch.rejects.push(Reject {
                 position,
                 offset: record.offset,
                 error,
@@ -195,6 +202,7 @@ impl BatchBuilder {
         if self.keep_originals {
             self.batch.originals.keep(position, record);
         }
+        Ok(())
     }
 
     /// Cuts partitions out, by slot.

@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
-use rowdock_connectors::{NewTable, PartitionKey, Target};
+use rowdock_connectors::{NewColumn, NewTable, PartitionKey, Target};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::batch::{AssignmentTag, ReadBatch};
@@ -50,6 +50,13 @@ pub enum ToWriter {
         /// The table for its records.
         table: NewTable,
     },
+    /// Records of this topic have fields that its table cannot hold: these columns are wanted.
+    EvolveTable {
+        /// The topic.
+        topic: Arc<str>,
+        /// What its table lacks.
+        wanted: Vec<NewColumn>,
+    },
     /// The task cannot go on.
     Failed(String),
     /// What was read after this may be of another incarnation of its topic, deleted and made anew
@@ -68,6 +75,16 @@ pub enum ToConsumer {
         topic: Arc<str>,
         /// Where its rows go.
         target: Option<Arc<Target>>,
+    },
+    /// The table of this topic cannot be made to hold these columns: records that need them are
+    /// bad.
+    EvolutionRefused {
+        /// The topic.
+        topic: Arc<str>,
+        /// The columns' names.
+        columns: Vec<String>,
+        /// Why, and what can be done.
+        reason: String,
     },
     /// Schemas that records wait for have arrived.
     Schemas,

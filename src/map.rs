@@ -9,21 +9,27 @@
 //!
 //! * [`plan`]: which columns are written, which are the key, and whether that can work.
 //! * [`infer`]: the table for records that have none yet.
+//! * [`lack`]: what a table lacks for a record that does not fit it.
 
+mod filter;
 pub mod fit;
 pub mod infer;
+mod lack;
 mod names;
 pub mod plan;
 mod side;
 
 use std::sync::Arc;
 
-use rowdock_connectors::{CellState, Origin, RowKind, TableRows, Target, WriteMode};
+use rowdock_connectors::{CellState, NewColumn, Origin, RowKind, TableRows, Target, WriteMode};
 
 use crate::config::connector::{KeyMode, SinkKeys, UnknownFields};
 use crate::decode::change::Change;
+use crate::decode::sides::RecordDecoder;
 use crate::decode::{Encoded, Format};
 use crate::record::{OwnedRecord, RawRecord, RecordError, Stage, Value};
+use filter::FieldFilter;
+use lack::Evolution;
 use side::{Content, SideColumns, SideReader};
 
 /// Turns records of one topic into rows of one table.
@@ -34,11 +40,30 @@ pub struct TopicMapper {
     key_reader: SideReader,
     value_reader: SideReader,
     delete_enabled: bool,
+    /// Written column that is true in deleted rows.
+    soft_delete: Option<usize>,
     truncate_enabled: bool,
     change_events: bool,
     /// Written columns that must have a value: key, and NOT NULL without a default, unless rows
     /// are only updated.
     required: Vec<usize>,
+    /// With `auto.evolve`.
+    evolution: Option<Evolution>,
+}
+
+/// Why a record is not in the rows.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unmapped {
+    /// It cannot be stored.
+    Bad(RecordError),
+    /// It can be when its table has these columns, this wide.
+    Lacking(Vec<NewColumn>),
+}
+
+impl From<RecordError> for Unmapped {
+    fn from(error: RecordError) -> Self {
+        Self::Bad(error)
+    }
 }
 
 /// Where the key's cells come from.
@@ -72,6 +97,12 @@ impl TopicMapper {
             KeySource::Value => &[],
             KeySource::Kafka(_) | KeySource::Record => &target.key,
         };
+        let filter = FieldFilter::new(&keys.fields_include, &keys.fields_exclude);
+        let unknown = if keys.auto_evolve {
+            UnknownFields::Fail
+        } else {
+            keys.unknown_fields
+        };
         let accepts = |wanted: &dyn Fn(usize) -> bool| {
             let mut accepts = vec![None; target.table.columns.len()];
             for (written, column) in target.written.iter().enumerate() {
@@ -81,29 +112,33 @@ impl TopicMapper {
             }
             accepts
         };
+        // Of a delete the guard can only be in the key.
+        let has_key_apart = keys.key_mode == KeyMode::RecordKey;
+        let soft_field = keys.soft_delete_field.as_deref();
+        let soft_delete = soft_field.and_then(|name| plan::soft_delete(&target, name).ok());
         let required = (0..target.written.len())
             .filter(|index| {
                 let column = target.column(*index);
                 let makes_rows = target.mode != WriteMode::Update;
                 let is_needed = makes_rows && !column.nullable && !column.has_default;
-                target.key.contains(index) || is_needed
+                target.key.contains(index) || target.guard == Some(*index) || is_needed
             })
             .collect();
         // A key field's value wins over a value field of the same name, and fields of the key
         // that are no key columns are not wanted.
         let mut of_key = SideColumns::new(
-            accepts(&|written| key_columns.contains(&written)),
+            accepts(&|written| {
+                key_columns.contains(&written) || (has_key_apart && target.guard == Some(written))
+            }),
             UnknownFields::Ignore,
         );
         of_key.single = match target.key.as_slice() {
             [only] => Some(*only),
             _ => None,
         };
-        let mut of_value = SideColumns::new(
-            accepts(&|written| !key_columns.contains(&written)),
-            keys.unknown_fields,
-        )
-        .ignoring(&keys.fields_include, key_columns, &target);
+        let mut of_value =
+            SideColumns::new(accepts(&|written| !key_columns.contains(&written)), unknown)
+                .filtering(filter, key_columns, &target);
         of_value.single = target
             .table
             .column_index(&keys.single_value_column)
@@ -111,13 +146,22 @@ impl TopicMapper {
         Self {
             key_reader: SideReader::new(Stage::KeyConverter, key_format, of_key),
             value_reader: SideReader::new(Stage::ValueConverter, value_format, of_value),
+            evolution: None,
             delete_enabled: keys.delete_enabled,
+            soft_delete,
             truncate_enabled: keys.truncate_enabled,
             change_events: keys.change_events,
             required,
             key,
             target,
         }
+    }
+
+    /// Tells what the table lacks for records that do not fit it, which `decoder` decodes.
+    #[must_use]
+    pub fn evolving(mut self, decoder: RecordDecoder, keys: &SinkKeys) -> Self {
+        self.evolution = Some(Evolution::new(decoder, keys));
+        self
     }
 
     /// The table and columns that are written.
@@ -143,15 +187,49 @@ impl TopicMapper {
     ///
     /// # Errors
     /// When the record cannot be read or does not fit; `rows` is then as before.
+    #[inline]
     pub fn map(
         &mut self,
         record: &RawRecord<'_>,
         transformed: Option<&OwnedRecord>,
         origin: Origin,
         rows: &mut TableRows,
+    ) -> Result<(), Unmapped> {
+        let error = match self.try_map(record, transformed, origin, rows) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let Some(evolution) = &mut self.evolution else {
+            return Err(Unmapped::Bad(error));
+        };
+        match evolution.lacking(record, transformed, &self.target) {
+            Err(reason) => Err(RecordError::new(Stage::TaskPut, reason).into()),
+            Ok(lacking) if !lacking.is_empty() => Err(Unmapped::Lacking(lacking)),
+            // Unknown fields were null, if there were any: they need no column.
+            Ok(_) => {
+                let unknown = self.value_reader.set_unknown(UnknownFields::Ignore);
+                let mapped = self.try_map(record, transformed, origin, rows);
+                self.value_reader.set_unknown(unknown);
+                mapped.map_err(Unmapped::Bad)
+            }
+        }
+    }
+
+    /// The table cannot be made to hold these columns: records that need them are bad.
+    pub fn refuse_evolution(&mut self, columns: &[String], reason: &str) {
+        if let Some(evolution) = &mut self.evolution {
+            evolution.refuse(columns, reason);
+        }
+    }
+
+    fn try_map(
+        &mut self,
+        record: &RawRecord<'_>,
+        transformed: Option<&OwnedRecord>,
+        origin: Origin,
+        rows: &mut TableRows,
     ) -> Result<(), RecordError> {
-        let mapped = self.fill(record, transformed, rows);
-        match mapped {
+        match self.fill(record, transformed, rows) {
             Ok(Some(kind)) => {
                 rows.finish_row(Origin { kind, ..origin });
                 Ok(())
@@ -199,13 +277,30 @@ impl TopicMapper {
             KeySource::Record => self.fill_key(record, transformed, rows)?,
         }
         if deletes {
-            return self.check_delete(rows).map(Some);
+            self.check_delete(rows)?;
+            return match self.soft_delete {
+                Some(_) => self.mark_deleted(true, rows).map(Some),
+                None => Ok(Some(RowKind::Delete)),
+            };
+        }
+        if self.soft_delete.is_some() {
+            self.mark_deleted(false, rows)?;
         }
         self.check_required(rows)?;
         Ok(Some(RowKind::Write))
     }
 
-    fn check_delete(&self, rows: &TableRows) -> Result<RowKind, RecordError> {
+    fn mark_deleted(&self, deleted: bool, rows: &mut TableRows) -> Result<RowKind, RecordError> {
+        if let Some(column) = self.soft_delete {
+            let row = rows.len();
+            rows.columns[column].truncate(row);
+            let value = Value::Bool(deleted);
+            push(&self.target, column, "delete", &value, rows)?;
+        }
+        Ok(RowKind::Write)
+    }
+
+    fn check_delete(&self, rows: &TableRows) -> Result<(), RecordError> {
         if !self.delete_enabled {
             return Err(RecordError::new(
                 Stage::TaskPut,
@@ -213,10 +308,10 @@ impl TopicMapper {
                  pk.mode=record_key to apply deletes",
             ));
         }
-        for index in &self.target.key {
+        for index in self.target.key.iter().chain(&self.target.guard) {
             self.check_present(*index, rows)?;
         }
-        Ok(RowKind::Delete)
+        Ok(())
     }
 
     fn check_required(&self, rows: &TableRows) -> Result<(), RecordError> {
@@ -236,6 +331,8 @@ impl TopicMapper {
         let definition = self.target.column(index);
         let role = if self.target.key.contains(&index) {
             "is part of the key"
+        } else if self.target.guard == Some(index) {
+            "is upsert.guard.field; of a delete it must be a field of the key"
         } else {
             "is NOT NULL and has no default"
         };

@@ -20,12 +20,16 @@
 //! | record | the bad rows are found, rejected (dead letters, or stop there), the rest written  |
 //! | stop   | FAILED, with what to do; partitions are kept, so that no other task fails on them |
 //!
+//! When a table is not what it was, whatever the class of the error that shows it, its definition
+//! is read again, the batch is dropped, and its records are read and mapped anew.
+//!
 //! A database that cannot be reached from here may well be reached from elsewhere: after
 //! [`retry::GIVE_UP_AFTER`] the task leaves its group, so that other workers go on with its
 //! partitions, and joins again when the database answers.
 //!
 //! * [`claim`]: from an assignment to reading: claims, first starts, start checks, tables.
 //! * [`store`]: one batch into the database, whatever it takes.
+//! * [`tables`]: tables described, created, evolved, and looked at again when they have changed.
 //! * [`start`]: where to start and when not to. Pure.
 //! * [`reconcile`]: a batch in hand against the database's truth. Pure.
 //! * [`retry`]: how long to wait. Pure.
@@ -37,12 +41,13 @@ pub mod reconcile;
 pub mod retry;
 pub mod start;
 pub mod store;
+pub mod tables;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rowdock_connectors::{NewTable, PartitionKey, RenewRequest, Session, Sink, SinkError};
+use rowdock_connectors::{PartitionKey, RenewRequest, Session, Sink, SinkError};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -119,7 +124,7 @@ pub struct LoopState {
     /// A renewal that was sent and not answered, to be repeated with the same ids.
     renewal: Option<RenewRequest>,
     /// Topics whose table is known to the consumer's thread.
-    tables: HashMap<Arc<str>, bool>,
+    tables: HashSet<Arc<str>>,
     /// Partitions that a newer generation holds, and when to claim them anyway.
     yielded: Vec<(PartitionKey, AssignmentTag, Instant)>,
     backoff: Backoff,
@@ -196,6 +201,7 @@ impl WriteLoop {
                 Ok(())
             }
             ToWriter::CreateTable { topic, table } => self.create_table(topic, table).await,
+            ToWriter::EvolveTable { topic, wanted } => self.evolve_table(topic, wanted).await,
             ToWriter::TopicChanged => self.confirm_topics().await,
             ToWriter::OutOfRange(key) => Err(self.out_of_range(&key).await),
             ToWriter::Failed(reason) => Err(Halt::Failed(reason)),
@@ -345,26 +351,6 @@ impl WriteLoop {
         if self.state.backoff.reset() {
             tracing::info!(connector = %self.config.name, "database works again");
             self.status.send_modify(|status| status.retrying = None);
-        }
-    }
-
-    async fn create_table(&mut self, topic: Arc<str>, table: NewTable) -> Result<(), Halt> {
-        loop {
-            let created = match self.ready_session().await {
-                Ok(()) => match self.state.session.as_mut() {
-                    Some(session) => session.create_table(&table).await,
-                    None => continue,
-                },
-                Err(error) => Err(error),
-            };
-            match created {
-                Ok(created) => {
-                    self.recovered();
-                    tracing::info!(%topic, table = %table.name, "table created");
-                    return self.announce_table(topic, Some(created));
-                }
-                Err(error) => self.pause_or_give_up(&error).await?,
-            }
         }
     }
 }

@@ -25,6 +25,7 @@ mod cluster;
 mod conformance;
 mod database_faults;
 mod dead_letters;
+mod evolution;
 mod first_run;
 mod foreign_configs;
 mod freeze;

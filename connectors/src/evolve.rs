@@ -14,8 +14,10 @@
 //! A column is never narrowed and never dropped, and nothing is changed that every wanted value fits
 //! already.
 
-use crate::error::SinkError;
-use crate::table::{ColumnDef, ColumnType, NewColumn, Table};
+use std::fmt;
+
+use crate::error::{ErrorClass, SinkError};
+use crate::table::{ColumnDef, ColumnType, NewColumn, Table, TableName};
 
 /// One change of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,23 +125,47 @@ fn digits(column_type: &ColumnType) -> Option<(u32, u32)> {
     }
 }
 
-/// For a change that the database did not make: names the column, both types and the statement.
-pub fn refused(table: &Table, change: &Change, reason: &str, statement: &str) -> SinkError {
-    let name = &table.name;
-    SinkError::stop(match change {
-        Change::Add {
-            name: column,
-            column_type,
-        } => format!(
-            "cannot add column \"{column}\" ({column_type}) to table {name}: {reason}; let someone \
-             who may do so run: {statement}"
-        ),
-        Change::Widen { column, to } => format!(
-            "column \"{}\" of table {name} is {} and records need {to}: {reason}; run by hand: \
-             {statement}",
-            column.name, column.native_type
-        ),
-    })
+/// A column that cannot be widened, whoever tries: an error of the record that needs it. Names the
+/// column, both types and the statement to run by hand.
+pub fn impossible(
+    table: &TableName,
+    column: &ColumnDef,
+    to: &ColumnType,
+    reason: &str,
+    by_hand: &str,
+) -> SinkError {
+    let message = format!(
+        "column \"{}\" of table {table} is {} and the record needs {to}: {reason}; run by hand: \
+         {by_hand}",
+        column.name, column.native_type
+    );
+    SinkError::new(ErrorClass::Record, message)
+}
+
+/// Changes that the database refused: *stop*. Names the columns, both types and the statement to
+/// run by hand.
+pub fn refused(table: &TableName, changes: &[Change], reason: &str, by_hand: &str) -> SinkError {
+    let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    SinkError::stop(format!(
+        "table {table} must hold more, and the change is refused ({}): {reason}; let someone who may \
+         do so run: {by_hand}",
+        changes.join(", ")
+    ))
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Add { name, column_type } => {
+                write!(formatter, "new column \"{name}\", {column_type}")
+            }
+            Self::Widen { column, to } => write!(
+                formatter,
+                "column \"{}\" from {} to {to}",
+                column.name, column.native_type
+            ),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -231,11 +257,12 @@ mod tests {
             },
         ];
         assert_eq!(found, expected);
-        let refusal = refused(&target.table, &found[0], "no right", "ALTER ..").to_string();
+        let refusal = refused(&target.table.name, &found, "no right", "ALTER ..").to_string();
         assert_eq!(
             refusal,
-            "column \"c1\" of table t is 64-bit integer and records need decimal: no right; run \
-             by hand: ALTER .."
+            "table t must hold more, and the change is refused (column \"c1\" from 64-bit integer \
+             to decimal, new column \"new\", boolean): no right; let someone who may do so run: \
+             ALTER .."
         );
     }
 }

@@ -117,8 +117,10 @@ pub trait Session: Send {
     /// batch; returns the definition read back.
     ///
     /// # Errors
-    /// *Stop* for a column that cannot be widened, or without the right to: the message names
-    /// column, both types and the statement to run by hand.
+    /// Of class *record* for a column that cannot be widened, whoever tries: records that need it
+    /// are bad. *Stop* when the database refuses the change, such as without the right to it. Both
+    /// name column, types and the statement to run by hand. With [`SinkError::table_changed`] when
+    /// there is no such table.
     async fn evolve_table(
         &mut self,
         table: &TableName,

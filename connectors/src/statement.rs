@@ -2,16 +2,19 @@
 //!
 //! A column that a record does not have must not be named in its statement: on insert the column's
 //! default applies, on upsert the old value stays. So rows that lack different columns need
-//! different statements. Most batches need one.
+//! different statements. Most batches need one. Where rows are only inserted and a column has no
+//! default, to lack it and to be null are the same, so that such rows share a statement.
 
 use crate::fold::RowSet;
 use crate::row::{CellState, TableRows};
+use crate::table::WriteMode;
 
 /// Rows that have the same columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// The columns that each of the rows has (as value or explicit null), ascending indexes into
-    /// [`TableRows::columns`]. Empty when the records have none of them: a row of defaults.
+    /// The columns that each of the rows has (as value or explicit null), or may be given null for,
+    /// ascending indexes into [`TableRows::columns`]. Empty when the records have none of them: a
+    /// row of defaults.
     pub columns: Vec<usize>,
     /// The rows, in the order of the set they were taken from.
     pub rows: RowSet,
@@ -24,14 +27,19 @@ pub fn groups(rows: &TableRows, set: &RowSet) -> Vec<Group> {
     if set.is_empty(rows) {
         return Vec::new();
     }
-    let is_mixed = |column: &usize| {
-        let absent = rows.columns[*column].absent_count();
-        absent > 0 && absent < rows.len()
-    };
-    let mixed: Vec<usize> = (0..rows.columns.len()).filter(is_mixed).collect();
-    let always: Vec<usize> = (0..rows.columns.len())
-        .filter(|column| rows.columns[*column].absent_count() == 0)
-        .collect();
+    let target = &rows.target;
+    let only_inserts = matches!(target.mode, WriteMode::Insert | WriteMode::InsertIgnore);
+    let mut mixed = Vec::new();
+    let mut always = Vec::new();
+    for (index, column) in rows.columns.iter().enumerate() {
+        let is_null_instead = only_inserts && !target.column(index).has_default;
+        match column.absent_count() {
+            0 => always.push(index),
+            absent if absent == rows.len() => {}
+            _ if is_null_instead => always.push(index),
+            _ => mixed.push(index),
+        }
+    }
     if mixed.is_empty() {
         return vec![Group {
             columns: always,
@@ -98,14 +106,22 @@ mod tests {
     use super::*;
     use crate::row::Cell;
     use crate::row::fixture::{int_rows, integer_target};
-    use crate::table::WriteMode;
 
     const A: Cell<'static> = Cell::Absent;
     const N: Cell<'static> = Cell::Null;
     const V: Cell<'static> = Cell::Int(7);
 
     fn check(records: &[[Cell<'static>; 3]], set: &RowSet, expected: &[(&[usize], &[usize])]) {
-        let rows = int_rows(&integer_target(3, 1, WriteMode::Insert), records);
+        check_mode(WriteMode::Upsert, records, set, expected);
+    }
+
+    fn check_mode(
+        mode: WriteMode,
+        records: &[[Cell<'static>; 3]],
+        set: &RowSet,
+        expected: &[(&[usize], &[usize])],
+    ) {
+        let rows = int_rows(&integer_target(3, 1, mode), records);
         let found = groups(&rows, set);
         let found: Vec<(Vec<usize>, Vec<usize>)> = found
             .into_iter()
@@ -144,6 +160,26 @@ mod tests {
             &RowSet::Some(vec![1]),
             &[(&[], &[1])],
         );
+    }
+
+    #[test]
+    fn to_lack_a_column_without_a_default_is_null_on_insert() {
+        for mode in [WriteMode::Insert, WriteMode::InsertIgnore] {
+            check_mode(
+                mode,
+                &[[V, A, A], [V, V, A], [V, A, A], [V, N, A]],
+                &RowSet::All,
+                &[(&[0, 1], &[0, 1, 2, 3])],
+            );
+        }
+        let mut defaults = (*integer_target(3, 1, WriteMode::Insert)).clone();
+        defaults.table.columns[1].has_default = true;
+        let rows = int_rows(&std::sync::Arc::new(defaults), &[[V, A, A], [V, V, V]]);
+        let columns: Vec<_> = groups(&rows, &RowSet::All)
+            .into_iter()
+            .map(|group| group.columns)
+            .collect();
+        assert_eq!(columns, [vec![0, 2], vec![0, 1, 2]]);
     }
 
     #[test]

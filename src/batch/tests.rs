@@ -64,14 +64,15 @@ fn read(builder: &mut BatchBuilder, partition: i32, from: i64, offset: i64, targ
         value: Some(text.as_bytes()),
         headers: &(),
     };
-    builder.append(position, 0, target, &record, |origin, rows| {
+    let appended = builder.append(position, 0, target, &record, |origin, rows| {
         if offset % 5 == 0 {
-            return Err(RecordError::new(Stage::TaskPut, "fifth"));
+            return Err(RecordError::new(Stage::TaskPut, "fifth").into());
         }
         rows.columns[0].push(Cell::Int(offset)).unwrap();
         rows.finish_row(origin);
         Ok(())
     });
+    appended.unwrap();
 }
 
 /// What stands in a batch, by partition: rows and rejects in order, each with its own bytes.

@@ -178,8 +178,14 @@ pub struct SinkKeys {
     pub change_events: bool,
     /// `truncate.enabled`: a change event may empty the table.
     pub truncate_enabled: bool,
+    /// `delete.soft.field`: column that is true in deleted rows.
+    pub soft_delete_field: Option<String>,
+    /// `upsert.guard.field`: rows are replaced only by greater values of this column.
+    pub guard_field: Option<String>,
     /// `auto.create`: a missing table is created.
     pub auto_create: bool,
+    /// `auto.evolve`: a table is changed so that it holds what its records have.
+    pub auto_evolve: bool,
     /// `table.name.format`, with `${topic}`.
     pub table_name_format: String,
     /// `table.name.normalize`: only letters, digits and `_` are left in it.
@@ -190,6 +196,8 @@ pub struct SinkKeys {
     pub topic_dots: TopicDots,
     /// `fields.whitelist`: value fields that are written; empty is all.
     pub fields_include: Vec<String>,
+    /// `fields.exclude.list`: value fields that are not written.
+    pub fields_exclude: Vec<String>,
     /// `string.output.value.column.name`: column of values that are no objects.
     pub single_value_column: String,
     /// `fields.unknown`: what a field without a column means.
@@ -285,12 +293,16 @@ impl fmt::Debug for SinkKeys {
             .field("delete_enabled", &self.delete_enabled)
             .field("change_events", &self.change_events)
             .field("truncate_enabled", &self.truncate_enabled)
+            .field("soft_delete_field", &self.soft_delete_field)
+            .field("guard_field", &self.guard_field)
             .field("auto_create", &self.auto_create)
+            .field("auto_evolve", &self.auto_evolve)
             .field("table_name_format", &self.table_name_format)
             .field("table_name_normalize", &self.table_name_normalize)
             .field("tables_of_topics", &self.tables_of_topics)
             .field("topic_dots", &self.topic_dots)
             .field("fields_include", &self.fields_include)
+            .field("fields_exclude", &self.fields_exclude)
             .field("single_value_column", &self.single_value_column)
             .field("unknown_fields", &self.unknown_fields)
             .field("progress_table", &self.progress_table)

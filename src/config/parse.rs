@@ -219,7 +219,10 @@ fn sink_keys(checked: &Checked) -> Result<SinkKeys, Invalid> {
         delete_enabled: checked.is_true(&sink::DELETE_ENABLED),
         change_events: checked.is(&sink::CHANGE_EVENTS, "debezium"),
         truncate_enabled: checked.is_true(&sink::TRUNCATE_ENABLED),
+        soft_delete_field: checked.text(&sink::DELETE_SOFT_FIELD).map(str::to_owned),
+        guard_field: checked.text(&sink::UPSERT_GUARD_FIELD).map(str::to_owned),
         auto_create: checked.is_true(&sink::AUTO_CREATE),
+        auto_evolve: checked.is_true(&sink::AUTO_EVOLVE),
         table_name_format: text(checked, &sink::TABLE_NAME_FORMAT)?,
         table_name_normalize: checked.is_true(&sink::TABLE_NAME_NORMALIZE),
         tables_of_topics: sink::tables_of_topics(
@@ -234,6 +237,7 @@ fn sink_keys(checked: &Checked) -> Result<SinkKeys, Invalid> {
         .collect(),
         topic_dots: topic_dots(checked),
         fields_include: checked.list(&sink::FIELDS_WHITELIST).to_vec(),
+        fields_exclude: checked.list(&sink::FIELDS_EXCLUDE).to_vec(),
         single_value_column: text(checked, &sink::STRING_COLUMN)?,
         unknown_fields: if checked.is(&sink::FIELDS_UNKNOWN, "ignore") {
             UnknownFields::Ignore

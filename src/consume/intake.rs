@@ -1,15 +1,17 @@
 //! Records into the open batch; and waiting, with the first records in hand, for a table that does
-//! not exist yet, or for a schema that has to be fetched.
+//! not exist yet, or that has to be changed before it can hold them, or for a schema that has to be
+//! fetched.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use rowdock_connectors::{NewTable, Target};
+use rowdock_connectors::{NewColumn, NewTable, Target};
 
 use super::native::Message;
 use super::slots::{SlotState, Slots};
 use crate::batch::{AssignmentTag, BatchBuilder};
 use crate::config::connector::ConnectorConfig;
+use crate::decode::sides::RecordDecoder;
 use crate::decode::{Encoded, Formats};
 use crate::map::{self, TopicMapper, plan};
 use crate::record::{HeaderSource as _, RawHeader, RawRecord};
@@ -25,8 +27,20 @@ pub struct Intake {
     pub builder: BatchBuilder,
     topics: Vec<TopicState>,
     held_back: VecDeque<HeldRecord>,
+    /// The record waiting first needs columns, which have not been asked for yet.
+    lacks_columns: bool,
     /// What the first record held back waits for is a schema.
     awaits_schemas: bool,
+}
+
+/// What a topic's table is asked for.
+pub enum TableRequest {
+    /// To be created, like this.
+    Create(Arc<str>, NewTable),
+    /// To have these columns, this wide.
+    Evolve(Arc<str>, Vec<NewColumn>),
+    /// No table can be made of the records: why.
+    Hopeless(String),
 }
 
 /// What is known of a topic's table.
@@ -35,8 +49,12 @@ enum TopicState {
     Unknown,
     /// It does not exist and may be created.
     Missing,
+    /// It lacks columns that the record waiting first needs.
+    Lacking(Box<TopicMapper>, Vec<NewColumn>),
     /// Its creation was asked for.
     Creating,
+    /// Its evolution was asked for.
+    Evolving(Box<TopicMapper>),
     /// Records can be mapped.
     Ready(Box<TopicMapper>),
 }
@@ -63,6 +81,7 @@ impl Intake {
             formats,
             topics: Vec::new(),
             held_back: VecDeque::new(),
+            lacks_columns: false,
             awaits_schemas: false,
         }
     }
@@ -77,23 +96,39 @@ impl Intake {
         self.awaits_schemas && self.is_waiting()
     }
 
-    /// Enough records wait for the table to be designed.
-    pub fn has_full_sample(&self) -> bool {
-        self.held_back.len() >= SAMPLE_RECORDS_MAX
+    /// There is no use in more records before the table is asked for: enough wait for it to be
+    /// designed, or it is known what it lacks.
+    pub fn wants_table(&self) -> bool {
+        self.lacks_columns || self.held_back.len() >= SAMPLE_RECORDS_MAX
     }
 
     /// The topic's table is known, or known to be missing.
     pub fn set_table(&mut self, topic: usize, target: Option<Arc<Target>>) {
         let state = match target {
             None => TopicState::Missing,
-            Some(target) => TopicState::Ready(Box::new(TopicMapper::new(
-                target,
-                &self.config.sink,
-                self.formats.key(),
-                self.formats.value(),
-            ))),
+            Some(target) => TopicState::Ready(Box::new(self.mapper(target))),
         };
         *self.topic(topic) = state;
+    }
+
+    fn mapper(&self, target: Arc<Target>) -> TopicMapper {
+        let keys = &self.config.sink;
+        let formats = &self.formats;
+        let mapper = TopicMapper::new(target, keys, formats.key(), formats.value());
+        if keys.auto_evolve {
+            mapper.evolving(RecordDecoder::new(formats.key(), formats.value()), keys)
+        } else {
+            mapper
+        }
+    }
+
+    /// The topic's table cannot have these columns, so records that need them are bad.
+    pub fn refuse_evolution(&mut self, topic: usize, columns: &[String], reason: &str) {
+        let state = self.topic(topic);
+        if let TopicState::Evolving(mut mapper) = std::mem::replace(state, TopicState::Unknown) {
+            mapper.refuse_evolution(columns, reason);
+            *state = TopicState::Ready(mapper);
+        }
     }
 
     /// Takes a record in. Those of partitions that are not read any more are dropped.
@@ -105,6 +140,7 @@ impl Intake {
         if slot.state != SlotState::Reading || message.offset() < slot.next {
             return;
         }
+        let tag = slot.tag;
         let record = RawRecord {
             topic: message.topic(),
             partition: message.partition(),
@@ -124,20 +160,19 @@ impl Intake {
                 _ => (false, false),
             };
         }
-        if !ready {
-            self.held_back.push_back(HeldRecord {
-                slot: slot_index,
-                tag: slot.tag,
-                offset: message.offset(),
-                leader_epoch: message.leader_epoch(),
-                timestamp_ms: message.timestamp_ms(),
-                key: message.key().map(<[u8]>::to_vec),
-                value: message.value().map(<[u8]>::to_vec),
-                headers: message.headers(),
-            });
+        if ready && self.append(slot_index, slots, &record, message.leader_epoch()) {
             return;
         }
-        self.append(slot_index, slots, &record, message.leader_epoch());
+        self.held_back.push_back(HeldRecord {
+            slot: slot_index,
+            tag,
+            offset: message.offset(),
+            leader_epoch: message.leader_epoch(),
+            timestamp_ms: message.timestamp_ms(),
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.value().map(<[u8]>::to_vec),
+            headers: message.headers(),
+        });
     }
 
     /// Everything of a partition up to `offset` was delivered.
@@ -176,27 +211,55 @@ impl Intake {
                 }
                 _ => false,
             };
-            if !ready {
+            if !(ready && self.append(held.slot, slots, &record, held.leader_epoch)) {
                 self.held_back.push_front(held);
                 return;
             }
-            self.append(held.slot, slots, &record, held.leader_epoch);
         }
     }
 
-    /// Designs the table that the first waiting record needs, once. `None` when nothing is to be
-    /// asked for.
-    pub fn design_table(&mut self, slots: &Slots) -> Option<(Arc<str>, Result<NewTable, String>)> {
+    /// What the first waiting record needs of its table, once. `None` when nothing is to be asked
+    /// for.
+    pub fn request_table(&mut self, slots: &Slots) -> Option<TableRequest> {
         // What is no longer ours must not block the others.
         self.held_back.retain(|held| {
             slots
                 .get(held.slot)
                 .is_some_and(|slot| slot.tag == held.tag && slot.state == SlotState::Reading)
         });
+        self.lacks_columns = false;
         let topic = slots.get(self.held_back.front()?.slot)?.topic;
-        if !matches!(self.topic(topic), TopicState::Missing) {
-            return None;
+        let name = Arc::clone(slots.topic_name(topic)?);
+        match std::mem::replace(self.topic(topic), TopicState::Unknown) {
+            TopicState::Missing => {
+                let design = self.design_table(topic, &name, slots);
+                *self.topic(topic) = match design {
+                    Some(_) => TopicState::Creating,
+                    None => TopicState::Missing,
+                };
+                Some(match design? {
+                    Ok(table) => TableRequest::Create(name, table),
+                    Err(reason) => TableRequest::Hopeless(reason),
+                })
+            }
+            TopicState::Lacking(mapper, columns) => {
+                *self.topic(topic) = TopicState::Evolving(mapper);
+                Some(TableRequest::Evolve(name, columns))
+            }
+            other => {
+                *self.topic(topic) = other;
+                None
+            }
         }
+    }
+
+    /// `None`: schemas are to be fetched first.
+    fn design_table(
+        &mut self,
+        topic: usize,
+        name: &str,
+        slots: &Slots,
+    ) -> Option<Result<NewTable, String>> {
         let mut key_format = self.formats.key();
         let mut value_format = self.formats.value();
         // All of them are asked for at once.
@@ -210,8 +273,6 @@ impl Intake {
         if !ready {
             return None;
         }
-        *self.topic(topic) = TopicState::Creating;
-        let name = slots.topic_name(topic)?;
         let sample: Vec<RawRecord<'_>> = self
             .held_back
             .iter()
@@ -220,14 +281,13 @@ impl Intake {
             .map(|held| held.record(name, 0))
             .collect();
         let keys = &self.config.sink;
-        let table = map::infer::table(
+        Some(map::infer::table(
             plan::table_name(keys, name),
             &sample,
             keys,
             &mut key_format,
             &mut value_format,
-        );
-        Some((Arc::clone(name), table))
+        ))
     }
 
     /// Drops what was read of these partitions and is in no closed batch.
@@ -236,6 +296,7 @@ impl Intake {
         self.held_back.retain(|held| !slots.contains(&held.slot));
     }
 
+    /// `false`: the record has to wait for its table to have more columns.
     #[inline]
     fn append(
         &mut self,
@@ -243,24 +304,40 @@ impl Intake {
         slots: &mut Slots,
         record: &RawRecord<'_>,
         leader_epoch: i32,
-    ) {
+    ) -> bool {
         let Some(slot) = slots.get_mut(slot_index) else {
-            return;
+            return true;
         };
         let Some(TopicState::Ready(mapper)) = self.topics.get_mut(slot.topic) else {
-            return;
+            return true;
         };
         let position = self
             .builder
             .position(slot_index, slot.next, || (slot.key.clone(), slot.tag));
+        let target = Arc::clone(mapper.target());
+        let appended =
+            self.builder
+                .append(position, slot.topic, &target, record, |origin, rows| {
+                    mapper.map(record, None, origin, rows)
+                });
+        if let Err(columns) = appended {
+            let topic = slot.topic;
+            self.lack(topic, columns);
+            return false;
+        }
         self.builder
             .advance(position, record.offset + 1, leader_epoch);
         slot.next = record.offset + 1;
-        let target = Arc::clone(mapper.target());
-        self.builder
-            .append(position, slot.topic, &target, record, |origin, rows| {
-                mapper.map(record, None, origin, rows)
-            });
+        true
+    }
+
+    #[cold]
+    fn lack(&mut self, topic: usize, columns: Vec<NewColumn>) {
+        self.lacks_columns = true;
+        let state = self.topic(topic);
+        if let TopicState::Ready(mapper) = std::mem::replace(state, TopicState::Unknown) {
+            *state = TopicState::Lacking(mapper, columns);
+        }
     }
 
     fn topic(&mut self, topic: usize) -> &mut TopicState {

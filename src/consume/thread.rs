@@ -15,7 +15,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::BATCHES_IN_FLIGHT_MAX;
 use super::client::{self, TaskConsumer};
-use super::intake::Intake;
+use super::intake::{Intake, TableRequest};
 use super::native::{Content, Event, Message, Poller, TopicPartition};
 use super::slots::{SlotState, Slots};
 use crate::config::connector::{Delivery, TopicSelection};
@@ -273,7 +273,7 @@ impl Running {
             self.batch_opened = Some(Instant::now());
         }
         self.start.intake.take(slot, message, &mut self.slots);
-        if self.start.intake.has_full_sample() {
+        if self.start.intake.wants_table() {
             self.ask_for_table();
         }
     }
@@ -378,6 +378,18 @@ impl Running {
                 self.holds.awaiting_table = false;
                 self.apply_holds();
             }
+            ToConsumer::EvolutionRefused {
+                topic,
+                columns,
+                reason,
+            } => {
+                let topic = self.slots.topic_index(&topic);
+                let intake = &mut self.start.intake;
+                intake.refuse_evolution(topic, &columns, &reason);
+                intake.replay(&mut self.slots);
+                self.holds.awaiting_table = false;
+                self.apply_holds();
+            }
             ToConsumer::Begin(partitions) => self.begin(partitions),
             ToConsumer::Seek { key, tag, offset } => self.seek(&key, tag, offset),
             ToConsumer::Written(positions) => self.durable.extend(positions),
@@ -451,15 +463,19 @@ impl Running {
         if self.holds.awaiting_table {
             return;
         }
-        match self.start.intake.design_table(&self.slots) {
-            Some((topic, Ok(table))) => {
-                self.holds.awaiting_table = true;
-                self.apply_holds();
-                self.tell(ToWriter::CreateTable { topic, table });
+        let request = match self.start.intake.request_table(&self.slots) {
+            Some(TableRequest::Create(topic, table)) => ToWriter::CreateTable { topic, table },
+            Some(TableRequest::Evolve(topic, wanted)) => {
+                // What was mapped to the table as it is is written before it changes.
+                self.flush();
+                ToWriter::EvolveTable { topic, wanted }
             }
-            Some((_, Err(reason))) => self.start.fail(&reason),
-            None => {}
-        }
+            Some(TableRequest::Hopeless(reason)) => return self.start.fail(&reason),
+            None => return,
+        };
+        self.holds.awaiting_table = true;
+        self.apply_holds();
+        self.tell(request);
     }
 
     /// Mirrors durable positions to Kafka; with at-least-once they are the positions.

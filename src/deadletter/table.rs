@@ -311,9 +311,10 @@ mod tests {
             mode: WriteMode::Insert,
             guard: None,
         });
-        builder.append(position, 0, &target, &record, |_, _| {
-            Err(RecordError::new(Stage::ValueConverter, "ends\0too early"))
+        let appended = builder.append(position, 0, &target, &record, |_, _| {
+            Err(RecordError::new(Stage::ValueConverter, "ends\0too early").into())
         });
+        appended.unwrap();
         builder.finish()
     }
 

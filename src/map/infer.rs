@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use rowdock_connectors::{ColumnType, NewColumn, NewTable, TableName};
 
+use super::filter::FieldFilter;
 use super::plan::KAFKA_KEY_COLUMNS;
 use crate::config::connector::{KeyMode, SinkKeys};
 use crate::decode::{Decode as _, Encoded, Format, Visitor};
@@ -86,6 +87,7 @@ fn assemble(
     key_fields: Columns,
     keys: &SinkKeys,
 ) -> Result<NewTable, String> {
+    let filter = FieldFilter::new(&keys.fields_include, &keys.fields_exclude);
     let mut columns: Vec<NewColumn> = Vec::new();
     let primary_key: Vec<String> = match keys.key_mode {
         KeyMode::None => Vec::new(),
@@ -122,8 +124,7 @@ fn assemble(
         });
     }
     for field in &values.order {
-        let included = keys.fields_include.is_empty() || keys.fields_include.contains(field);
-        if included && !primary_key.contains(field) {
+        if filter.wants(field) && !primary_key.contains(field) {
             columns.push(NewColumn {
                 name: field.clone(),
                 column_type: values.column_type(field).unwrap_or(TEXT),
@@ -263,7 +264,8 @@ impl Visitor for Found<'_> {
     }
 }
 
-fn value_type(value: &Value<'_>) -> Option<ColumnType> {
+/// The type of a column for such values; `None` for null.
+pub(super) fn value_type(value: &Value<'_>) -> Option<ColumnType> {
     match value {
         Value::Null => None,
         Value::Bool(_) => Some(ColumnType::Bool),

@@ -2,8 +2,9 @@
 //! can work at all, so that a hopeless connector stops at once with a reason instead of rejecting
 //! every record.
 
-use rowdock_connectors::{Table, TableName, Target, WriteMode};
+use rowdock_connectors::{ColumnType, Table, TableName, Target, WriteMode};
 
+use super::filter::FieldFilter;
 use crate::config::connector::{KeyMode, SinkKeys, TopicDots};
 
 /// Column names of Kafka coordinates when `pk.fields` names none; as in the JDBC sinks.
@@ -105,29 +106,87 @@ pub fn target(table: Table, keys: &SinkKeys) -> Result<Target, String> {
     ) {
         check_unique(&table, &key_columns, keys.insert_mode)?;
     }
+    let filter = FieldFilter::new(&keys.fields_include, &keys.fields_exclude);
     let wanted = |column: &usize| {
         let definition = &table.columns[*column];
-        let included = keys.fields_include.is_empty()
-            || keys
-                .fields_include
-                .iter()
-                .any(|field| field.eq_ignore_ascii_case(&definition.name));
+        let included = filter.wants(&definition.name);
         key_columns.contains(column) || (included && !definition.generated)
     };
     let written: Vec<usize> = (0..table.columns.len()).filter(wanted).collect();
     if keys.insert_mode != WriteMode::Update {
         check_left_out(&table, &written)?;
     }
-    let key = key_columns
-        .iter()
-        .filter_map(|column| written.iter().position(|kept| kept == column))
-        .collect();
-    Ok(Target {
+    let place = |column: &usize| written.iter().position(|kept| kept == column);
+    let key = key_columns.iter().filter_map(place).collect();
+    let guard = match &keys.guard_field {
+        Some(name) => Some(guard(&table, &written, name)?),
+        None => None,
+    };
+    let target = Target {
         table,
         written,
         key,
         mode: keys.insert_mode,
-        guard: None,
+        guard,
+    };
+    if let Some(name) = &keys.soft_delete_field {
+        soft_delete(&target, name)?;
+    }
+    Ok(target)
+}
+
+/// The written column of the guard, which must have an order that every database agrees on.
+fn guard(table: &Table, written: &[usize], name: &str) -> Result<usize, String> {
+    let column = written_column(table, written, "upsert.guard.field", name)?;
+    let definition = &table.columns[written[column]];
+    let has_order = !matches!(
+        definition.column_type,
+        ColumnType::Text { .. }
+            | ColumnType::Bytes
+            | ColumnType::Json
+            | ColumnType::Bool
+            | ColumnType::Uuid
+            | ColumnType::Unsupported
+    );
+    if has_order {
+        return Ok(column);
+    }
+    Err(format!(
+        "upsert.guard.field: column \"{name}\" of table {} is {}; it must be a number, date or time",
+        table.name, definition.native_type
+    ))
+}
+
+/// The written column of `delete.soft.field`.
+///
+/// # Errors
+/// When there is no such column, or it is not boolean.
+pub(super) fn soft_delete(target: &Target, name: &str) -> Result<usize, String> {
+    let table = &target.table;
+    let column = written_column(table, &target.written, "delete.soft.field", name)?;
+    match target.column(column).column_type {
+        ColumnType::Bool => Ok(column),
+        _ => Err(format!(
+            "delete.soft.field: column \"{name}\" of table {} is {}; it must be boolean",
+            table.name,
+            target.column(column).native_type
+        )),
+    }
+}
+
+fn written_column(
+    table: &Table,
+    written: &[usize],
+    setting: &str,
+    name: &str,
+) -> Result<usize, String> {
+    let column = table.column_index(name);
+    let place = column.and_then(|column| written.iter().position(|kept| *kept == column));
+    place.ok_or_else(|| {
+        format!(
+            "{setting}: column \"{name}\" is not in table {}, or not written",
+            table.name
+        )
     })
 }
 
@@ -190,8 +249,8 @@ fn check_left_out(table: &Table, written: &[usize]) -> Result<(), String> {
         });
     match never_filled {
         Some((_, column)) => Err(format!(
-            "column \"{}\" of table {} is NOT NULL and has no default, but fields.whitelist \
-             leaves it out",
+            "column \"{}\" of table {} is NOT NULL and has no default, but fields.whitelist or \
+             fields.exclude.list leaves it out",
             column.name, table.name
         )),
         None => Ok(()),

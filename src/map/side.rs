@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rowdock_connectors::{TableRows, Target};
 
+use super::filter::FieldFilter;
 use super::names::{FieldNames, FieldRule};
 use super::push;
 use crate::config::connector::UnknownFields;
@@ -30,6 +31,8 @@ pub(super) struct SideColumns {
     pub(super) single: Option<usize>,
     /// What a field without a column means.
     pub(super) unknown: UnknownFields,
+    /// Which fields are left out on purpose.
+    filter: FieldFilter,
     /// Field rules found out so far, per schema; the current one first.
     rules: Vec<(Option<Arc<Schema>>, FieldRules)>,
 }
@@ -66,6 +69,11 @@ impl SideReader {
         }
     }
 
+    /// Changes what a field without a column means; returns what it meant before.
+    pub(super) fn set_unknown(&mut self, unknown: UnknownFields) -> UnknownFields {
+        std::mem::replace(&mut self.columns.unknown, unknown)
+    }
+
     #[inline]
     pub(super) fn is_ready(&mut self, encoded: Encoded<'_>) -> bool {
         self.format.is_ready(encoded)
@@ -94,27 +102,23 @@ impl SideColumns {
             accepts,
             single: None,
             unknown,
+            filter: FieldFilter::default(),
             rules: Vec::new(),
         }
     }
 
-    /// With `fields.whitelist`, or when the key has columns of its own, other fields are left out
-    /// on purpose and are no unknown fields.
-    pub(super) fn ignoring(
+    /// Fields that the filter does not want are left out on purpose, and so are value fields that
+    /// have a key column's name.
+    pub(super) fn filtering(
         mut self,
-        include: &[String],
+        filter: FieldFilter,
         key_columns: &[usize],
         target: &Target,
     ) -> Self {
-        if !include.is_empty() {
-            self.unknown = UnknownFields::Ignore;
-            for (column, accepted) in self.accepts.iter_mut().enumerate() {
-                let name = &target.table.columns[column].name;
-                let wanted = include.iter().any(|field| field.eq_ignore_ascii_case(name));
-                let is_key = accepted.is_some_and(|written| target.key.contains(&written));
-                if !wanted && !is_key {
-                    *accepted = None;
-                }
+        for (column, accepted) in self.accepts.iter_mut().enumerate() {
+            let is_key = accepted.is_some_and(|written| target.key.contains(&written));
+            if !is_key && !filter.wants(&target.table.columns[column].name) {
+                *accepted = None;
             }
         }
         debug_assert!(
@@ -122,6 +126,7 @@ impl SideColumns {
                 .iter()
                 .all(|key| !self.accepts.contains(&Some(*key)))
         );
+        self.filter = filter;
         self
     }
 
@@ -151,19 +156,19 @@ impl SideColumns {
 
     #[inline]
     fn rule(&mut self, name: &str, index: Option<usize>, target: &Target) -> FieldRule {
-        let accepts = &self.accepts;
+        let (accepts, filter) = (&self.accepts, &self.filter);
         let Some((_, rules)) = self.rules.first_mut() else {
             return FieldRule::Unknown;
         };
         let Some(index) = index else {
             return rules
                 .by_name
-                .rule(name, |name| rule_of(name, accepts, target));
+                .rule(name, |name| rule_of(name, accepts, filter, target));
         };
         if let Some(Some(rule)) = rules.by_index.get(index) {
             return *rule;
         }
-        let rule = rule_of(name, accepts, target);
+        let rule = rule_of(name, accepts, filter, target);
         if rules.by_index.len() <= index {
             rules.by_index.resize(index + 1, None);
         }
@@ -285,12 +290,18 @@ fn is_same(known: Option<&Arc<Schema>>, schema: Option<&Arc<Schema>>) -> bool {
     }
 }
 
-fn rule_of(name: &str, accepts: &[Option<usize>], target: &Target) -> FieldRule {
+fn rule_of(
+    name: &str,
+    accepts: &[Option<usize>],
+    filter: &FieldFilter,
+    target: &Target,
+) -> FieldRule {
     match target.table.column_index(name) {
         Some(column) => match accepts[column] {
             Some(column) => FieldRule::Column(column),
             None => FieldRule::Unwanted,
         },
+        None if !filter.wants(name) => FieldRule::Unwanted,
         None => FieldRule::Unknown,
     }
 }

@@ -78,12 +78,16 @@ fn keys(key_mode: KeyMode, key_fields: &[&str]) -> SinkKeys {
         delete_enabled: key_mode == KeyMode::RecordKey,
         change_events: false,
         truncate_enabled: false,
+        soft_delete_field: None,
+        guard_field: None,
         auto_create: true,
+        auto_evolve: false,
         table_name_format: "${topic}".into(),
         table_name_normalize: false,
         tables_of_topics: BTreeMap::new(),
         topic_dots: TopicDots::Keep,
         fields_include: Vec::new(),
+        fields_exclude: Vec::new(),
         single_value_column: "record_value".into(),
         unknown_fields: UnknownFields::Fail,
         progress_table: "rowdock_progress".into(),
@@ -135,7 +139,10 @@ impl Mapping {
                         .iter()
                         .all(|column| column.len() == before)
                 );
-                Err(error.to_string())
+                match error {
+                    Unmapped::Bad(error) => Err(error.to_string()),
+                    Unmapped::Lacking(columns) => Err(format!("lacks {columns:?}")),
+                }
             }
         }
     }
@@ -621,4 +628,62 @@ fn owned_records_are_mapped_like_their_bytes() {
         let cells = |rows: &TableRows| format!("{:?}", rows.columns);
         assert_eq!(cells(&direct.rows), cells(&owned.rows), "{value:?}");
     }
+}
+
+fn versioned() -> Table {
+    let mut table = orders();
+    table
+        .columns
+        .push(column("version", ColumnType::Int64, true));
+    table.columns.push(column("gone", ColumnType::Bool, true));
+    table
+}
+
+#[test]
+fn soft_deletes_mark_the_row_and_carry_the_guard_of_the_key() {
+    let keys = SinkKeys {
+        guard_field: Some("version".to_owned()),
+        soft_delete_field: Some("gone".to_owned()),
+        ..keys(KeyMode::RecordKey, &["id"])
+    };
+    let mut mapping = Mapping::new(versioned(), &keys, &SCHEMALESS, &SCHEMALESS);
+    let row = mapping
+        .map(
+            Some(r#"{"id":1,"version":3}"#),
+            Some(r#"{"note":"n","gone":true}"#),
+        )
+        .unwrap();
+    assert_eq!(row[0], Cell::Int(1));
+    assert_eq!(row[3..], [Cell::Int(3), Cell::Bool(false)]);
+    let row = mapping.map(Some(r#"{"id":1,"version":5}"#), None).unwrap();
+    let expected = [
+        Cell::Int(1),
+        Cell::Absent,
+        Cell::Absent,
+        Cell::Int(5),
+        Cell::Bool(true),
+    ];
+    assert_eq!(row, expected);
+    assert_eq!(mapping.rows.origins[1].kind, RowKind::Write);
+    for value in [None, Some(r#"{"note":"x"}"#)] {
+        let refused = mapping.map(Some(r#"{"id":1}"#), value).unwrap_err();
+        assert!(refused.contains("upsert.guard.field"), "{refused}");
+    }
+}
+
+#[test]
+fn guards_and_soft_deletes_need_columns_of_their_kind() {
+    let check = |guard: Option<&str>, soft: Option<&str>, part: &str| {
+        let keys = SinkKeys {
+            guard_field: guard.map(str::to_owned),
+            soft_delete_field: soft.map(str::to_owned),
+            ..keys(KeyMode::RecordKey, &["id"])
+        };
+        let refused = plan::target(versioned(), &keys).unwrap_err();
+        assert!(refused.contains(part), "{refused}");
+    };
+    check(Some("missing"), None, "is not in table");
+    check(Some("note"), None, "must be a number");
+    check(None, Some("missing"), "is not in table");
+    check(None, Some("version"), "must be boolean");
 }

@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use rowdock_connectors::{ClaimAnswer, ClaimRequest, PartitionKey, SinkError, StartRows, Table};
+use rowdock_connectors::{ClaimAnswer, ClaimRequest, PartitionKey, SinkError, StartRows};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -18,7 +18,6 @@ use super::{Halt, Held, WriteLoop};
 use crate::batch::AssignmentTag;
 use crate::config::connector::Delivery;
 use crate::handover::ToConsumer;
-use crate::map::plan;
 
 /// A claim, or the partition's next step towards one.
 struct Claims {
@@ -256,45 +255,6 @@ impl WriteLoop {
         Ok(())
     }
 
-    async fn make_table_known(&mut self, topic: &Arc<str>) -> Result<(), ClaimError> {
-        if self.state.tables.contains_key(topic) {
-            return Ok(());
-        }
-        plan::check_mapped(&self.config.sink, topic).map_err(Halt::Failed)?;
-        let name = plan::table_name(&self.config.sink, topic);
-        self.ready_session().await?;
-        let Some(session) = self.state.session.as_mut() else {
-            return Err(SinkError::retry("the session has gone").into());
-        };
-        let table = session.describe_table(&name).await?;
-        if table.is_none() && !self.config.sink.auto_create {
-            return Err(ClaimError::Halt(Halt::Failed(format!(
-                "table {name} for topic {topic} does not exist; create it, or set auto.create=true"
-            ))));
-        }
-        Ok(self.announce_table(Arc::clone(topic), table)?)
-    }
-
-    /// Tells the consumer's thread where a topic's rows go.
-    pub(super) fn announce_table(
-        &mut self,
-        topic: Arc<str>,
-        table: Option<Table>,
-    ) -> Result<(), Halt> {
-        let target = match table {
-            Some(table) => {
-                let target = plan::target(table, &self.config.sink).map_err(Halt::Failed)?;
-                Some(Arc::new(target))
-            }
-            None => None,
-        };
-        self.state
-            .tables
-            .insert(Arc::clone(&topic), target.is_some());
-        self.consumer.send(ToConsumer::Table { topic, target });
-        Ok(())
-    }
-
     /// Topics that were deleted and made anew under our feet must stop the task. Kafka out of reach
     /// is no news here: the consumer reports it.
     pub(super) async fn check_topics(&mut self) -> Result<(), Halt> {
@@ -395,7 +355,7 @@ async fn warn_of_reset(facts: &KafkaFacts, claimed: &[(PartitionKey, AssignmentT
     }
 }
 
-enum ClaimError {
+pub(super) enum ClaimError {
     Sink(SinkError),
     Halt(Halt),
 }

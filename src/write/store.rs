@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   reconcile ─▶ settle rejects ─▶ write ─┬─ committed ──────────▶ done
+//!       ▲                                 ├─ table changed: dropped, to be read again
 //!       ▲                                 ├─ fenced: cut, rejoin ─┐
 //!       │                                 ├─ record: find rejects ┤
 //!       └─────────────────────────────────┴─ retry: wait, renew ──┘
@@ -81,6 +82,9 @@ impl WriteLoop {
                 }
                 Err(error) => error,
             };
+            if self.has_changed(&batch, &error).await? {
+                return Ok(None);
+            }
             if error.class() != ErrorClass::Record {
                 self.pause_or_give_up(&error).await?;
                 continue;
@@ -96,6 +100,7 @@ impl WriteLoop {
                         )));
                     }
                 },
+                Err(error) if self.has_changed(&batch, &error).await? => return Ok(None),
                 Err(error) => self.pause_or_give_up(&error).await?,
             }
         }

@@ -12,6 +12,8 @@ use rowdock_connectors::{
     TableName, Target, WriteMode,
 };
 
+mod tables;
+
 use super::*;
 use crate::batch::{BatchBuilder, ReadBatch};
 use crate::config::connector::{
@@ -95,12 +97,16 @@ fn config(tolerate: bool) -> ConnectorConfig {
             delete_enabled: false,
             change_events: false,
             truncate_enabled: false,
+            soft_delete_field: None,
+            guard_field: None,
             auto_create: false,
+            auto_evolve: false,
             table_name_format: "${topic}".into(),
             table_name_normalize: false,
             tables_of_topics: BTreeMap::new(),
             topic_dots: TopicDots::Keep,
             fields_include: Vec::new(),
+            fields_exclude: Vec::new(),
             single_value_column: "record_value".to_owned(),
             unknown_fields: UnknownFields::Fail,
             progress_table: "rowdock_progress".into(),
@@ -264,14 +270,17 @@ impl Harness {
                     value: None,
                     headers: &(),
                 };
-                builder.append(position, 0, &self.target, &record, |origin, rows| {
-                    if is_unmappable(offset) {
-                        return Err(RecordError::new(Stage::ValueConverter, "bad"));
-                    }
-                    rows.columns[0].push(Cell::Int(offset)).unwrap();
-                    rows.finish_row(origin);
-                    Ok(())
-                });
+                let appended =
+                    builder.append(position, 0, &self.target, &record, |origin, rows| {
+                        if is_unmappable(offset) {
+                            return Err(RecordError::new(Stage::ValueConverter, "bad").into());
+                        }
+                        let id = rows.columns.len() - 1;
+                        rows.columns[id].push(Cell::Int(offset)).unwrap();
+                        rows.finish_row(origin);
+                        Ok(())
+                    });
+                appended.unwrap();
             }
             *next = until;
         }
@@ -284,6 +293,9 @@ impl Harness {
             match command {
                 ToConsumer::Seek { key, tag, offset } => {
                     self.reading.insert(key.partition, (tag, offset));
+                }
+                ToConsumer::Table { target, .. } => {
+                    self.target = target.expect("the table is there");
                 }
                 ToConsumer::Rejoin | ToConsumer::Leave => {
                     self.reading.clear();
@@ -460,11 +472,12 @@ fn a_row_that_the_database_refuses_stops_the_task_at_its_offset() {
             value: None,
             headers: &(),
         };
-        builder.append(position, 0, &harness.target, &record, |origin, rows| {
+        let appended = builder.append(position, 0, &harness.target, &record, |origin, rows| {
             rows.columns[0].push(Cell::Int(5)).unwrap();
             rows.finish_row(origin);
             Ok(())
         });
+        appended.unwrap();
         let Err(Halt::Failed(trace)) = harness.write_loop.store(builder.finish()).await else {
             panic!("must fail");
         };

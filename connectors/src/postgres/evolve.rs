@@ -74,15 +74,8 @@ async fn alter(
     if may_pass || failure.table_changed() {
         return Err(failure);
     }
-    let Some(first) = changes.first() else {
-        return Err(failure);
-    };
-    Err(evolve::refused(
-        table,
-        first,
-        &failure.to_string(),
-        statement,
-    ))
+    let reason = failure.to_string();
+    Err(evolve::refused(&table.name, changes, &reason, statement))
 }
 
 /// All changes in one statement, so that the table is locked, and rewritten, once.
@@ -102,7 +95,7 @@ fn statement(table: &Table, changes: &[Change]) -> Result<String, SinkError> {
                 let native_type = wider_type(column, to);
                 let native_type = native_type.map_err(|(reason, by_hand)| {
                     let by_hand = format!("{on_table} ALTER COLUMN {name} TYPE {by_hand}");
-                    evolve::refused(table, change, reason, &by_hand)
+                    evolve::impossible(&table.name, column, to, reason, &by_hand)
                 })?;
                 actions.push(format!("ALTER COLUMN {name} TYPE {native_type}"));
             }
@@ -209,14 +202,15 @@ mod tests {
 
     #[test]
     fn what_would_change_meaning_is_left_to_people() {
-        let check = |change: Change, expected: &[&str]| {
+        let check = |class: ErrorClass, change: Change, expected: &[&str]| {
             let error = statement(&table(), &[change]).expect_err("refused");
-            assert_eq!(error.class(), ErrorClass::Stop);
+            assert_eq!(error.class(), class);
             for part in expected {
                 assert!(error.to_string().contains(part), "{error}");
             }
         };
         check(
+            ErrorClass::Record,
             widen(
                 column("n", ColumnType::Int32, "app.small", 23),
                 ColumnType::Int64,
@@ -230,6 +224,7 @@ mod tests {
             ],
         );
         check(
+            ErrorClass::Record,
             widen(
                 column("c", text(Some(3)), "character(3)", type_id::BPCHAR),
                 text(None),
@@ -240,6 +235,6 @@ mod tests {
             name: "x".repeat(64),
             column_type: ColumnType::Bool,
         };
-        check(long, &["63 bytes"]);
+        check(ErrorClass::Stop, long, &["63 bytes"]);
     }
 }

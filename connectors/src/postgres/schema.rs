@@ -61,11 +61,12 @@ const EXISTS: &str = "\
     SELECT EXISTS(SELECT FROM pg_catalog.pg_class \
                   WHERE oid = to_regclass($1::text) AND relkind IN ('r', 'p', 'v', 'f'))";
 
-/// Ordinary and partitioned tables, views, foreign tables. A column of a domain is described by
+/// Ordinary and partitioned tables, views, foreign tables. The columns of the last two may have
+/// defaults in the tables behind them. A column of a domain is described by
 /// the domain's base type; its modifier is the one of the innermost domain that has one.
 const COLUMNS: &str = "\
     WITH RECURSIVE base(attnum, type_id, modifier, is_required, has_default) AS (\
-        SELECT attnum, atttypid, atttypmod, attnotnull, atthasdef \
+        SELECT attnum, atttypid, atttypmod, attnotnull, atthasdef OR relkind IN ('v', 'f') \
         FROM pg_catalog.pg_attribute \
         JOIN pg_catalog.pg_class ON pg_class.oid = attrelid \
         WHERE attrelid = to_regclass($1::text) AND relkind IN ('r', 'p', 'v', 'f') \
@@ -289,6 +290,7 @@ pub(super) async fn access(
         SinkError::stop(format!(
             "{action}: there is no such table; create it or set auto.create"
         ))
+        .with_changed_table()
     })?;
     Ok(Access {
         is_copyable: row.get(0),

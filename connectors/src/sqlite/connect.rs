@@ -17,6 +17,7 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, SqliteConnection};
 
 use super::classify::{self, sink_error};
+use super::schema::Checked;
 use crate::error::SinkError;
 use crate::options::SinkTimeouts;
 
@@ -39,6 +40,8 @@ pub(super) struct Connection {
     may_commit: Arc<AtomicBool>,
     path: PathBuf,
     identity: FileIdentity,
+    /// The tables that were seen to be as their targets say.
+    pub(super) checked: Checked,
 }
 
 impl Connection {
@@ -66,6 +69,7 @@ impl Connection {
             may_commit,
             path: path.to_owned(),
             identity: FileIdentity::of(path)?,
+            checked: Checked::default(),
         })
     }
 

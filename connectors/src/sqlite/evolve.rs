@@ -59,9 +59,10 @@ fn statement(table: &Table, change: &Change) -> Result<String, SinkError> {
             quoted(name),
             declared_type(name, column_type)?
         )),
-        Change::Widen { .. } => Err(evolve::refused(
-            table,
-            change,
+        Change::Widen { column, to } => Err(evolve::impossible(
+            &table.name,
+            column,
+            to,
             "sqlite cannot change the type of a column",
             BY_HAND,
         )),

@@ -4,6 +4,8 @@
 //! those words, which decides how values are stored. What a column is meant to hold is read from
 //! the words; what it would do to a value, from the affinity.
 
+use std::sync::Arc;
+
 use sqlx::Row;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 
@@ -11,7 +13,8 @@ use super::classify::sink_error;
 use super::connect::Connection;
 use super::encode::{bound, local_name, quoted};
 use crate::error::SinkError;
-use crate::table::{ColumnDef, ColumnType, NewTable, Table, TableName};
+use crate::row::TableRows;
+use crate::table::{ColumnDef, ColumnType, NewTable, Table, TableName, Target};
 
 const DOING: &str = "read the table's definition";
 /// Most digits of a decimal that a numeric column keeps; see [`super::encode`].
@@ -245,6 +248,59 @@ async fn read_indexes(
     }
     let plain = keys.into_iter().filter_map(|(_, columns)| columns);
     Ok((plain.collect(), has_key_index))
+}
+
+/// Targets whose tables are known to be as they say, at a version of the file's schema.
+#[derive(Default)]
+pub(super) struct Checked {
+    /// SQLite counts every change of any definition in the file.
+    schema_version: i64,
+    targets: Vec<Arc<Target>>,
+}
+
+/// Targets that a session remembers.
+const CHECKED_MAX: usize = 64;
+
+/// Checks, inside the transaction that writes, that the tables are as the targets say: values of any
+/// type would go into a column of any other in silence.
+///
+/// # Errors
+/// With [`SinkError::table_changed`].
+pub(super) async fn require_unchanged(
+    connection: &mut Connection,
+    tables: &[TableRows],
+) -> Result<(), SinkError> {
+    let sql = "SELECT schema_version FROM pragma_schema_version";
+    let rows = connection
+        .fetch(DOING, sql, SqliteArguments::default())
+        .await?;
+    let version = match rows.first() {
+        Some(row) => read(row, "schema_version")?,
+        None => 0,
+    };
+    let mut checked = std::mem::take(&mut connection.checked);
+    if checked.schema_version != version || checked.targets.len() > CHECKED_MAX {
+        checked.schema_version = version;
+        checked.targets.clear();
+    }
+    for rows in tables {
+        let target = &rows.target;
+        let is_known = checked
+            .targets
+            .iter()
+            .any(|known| Arc::ptr_eq(known, target));
+        if is_known {
+            continue;
+        }
+        let name = &target.table.name;
+        if describe_table(connection, name).await?.as_ref() != Some(&target.table) {
+            let message = format!("table {name} is not what it was when it was described");
+            return Err(SinkError::stop(message).with_changed_table());
+        }
+        checked.targets.push(Arc::clone(target));
+    }
+    connection.checked = checked;
+    Ok(())
 }
 
 /// Creates the table unless it exists, in a transaction of its own, and reads it back in the same.

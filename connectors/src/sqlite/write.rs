@@ -7,6 +7,7 @@ use sqlx::sqlite::SqliteArguments;
 use super::connect::Connection;
 use super::encode::{cell_arguments, delete_sql, insert_sql, truncate_sql, update_sql};
 use super::progress::Progress;
+use super::schema;
 use crate::WriteOutcome;
 use crate::error::{ErrorClass, SinkError};
 use crate::fold::{self, RowSet};
@@ -57,6 +58,7 @@ async fn write_in_transaction(
         }
     }
     fail::fail_point!("sqlite::after_progress");
+    schema::require_unchanged(connection, &batch.tables).await?;
     write_rows(connection, batch).await?;
     Ok(Vec::new())
 }

@@ -167,6 +167,7 @@ fn check_key(checked: &mut Checked, worker: &WorkerSettings) {
         let problem = "needs change.events=debezium: only a change event can empty a table";
         checked.refuse_value(&sink::TRUNCATE_ENABLED, problem);
     }
+    check_guard(checked);
     if let Some(problem) = key_fields_problem(checked, worker) {
         checked.refuse_value(&sink::PK_FIELDS, problem);
     }
@@ -174,6 +175,36 @@ fn check_key(checked: &mut Checked, worker: &WorkerSettings) {
         checked
             .warnings
             .push("pk.fields has no effect: pk.mode is none, so rows have no key".to_owned());
+    }
+}
+
+/// What is compared with rows that are there must be there, also for rows that were deleted.
+fn check_guard(checked: &mut Checked) {
+    let replaces = ["upsert", "update"]
+        .iter()
+        .any(|mode| checked.is(&sink::INSERT_MODE, mode));
+    let deletes = checked.is_true(&sink::DELETE_ENABLED);
+    let guard = checked.text(&sink::UPSERT_GUARD_FIELD).map(str::to_owned);
+    let is_soft = checked.text(&sink::DELETE_SOFT_FIELD).is_some();
+    if is_soft && !(deletes && replaces) {
+        let problem = "needs delete.enabled=true, and insert.mode=upsert or update";
+        checked.refuse_value(&sink::DELETE_SOFT_FIELD, problem);
+    }
+    let Some(guard) = guard else {
+        return;
+    };
+    if !replaces {
+        let problem = "needs insert.mode=upsert or update: other modes replace no rows";
+        checked.refuse_value(&sink::UPSERT_GUARD_FIELD, problem);
+    }
+    if checked.list(&sink::PK_FIELDS).contains(&guard) {
+        let problem = "must not be a key column: rows of one key would all have the same value";
+        checked.refuse_value(&sink::UPSERT_GUARD_FIELD, problem);
+    }
+    if replaces && deletes && !is_soft {
+        let problem = "cannot go with upsert.guard.field unless delete.soft.field names a column: a \
+                       row that is gone cannot be compared with a late record, which would bring it back";
+        checked.refuse_value(&sink::DELETE_ENABLED, problem);
     }
 }
 

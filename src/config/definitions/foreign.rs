@@ -20,10 +20,6 @@ const NOT_SUPPORTED: &str = "it is not supported: leave it out";
 /// Keys that are no other sink's: with every class the advice is the same.
 const OF_ANY_CLASS: &[ForeignKey] = &[
     key(
-        "upsert.guard.field",
-        "it is not supported by this version: leave it out",
-    ),
-    key(
         "timezone.fields",
         "it is not supported by this version: leave it out",
     ),

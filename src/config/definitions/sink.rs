@@ -158,6 +158,24 @@ pub(in crate::config) static TRUNCATE_ENABLED: ConfigKey = ConfigKey::new(
 )
 .default("false");
 
+pub(in crate::config) static DELETE_SOFT_FIELD: ConfigKey = ConfigKey::new(
+    "delete.soft.field",
+    Kind::Text,
+    Group::Writes,
+    "Soft delete column",
+    "Boolean column that is set to true where a delete would remove the row, and to false by every other record. A delete of a row that is not there makes one, with its key, this column and the guard. Needs `delete.enabled=true` and `insert.mode` `upsert` or `update`.",
+)
+.low();
+
+pub(in crate::config) static UPSERT_GUARD_FIELD: ConfigKey = ConfigKey::new(
+    "upsert.guard.field",
+    Kind::Text,
+    Group::Writes,
+    "Guard column",
+    "Column of a number, date or time, such as a version: with `insert.mode` `upsert` or `update` a row is replaced only by a record with a greater value in it, so that late and repeated records do no harm, whatever the partitioning. With `delete.enabled=true` it needs `delete.soft.field`, since a row that is gone has no value to compare with, and the guard must be a field of the record's key.",
+)
+.low();
+
 pub(in crate::config) static MAX_RETRIES: ConfigKey = ConfigKey::new(
     "max.retries",
     Kind::Int,
@@ -213,6 +231,15 @@ pub(in crate::config) static FIELDS_WHITELIST: ConfigKey = ConfigKey::new(
     Group::Mapping,
     "Fields whitelist",
     "Fields of the value that are written; empty: all. Key columns are always written.",
+)
+.default("");
+
+pub(in crate::config) static FIELDS_EXCLUDE: ConfigKey = ConfigKey::new(
+    "fields.exclude.list",
+    Kind::List,
+    Group::Mapping,
+    "Excluded fields",
+    "Fields of the value that are not written. Key columns are always written.",
 )
 .default("");
 
@@ -366,13 +393,9 @@ pub(in crate::config) static AUTO_EVOLVE: ConfigKey = ConfigKey::new(
     Kind::Boolean,
     Group::Tables,
     "Auto-evolve",
-    "Whether missing columns are added to a table.",
+    "Whether a table is changed so that it holds what its records have: missing columns are added, and columns are widened where that loses nothing (longer texts, larger integers and decimals, single to double). Nothing is ever narrowed or dropped. Takes the place of `fields.unknown`.",
 )
-.default("false")
-.rule(Rule::Only(
-    &["false"],
-    "Only `false` is supported: add the column yourself, and set fields.unknown to say what happens until then.",
-));
+.default("false");
 
 pub(in crate::config) static QUOTE_IDENTIFIERS: ConfigKey = ConfigKey::new(
     "quote.sql.identifiers",
@@ -434,6 +457,8 @@ pub(in crate::config) const KEYS: &[&ConfigKey] = &[
     &BATCH_MAX_BYTES,
     &LINGER_MS,
     &DELETE_ENABLED,
+    &DELETE_SOFT_FIELD,
+    &UPSERT_GUARD_FIELD,
     &CHANGE_EVENTS,
     &TRUNCATE_ENABLED,
     &MAX_RETRIES,
@@ -442,6 +467,7 @@ pub(in crate::config) const KEYS: &[&ConfigKey] = &[
     &PK_MODE,
     &PK_FIELDS,
     &FIELDS_WHITELIST,
+    &FIELDS_EXCLUDE,
     &FIELDS_UNKNOWN,
     &DB_TIMEZONE,
     &DATE_TIMEZONE,

@@ -154,9 +154,10 @@ fn too_many_rejects_in_a_row_stop_the_task_with_the_tolerated_ones_kept() {
                 headers: &(),
             };
             builder.advance(position, offset + 1, 0);
-            builder.append(position, 0, &harness.target, &record, |_, _| {
-                Err(RecordError::new(Stage::ValueConverter, "bad"))
+            let appended = builder.append(position, 0, &harness.target, &record, |_, _| {
+                Err(RecordError::new(Stage::ValueConverter, "bad").into())
             });
+            appended.unwrap();
         }
         let Err(Halt::Failed(trace)) = harness.write_loop.store(builder.finish()).await else {
             panic!("must fail");

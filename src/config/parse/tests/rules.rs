@@ -17,7 +17,6 @@ fn what_is_not_built_is_refused_with_what_is() {
         "insert.mode",
         "insert, upsert, update, insert_ignore",
     );
-    refused(&[("auto.evolve", "true")], "auto.evolve", "Only `false`");
     refused(&[("transforms", "route")], "transforms", "[route]");
     refused(
         &[("transforms", "r"), ("transforms.r.type", "RegexRouter")],
@@ -85,11 +84,6 @@ fn what_is_not_built_is_refused_with_what_is() {
         &[("primary.key.mode", "record_key")],
         "primary.key.mode",
         "use pk.mode",
-    );
-    refused(
-        &[("upsert.guard.field", "v")],
-        "upsert.guard.field",
-        "not supported",
     );
     refused(
         &[("connector.plugin.version", "1")],
@@ -166,6 +160,21 @@ fn keys_and_modes_must_fit_together() {
     for mode in ["upsert", "update", "insert_ignore"] {
         refused(&[("insert.mode", mode)], "insert.mode", "set pk.mode");
     }
+    let guard = ("upsert.guard.field", "v");
+    refused(&[guard], guard.0, "insert.mode=upsert");
+    let upsert = [
+        guard,
+        ("insert.mode", "upsert"),
+        ("pk.mode", "record_key"),
+        ("pk.fields", "id"),
+    ];
+    let with = |more: &[(&'static str, &'static str)]| [upsert.as_slice(), more].concat();
+    refused(&with(&[("pk.fields", "id,v")]), guard.0, "key column");
+    let deletes = ("delete.enabled", "true");
+    refused(&with(&[deletes]), deletes.0, "delete.soft.field");
+    let soft = ("delete.soft.field", "gone");
+    accepted(&with(&[deletes, soft]));
+    refused(&[soft], soft.0, "delete.enabled=true");
     refused(
         &[("delete.enabled", "true")],
         "delete.enabled",

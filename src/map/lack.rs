@@ -1,0 +1,378 @@
+//! What a table lacks for a record that does not fit it (`auto.evolve`).
+//!
+//! Asked only for records that were refused, so it may take its time: the record is decoded as a
+//! whole and each field is compared with its column. A field without a column lacks it, with the
+//! type that `auto.create` would give it; a field whose value does not fit its column lacks width,
+//! as much as this value needs. A field that is null lacks nothing, since null says nothing of a
+//! type.
+
+use std::collections::HashMap;
+
+use rowdock_connectors::{ColumnDef, ColumnType, NewColumn, Target, evolve};
+
+use super::filter::FieldFilter;
+use super::{fit, infer};
+use crate::config::connector::{KeyMode, SinkKeys};
+use crate::decimal;
+use crate::decode::sides::RecordDecoder;
+use crate::record::{Datum, OwnedRecord, RawRecord, Schema, Side, Value};
+
+/// Shortest text column that is asked for: texts grow, and every change locks the table.
+const TEXT_CHARS_MIN: usize = 32;
+
+/// Finds out what is lacking, and knows what cannot be had.
+#[derive(Debug)]
+pub(super) struct Evolution {
+    decoder: RecordDecoder,
+    filter: FieldFilter,
+    /// Key fields come from the record's key, not from its value.
+    key_apart: bool,
+    /// Column of values that are no objects.
+    single_value_column: String,
+    /// Why columns cannot be had, by name.
+    refused: HashMap<String, String>,
+}
+
+impl Evolution {
+    pub(super) fn new(decoder: RecordDecoder, keys: &SinkKeys) -> Self {
+        Self {
+            decoder,
+            filter: FieldFilter::new(&keys.fields_include, &keys.fields_exclude),
+            key_apart: keys.key_mode == KeyMode::RecordKey,
+            single_value_column: keys.single_value_column.clone(),
+            refused: HashMap::new(),
+        }
+    }
+
+    /// These columns cannot be had.
+    pub(super) fn refuse(&mut self, columns: &[String], reason: &str) {
+        for column in columns {
+            self.refused.insert(column.clone(), reason.to_owned());
+        }
+    }
+
+    /// The columns that this record needs and the table does not have, or not wide enough.
+    ///
+    /// # Errors
+    /// When one of them cannot be had: why.
+    pub(super) fn lacking(
+        &mut self,
+        record: &RawRecord<'_>,
+        transformed: Option<&OwnedRecord>,
+        target: &Target,
+    ) -> Result<Vec<NewColumn>, String> {
+        let decoded = match transformed {
+            Some(_) => None,
+            None => self.decoder.decode(record).ok(),
+        };
+        let mut lacking = Vec::new();
+        if let Some(whole) = transformed.or(decoded.as_ref()) {
+            let is_key = |name: &str| {
+                let named = |key: &usize| target.column(*key).name.eq_ignore_ascii_case(name);
+                target.key.iter().any(named)
+            };
+            let single = &self.single_value_column;
+            look_at(&whole.value, single, target, &mut lacking, &|name| {
+                self.filter.wants(name) && !(self.key_apart && is_key(name))
+            });
+            if self.key_apart {
+                let single = match target.key.as_slice() {
+                    [key] => &target.column(*key).name,
+                    _ => "",
+                };
+                look_at(&whole.key, single, target, &mut lacking, &is_key);
+            }
+        }
+        let refused = |column: &NewColumn| self.refused.get(&column.name);
+        match lacking.iter().find_map(refused) {
+            Some(reason) => Err(reason.clone()),
+            None => Ok(lacking),
+        }
+    }
+}
+
+/// `single` names the column of a side that is no object.
+fn look_at(
+    side: &Side,
+    single: &str,
+    target: &Target,
+    lacking: &mut Vec<NewColumn>,
+    is_wanted: &dyn Fn(&str) -> bool,
+) {
+    let mut look = |name: &str, datum: &Datum, schema: Option<&Schema>| {
+        if is_wanted(name) {
+            lacking.extend(lack(name, datum, schema, target));
+        }
+    };
+    match &side.datum {
+        Datum::Struct(value) => {
+            let fields = value.schema().fields().unwrap_or_default();
+            for (index, field) in fields.iter().enumerate() {
+                look(&field.name, value.get(index), Some(&field.schema));
+            }
+        }
+        Datum::Map(map) => {
+            for (name, datum) in map.iter() {
+                look(name, datum, None);
+            }
+        }
+        Datum::Null => {}
+        datum if !single.is_empty() => look(single, datum, side.schema.as_deref()),
+        _ => {}
+    }
+}
+
+fn lack(name: &str, datum: &Datum, schema: Option<&Schema>, target: &Target) -> Option<NewColumn> {
+    let value = datum.value().ok()?;
+    let new_column = |name: &str, column_type| NewColumn {
+        name: name.to_owned(),
+        column_type,
+        nullable: true,
+    };
+    let Some(index) = target.table.column_index(name) else {
+        let column_type = match schema {
+            Some(schema) => Some(infer::column_type(schema)),
+            None => infer::value_type(&value),
+        };
+        return column_type.map(|column_type| new_column(name, column_type));
+    };
+    let column = &target.table.columns[index];
+    let needed = needed_type(&value, column, target.table.text_allows_nul)?;
+    let wider = evolve::widened(&column.column_type, &needed)?;
+    fit::fit(&value, &wider, target.table.text_allows_nul).ok()?;
+    Some(new_column(&column.name, needed))
+}
+
+/// The narrowest type that holds the value, when the column does not.
+fn needed_type(value: &Value<'_>, column: &ColumnDef, allows_nul: bool) -> Option<ColumnType> {
+    if fit::fit(value, &column.column_type, allows_nul).is_ok() {
+        return None;
+    }
+    match (&column.column_type, value) {
+        (ColumnType::Text { .. }, Value::Text(text)) => {
+            let chars = text.chars().count().max(TEXT_CHARS_MIN).next_power_of_two();
+            let max_chars = u32::try_from(chars).ok();
+            Some(ColumnType::Text { max_chars })
+        }
+        (ColumnType::Float32, _) => Some(ColumnType::Float64),
+        (column_type, value) => {
+            let plain = match value {
+                Value::Int(number) => number.to_string(),
+                Value::Number(text) => decimal::plain(text)?.into_owned(),
+                Value::Decimal(text) | Value::Text(text) => decimal::plain(text)?.into_owned(),
+                _ => return None,
+            };
+            needed_number(&plain, matches!(column_type, ColumnType::Decimal { .. }))
+        }
+    }
+}
+
+/// Fractions make no decimals of integer columns.
+fn needed_number(plain: &str, keeps_fractions: bool) -> Option<ColumnType> {
+    let scale = u32::try_from(decimal::significant_scale(plain)).ok()?;
+    if scale > 0 && !keeps_fractions {
+        return None;
+    }
+    let whole = plain.split_once('.').map_or(plain, |(whole, _)| whole);
+    if !keeps_fractions && let Ok(number) = whole.parse::<i64>() {
+        return Some(match i32::try_from(number) {
+            Ok(_) => ColumnType::Int32,
+            Err(_) => ColumnType::Int64,
+        });
+    }
+    let digits = u32::try_from(decimal::whole_digits(plain)).ok()?;
+    Some(ColumnType::Decimal {
+        precision: Some((digits + scale).max(1)),
+        scale: Some(scale),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rowdock_connectors::{Table, TableName, WriteMode};
+
+    use super::*;
+    use crate::config::converter::JsonOptions;
+    use crate::decode::Format;
+
+    fn format(schemas_enable: bool) -> Format {
+        Format::json(&JsonOptions {
+            schemas_enable,
+            ..JsonOptions::default()
+        })
+    }
+
+    fn decimal(precision: u32, scale: u32) -> ColumnType {
+        ColumnType::Decimal {
+            precision: Some(precision),
+            scale: Some(scale),
+        }
+    }
+
+    fn text(max_chars: Option<u32>) -> ColumnType {
+        ColumnType::Text { max_chars }
+    }
+
+    /// Key `id`; a column for each kind of width.
+    fn target() -> Target {
+        let columns = [
+            ("id", ColumnType::Int32),
+            ("small", ColumnType::Int16),
+            ("amount", decimal(6, 2)),
+            ("name", text(Some(5))),
+            ("real", ColumnType::Float32),
+            ("day", ColumnType::Date),
+            ("doc", ColumnType::Json),
+        ];
+        let columns: Vec<ColumnDef> = columns
+            .into_iter()
+            .map(|(name, column_type)| ColumnDef {
+                name: name.to_owned(),
+                column_type,
+                native_type: String::new(),
+                native_type_id: 0,
+                nullable: true,
+                has_default: false,
+                generated: false,
+            })
+            .collect();
+        Target {
+            written: (0..columns.len()).collect(),
+            key: vec![0],
+            mode: WriteMode::Upsert,
+            guard: None,
+            table: Table {
+                name: TableName::parse("t"),
+                columns,
+                primary_key: vec!["id".to_owned()],
+                unique_keys: Vec::new(),
+                text_allows_nul: false,
+            },
+        }
+    }
+
+    fn record<'a>(key: Option<&'a str>, value: &'a str) -> RawRecord<'a> {
+        RawRecord {
+            topic: "t",
+            partition: 0,
+            offset: 0,
+            timestamp_ms: None,
+            key: key.map(str::as_bytes),
+            value: Some(value.as_bytes()),
+            headers: &(),
+        }
+    }
+
+    fn evolution(schemas_enable: bool, exclude: &[&str]) -> Evolution {
+        let exclude: Vec<String> = exclude.iter().map(|&name| name.to_owned()).collect();
+        Evolution {
+            decoder: RecordDecoder::new(format(false), format(schemas_enable)),
+            filter: FieldFilter::new(&[], &exclude),
+            key_apart: true,
+            single_value_column: "record_value".to_owned(),
+            refused: HashMap::new(),
+        }
+    }
+
+    fn check(value: &str, expected: &[(&str, ColumnType)]) {
+        let mut evolution = evolution(false, &["skipped"]);
+        let found = evolution.lacking(&record(Some("1"), value), None, &target());
+        let found: Vec<(String, ColumnType)> = found
+            .expect("nothing is refused")
+            .into_iter()
+            .map(|column| (column.name, column.column_type))
+            .collect();
+        let expected: Vec<(String, ColumnType)> = expected
+            .iter()
+            .map(|(name, column_type)| ((*name).to_owned(), column_type.clone()))
+            .collect();
+        assert_eq!(found, expected, "{value}");
+    }
+
+    #[test]
+    fn missing_columns_are_lacking_unless_nothing_is_known_of_their_type() {
+        check(
+            r#"{"a":1,"b":1.5,"c":"x","d":true,"e":{"f":1},"skipped":1,"SMALL":3}"#,
+            &[
+                ("a", ColumnType::Int64),
+                ("b", ColumnType::Float64),
+                ("c", text(None)),
+                ("d", ColumnType::Bool),
+                ("e", ColumnType::Json),
+            ],
+        );
+        check(r#"{"a":null}"#, &[]);
+        // The key's value comes from the key.
+        check(r#"{"id":99999999999}"#, &[]);
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_the_value_needs() {
+        check(
+            r#"{"small":32767,"amount":1234.5,"name":"abcde","real":1}"#,
+            &[],
+        );
+        check(r#"{"small":-32769}"#, &[("small", ColumnType::Int32)]);
+        check(
+            r#"{"small":9223372036854775807}"#,
+            &[("small", ColumnType::Int64)],
+        );
+        check(
+            r#"{"small":9223372036854775808}"#,
+            &[("small", decimal(19, 0))],
+        );
+        check(r#"{"small":1.5}"#, &[]);
+        check(r#"{"small":"x"}"#, &[]);
+        check(r#"{"amount":12345.678}"#, &[("amount", decimal(8, 3))]);
+        check(r#"{"amount":0.001}"#, &[("amount", decimal(3, 3))]);
+        check(r#"{"name":"abcdef"}"#, &[("name", text(Some(32)))]);
+        let long = "x".repeat(33);
+        check(
+            &format!(r#"{{"name":"{long}"}}"#),
+            &[("name", text(Some(64)))],
+        );
+        check(r#"{"name":"a\u0000b"}"#, &[]);
+        check(r#"{"real":1e39}"#, &[("real", ColumnType::Float64)]);
+        check(r#"{"day":"soon"}"#, &[]);
+        check("[1]", &[("record_value", ColumnType::Json)]);
+        check("{", &[]);
+    }
+
+    #[test]
+    fn keys_are_widened_too() {
+        let mut evolution = evolution(false, &[]);
+        let mut lacking = |key| {
+            let found = evolution.lacking(&record(Some(key), "{}"), None, &target());
+            found.expect("nothing is refused").pop()
+        };
+        assert_eq!(lacking("7"), None);
+        let wider = lacking("5000000000").map(|column| (column.name, column.column_type));
+        assert_eq!(wider, Some(("id".to_owned(), ColumnType::Int64)));
+        let wider = lacking(r#"{"id":5000000000,"more":1}"#);
+        assert_eq!(wider.map(|column| column.name).as_deref(), Some("id"));
+    }
+
+    #[test]
+    fn a_schema_gives_the_type_of_new_columns() {
+        let value = r#"{"schema":{"type":"struct","fields":[
+            {"field":"a","type":"int16"},{"field":"b","type":"string","optional":true}]},
+            "payload":{"a":1,"b":null}}"#;
+        let mut evolution = evolution(true, &[]);
+        let found = evolution.lacking(&record(Some("1"), value), None, &target());
+        let types: Vec<ColumnType> = found
+            .expect("nothing is refused")
+            .into_iter()
+            .map(|column| column.column_type)
+            .collect();
+        assert_eq!(types, [ColumnType::Int16, text(None)]);
+    }
+
+    #[test]
+    fn what_was_refused_is_not_asked_for_again() {
+        let mut evolution = evolution(false, &[]);
+        evolution.refuse(&["a".to_owned()], "no");
+        let mut lacking = |value| evolution.lacking(&record(Some("1"), value), None, &target());
+        assert_eq!(lacking(r#"{"a":1,"b":1}"#), Err("no".to_owned()));
+        assert_eq!(lacking(r#"{"b":1}"#).map(|columns| columns.len()), Ok(1));
+    }
+}

@@ -1,0 +1,130 @@
+//! Tables that change under the write loop, and tables that it changes.
+
+use rowdock_connectors::NewColumn;
+
+use super::*;
+
+/// The table with a column before the one that is written.
+fn changed_table() -> Table {
+    let mut changed = table();
+    let mut first = changed.columns[0].clone();
+    first.name = "first".to_owned();
+    first.nullable = true;
+    changed.columns.insert(0, first);
+    changed
+}
+
+async fn known_table(harness: &mut Harness) {
+    let topic: Arc<str> = "orders".into();
+    let known = harness.write_loop.make_table_known(&topic).await;
+    assert!(known.is_ok());
+    harness.obey();
+}
+
+#[test]
+fn a_batch_for_a_table_that_changed_is_read_again_and_written_once() {
+    runtime().block_on(async {
+        let mut harness = Harness::new(true).await;
+        known_table(&mut harness).await;
+        let end = 40;
+        let early = harness.read(10, end);
+        harness.database.drop_table("orders");
+        let database = harness.database.clone().with_table(changed_table());
+        let late = harness.read(10, end);
+        for batch in [early, late] {
+            let stored = harness.write_loop.store(batch).await.unwrap();
+            assert_eq!(stored, []);
+        }
+        assert_eq!(database.snapshot().commits.len(), 0);
+        harness.obey();
+        assert_eq!(harness.target.table, changed_table());
+        assert_eq!(harness.reading[&0].1, 0, "read again from the start");
+        while harness.reading.values().any(|(_, next)| *next < end) {
+            let batch = harness.read(10, end);
+            harness.write_loop.store(batch).await.unwrap();
+            harness.obey();
+        }
+        verify(&database.snapshot(), end);
+    });
+}
+
+#[test]
+fn a_table_that_is_gone_stops_the_task_unless_it_may_be_created() {
+    runtime().block_on(async {
+        let mut harness = Harness::new(true).await;
+        known_table(&mut harness).await;
+        let batch = harness.read(5, 5);
+        harness.database.drop_table("orders");
+        let halted = harness.write_loop.store(batch).await;
+        assert!(
+            matches!(&halted, Err(Halt::Failed(trace)) if trace.contains("auto.create")),
+            "{halted:?}"
+        );
+    });
+}
+
+#[test]
+fn an_error_of_a_table_that_is_as_it_was_counts_for_itself() {
+    runtime().block_on(async {
+        let mut harness = Harness::new(true).await;
+        known_table(&mut harness).await;
+        let batch = harness.read(5, 5);
+        let error = SinkError::stop("no such column").with_changed_table();
+        let changed = harness.write_loop.has_changed(&batch, &error).await;
+        assert!(matches!(changed, Ok(false)), "{changed:?}");
+    });
+}
+
+fn wanted(name: &str, column_type: ColumnType) -> Vec<NewColumn> {
+    vec![NewColumn {
+        name: name.to_owned(),
+        column_type,
+        nullable: true,
+    }]
+}
+
+#[test]
+fn tables_are_evolved_through_faults() {
+    runtime().block_on(async {
+        let mut harness = Harness::new(true).await;
+        known_table(&mut harness).await;
+        harness.database.set_faults(Faults::scripted([
+            (Call::EvolveTable, Fault::Refused),
+            (Call::EvolveTable, Fault::LostReplyDone),
+        ]));
+        let columns = wanted("more", ColumnType::Bool);
+        let evolved = harness
+            .write_loop
+            .evolve_table("orders".into(), columns)
+            .await;
+        assert!(evolved.is_ok(), "{evolved:?}");
+        harness.obey();
+        let names: Vec<&str> = harness
+            .target
+            .table
+            .columns
+            .iter()
+            .map(|column| column.name.as_str())
+            .collect();
+        assert_eq!(names, ["id", "more"]);
+        assert_eq!(harness.target.written, [0, 1]);
+    });
+}
+
+#[test]
+fn evolving_a_table_that_is_gone_stops_the_task() {
+    runtime().block_on(async {
+        let mut harness = Harness::new(true).await;
+        known_table(&mut harness).await;
+        harness.database.drop_table("orders");
+        let columns = wanted("more", ColumnType::Bool);
+        let halted = harness
+            .write_loop
+            .evolve_table("orders".into(), columns)
+            .await;
+        assert!(
+            matches!(&halted, Err(Halt::Failed(trace)) if trace.contains("does not exist")),
+            "{halted:?}"
+        );
+    });
+}
