@@ -26,6 +26,7 @@ mod plugins;
 mod request;
 mod root;
 mod server;
+mod tls;
 mod topics;
 
 use std::sync::Arc;
@@ -46,6 +47,7 @@ use crate::telemetry::Loggers;
 
 pub use layers::REQUEST_TIME_MAX;
 pub use server::{CONNECTION_IDLE_MAX, CONNECTIONS_MAX, serve};
+pub use tls::{Tls, TlsError};
 
 /// What handlers work with.
 #[derive(Debug, Clone)]
@@ -56,6 +58,8 @@ pub struct ApiState {
     pub settings: Arc<WorkerSettings>,
     /// The worker's advertised `host:port`.
     pub worker_id: Arc<str>,
+    /// `http` or `https`, as the request comes.
+    pub scheme: &'static str,
     /// Levels of the process's loggers.
     pub loggers: Loggers,
     /// The Kafka cluster's id, once it is known.

@@ -24,6 +24,8 @@ pub use crate::status::{TaskState, TaskStatus};
 use crate::write::facts::KafkaFacts;
 use crate::write::{LoopState, WriteLoop};
 
+mod watchdog;
+
 /// How often it is looked whether the consumer has joined its group.
 const JOINED_LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -210,6 +212,10 @@ impl RunningTask {
             Arc::clone(&self.status),
         ));
         let board = Arc::new(Board::default());
+        tokio::spawn(watchdog::watch(
+            Arc::downgrade(&board),
+            Arc::clone(&self.status),
+        ));
         let (writer, events) = mpsc::unbounded_channel();
         let session_timeout = client::session_timeout(&spec.consumer_properties);
         let stores_positions = config.delivery == Delivery::ExactlyOnce;

@@ -18,12 +18,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::api::{ApiState, Part, router, serve};
+use crate::api::{ApiState, Part, Tls, TlsError, router, serve};
 use crate::cluster::{
     ClusterError, ClusterFailure, ClusterHandle, ClusterSpec, Command, Distributed, StartTask,
     TargetState, learn_cluster_id, start_standalone,
 };
-use crate::config::kafka::admin_properties;
+use crate::config::kafka::{admin_properties, https_settings};
 use crate::config::offline::{CheckedFile, FileError, validate_offline};
 use crate::config::parse::KeyError;
 use crate::config::worker::{AdminListeners, Listener, WorkerSettings};
@@ -58,10 +58,12 @@ pub struct ClusterWorker<S> {
 pub enum StartError {
     /// An address cannot be listened on, mostly because another process does.
     #[error(
-        "cannot listen on http://{host}:{port}: {source}; set listeners to another address, for \
+        "cannot listen on {scheme}://{host}:{port}: {source}; set listeners to another address, for \
          example --set listeners=http://127.0.0.1:0 for any free port"
     )]
     Listen {
+        /// `http` or `https`.
+        scheme: &'static str,
         /// As in `listeners`.
         host: String,
         /// As in `listeners`.
@@ -86,6 +88,9 @@ pub enum StartError {
     /// The worker of a cluster cannot go on.
     #[error(transparent)]
     Cluster(#[from] ClusterFailure),
+    /// An https listener cannot be served.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The worker's own settings of the Kafka client have no counterpart here.
     #[error("settings of the kafka client: {}", join(.0))]
     Kafka(Vec<KeyError>),
@@ -106,9 +111,7 @@ pub async fn run_standalone<S: StartTask>(
 ) -> Result<(), StartError> {
     let settings = worker.settings;
     let listeners = bind(&settings).await?;
-    let port = listeners
-        .first()
-        .map_or(0, |(_, address, _)| address.port());
+    let port = listeners.first().map_or(0, |bound| bound.address.port());
     let worker_id = settings.worker_id(port);
     let files = read_connectors(&worker.connectors, &settings)?;
     let admin = admin_properties(&settings).map_err(StartError::Kafka)?;
@@ -128,6 +131,7 @@ pub async fn run_standalone<S: StartTask>(
         cluster: cluster.clone(),
         settings,
         worker_id: worker_id.into(),
+        scheme: "http",
         loggers: worker.loggers,
         kafka_cluster_id: learn_cluster_id(admin),
     };
@@ -150,9 +154,7 @@ pub async fn run_cluster<S: StartTask>(
     let config_topic = required(&settings.cluster.config_topic, "config.storage.topic")?;
     let status_topic = required(&settings.cluster.status_topic, "status.storage.topic")?;
     let listeners = bind(&settings).await?;
-    let port = listeners
-        .first()
-        .map_or(0, |(_, address, _)| address.port());
+    let port = listeners.first().map_or(0, |bound| bound.address.port());
     let worker_id = settings.worker_id(port);
     let properties = admin_properties(&settings).map_err(StartError::Kafka)?;
     let started = Distributed::start(ClusterSpec {
@@ -169,6 +171,7 @@ pub async fn run_cluster<S: StartTask>(
         cluster: started.handle,
         settings,
         worker_id: worker_id.into(),
+        scheme: "http",
         loggers: worker.loggers,
         kafka_cluster_id: learn_cluster_id(properties),
     };
@@ -184,18 +187,24 @@ pub async fn run_cluster<S: StartTask>(
     failure.map_or(Ok(()), |failure| Err(failure.into()))
 }
 
-async fn serve_until(
-    stop: impl Future<Output = ()>,
-    listeners: Vec<(TcpListener, SocketAddr, Part)>,
-    state: ApiState,
-) {
+async fn serve_until(stop: impl Future<Output = ()>, listeners: Vec<Bound>, state: ApiState) {
     let cluster = state.cluster.clone();
     let (stopping, stopped) = watch::channel(false);
     let mut servers = JoinSet::new();
-    for (listener, address, part) in listeners {
+    for Bound {
+        listener,
+        address,
+        part,
+        tls,
+    } in listeners
+    {
         let mut stopped = stopped.clone();
-        let router = router(state.clone(), part);
-        servers.spawn(serve(listener, router, async move {
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let state = ApiState {
+            scheme,
+            ..state.clone()
+        };
+        servers.spawn(serve(listener, tls, router(state, part), async move {
             // An error means that the worker is gone already.
             stopped.wait_for(|stopped| *stopped).await.ok();
         }));
@@ -211,9 +220,21 @@ async fn serve_until(
     }
 }
 
-async fn bind(
-    settings: &WorkerSettings,
-) -> Result<Vec<(TcpListener, SocketAddr, Part)>, StartError> {
+/// An address that is listened on.
+struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+    part: Part,
+    tls: Option<Tls>,
+}
+
+/// Certificates are read before anything is listened on.
+fn https(settings: &WorkerSettings) -> Result<Tls, StartError> {
+    let https = https_settings(settings).map_err(StartError::Kafka)?;
+    Ok(Tls::new(&https)?)
+}
+
+async fn bind(settings: &WorkerSettings) -> Result<Vec<Bound>, StartError> {
     let (part, admin): (Part, &[Listener]) = match &settings.admin_listeners {
         AdminListeners::Same => (Part::Whole, &[]),
         AdminListeners::Off => (Part::WithoutAdmin, &[]),
@@ -222,16 +243,23 @@ async fn bind(
     let main = settings.listeners.iter().map(|listener| (listener, part));
     let admin = admin.iter().map(|listener| (listener, Part::AdminOnly));
     let mut bound = Vec::new();
-    for (Listener { host, port }, part) in main.chain(admin) {
+    for (Listener { host, port, tls }, part) in main.chain(admin) {
+        let tls = tls.then(|| https(settings)).transpose()?;
         let (listener, address) =
             bind_one(host, *port)
                 .await
                 .map_err(|source| StartError::Listen {
+                    scheme: if tls.is_some() { "https" } else { "http" },
                     host: host.clone(),
                     port: *port,
                     source,
                 })?;
-        bound.push((listener, address, part));
+        bound.push(Bound {
+            listener,
+            address,
+            part,
+            tls,
+        });
     }
     Ok(bound)
 }

@@ -379,8 +379,18 @@ async fn kafka_out_of_reach() {
     stage.named_topic("configs", 1);
     stage.named_topic("statuses", 5);
     let proxy = Proxy::to_kafka().await;
+    proxy.set(Network::Cut);
     let launch = Launch::new("first").of_cluster(&stage).kafka(&proxy);
     let worker = launch.start(&stage, &[]).await;
+    // It answers from the first moment, and says what it waits for.
+    for path in ["/health", "/connectors"] {
+        let answer = worker.rest.get(path).await;
+        let message = answer.body["message"].as_str().unwrap_or_default();
+        assert_eq!(answer.code, 503, "{path}: {}", answer.body);
+        let starting = "Worker is still starting up. ";
+        assert!(message.starts_with(starting), "{message}");
+    }
+    proxy.set(Network::Whole);
     until_healthy(&worker).await;
     assert_eq!(create(&worker, idle(&stage, "kept", 1)).await.code, 201);
 

@@ -26,6 +26,7 @@ mod conformance;
 mod database_faults;
 mod dead_letters;
 mod first_run;
+mod foreign_configs;
 mod freeze;
 mod judging;
 mod kafka_faults;

@@ -71,7 +71,7 @@ pub(super) async fn create(
         target,
     };
     let answer = state.cluster.command(command).await?;
-    Ok(created_or_updated(&answer, &headers, &state.worker_id))
+    Ok(created_or_updated(&answer, &headers, &state))
 }
 
 /// A connector with its config and tasks.
@@ -125,7 +125,7 @@ pub(super) async fn put_config(
     let config = parse_map(&body)?;
     let command = Command::PutConfig { name, config };
     let answer = state.cluster.command(command).await?;
-    Ok(created_or_updated(&answer, &headers, &state.worker_id))
+    Ok(created_or_updated(&answer, &headers, &state))
 }
 
 /// Sets some keys of a connector's config; null removes a key.
@@ -210,7 +210,7 @@ async fn require(state: &ApiState, name: &str) -> Result<ConnectorView, ApiError
 }
 
 /// 200, or 201 with where the connector can be found: at the host the client asked.
-fn created_or_updated(answer: &Answer, headers: &HeaderMap, worker_id: &str) -> Response {
+fn created_or_updated(answer: &Answer, headers: &HeaderMap, state: &ApiState) -> Response {
     let info = Json(ConnectorInfo::new(&answer.connector));
     if !answer.created {
         return info.into_response();
@@ -218,9 +218,9 @@ fn created_or_updated(answer: &Answer, headers: &HeaderMap, worker_id: &str) -> 
     let host = headers
         .get(HOST)
         .and_then(|host| host.to_str().ok())
-        .unwrap_or(worker_id);
+        .unwrap_or(&state.worker_id);
     let path = encode_segment(&answer.connector.name);
-    let location = format!("http://{host}/connectors/{path}");
+    let location = format!("{}://{host}/connectors/{path}", state.scheme);
     (StatusCode::CREATED, [(LOCATION, location)], info).into_response()
 }
 

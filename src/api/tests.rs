@@ -94,6 +94,7 @@ impl Worker {
             cluster: cluster.clone(),
             settings,
             worker_id: WORKER_ID.into(),
+            scheme: "http",
             loggers,
             kafka_cluster_id: receiver,
         };

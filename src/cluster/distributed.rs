@@ -393,6 +393,7 @@ impl<S: StartTask> Control<S> {
             && *worker_id == self.worker_id
             && worker.incarnation != self.incarnation.to_string()
             && worker.started_ms > self.started_ms
+            && self.stage.is_none()
         {
             self.fail(format!(
                 "another worker has been started under this one's name {worker_id}: give each its \

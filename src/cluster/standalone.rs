@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -40,6 +41,7 @@ pub fn start_standalone<S: StartTask>(
         settings: Arc::clone(&settings),
         worker_id,
         stop_deadline: settings.shutdown_timeout,
+        tasks: AtomicUsize::new(0),
     };
     let control = ControlLoop {
         registry: Registry::new(settings),
@@ -141,6 +143,10 @@ impl<S: StartTask> ControlLoop<S> {
         let Ok(accepted) = &definition.accepted else {
             return;
         };
+        let all = self.registry.iter();
+        let total: u32 = all.map(|(_, definition)| definition.task_count()).sum();
+        let total = usize::try_from(total).unwrap_or(usize::MAX);
+        self.workshop.tasks.store(total, Ordering::Relaxed);
         let tasks = 0..definition.task_count();
         let desired = Desired {
             accepted: Arc::clone(accepted),

@@ -16,6 +16,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -27,7 +28,7 @@ use super::accepted::Accepted;
 use super::tasks::{RunTask, StartTask};
 use super::view::{ConnectorState, Published, PublishedStatus, PublishedTask, TargetState};
 use crate::config::worker::WorkerSettings;
-use crate::task::TaskState;
+use crate::task::{TaskSpec, TaskState};
 
 /// How long past its own deadline a task may take to return from being stopped before it is
 /// dropped: enough for a thread to notice, short enough not to be felt.
@@ -75,6 +76,36 @@ pub(super) struct Workshop<S> {
     pub(super) worker_id: String,
     /// `task.shutdown.graceful.timeout.ms`.
     pub(super) stop_deadline: Duration,
+    /// How many tasks the worker is to have.
+    pub(super) tasks: AtomicUsize,
+}
+
+/// Prefetched kibibytes of one task: enough for one large record, and enough to read at full speed.
+const PREFETCH_KIB_MIN: u64 = 1024;
+const PREFETCH_KIB_MAX: u64 = 16 * 1024;
+const PREFETCH: &str = "queued.max.messages.kbytes";
+
+impl<S> Workshop<S> {
+    /// Bounds what the task's consumer fetches ahead to its share of the worker's memory, unless its
+    /// connector says how much.
+    fn share_memory(&self, spec: &mut TaskSpec) {
+        if spec
+            .consumer_properties
+            .iter()
+            .any(|(key, _)| key == PREFETCH)
+        {
+            return;
+        }
+        let tasks = u64::try_from(self.tasks.load(Ordering::Relaxed)).unwrap_or(u64::MAX);
+        let share = prefetch_kib(self.settings.fetch_memory_bytes, tasks);
+        let property = (PREFETCH.to_owned(), share.to_string());
+        spec.consumer_properties.push(property);
+    }
+}
+
+fn prefetch_kib(memory_bytes: u64, tasks: u64) -> u64 {
+    let share = memory_bytes / 1024 / tasks.max(1);
+    share.clamp(PREFETCH_KIB_MIN, PREFETCH_KIB_MAX)
 }
 
 /// Tells a supervisor what its connector should be and reads what it is. Dropping it ends the
@@ -299,9 +330,10 @@ impl<S: StartTask> Supervisor<S> {
                 worker_id,
                 ..
             } = &*self.workshop;
-            let spec = desired
+            let mut spec = desired
                 .accepted
                 .task_spec(settings, worker_id, *task, paused);
+            self.workshop.share_memory(&mut spec);
             let handle = self.workshop.starter.start(&spec);
             let connector = &desired.accepted.config.name;
             info!(connector, task, paused, "task started");
@@ -341,5 +373,22 @@ impl<S: StartTask> Supervisor<S> {
         }
         self.publisher
             .send_modify(|published| published.tasks = tasks);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_shared_within_bounds() {
+        let check = |mebibytes: u64, tasks: u64, expected_kib: u64| {
+            assert_eq!(prefetch_kib(mebibytes << 20, tasks), expected_kib);
+        };
+        check(512, 0, 16 * 1024);
+        check(512, 32, 16 * 1024);
+        check(512, 64, 8 * 1024);
+        check(512, 200, 2621);
+        check(512, 5000, 1024);
     }
 }

@@ -101,6 +101,8 @@ pub struct Listener {
     pub host: String,
     /// Port; 0: any free one.
     pub port: u16,
+    /// Serves https.
+    pub tls: bool,
 }
 
 /// `admin.listeners`: where the requests are answered that concern the process, not its connectors.
@@ -123,6 +125,43 @@ pub struct ResponseHeader {
     pub name: String,
     /// Its value.
     pub value: String,
+}
+
+/// Whether clients of https listeners must show a certificate: `listeners.https.ssl.client.auth`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// They are not asked.
+    None,
+    /// One that is shown must be good.
+    Requested,
+    /// They must.
+    Required,
+}
+
+/// How https is served: `listeners.https.*`, and the worker's own `ssl.*` where those are not given.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HttpsSettings {
+    /// Certificates, keys and passwords, under librdkafka's names.
+    pub properties: Vec<(String, String)>,
+    /// Whether clients must show a certificate.
+    pub client_auth: ClientAuth,
+}
+
+impl HttpsSettings {
+    /// The value of a property.
+    pub fn property(&self, name: &str) -> Option<&str> {
+        let found = self.properties.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+impl fmt::Debug for HttpsSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("HttpsSettings")
+            .field("client_auth", &self.client_auth)
+            .finish_non_exhaustive()
+    }
 }
 
 /// `log.format`.
@@ -190,6 +229,8 @@ pub struct WorkerSettings {
     pub cluster: ClusterSettings,
     /// `listeners`: at least one.
     pub listeners: Vec<Listener>,
+    /// `listeners.https.ssl.client.auth`.
+    pub client_auth: ClientAuth,
     /// `admin.listeners`.
     pub admin_listeners: AdminListeners,
     /// `access.control.allow.origin`: origins whose pages may use the API; `*` is all.
@@ -202,6 +243,8 @@ pub struct WorkerSettings {
     pub advertised_host: Option<String>,
     /// `rest.advertised.port`.
     pub advertised_port: Option<u16>,
+    /// `tasks.fetch.memory.bytes`.
+    pub fetch_memory_bytes: u64,
     /// `topic.tracking.enable`.
     pub topic_tracking: bool,
     /// `topic.tracking.allow.reset`.

@@ -145,6 +145,7 @@ impl ConsumerThread {
         };
         running.subscribe();
         while !running.finished {
+            running.start.board.turn();
             running.turn();
         }
         link.set_waker(None);

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -78,6 +79,7 @@ impl Distributed {
                 starter: spec.starter,
                 worker_id: spec.worker_id,
                 stop_deadline: settings.shutdown_timeout,
+                tasks: AtomicUsize::new(0),
                 settings: Arc::clone(&settings),
             }),
             events,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -62,6 +63,10 @@ impl<S: StartTask> Control<S> {
             tasks,
         };
         self.told.insert(name.to_owned(), desired.clone());
+        let owners = self.registry.iter();
+        let owners = owners.flat_map(|(_, definition)| &definition.owners);
+        let own = owners.filter(|owner| **owner == self.worker_id).count();
+        self.workshop.tasks.store(own, Ordering::Relaxed);
         if let Some(supervisor) = self.supervisors.get(name)
             && supervisor.published().is_some()
         {
@@ -150,7 +155,7 @@ impl<S: StartTask> Control<S> {
 
     /// Members or tasks have changed: the placement may not be as it should be.
     pub(super) fn doubt_placement(&mut self) {
-        self.unplaced_since = Some(Instant::now());
+        self.unplaced_since.get_or_insert_with(Instant::now);
     }
 
     /// Puts tasks where they should be. The first of the members does so, the others when it does
@@ -177,7 +182,7 @@ impl<S: StartTask> Control<S> {
         }
         info!(connectors = planned.len(), ?members, "placing tasks");
         // If it fails it is looked at again.
-        self.doubt_placement();
+        self.unplaced_since = Some(Instant::now());
         self.enqueue(Job::Placement);
     }
 

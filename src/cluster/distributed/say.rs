@@ -18,6 +18,8 @@ use crate::task::TaskState;
 
 /// How long the topic may take to show what was said before it is said again.
 const SAY_AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// How long it is remembered what was said: longer than it takes to be shown.
+const SAID_KEPT: Duration = Duration::from_secs(30);
 /// How long the statuses of a deleted connector are looked out for.
 const DELETED_TIME_MAX: Duration = Duration::from_secs(60);
 /// The plugins' version is the program's.
@@ -32,6 +34,7 @@ pub(super) struct Said {
 impl<S: StartTask> Control<S> {
     /// Says what is, where the topic says something else.
     pub(super) fn say_what_is(&mut self) {
+        self.said.retain(|_, said| said.at.elapsed() < SAID_KEPT);
         self.say(StatusRecord::Worker {
             worker_id: self.worker_id.clone(),
             worker: Some(WorkerRecord {

@@ -10,7 +10,8 @@ use crate::cluster::registry::{Definition, Unfit};
 use crate::cluster::supervisor::{SupervisorHandle, TaskKey};
 use crate::cluster::tasks::StartTask;
 use crate::cluster::view::{
-    ConnectorState, ConnectorView, Kind, Published, ShownTaskState, TaskView, task_view, view,
+    ConnectorState, ConnectorView, Kind, Published, ShownTaskState, TargetState, TaskView,
+    task_view, view,
 };
 use crate::task::TaskState;
 
@@ -117,10 +118,11 @@ impl<S: StartTask> Control<S> {
             kind: unfit.kind,
             worker_id: self.speaker(name),
             target: definition.target,
-            state: match unfit.kind {
+            state: match (unfit.kind, definition.target) {
                 // Of a class that runs here: its config is at fault, and can be mended.
-                Kind::Sink => ConnectorState::Failed,
-                Kind::Source | Kind::Unknown => ConnectorState::Unassigned,
+                (Kind::Sink, TargetState::Running) => ConnectorState::Failed,
+                (Kind::Sink, target) => ConnectorState::of_target(target),
+                (Kind::Source | Kind::Unknown, _) => ConnectorState::Unassigned,
             },
             trace: Some(format!("shown and not run: {}", unfit.reason)),
             tasks: (0..definition.task_count()).map(task).collect(),

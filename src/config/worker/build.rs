@@ -8,8 +8,8 @@ use tracing_subscriber::EnvFilter;
 use super::keys::{self, Form, WorkerKey};
 use super::sources::{Place, Settings};
 use super::{
-    AdminListeners, ClientSettings, ClusterSettings, Listener, Loaded, LogFormat, OverridePolicy,
-    ResponseHeader, SettingProblem, SettingsError, WorkerSettings,
+    AdminListeners, ClientAuth, ClientSettings, ClusterSettings, Listener, Loaded, LogFormat,
+    OverridePolicy, ResponseHeader, SettingProblem, SettingsError, WorkerSettings,
 };
 use crate::config::converter::{self, Converter, HeaderConverter, JsonOptions};
 use crate::config::definitions::converters::{self, ConverterKeys};
@@ -159,6 +159,11 @@ impl Reader<'_> {
             listeners: self
                 .read(&keys::LISTENERS, parse_listeners)
                 .unwrap_or_default(),
+            client_auth: match self.choice(&keys::CLIENT_AUTH).as_str() {
+                "required" => ClientAuth::Required,
+                "requested" => ClientAuth::Requested,
+                _ => ClientAuth::None,
+            },
             admin_listeners: self.admin_listeners(),
             allowed_origins: self.list(&keys::ALLOWED_ORIGINS),
             allowed_methods: self.list(&keys::ALLOWED_METHODS),
@@ -167,6 +172,7 @@ impl Reader<'_> {
                 .unwrap_or_default(),
             advertised_host: self.text(&keys::ADVERTISED_HOST),
             advertised_port: self.integer(&keys::ADVERTISED_PORT),
+            fetch_memory_bytes: self.integer(&keys::FETCH_MEMORY).unwrap_or_default(),
             topic_tracking: self.boolean(&keys::TOPIC_TRACKING),
             topic_tracking_reset: self.boolean(&keys::TOPIC_TRACKING_RESET),
             request_body_max_bytes: self.integer(&keys::BODY_MAX_BYTES).unwrap_or_default(),
@@ -354,9 +360,11 @@ fn parse_listeners(text: &str) -> Option<Vec<Listener>> {
 
 fn parse_listener(text: &str) -> Option<Listener> {
     let (scheme, rest) = text.split_once("://")?;
-    if !scheme.eq_ignore_ascii_case("http") {
-        return None;
-    }
+    let tls = match scheme.to_ascii_lowercase().as_str() {
+        "http" => false,
+        "https" => true,
+        _ => return None,
+    };
     let (host, port) = rest.trim_end_matches('/').rsplit_once(':')?;
     let host = match host.strip_prefix('[') {
         Some(address) => address.strip_suffix(']')?,
@@ -369,6 +377,7 @@ fn parse_listener(text: &str) -> Option<Listener> {
     Some(Listener {
         host: host.to_owned(),
         port: port.parse().ok()?,
+        tls,
     })
 }
 

@@ -33,7 +33,7 @@ impl Form {
             Self::Boolean => "true or false".to_owned(),
             Self::Choice(values) => values.join(", "),
             Self::Listeners => {
-                "http://<host>:<port>, several separated by commas; no host: all interfaces; port 0: any free one".to_owned()
+                "http://<host>:<port> or https://<host>:<port>, several separated by commas; no host: all interfaces; port 0: any free one".to_owned()
             }
             Self::Converter => format!("{}, or their full Java class names", converter::BUILT_IN),
             Self::Headers => {
@@ -193,6 +193,14 @@ pub static LISTENERS: WorkerKey = key(
     "Addresses of the REST API. The default is reachable from this machine only, because the API has no authentication and its configs hold passwords; `http://:9398` listens on all interfaces, which a container needs.",
 );
 
+pub static CLIENT_AUTH: WorkerKey = key(
+    REST,
+    "listeners.https.ssl.client.auth",
+    Form::Choice(&["none", "requested", "required"]),
+    "none",
+    "Whether clients of https listeners must show a certificate. Certificates and keys of https listeners are set as those of Kafka clients are, with the prefix `listeners.https.`: `listeners.https.ssl.keystore.location`, ..; what is not given there is taken from the worker's own `ssl.*`.",
+);
+
 pub static ADMIN_LISTENERS: WorkerKey = optional(
     REST,
     "admin.listeners",
@@ -328,6 +336,14 @@ pub static SHUTDOWN_TIMEOUT: WorkerKey = key(
     "How long all tasks together may take to write what they have read, commit and leave their groups when the worker stops, in milliseconds. What is not written by then is read again later.",
 );
 
+pub static FETCH_MEMORY: WorkerKey = key(
+    TASKS,
+    "tasks.fetch.memory.bytes",
+    Form::Integer(16 * 1024 * 1024, 1024 * 1024 * 1024 * 1024),
+    "536870912",
+    "Bytes of records that all tasks of the worker together may have fetched and not read yet. Each gets an even share when it starts, from 1 MiB to 16 MiB, unless its connector sets consumer.override.queued.max.messages.kbytes.",
+);
+
 pub static TOPIC_TRACKING: WorkerKey = key(
     TASKS,
     "topic.tracking.enable",
@@ -421,6 +437,7 @@ pub const ALL: &[&WorkerKey] = &[
     &SESSION_TIMEOUT,
     &HEARTBEAT_INTERVAL,
     &LISTENERS,
+    &CLIENT_AUTH,
     &ADMIN_LISTENERS,
     &ALLOWED_ORIGINS,
     &ALLOWED_METHODS,
@@ -437,6 +454,7 @@ pub const ALL: &[&WorkerKey] = &[
     &HEADER_CONVERTER,
     &OFFSET_FLUSH_INTERVAL,
     &SHUTDOWN_TIMEOUT,
+    &FETCH_MEMORY,
     &TOPIC_TRACKING,
     &TOPIC_TRACKING_RESET,
     &CONFIG_PROVIDERS,
@@ -508,11 +526,13 @@ pub const FOREIGN: &[ForeignKey] = &[
     ignored("exactly.once.source.support", NO_SOURCES),
     ignored("topic.creation.enable", NO_SOURCES),
     ignored("metrics.context.*", "metrics are the worker's own"),
-    ignored("rest.advertised.listener", "all listeners are http"),
+    ignored(
+        "rest.advertised.listener",
+        "workers do not talk to each other",
+    ),
     ignored("rest.host.name", "listeners replaced it"),
     ignored("rest.port", "listeners replaced it"),
-    ignored("listeners.https.*", "all listeners are http"),
-    ignored("ssl.client.auth", "all listeners are http"),
+    ignored("ssl.client.auth", "set listeners.https.ssl.client.auth"),
     refused(
         "rest.extension.classes",
         "Java classes cannot be loaded, and without the extension the REST API may be open to everyone: put a proxy in front of it, and leave this out",

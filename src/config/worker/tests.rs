@@ -50,6 +50,7 @@ fn listener(host: &str, port: u16) -> Listener {
     Listener {
         host: host.to_owned(),
         port,
+        tls: false,
     }
 }
 
@@ -77,12 +78,14 @@ fn without_sources_the_documented_defaults_stand() {
             heartbeat_interval: Duration::from_secs(1),
         },
         listeners: vec![listener("127.0.0.1", 9398)],
+        client_auth: ClientAuth::None,
         admin_listeners: AdminListeners::Same,
         allowed_origins: Vec::new(),
         allowed_methods: Vec::new(),
         response_headers: Vec::new(),
         advertised_host: None,
         advertised_port: None,
+        fetch_memory_bytes: 512 * 1024 * 1024,
         topic_tracking: true,
         topic_tracking_reset: true,
         request_body_max_bytes: 1024 * 1024,
@@ -173,7 +176,7 @@ fn bad_values_name_key_place_value_and_what_is_allowed() {
     };
     check(
         "listeners=foo",
-        "listeners (--set): \"foo\" is not possible; allowed: http://<host>:<port>, several separated by commas; no host: all interfaces; port 0: any free one",
+        "listeners (--set): \"foo\" is not possible; allowed: http://<host>:<port> or https://<host>:<port>, several separated by commas; no host: all interfaces; port 0: any free one",
     );
     check(
         "rest.advertised.port=0",
@@ -216,7 +219,7 @@ fn bad_values_name_key_place_value_and_what_is_allowed() {
 #[test]
 fn more_bad_values_are_refused() {
     for given in [
-        "listeners=https://h:1",
+        "listeners=ftp://h:1",
         "listeners=http://h",
         "listeners=http://h:65536",
         "listeners=http://a:b:1",
