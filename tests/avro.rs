@@ -1,4 +1,4 @@
-//! Avro and a schema registry, the whole way: Kafka, registry, PostgreSQL.
+//! Avro, JSON Schema and Protobuf with a schema registry, the whole way: Kafka, registry, PostgreSQL.
 
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde_json::{Value, json};
@@ -11,10 +11,15 @@ use crate::support::stage::{Stage, Topic};
 use crate::support::wait::{check, eventually, seconds};
 use crate::support::worker::{Launch, Worker};
 
-/// Registers a schema and returns its id.
+/// Registers an Avro schema and returns its id.
 async fn register(subject: &str, schema: &Value, references: &Value) -> u32 {
+    register_as("AVRO", subject, &schema.to_string(), references).await
+}
+
+/// Registers a schema of this kind and returns its id.
+async fn register_as(kind: &str, subject: &str, schema: &str, references: &Value) -> u32 {
     let url = format!("{}/subjects/{subject}/versions", services().registry);
-    let body = json!({"schema": schema.to_string(), "references": references}).to_string();
+    let body = json!({"schemaType": kind, "schema": schema, "references": references}).to_string();
     let asked = tokio::task::spawn_blocking(move || {
         let mut answer = ureq::post(&url)
             .header("Content-Type", "application/vnd.schemaregistry.v1+json")
@@ -339,4 +344,49 @@ async fn debeziums_events_write_delete_and_truncate() {
         |id: i64, name: &str| json!({"id": id, "name": name, "at": "1970-01-01T00:00:00.000001"});
     let rows = rows_as_json(&stage, "customers").await;
     assert_eq!(rows, [row(1, "anna"), row(3, "eve")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_schema_and_protobuf_have_their_schemas_in_the_registry_too() {
+    let stage = Stage::begin("registered", 1).await;
+    let json_topic = stage.topic("json", 1).await;
+    let proto_topic = stage.topic("proto", 1).await;
+    let json_schema = json!({"type": "object", "title": "shop.Order", "properties": {
+        "id": {"connect.index": 0, "type": "integer", "connect.type": "int32"},
+        "price": {"connect.index": 1, "type": "number", "connect.type": "bytes",
+            "title": "org.apache.kafka.connect.data.Decimal",
+            "connect.parameters": {"scale": "2"}},
+        "at": {"connect.index": 2, "type": "integer", "connect.type": "int64",
+            "title": "org.apache.kafka.connect.data.Timestamp"}}});
+    let proto = "syntax = \"proto3\"; package shop; import \"google/protobuf/timestamp.proto\";
+        message Other { string x = 1; }
+        message Order { int64 id = 1; optional string note = 2; google.protobuf.Timestamp at = 3;
+            repeated string tags = 4; }";
+    let subject = format!("{}-value", json_topic.name);
+    let json_id = register_as("JSON", &subject, &json_schema.to_string(), &json!([])).await;
+    let subject = format!("{}-value", proto_topic.name);
+    let proto_id = register_as("PROTOBUF", &subject, proto, &json!([])).await;
+    let text = br#"{"id":1,"price":12.30,"at":1769854830123}"#.to_vec();
+    send(&json_topic, &[(Vec::new(), framed(json_id, &[text]))]).await;
+    // Message 1 of the file: one index; id 1, a time, two tags.
+    let message = vec![2, 2, 8, 1, 0x1a, 2, 8, 1, 0x22, 1, b'a', 0x22, 1, b'b'];
+    send(&proto_topic, &[(Vec::new(), framed(proto_id, &[message]))]).await;
+    let connector = |topic: &Topic, table: &str, class: &str| {
+        to_table(&stage, topic, table, &services().registry).set("value.converter", class)
+    };
+    let json_class = "io.confluent.connect.json.JsonSchemaConverter";
+    let proto_class = "io.confluent.connect.protobuf.ProtobufConverter";
+    let connectors = [
+        connector(&json_topic, "orders_json", json_class),
+        connector(&proto_topic, "orders_proto", proto_class),
+    ];
+    let [one, other] = &connectors;
+    let _worker = Launch::new("worker").start(&stage, &[one, other]).await;
+    until_rows(&stage, "orders_json", 1).await;
+    until_rows(&stage, "orders_proto", 1).await;
+    let expected = json!({"id": 1, "price": 12.30, "at": "2026-01-31T10:20:30.123"});
+    assert_eq!(rows_as_json(&stage, "orders_json").await, [expected]);
+    let at = "1970-01-01T00:00:01";
+    let expected = json!({"id": 1, "note": null, "at": at, "tags": ["a", "b"]});
+    assert_eq!(rows_as_json(&stage, "orders_proto").await, [expected]);
 }

@@ -91,6 +91,15 @@ impl Intake {
         !self.held_back.is_empty()
     }
 
+    /// The first of them is no longer ours: the others need not wait for its schema.
+    pub fn waits_in_vain(&self, slots: &Slots) -> bool {
+        let first = self.held_back.front();
+        first.is_none_or(|held| {
+            let slot = slots.get(held.slot);
+            slot.is_none_or(|slot| slot.tag != held.tag || slot.state != SlotState::Reading)
+        })
+    }
+
     /// They are waiting for a schema.
     pub fn awaits_schemas(&self) -> bool {
         self.awaits_schemas && self.is_waiting()

@@ -413,6 +413,9 @@ impl Running {
 
     fn look_at_timers(&mut self) {
         let now = Instant::now();
+        if self.holds.awaiting_schemas && self.start.intake.waits_in_vain(&self.slots) {
+            self.schemas_arrived();
+        }
         if self.rejoin_at.is_some_and(|at| at <= now) {
             self.rejoin_at = None;
             self.subscribe();
