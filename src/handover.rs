@@ -69,6 +69,8 @@ pub enum ToConsumer {
         /// Where its rows go.
         target: Option<Arc<Target>>,
     },
+    /// Schemas that records wait for have arrived.
+    Schemas,
     /// Read these partitions from these offsets.
     Begin(Vec<(PartitionKey, AssignmentTag, i64)>),
     /// Read on from elsewhere, under a new tag (already on the board).

@@ -21,7 +21,8 @@
 //! Data path, in the order in which a record meets it; imports point downstream only:
 //!
 //! * [`consume`]: the consumer's thread: membership, assignments, back-pressure.
-//! * [`decode`]: bytes to typed values ([`record`]): JSON, with and without envelope.
+//! * [`decode`]: bytes to typed values ([`record`]), by format: JSON, Avro, single values;
+//!   [`registry`]: the schemas that lie elsewhere.
 //! * [`map`]: values to cells of the table's columns; every conversion that can fail fails there.
 //! * [`batch`]: rows, rejects and position moves, collected until they are written.
 //! * [`handover`]: what the consumer's thread and the write loop say to each other.
@@ -56,6 +57,7 @@ pub mod handover;
 pub mod map;
 pub mod offsets;
 pub mod record;
+pub mod registry;
 pub mod signals;
 pub mod status;
 pub mod task;

@@ -17,7 +17,9 @@ use crate::consume::intake::Intake;
 use crate::consume::thread::ConsumerThread;
 use crate::consume::{client, native};
 use crate::deadletter::DeadLetters;
+use crate::decode::Formats;
 use crate::handover::{Board, ConsumerLink, ToConsumer};
+use crate::registry::Event;
 pub use crate::status::{TaskState, TaskStatus};
 use crate::write::facts::KafkaFacts;
 use crate::write::{LoopState, WriteLoop};
@@ -197,6 +199,12 @@ impl RunningTask {
         let Some(cluster_id) = kafka_cluster_id(&consumer, &self.stopping).await? else {
             return Ok(());
         };
+        let formats = Formats::start(
+            &config.key_converter,
+            &config.value_converter,
+            schema_listener(self.link.clone(), Arc::clone(&self.status)),
+        )?
+        .with_change_events(config.sink.change_events);
         let sink = open_sink(&config, cluster_id, &spec.task.to_string())
             .map_err(|error| error.to_string())?;
         tokio::spawn(tell_joined(
@@ -218,7 +226,7 @@ impl RunningTask {
             link: self.link.clone(),
             writer,
             board: Arc::clone(&board),
-            intake: Intake::new(Arc::clone(&config), stores_positions),
+            intake: Intake::new(Arc::clone(&config), formats, stores_positions),
             delivery: config.delivery,
             linger: config.batch.linger,
             drain_limit: session_timeout.mul_f64(0.4),
@@ -300,6 +308,23 @@ async fn tell_joined(consumer: Weak<client::TaskConsumer>, status: Arc<watch::Se
             return;
         }
         tokio::time::sleep(JOINED_LOOK_INTERVAL).await;
+    }
+}
+
+/// Tells the consumer's thread of schemas that arrive, and the task's status of a registry that does
+/// not answer.
+fn schema_listener(
+    link: ConsumerLink,
+    status: Arc<watch::Sender<TaskStatus>>,
+) -> impl Fn(Event) + Clone + Send + 'static {
+    move |event| match event {
+        Event::Arrived => link.send(ToConsumer::Schemas),
+        Event::Trouble(reason) => {
+            status.send_modify(|status| status.retrying = Some(reason));
+        }
+        Event::Recovered => {
+            status.send_if_modified(|status| status.retrying.take().is_some());
+        }
     }
 }
 

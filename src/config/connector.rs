@@ -174,6 +174,10 @@ pub struct SinkKeys {
     pub key_fields: Vec<String>,
     /// `delete.enabled`: a record without a value deletes its key's row.
     pub delete_enabled: bool,
+    /// `change.events`: values are Debezium's change events.
+    pub change_events: bool,
+    /// `truncate.enabled`: a change event may empty the table.
+    pub truncate_enabled: bool,
     /// `auto.create`: a missing table is created.
     pub auto_create: bool,
     /// `table.name.format`, with `${topic}`.
@@ -275,6 +279,8 @@ impl fmt::Debug for SinkKeys {
             .field("key_mode", &self.key_mode)
             .field("key_fields", &self.key_fields)
             .field("delete_enabled", &self.delete_enabled)
+            .field("change_events", &self.change_events)
+            .field("truncate_enabled", &self.truncate_enabled)
             .field("auto_create", &self.auto_create)
             .field("table_name_format", &self.table_name_format)
             .field("topic_dots", &self.topic_dots)

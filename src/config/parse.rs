@@ -173,9 +173,12 @@ fn converter_of(
 ) -> Result<Converter, Invalid> {
     match checked.text(keys.class) {
         None => Ok(of_worker.clone()),
-        Some(class) => {
-            converter::read(class, keys, &checked.entries).ok_or_else(|| unusable(keys.class))
-        }
+        Some(class) => converter::read(class, keys, &checked.entries).map_err(|(key, message)| {
+            Invalid::Keys(vec![KeyError {
+                key: key.to_owned(),
+                message,
+            }])
+        }),
     }
 }
 
@@ -214,6 +217,8 @@ fn sink_keys(checked: &Checked) -> Result<SinkKeys, Invalid> {
         key_mode: key_mode(checked),
         key_fields: checked.list(&sink::PK_FIELDS).to_vec(),
         delete_enabled: checked.is_true(&sink::DELETE_ENABLED),
+        change_events: checked.is(&sink::CHANGE_EVENTS, "debezium"),
+        truncate_enabled: checked.is_true(&sink::TRUNCATE_ENABLED),
         auto_create: checked.is_true(&sink::AUTO_CREATE),
         table_name_format: text(checked, &sink::TABLE_NAME_FORMAT)?,
         topic_dots: topic_dots(checked),

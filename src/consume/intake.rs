@@ -1,5 +1,5 @@
 //! Records into the open batch; and waiting, with the first records in hand, for a table that does
-//! not exist yet.
+//! not exist yet, or for a schema that has to be fetched.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::native::Message;
 use super::slots::{SlotState, Slots};
 use crate::batch::{AssignmentTag, BatchBuilder};
 use crate::config::connector::ConnectorConfig;
-use crate::decode::Format;
+use crate::decode::{Encoded, Formats};
 use crate::map::{self, TopicMapper, plan};
 use crate::record::{HeaderSource as _, RawHeader, RawRecord};
 
@@ -20,10 +20,13 @@ const SAMPLE_RECORDS_MAX: usize = 200;
 /// Fills batches from records.
 pub struct Intake {
     config: Arc<ConnectorConfig>,
+    formats: Formats,
     /// The open batch.
     pub builder: BatchBuilder,
     topics: Vec<TopicState>,
     held_back: VecDeque<HeldRecord>,
+    /// What the first record held back waits for is a schema.
+    awaits_schemas: bool,
 }
 
 /// What is known of a topic's table.
@@ -52,19 +55,26 @@ struct HeldRecord {
 
 impl Intake {
     /// An intake for this connector.
-    pub fn new(config: Arc<ConnectorConfig>, positions_stored: bool) -> Self {
+    pub fn new(config: Arc<ConnectorConfig>, formats: Formats, positions_stored: bool) -> Self {
         let keep_originals = config.errors.keeps_records();
         Self {
             builder: BatchBuilder::new(config.batch, keep_originals, positions_stored),
             config,
+            formats,
             topics: Vec::new(),
             held_back: VecDeque::new(),
+            awaits_schemas: false,
         }
     }
 
-    /// Records are waiting for a table: read no more.
+    /// Records are waiting for a table or a schema: read no more.
     pub fn is_waiting(&self) -> bool {
         !self.held_back.is_empty()
+    }
+
+    /// They are waiting for a schema.
+    pub fn awaits_schemas(&self) -> bool {
+        self.awaits_schemas && self.is_waiting()
     }
 
     /// Enough records wait for the table to be designed.
@@ -79,8 +89,8 @@ impl Intake {
             Some(target) => TopicState::Ready(Box::new(TopicMapper::new(
                 target,
                 &self.config.sink,
-                Format::new(&self.config.key_converter),
-                Format::new(&self.config.value_converter),
+                self.formats.key(),
+                self.formats.value(),
             ))),
         };
         *self.topic(topic) = state;
@@ -95,8 +105,26 @@ impl Intake {
         if slot.state != SlotState::Reading || message.offset() < slot.next {
             return;
         }
-        let ready = matches!(self.topics.get(slot.topic), Some(TopicState::Ready(_)));
-        if !ready || !self.held_back.is_empty() {
+        let record = RawRecord {
+            topic: message.topic(),
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp_ms: message.timestamp_ms(),
+            key: message.key(),
+            value: message.value(),
+            headers: message,
+        };
+        let mut ready = self.held_back.is_empty();
+        if ready {
+            (ready, self.awaits_schemas) = match self.topics.get_mut(slot.topic) {
+                Some(TopicState::Ready(mapper)) => {
+                    let ready = mapper.is_ready(&record);
+                    (ready, !ready)
+                }
+                _ => (false, false),
+            };
+        }
+        if !ready {
             self.held_back.push_back(HeldRecord {
                 slot: slot_index,
                 tag: slot.tag,
@@ -109,15 +137,6 @@ impl Intake {
             });
             return;
         }
-        let record = RawRecord {
-            topic: message.topic(),
-            partition: message.partition(),
-            offset: message.offset(),
-            timestamp_ms: message.timestamp_ms(),
-            key: message.key(),
-            value: message.value(),
-            headers: message,
-        };
         self.append(slot_index, slots, &record, message.leader_epoch());
     }
 
@@ -139,6 +158,7 @@ impl Intake {
 
     /// Maps the records that waited, until one has to wait again.
     pub fn replay(&mut self, slots: &mut Slots) {
+        self.awaits_schemas = false;
         while let Some(held) = self.held_back.pop_front() {
             let Some(slot) = slots.get(held.slot) else {
                 continue;
@@ -146,12 +166,20 @@ impl Intake {
             if slot.tag != held.tag || slot.state != SlotState::Reading {
                 continue;
             }
-            if !matches!(self.topics.get(slot.topic), Some(TopicState::Ready(_))) {
+            let key = slot.key.clone();
+            let record = held.record(&key.topic, key.partition);
+            let ready = match self.topics.get_mut(slot.topic) {
+                Some(TopicState::Ready(mapper)) => {
+                    let ready = mapper.is_ready(&record);
+                    self.awaits_schemas = !ready;
+                    ready
+                }
+                _ => false,
+            };
+            if !ready {
                 self.held_back.push_front(held);
                 return;
             }
-            let key = slot.key.clone();
-            let record = held.record(&key.topic, key.partition);
             self.append(held.slot, slots, &record, held.leader_epoch);
         }
     }
@@ -169,6 +197,19 @@ impl Intake {
         if !matches!(self.topic(topic), TopicState::Missing) {
             return None;
         }
+        let mut key_format = self.formats.key();
+        let mut value_format = self.formats.value();
+        // All of them are asked for at once.
+        let mut ready = true;
+        for held in self.held_back.iter().take(SAMPLE_RECORDS_MAX) {
+            let record = held.record("", 0);
+            ready &= Encoded::key(&record).is_none_or(|key| key_format.is_ready(key));
+            ready &= Encoded::value(&record).is_none_or(|value| value_format.is_ready(value));
+        }
+        self.awaits_schemas = !ready;
+        if !ready {
+            return None;
+        }
         *self.topic(topic) = TopicState::Creating;
         let name = slots.topic_name(topic)?;
         let sample: Vec<RawRecord<'_>> = self
@@ -183,8 +224,8 @@ impl Intake {
             plan::table_name(keys, name),
             &sample,
             keys,
-            &mut Format::new(&self.config.key_converter),
-            &mut Format::new(&self.config.value_converter),
+            &mut key_format,
+            &mut value_format,
         );
         Some((Arc::clone(name), table))
     }

@@ -9,6 +9,7 @@ use rowdock_connectors::{TableRows, Target};
 use super::names::{FieldNames, FieldRule};
 use super::push;
 use crate::config::connector::UnknownFields;
+use crate::decode::change::Change;
 use crate::decode::{Decode as _, Encoded, Format, ReadError, Visitor};
 use crate::record::{RecordError, Schema, Stage, Value};
 
@@ -49,6 +50,8 @@ pub(super) enum Content {
     Null,
     /// Fields, or a single value: they are in the row now.
     Filled,
+    /// A change event that writes no row.
+    Change(Change),
 }
 
 /// More schemas than versions of one topic that are live at once.
@@ -61,6 +64,11 @@ impl SideReader {
             format,
             columns,
         }
+    }
+
+    #[inline]
+    pub(super) fn is_ready(&mut self, encoded: Encoded<'_>) -> bool {
+        self.format.is_ready(encoded)
     }
 
     /// Reads the side into the row.
@@ -199,6 +207,11 @@ impl Visitor for RowWriter<'_> {
         // Of a repeated field the last one counts, as everywhere in JSON.
         self.rows.columns[column].truncate(self.row);
         push(self.target, column, name, value, self.rows)
+    }
+
+    fn change(&mut self, change: Change) -> Result<(), RecordError> {
+        self.content = Content::Change(change);
+        Ok(())
     }
 
     fn single(&mut self, value: &Value<'_>) -> Result<(), RecordError> {

@@ -93,6 +93,8 @@ fn config(tolerate: bool) -> ConnectorConfig {
             key_mode: KeyMode::None,
             key_fields: Vec::new(),
             delete_enabled: false,
+            change_events: false,
+            truncate_enabled: false,
             auto_create: false,
             table_name_format: "${topic}".into(),
             topic_dots: TopicDots::Keep,

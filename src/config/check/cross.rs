@@ -4,7 +4,7 @@ use regex::RegexBuilder;
 
 use super::Checked;
 use crate::config::connector::SinkClass;
-use crate::config::definitions::{common, sink};
+use crate::config::definitions::{common, converters, sink};
 use crate::config::worker::WorkerSettings;
 use crate::config::{converter, plugins};
 
@@ -25,13 +25,15 @@ pub(super) fn check(checked: &mut Checked, worker: &WorkerSettings) {
 }
 
 fn check_converters(checked: &mut Checked) {
-    for key in [&common::KEY_CONVERTER, &common::VALUE_CONVERTER] {
-        if !checked.is_given(key) {
+    for keys in [converters::KEY, converters::VALUE] {
+        if !checked.is_given(keys.class) {
             continue;
         }
-        let class = checked.text(key).unwrap_or_default().to_owned();
+        let class = checked.text(keys.class).unwrap_or_default().to_owned();
         if let Err(problem) = converter::kind(&class) {
-            checked.refuse_value(key, &problem);
+            checked.refuse_value(keys.class, &problem);
+        } else if let Err((key, message)) = converter::read(&class, keys, &checked.entries) {
+            checked.refuse_named(key, message);
         }
     }
     if let Some(class) = checked.text(&common::HEADER_CONVERTER)
@@ -139,6 +141,11 @@ fn check_key(checked: &mut Checked, worker: &WorkerSettings) {
     if checked.is_true(&sink::DELETE_ENABLED) && !checked.is(mode, "record_key") {
         let problem = "needs pk.mode=record_key: a record without a value has nothing but its key";
         checked.refuse_value(&sink::DELETE_ENABLED, problem);
+    }
+    let has_events = checked.is(&sink::CHANGE_EVENTS, "debezium");
+    if checked.is_true(&sink::TRUNCATE_ENABLED) && !has_events {
+        let problem = "needs change.events=debezium: only a change event can empty a table";
+        checked.refuse_value(&sink::TRUNCATE_ENABLED, problem);
     }
     if let Some(problem) = key_fields_problem(checked, worker) {
         checked.refuse_value(&sink::PK_FIELDS, problem);

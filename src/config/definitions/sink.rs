@@ -139,6 +139,25 @@ pub(in crate::config) static DELETE_ENABLED: ConfigKey = ConfigKey::new(
 )
 .default("false");
 
+pub(in crate::config) static CHANGE_EVENTS: ConfigKey = ConfigKey::new(
+    "change.events",
+    Kind::Text,
+    Group::Writes,
+    "Change events",
+    "Whether values are change events. `debezium`: of Debezium's events the row is `after`, `d` deletes and `t` empties the table (with `delete.enabled` and `truncate.enabled`; else they are passed over, as Debezium's sink does), and schema changes, heartbeats and transaction metadata are passed over; flattened events and plain records are rows as they stand, and CloudEvents are opened. `none`: every value is a row.",
+)
+.default("none")
+.rule(Rule::OneOfIgnoringCase(&["none", "debezium"]));
+
+pub(in crate::config) static TRUNCATE_ENABLED: ConfigKey = ConfigKey::new(
+    "truncate.enabled",
+    Kind::Boolean,
+    Group::Writes,
+    "Enable truncates",
+    "Whether a change event with op `t` empties the table. Needs `change.events=debezium`.",
+)
+.default("false");
+
 pub(in crate::config) static MAX_RETRIES: ConfigKey = ConfigKey::new(
     "max.retries",
     Kind::Int,
@@ -395,6 +414,8 @@ pub(in crate::config) const KEYS: &[&ConfigKey] = &[
     &BATCH_MAX_BYTES,
     &LINGER_MS,
     &DELETE_ENABLED,
+    &CHANGE_EVENTS,
+    &TRUNCATE_ENABLED,
     &MAX_RETRIES,
     &RETRY_BACKOFF_MS,
     &TRIM_SENSITIVE_LOG,

@@ -46,12 +46,7 @@ const KEYS: &[TheirKey] = &[
     TheirKey::same("insert.mode", Text).default("insert"),
     TheirKey::same("batch.size", Int).default("500"),
     TheirKey::same("delete.enabled", Boolean).default("false"),
-    TheirKey::new(
-        "truncate.enabled",
-        Boolean,
-        Meaning::Switch("truncate.enabled", "false"),
-    )
-    .default("false"),
+    TheirKey::same("truncate.enabled", Boolean).default("false"),
     TheirKey::new(
         "primary.key.mode",
         Text,
@@ -173,6 +168,7 @@ const KEYS: &[TheirKey] = &[
 
 fn finish(translation: &mut Translation<'_>) {
     jdbc::choose_class(translation);
+    translation.set_unless_given("change.events", "connector.class", "debezium");
     // Their `${topic}` has `_` for every dot.
     translation.set_unless_given("table.name.dots", "collection.name.format", "underscore");
 }

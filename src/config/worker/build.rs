@@ -330,8 +330,25 @@ impl Reader<'_> {
             });
             self.problems.extend(problems);
         }
-        let read = converter::read(&name.unwrap_or_default(), options, &entries);
-        read.unwrap_or_else(|| Converter::Json(JsonOptions::default()))
+        let had_errors = entries.iter().any(|entry| !entry.errors.is_empty());
+        match converter::read(&name.unwrap_or_default(), options, &entries) {
+            Ok(converter) => converter,
+            Err((key, problem)) => {
+                let place = self
+                    .settings
+                    .get(class.name)
+                    .map(|given| given.place.clone());
+                if let Some(place) = place.filter(|_| !had_errors) {
+                    self.problems.push(SettingProblem {
+                        key: key.to_owned(),
+                        place,
+                        problem,
+                        allowed: None,
+                    });
+                }
+                Converter::Json(JsonOptions::default())
+            }
+        }
     }
 }
 
