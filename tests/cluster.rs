@@ -109,7 +109,7 @@ async fn one_truth() {
             assert_eq!(found.code, 200, "{} does not show {name}", worker.name);
         }
         let changed = json!({"tasks.max": "2", "connector.class": "SqliteSink", "topics": nothing.name,
-            "auto.create": "true", "connection.url": format!("jdbc:sqlite:{round}.db")});
+            "auto.create": "true", "connection.url": format!("jdbc:sqlite:{}/changed.db", stage.folder().display())});
         let path = format!("/connectors/{name}/config");
         let answer = all[(round + 1) % 3].rest.put(&path, Some(changed)).await;
         assert_eq!(answer.code, 200, "{}", answer.body);

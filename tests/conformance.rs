@@ -293,6 +293,10 @@ async fn answers_are_kafka_connects() {
     let address = env::var("ROWDOCK_BENCH_PEER").expect("the address of Kafka Connect");
     let address: std::net::SocketAddr = address.trim_start_matches("http://").parse().unwrap();
     let peer = Rest::new(address);
+    // What an earlier run may have left.
+    for name in ["c", "taken"] {
+        peer.delete(&format!("/connectors/{name}")).await;
+    }
     let stage = Stage::begin("conformance", 1).await;
     stage.named_topic("configs", 1);
     stage.named_topic("statuses", 5);

@@ -121,6 +121,8 @@ struct Control<S: StartTask> {
     caught_up: (bool, bool),
     /// Members of the group of workers, by worker id.
     members: BTreeSet<String>,
+    /// Those of them that are to have tasks, sorted.
+    staying: Vec<String>,
     heard_at: Instant,
     silence: Option<String>,
 
@@ -318,7 +320,6 @@ impl<S: StartTask> Control<S> {
     }
 
     fn take_statuses(&mut self, tailed: Tailed) {
-        let members = self.statuses.staying(&self.members);
         let mut reset = BTreeSet::new();
         for record in tailed.records {
             let TailRecord { key, value, .. } = &record;
@@ -342,12 +343,15 @@ impl<S: StartTask> Control<S> {
             }
         }
         self.caught_up.1 = tailed.caught_up;
+        let staying = self.statuses.staying(&self.members);
+        let have_changed = staying != self.staying;
+        self.staying = staying;
         if self.stage.is_some() {
             self.finish_start();
             return;
         }
-        if members != self.statuses.staying(&self.members) {
-            info!(leaving = ?self.members, "a worker is about to leave, or has come back");
+        if have_changed {
+            info!(staying = ?self.staying, "a worker is about to leave, or has come back");
             self.doubt_placement();
         }
         for name in reset {
@@ -367,6 +371,7 @@ impl<S: StartTask> Control<S> {
                 }
                 info!(?members, "workers of the cluster");
                 self.members = members;
+                self.staying = self.statuses.staying(&self.members);
                 if self.stage.is_some() {
                     self.finish_start();
                     return;
@@ -400,11 +405,6 @@ impl<S: StartTask> Control<S> {
                  own rest.advertised.host.name or rest.advertised.port"
             ));
         }
-    }
-
-    /// Members that are to have tasks, sorted.
-    fn staying(&self) -> Vec<String> {
-        self.statuses.staying(&self.members)
     }
 
     fn fail(&mut self, reason: String) {

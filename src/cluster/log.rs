@@ -23,6 +23,7 @@ pub(super) fn client_config(
 ) -> rdkafka::config::ClientConfig {
     let mut config = rdkafka::config::ClientConfig::new();
     config.set("socket.keepalive.enable", "true");
+    config.set("socket.nagle.disable", "true");
     config.set("reconnect.backoff.max.ms", "1000");
     for (key, value) in properties {
         config.set(key, value);

@@ -92,6 +92,7 @@ impl Distributed {
             position: 0,
             caught_up: (false, false),
             members: BTreeSet::new(),
+            staying: Vec::new(),
             heard_at: Instant::now(),
             silence: None,
             reads: Reads::default(),

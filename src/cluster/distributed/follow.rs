@@ -164,7 +164,7 @@ impl<S: StartTask> Control<S> {
         let Some(since) = self.unplaced_since else {
             return;
         };
-        let members = self.staying();
+        let members = self.staying.clone();
         let patience = match members.first() {
             Some(first) if *first == self.worker_id => PLACEMENT_PATIENCE,
             _ => PLACEMENT_PATIENCE_OF_OTHERS,
@@ -200,10 +200,7 @@ impl<S: StartTask> Control<S> {
         let Some(leaving) = &self.leaving else {
             return false;
         };
-        let is_alone = self
-            .staying()
-            .iter()
-            .all(|member| *member == self.worker_id);
+        let is_alone = self.staying.iter().all(|member| *member == self.worker_id);
         self.stage.is_some()
             || is_alone
             || self.told.is_empty()

@@ -155,10 +155,9 @@ impl<S: StartTask> Control<S> {
 
     /// For Kafka Connect, and other tools that read the topic: workers derive it themselves.
     fn connectors_as_they_are(&self) -> Vec<StatusRecord> {
-        let members = self.staying();
         let mut records = Vec::new();
         for (name, definition) in self.registry.iter() {
-            let speaks = placement::speaker(&members, name) == Some(&self.worker_id);
+            let speaks = placement::speaker(&self.staying, name) == Some(&self.worker_id);
             if !speaks || definition.accepted.is_err() {
                 continue;
             }
@@ -193,7 +192,7 @@ impl<S: StartTask> Control<S> {
     fn word_to_take_back(&mut self) -> Vec<StatusRecord> {
         self.deleted
             .retain(|_, since| since.elapsed() < DELETED_TIME_MAX);
-        if self.staying().first() != Some(&self.worker_id) {
+        if self.staying.first() != Some(&self.worker_id) {
             return Vec::new();
         }
         let gone = self

@@ -132,8 +132,7 @@ impl<S: StartTask> Control<S> {
 
     /// The worker that speaks for a connector as a whole.
     pub(super) fn speaker(&self, name: &str) -> String {
-        let members = self.staying();
-        let speaker = placement::speaker(&members, name);
+        let speaker = placement::speaker(&self.staying, name);
         speaker.unwrap_or(&self.worker_id).clone()
     }
 }

@@ -218,7 +218,7 @@ impl<S: StartTask> Control<S> {
         let Some(mut write) = self.write.take() else {
             return;
         };
-        let members = self.staying();
+        let members = self.staying.clone();
         let planned = match &write.job {
             // Given up meanwhile, before anything was written.
             None => return self.next_write(),

@@ -128,6 +128,9 @@ impl Writer {
             ("message.timeout.ms", TRANSACTION_TIMEOUT_MS),
             ("linger.ms", "0"),
             ("acks", "all"),
+            // A transaction may begin a moment too early after the one before; the default of
+            // 100 ms would then be most of the time of a change.
+            ("retry.backoff.ms", "10"),
         ];
         let producer: BaseProducer<WriterContext> =
             client_config(&self.properties, &own).create_with_context(WriterContext)?;
