@@ -156,8 +156,6 @@ impl Translation<'_> {
                 };
                 self.set(ours, name, value);
             }
-            Meaning::Switch(_, without) if trimmed.eq_ignore_ascii_case(without) => {}
-            Meaning::Switch(ours, _) => self.set(ours, name, trimmed),
             Meaning::Mapped(ours, values) => {
                 let found = values
                     .iter()

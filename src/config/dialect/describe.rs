@@ -43,7 +43,7 @@ impl Meaning {
     /// What becomes of a key, in words.
     pub(in crate::config) fn in_words(self) -> String {
         match self {
-            Self::Ours(ours) | Self::Switch(ours, _) => format!("The same as `{ours}`"),
+            Self::Ours(ours) => format!("The same as `{ours}`"),
             Self::Mapped(ours, values) => {
                 let values: Vec<String> = values
                     .iter()
@@ -72,10 +72,7 @@ impl TheirKey {
                 .find(|known| known.name == ours)
                 .map(|known| known.recommended().to_vec())
                 .unwrap_or_default(),
-            Meaning::Switch(..)
-            | Meaning::Read { .. }
-            | Meaning::NoEffect(_)
-            | Meaning::Refused(_) => Vec::new(),
+            Meaning::Read { .. } | Meaning::NoEffect(_) | Meaning::Refused(_) => Vec::new(),
         };
         values.into_iter().map(str::to_owned).collect()
     }

@@ -26,8 +26,6 @@ pub(super) type Read = fn(&mut Translation<'_>, &str, &str);
 pub(in crate::config) enum Meaning {
     /// Our key of that name, with the same values.
     Ours(&'static str),
-    /// The same, but this value asks for nothing: it is what happens without the key.
-    Switch(&'static str, &'static str),
     /// Our key of that name, value by value.
     Mapped(&'static str, &'static [(&'static str, &'static str)]),
     /// Read by a function.
@@ -51,10 +49,7 @@ impl Meaning {
     /// The key of ours that it sets.
     pub(in crate::config) fn ours(self) -> Option<&'static str> {
         match self {
-            Self::Ours(ours)
-            | Self::Switch(ours, _)
-            | Self::Mapped(ours, _)
-            | Self::Read { ours, .. } => Some(ours),
+            Self::Ours(ours) | Self::Mapped(ours, _) | Self::Read { ours, .. } => Some(ours),
             Self::NoEffect(_) | Self::Only(..) | Self::Refused(_) => None,
         }
     }
