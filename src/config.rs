@@ -32,6 +32,7 @@ pub mod plugins;
 pub mod properties;
 pub mod secret;
 pub mod suggest;
+pub mod transforms;
 pub mod validate;
 pub mod worker;
 

@@ -9,17 +9,19 @@ use std::collections::BTreeMap;
 use super::connector::{SinkClass, StartPosition};
 use super::definitions::{self, ConfigKey, ConfigKeyInfo, Fallback, Kind, Rule, common};
 use super::parse::Invalid;
+use super::transforms::TransformConfig;
 use super::worker::WorkerSettings;
 use super::{RawConfig, plugins, secret};
 
 mod cross;
 mod extra;
+mod transforms;
 
 /// Kafka Connect's message for JSON's `null`.
 const NULL_VALUE: &str = "Null value can not be supplied as the configuration value.";
 
 /// A parsed value.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
     Null,
     Boolean(bool),
@@ -50,6 +52,10 @@ pub(super) struct Checked {
     pub(super) entries: Vec<Entry>,
     pub(super) extras: Vec<Extra>,
     pub(super) warnings: Vec<String>,
+    /// In their order; complete only when nothing has errors.
+    pub(super) transforms: Vec<TransformConfig>,
+    /// Groups of keys beside those of the table: one per transform and predicate.
+    pub(super) groups: Vec<String>,
     pub(super) consumer_overrides: BTreeMap<String, String>,
     pub(super) producer_overrides: BTreeMap<String, String>,
     pub(super) start: StartPosition,
@@ -71,12 +77,15 @@ pub(super) fn check(raw: &RawConfig, worker: &WorkerSettings) -> Result<Checked,
         entries: entries(raw),
         extras: Vec::new(),
         warnings: Vec::new(),
+        transforms: Vec::new(),
+        groups: Vec::new(),
         consumer_overrides: overrides(raw, super::kafka::CONSUMER_OVERRIDE),
         producer_overrides: overrides(raw, super::kafka::PRODUCER_OVERRIDE),
         start: StartPosition::Earliest,
     };
     checked.warn_without_effect();
     cross::check(&mut checked, worker);
+    transforms::check(&mut checked, raw);
     extra::check(&mut checked, raw, worker);
     Ok(checked)
 }
@@ -194,20 +203,21 @@ fn entries(raw: &RawConfig) -> Vec<Entry> {
             key.belongs_to
                 .is_none_or(|converter| raw.contains_key(converter))
         })
-        .map(|key| entry(key, raw.get(key.name)))
+        .map(|key| entry(key, key.name, raw.get(key.name)))
         .collect()
 }
 
-fn entry(key: &'static ConfigKey, given: Option<&Option<String>>) -> Entry {
+/// A key of the table as this config has it, under this name: keys of transforms have a prefix.
+fn entry(key: &'static ConfigKey, name: &str, given: Option<&Option<String>>) -> Entry {
     let mut errors = Vec::new();
     let value = match given {
-        Some(Some(text)) => given_value(key, text, &mut errors),
+        Some(Some(text)) => given_value(key, name, text, &mut errors),
         Some(None) => {
-            errors.extend(null_rule(key));
+            errors.extend(null_rule(key, name));
             errors.push(NULL_VALUE.to_owned());
             Value::Null
         }
-        None => default_value(key, &mut errors),
+        None => default_value(key, name, &mut errors),
     };
     Entry {
         key,
@@ -217,12 +227,11 @@ fn entry(key: &'static ConfigKey, given: Option<&Option<String>>) -> Entry {
     }
 }
 
-fn default_value(key: &ConfigKey, errors: &mut Vec<String>) -> Value {
+fn default_value(key: &ConfigKey, name: &str, errors: &mut Vec<String>) -> Value {
     match key.fallback {
         Fallback::Required => {
             errors.push(format!(
-                "Missing required configuration \"{}\" which has no default value.",
-                key.name
+                "Missing required configuration \"{name}\" which has no default value."
             ));
             Value::Null
         }
@@ -231,30 +240,30 @@ fn default_value(key: &ConfigKey, errors: &mut Vec<String>) -> Value {
     }
 }
 
-fn given_value(key: &ConfigKey, text: &str, errors: &mut Vec<String>) -> Value {
+fn given_value(key: &ConfigKey, name: &str, text: &str, errors: &mut Vec<String>) -> Value {
     // A name is kept as it is: it is the connector's identity. A password may end in a blank.
-    let keeps_blanks = key.kind == Kind::Password || key.name == common::NAME.name;
+    let keeps_blanks = key.kind == Kind::Password || name == common::NAME.name;
     let text = if keeps_blanks { text } else { text.trim() };
     if config_provider(text) {
         let problem =
             "refers to a config provider; there are none here, and the text itself would be used";
-        errors.push(invalid(key.name, &shown_text(key, text), problem));
+        errors.push(invalid(name, &shown_text(key, text), problem));
         return Value::Null;
     }
     if matches!(key.rule, Rule::Only(..)) && text.is_empty() {
-        return default_value(key, errors);
+        return default_value(key, name, errors);
     }
     match parse(key.kind, text) {
         Err(problem) => {
-            errors.push(invalid(key.name, &shown_text(key, text), &problem));
+            errors.push(invalid(name, &shown_text(key, text), &problem));
             if matches!(key.rule, Rule::Range(..)) {
-                errors.extend(null_rule(key));
+                errors.extend(null_rule(key, name));
             }
             Value::Null
         }
         Ok(value) => {
             if let Err(problem) = check_rule(key, &value, text) {
-                errors.push(invalid(key.name, &rule_text(key, &value, text), &problem));
+                errors.push(invalid(name, &rule_text(key, &value, text), &problem));
             }
             value
         }
@@ -270,13 +279,13 @@ fn rule_text(key: &ConfigKey, value: &Value, text: &str) -> String {
 }
 
 /// What Kafka says about the null that it makes of a value that is absent or cannot be read.
-fn null_rule(key: &ConfigKey) -> Option<String> {
+fn null_rule(key: &ConfigKey, name: &str) -> Option<String> {
     let problem = match key.rule {
         Rule::Range(..) => "Value must be non-null".to_owned(),
         Rule::OneOf(values) => one_of(values),
         _ => return None,
     };
-    Some(invalid(key.name, "null", &problem))
+    Some(invalid(name, "null", &problem))
 }
 
 fn one_of(values: &[&str]) -> String {

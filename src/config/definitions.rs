@@ -15,6 +15,7 @@ pub mod common;
 pub mod converters;
 pub mod foreign;
 pub mod sink;
+pub mod transforms;
 
 /// A key's definition, in Kafka Connect's shape.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

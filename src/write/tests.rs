@@ -66,6 +66,7 @@ fn config(tolerate: bool) -> ConnectorConfig {
         topics: TopicSelection::List(vec!["orders".into()]),
         key_converter: Converter::String,
         header_converter: HeaderConverter::Simple,
+        transforms: Vec::new(),
         value_converter: Converter::Json {
             schemas_enable: false,
             schemas_cache_size: 1,

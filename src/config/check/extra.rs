@@ -12,7 +12,12 @@ const GROUP_INSTANCE_ID: &str = "consumer.override.group.instance.id";
 
 pub(super) fn check(checked: &mut Checked, raw: &RawConfig, worker: &WorkerSettings) {
     for (key, value) in raw {
-        if checked.entries.iter().any(|entry| entry.key.name == key) {
+        let is_known = checked.entries.iter().any(|entry| entry.key.name == key)
+            || checked
+                .extras
+                .iter()
+                .any(|extra| extra.definition.name == *key);
+        if is_known {
             continue;
         }
         let extra = describe(checked, key, value.as_deref(), raw, worker);
@@ -46,7 +51,7 @@ fn describe(
         checked.warnings.push(format!(
             "{key} has no effect: {converter} is not given, so the worker's converter applies with the worker's keys"
         ));
-    } else if !belongs_to_refused_list(checked, key) {
+    } else {
         extra.recommended = note_unknown(checked, key);
     }
     match value {
@@ -132,29 +137,23 @@ fn absent_converter(key: &str) -> Option<&'static str> {
         .and_then(|known| known.belongs_to)
 }
 
-/// `transforms.x.type` beside a refused `transforms` needs no complaint of its own.
-fn belongs_to_refused_list(checked: &Checked, key: &str) -> bool {
-    [&common::TRANSFORMS, &common::PREDICATES]
-        .iter()
-        .any(|list| {
-            let below = key
-                .strip_prefix(list.name)
-                .is_some_and(|rest| rest.starts_with('.'));
-            below && !checked.list(list).is_empty()
-        })
-}
-
 /// Unknown keys are accepted, as Kafka Connect does, but not in silence. Returns the key that was
 /// probably meant.
 fn note_unknown(checked: &mut Checked, key: &str) -> Vec<String> {
-    let near = suggest::nearest(key, definitions::keys().map(|known| known.name));
+    let own = checked
+        .extras
+        .iter()
+        .map(|extra| extra.definition.name.as_str());
+    let known = definitions::keys().map(|known| known.name).chain(own);
+    let near = suggest::nearest(key, known).map(str::to_owned);
     let hint = near
+        .as_ref()
         .map(|near| format!("; did you mean {near}?"))
         .unwrap_or_default();
     checked.warnings.push(format!(
         "{key} is not a key of this connector and has no effect{hint}"
     ));
-    near.map(|near| vec![near.to_owned()]).unwrap_or_default()
+    near.into_iter().collect()
 }
 
 fn check_clients(checked: &mut Checked, worker: &WorkerSettings) {
