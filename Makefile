@@ -7,7 +7,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test services services-stop services-status bench bench-peer fmt lint
+.PHONY: help demo test test-versions services services-stop services-status bench bench-peer fmt lint
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -20,7 +20,10 @@ demo: ## build, and show the main job on embedded defaults, with no service inst
 test: ## formatting, lints, all tests against real services, documentation, the demo
 	@scripts/test.sh
 
-services: ## bring real Kafka and PostgreSQL up and leave them up, so that `cargo test` alone works
+test-versions: ## the PostgreSQL sink's tests against every version that it supports
+	@scripts/prerequisites.sh build services -- scripts/test-versions.sh
+
+services: ## bring real Kafka and databases up and leave them up, so that `cargo test` alone works
 	@scripts/prerequisites.sh services
 	@scripts/services.sh up
 

@@ -11,7 +11,7 @@ usage() {
 usage: scripts/prerequisites.sh PART... [-- COMMAND...]
 
   build      a C and C++ compiler, make, pkg-config, the headers of zlib and OpenSSL, and the Rust toolchain
-  services   what real Kafka and PostgreSQL run with: a container engine, or Java, Maven and a few system tools
+  services   what real Kafka and databases run with: a container engine, or Java, Maven, apt and a few system tools
   shellcheck what lints the scripts
   java       Java and Maven alone (the reference Kafka Connect worker of the benchmark)
 
@@ -72,6 +72,7 @@ need_for_services() {
   need_java
   need util-linux command -v setpriv
   need xz-utils command -v xz
+  need debian-archive-keyring test -e /usr/share/keyrings/debian-archive-keyring.gpg
 }
 
 need_java() {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Real Kafka and PostgreSQL for tests and benchmarks, as processes or, where a container engine answers, as containers.
+# Real Kafka and databases for tests and benchmarks, as processes or, where a container engine answers, as containers.
 #
 # The services of a checkout live in `target/services`, and `target/services.env` tells tests where they are. Whoever
 # needs them registers as a user; when the last user goes, they are stopped and their data is deleted.
@@ -16,8 +16,8 @@ usage: scripts/services.sh VERB
   run COMMAND...      bring them up, run COMMAND with the environment file's variables, and stop what was started
   status              what is up; fails unless all of them are
 
-One service (kafka, postgres-15, postgres-18, and connect, which `up` does not start), or a test's own server of that
-kind (such as postgres-15@fencing):
+One service (kafka, postgres-15, postgres-18, mysql, mariadb, and those that `up` does not start: connect, postgres-12,
+-13, -14, -16, -17), or a test's own server of that kind (such as postgres-15@fencing):
   start NAME          create it if need be, wait until it answers, and print its settings
   stop NAME           a clean stop        kill NAME       a crash; `start` brings it back, port and data unchanged
   discard NAME        stop it and delete its data
@@ -29,8 +29,8 @@ readonly root
 readonly sources=$root/tests/services
 readonly rooms=$root/target/services
 readonly environment=$root/target/services.env
-readonly services=(kafka postgres-15 postgres-18)
-readonly on_demand=(connect)
+readonly services=(kafka postgres-15 postgres-18 mysql mariadb)
+readonly on_demand=(connect postgres-12 postgres-13 postgres-14 postgres-16 postgres-17)
 
 # shellcheck source=services/process.sh
 source "$root/scripts/services/process.sh"
@@ -46,6 +46,12 @@ source "$root/scripts/services/container.sh"
 source "$root/scripts/services/kafka.sh"
 # shellcheck source=services/postgres.sh
 source "$root/scripts/services/postgres.sh"
+# shellcheck source=services/packages.sh
+source "$root/scripts/services/packages.sh"
+# shellcheck source=services/mysql.sh
+source "$root/scripts/services/mysql.sh"
+# shellcheck source=services/mariadb.sh
+source "$root/scripts/services/mariadb.sh"
 # shellcheck source=services/connect.sh
 source "$root/scripts/services/connect.sh"
 # shellcheck source=services/users.sh
@@ -144,13 +150,15 @@ stop_starting() {
 
 # choose_mode: sets `mode` for services created from now on.
 choose_mode() {
+  local wanted
   mode=${ROWDOCK_SERVICES:-}
   case $mode in
     processes | containers) ;;
     '')
       mode=processes
       if container_engine_answers; then
-        if container_images "$KAFKA_IMAGE" "${services[@]/#postgres-/postgres:}"; then
+        mapfile -t wanted < <(images)
+        if container_images "${wanted[@]}"; then
           mode=containers
         else
           printf 'services: the container engine has no way to the images; starting processes instead\n' >&2
@@ -159,6 +167,12 @@ choose_mode() {
       ;;
     *) fail "ROWDOCK_SERVICES is '$mode'; it may be 'processes' or 'containers'" ;;
   esac
+}
+
+# images: prints the image of each service, one a line.
+images() {
+  local name
+  for name in "${services[@]}"; do "$(kind_of "$name")_image" "$name"; done
 }
 
 # down USER: for everybody when USER is empty.

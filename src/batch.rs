@@ -11,7 +11,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use rowdock_connectors::{Batch, Origin, PartitionKey, PositionMove, TableRows, Target};
+use rowdock_connectors::{Batch, Origin, PartitionKey, PositionMove, RowKind, TableRows, Target};
 use uuid::Uuid;
 
 use crate::config::connector::BatchLimits;
@@ -178,7 +178,7 @@ impl BatchBuilder {
         let origin = Origin {
             position: u32::try_from(position).unwrap_or(u32::MAX),
             offset: record.offset,
-            delete: false,
+            kind: RowKind::Write,
         };
         let table = self.table(topic_slot, target);
         match fill(origin, &mut self.batch.rows.tables[table]) {

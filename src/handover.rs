@@ -52,6 +52,9 @@ pub enum ToWriter {
     },
     /// The task cannot go on.
     Failed(String),
+    /// What was read after this may be of another incarnation of its topic, deleted and made anew
+    /// under the same name: nothing of it may be written before that is known.
+    TopicChanged,
     /// The broker says that a partition cannot be read at its position.
     OutOfRange(PartitionKey),
 }

@@ -18,7 +18,7 @@ mod side;
 
 use std::sync::Arc;
 
-use rowdock_connectors::{Cell, Origin, TableRows, Target};
+use rowdock_connectors::{Cell, Origin, RowKind, TableRows, Target, WriteMode};
 
 use crate::config::connector::{Converter, KeyMode, SinkKeys, UnknownFields};
 use crate::decode::json;
@@ -33,7 +33,8 @@ pub struct TopicMapper {
     key_reader: SideReader,
     value_reader: SideReader,
     delete_enabled: bool,
-    /// Written columns that must have a value: key, and NOT NULL without a default.
+    /// Written columns that must have a value: key, and NOT NULL without a default, unless rows
+    /// are only updated.
     required: Vec<usize>,
 }
 
@@ -85,7 +86,9 @@ impl TopicMapper {
         let required = (0..target.written.len())
             .filter(|index| {
                 let column = target.column(*index);
-                target.key.contains(index) || (!column.nullable && !column.has_default)
+                let makes_rows = target.mode != WriteMode::Update;
+                let is_needed = makes_rows && !column.nullable && !column.has_default;
+                target.key.contains(index) || is_needed
             })
             .collect();
         Self {
@@ -116,7 +119,7 @@ impl TopicMapper {
         &self.target
     }
 
-    /// Appends the record's row. `origin` says where it came from; its `delete` is set here. What
+    /// Appends the record's row. `origin` says where it came from; its `kind` is set here. What
     /// transforms made of the record is mapped in the place of its bytes.
     ///
     /// # Errors
@@ -130,8 +133,8 @@ impl TopicMapper {
     ) -> Result<(), RecordError> {
         let mapped = self.fill(record, transformed, rows);
         match mapped {
-            Ok(delete) => {
-                rows.finish_row(Origin { delete, ..origin });
+            Ok(kind) => {
+                rows.finish_row(Origin { kind, ..origin });
                 Ok(())
             }
             Err(error) => {
@@ -141,13 +144,13 @@ impl TopicMapper {
         }
     }
 
-    /// Fills the row's cells; says whether the record is a delete.
+    /// Fills the row's cells; says what the record does.
     fn fill(
         &mut self,
         record: &RawRecord<'_>,
         transformed: Option<&OwnedRecord>,
         rows: &mut TableRows,
-    ) -> Result<bool, RecordError> {
+    ) -> Result<RowKind, RecordError> {
         match &self.key {
             KeySource::Value => {}
             KeySource::Kafka(columns) => {
@@ -172,10 +175,10 @@ impl TopicMapper {
             return self.check_delete(rows);
         }
         self.check_required(rows)?;
-        Ok(false)
+        Ok(RowKind::Write)
     }
 
-    fn check_delete(&self, rows: &TableRows) -> Result<bool, RecordError> {
+    fn check_delete(&self, rows: &TableRows) -> Result<RowKind, RecordError> {
         if !self.delete_enabled {
             return Err(RecordError::new(
                 Stage::TaskPut,
@@ -186,7 +189,7 @@ impl TopicMapper {
         for index in &self.target.key {
             self.check_present(*index, rows)?;
         }
-        Ok(true)
+        Ok(RowKind::Delete)
     }
 
     fn check_required(&self, rows: &TableRows) -> Result<(), RecordError> {

@@ -21,9 +21,6 @@ pub use crate::status::{TaskState, TaskStatus};
 use crate::write::facts::KafkaFacts;
 use crate::write::{LoopState, WriteLoop};
 
-/// How often positions are mirrored to the consumer group, for lag tools.
-const MIRROR_INTERVAL: Duration = Duration::from_secs(1);
-
 /// One question for the cluster id; repeated until it is answered.
 const CLUSTER_ID_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -41,6 +38,8 @@ pub struct TaskSpec {
     pub consumer_properties: Vec<(String, String)>,
     /// librdkafka properties for the dead letter producer and admin calls.
     pub producer_properties: Vec<(String, String)>,
+    /// How often positions are copied to the consumer group (`offset.flush.interval.ms`).
+    pub offset_flush_interval: Duration,
     /// Starts paused: joins the group, reads nothing.
     pub paused: bool,
 }
@@ -192,7 +191,7 @@ impl RunningTask {
             delivery: config.delivery,
             linger: config.batch.linger,
             drain_limit: session_timeout.mul_f64(0.4),
-            commit_interval: MIRROR_INTERVAL,
+            commit_interval: spec.offset_flush_interval,
             paused: spec.paused,
         };
         let (left_group, has_left_group) = oneshot::channel();

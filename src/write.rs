@@ -193,6 +193,7 @@ impl WriteLoop {
                 Ok(())
             }
             ToWriter::CreateTable { topic, table } => self.create_table(topic, table).await,
+            ToWriter::TopicChanged => self.confirm_topics().await,
             ToWriter::OutOfRange(key) => Err(self.out_of_range(&key).await),
             ToWriter::Failed(reason) => Err(Halt::Failed(reason)),
         }

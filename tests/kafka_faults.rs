@@ -121,6 +121,32 @@ async fn recreated_under_a_running_task() {
     );
 }
 
+/// The new topic is longer than the old one when the worker looks again, so that no offset tells
+/// the two apart, and the look that is taken every few seconds never happens.
+#[tokio::test(flavor = "multi_thread")]
+async fn recreated_and_refilled_behind_a_running_task() {
+    let stage = Stage::begin("recreated_behind", 1).await;
+    let orders = Orders::prepare(&stage, 3).await;
+    orders.writer(&stage, 1).send_good(0, 120, 3).await;
+    let worker = Launch::new("worker")
+        .failpoint("write::check_topics", "return")
+        .start(&stage, &[&orders.connector])
+        .await;
+    orders.judged(&stage).healed(&[&worker], seconds(20)).await;
+    worker.freeze().await;
+    let topic = orders.topic.name.as_str();
+    kafka::delete_topics(&[topic]).await;
+    kafka::create_topic(topic, 3, &[]).await;
+    orders.writer(&stage, 2).send_good(0, 300, 3).await;
+    worker.thaw().await;
+    fails(&stage, &orders, &worker, "TOPIC_RECREATED", 0).await;
+    let rows = stage.database.number("SELECT count(*) FROM orders").await;
+    assert_eq!(
+        rows, 120,
+        "rows of the new topic were taken for the old one's"
+    );
+}
+
 /// Only partitions that were there at the first start may begin at the end.
 #[tokio::test(flavor = "multi_thread")]
 async fn grown_under_load_with_start_at_the_end() {

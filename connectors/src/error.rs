@@ -20,6 +20,7 @@ pub struct SinkError {
     class: ErrorClass,
     connection_lost: bool,
     commit_unknown: bool,
+    table_changed: bool,
     message: String,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -32,6 +33,7 @@ impl SinkError {
             class,
             connection_lost: false,
             commit_unknown: false,
+            table_changed: false,
             message: message.into(),
             source: None,
         }
@@ -72,6 +74,14 @@ impl SinkError {
         self
     }
 
+    /// A table of the batch is not what its target says any more: dropped, or its columns changed.
+    /// Says nothing about the class: that of an error which is there to stay is *stop*.
+    #[must_use]
+    pub fn with_changed_table(mut self) -> Self {
+        self.table_changed = true;
+        self
+    }
+
     /// What may be done about it.
     pub fn class(&self) -> ErrorClass {
         self.class
@@ -85,6 +95,12 @@ impl SinkError {
     /// The transaction may or may not have been committed; only a renewal can tell.
     pub fn commit_unknown(&self) -> bool {
         self.commit_unknown
+    }
+
+    /// The tables of the batch must be described again before anything is decided. If they are
+    /// as they were, the error's class counts.
+    pub fn table_changed(&self) -> bool {
+        self.table_changed
     }
 }
 

@@ -3,17 +3,25 @@
 //! The final row of a key is the *fold* of its records in log order. Databases refuse or reorder a
 //! key that occurs twice in one statement, so the fold happens here, before any SQL:
 //!
-//! | records of the key, in order | upsert                                    | plain insert          |
-//! |------------------------------|-------------------------------------------|-----------------------|
-//! | write, write                 | one write: absent columns keep the earlier value, explicit null overwrites | two inserts, so that the database reports the conflict |
-//! | write, delete                | one delete                                | insert, then delete   |
-//! | delete, write                | delete, then write: nothing is inherited  | delete, then insert   |
+//! | records of the key, in order | upsert                                    | update               | insert_ignore        | plain insert          |
+//! |------------------------------|-------------------------------------------|----------------------|----------------------|-----------------------|
+//! | write, write                 | one write: absent columns keep the earlier value, explicit null overwrites | as upsert | the first          | two inserts, so that the database reports the conflict |
+//! | write, delete                | one delete                                | one delete           | one delete           | insert, then delete   |
+//! | delete, write                | delete, then write: nothing is inherited  | one delete: there is no row to update | delete, then write | delete, then insert   |
+//!
+//! A truncate makes everything before it void, so a plan begins with at most one.
 //!
 //! The result is a list of [`Phase`]s to be run one after the other: in a phase the deletes come
-//! first, then the writes, and no order matters within either list. An upsert is always a single
-//! phase with at most one delete and one write per key, sorted by key, so that concurrent writers
-//! of the same keys lock in the same order. A plain insert without deletes is one phase of all
-//! rows: no key is looked at and nothing is copied.
+//! first, then the writes, and no order matters within either list. An upsert, an update and an
+//! insert_ignore are a single phase with at most one delete and one write per key, sorted by key,
+//! so that concurrent writers of the same keys lock in the same order. A plain insert without
+//! deletes is one phase of all rows: no key is looked at and nothing is copied.
+//!
+//! **Guard.** With [`Target::guard`](crate::Target::guard) a record counts only if its guard is
+//! greater than that of the row it meets, and only the database knows that row. Within a batch, a
+//! record that is not newer than an earlier one of its key is void in any case; one whose columns
+//! are all given again by a newer one may be left out. What remains of a key is written in turn,
+//! each record in a phase of its own: mostly one.
 //!
 //! **Equal keys.** Two keys are one when the database would say so: numbers by value (`1.0` is
 //! `1.00`, `-0.0` is `0.0`, every NaN is one), everything else by its bytes. Cells are expected at
@@ -24,19 +32,23 @@
 //! take well under a millisecond.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
-use crate::row::{Cell, TableRows};
+use crate::row::{Cell, CellState, RowKind, TableRows};
 use crate::table::WriteMode;
 
 mod key;
 
 use key::KeyOrder;
+pub(crate) use key::compare_values;
 
 /// What to run for the rows of one table.
 #[derive(Debug, Clone)]
 pub struct Plan<'a> {
     /// The rows that the phases index: the given ones, or a copy with merged rows appended.
     pub rows: Cow<'a, TableRows>,
+    /// Empty the table before anything else.
+    pub truncate: bool,
     /// To be run in order.
     pub phases: Vec<Phase>,
 }
@@ -47,7 +59,7 @@ pub struct Phase {
     /// Rows whose keys are deleted, sorted by key, each key once. A target without a key cannot
     /// carry these out: a sink must refuse them, not delete without a condition.
     pub deletes: Vec<usize>,
-    /// Rows that are inserted or upserted.
+    /// Rows that are written, as the target's mode says.
     pub writes: RowSet,
 }
 
@@ -97,49 +109,58 @@ impl RowSet {
 
 /// Makes the rows of one table into deletes and writes; see the [module](self) for the rules.
 pub fn plan(rows: &TableRows) -> Plan<'_> {
-    let has_deletes = rows.origins.iter().any(|origin| origin.delete);
-    if rows.target.key.is_empty() {
-        return without_key(rows, has_deletes);
-    }
-    match rows.target.mode {
-        WriteMode::Insert if !has_deletes => all_in_order(rows),
-        WriteMode::Insert => inserts_and_deletes(rows),
-        WriteMode::Upsert => upserts(rows),
-    }
+    let has_kind = |kind| rows.origins.iter().any(|origin| origin.kind == kind);
+    let first = after_truncate(rows);
+    let has_deletes = has_kind(RowKind::Delete);
+    let target = &rows.target;
+    let mut plan = match target.mode {
+        _ if target.key.is_empty() => without_key(rows, first),
+        WriteMode::Insert if !has_deletes => without_key(rows, first),
+        WriteMode::Insert => inserts_and_deletes(rows, first),
+        WriteMode::Upsert | WriteMode::Update if target.guard.is_some() => guarded(rows, first),
+        WriteMode::Upsert | WriteMode::Update | WriteMode::InsertIgnore => folded(rows, first),
+    };
+    plan.truncate = first > 0;
+    plan
 }
 
-fn all_in_order(rows: &TableRows) -> Plan<'_> {
-    single_phase(rows, Vec::new(), RowSet::All)
+/// The first row that counts: the one after the last truncate. Not 0 when there is a truncate.
+pub fn after_truncate(rows: &TableRows) -> usize {
+    let is_truncate = |origin: &crate::Origin| origin.kind == RowKind::Truncate;
+    let last = rows.origins.iter().rposition(is_truncate);
+    last.map_or(0, |truncate| truncate + 1)
 }
 
-fn single_phase(rows: &TableRows, deletes: Vec<usize>, writes: RowSet) -> Plan<'_> {
+/// No two rows are the same row when nothing identifies them.
+fn without_key(rows: &TableRows, first: usize) -> Plan<'_> {
+    let is_write = |row: &usize| rows.origins[*row].kind == RowKind::Write;
+    if first == 0 && (0..rows.len()).all(|row| is_write(&row)) {
+        return single_phase(Cow::Borrowed(rows), Vec::new(), RowSet::All);
+    }
+    let (writes, deletes) = (first..rows.len()).partition(is_write);
+    single_phase(Cow::Borrowed(rows), deletes, RowSet::Some(writes))
+}
+
+fn single_phase(rows: Cow<'_, TableRows>, deletes: Vec<usize>, writes: RowSet) -> Plan<'_> {
     Plan {
-        rows: Cow::Borrowed(rows),
+        rows,
+        truncate: false,
         phases: vec![Phase { deletes, writes }],
     }
 }
 
-/// No two rows are the same row when nothing identifies them.
-fn without_key(rows: &TableRows, has_deletes: bool) -> Plan<'_> {
-    if !has_deletes {
-        return all_in_order(rows);
-    }
-    let (deletes, writes) = (0..rows.len()).partition(|row| rows.origins[*row].delete);
-    single_phase(rows, deletes, RowSet::Some(writes))
-}
-
 /// A phase can hold "delete, then insert" of a key, but not "insert, then delete": that delete
 /// opens the next phase.
-fn inserts_and_deletes(rows: &TableRows) -> Plan<'_> {
+fn inserts_and_deletes(rows: &TableRows, first: usize) -> Plan<'_> {
     const NEVER: usize = usize::MAX;
-    let order = KeyOrder::of(rows);
+    let order = KeyOrder::of(rows, first);
     let ranks = order.ranks(rows);
     let mut written_in = vec![NEVER; order.len()];
     let mut deleted_in = vec![NEVER; order.len()];
     let mut phases: Vec<(Vec<usize>, Vec<usize>)> = vec![Default::default()];
-    for (row, origin) in rows.origins.iter().enumerate() {
+    for (row, origin) in rows.origins.iter().enumerate().skip(first) {
         let rank = ranks[row];
-        if !origin.delete {
+        if origin.kind != RowKind::Delete {
             let current = phases.len() - 1;
             written_in[rank] = current;
             phases[current].1.push(row);
@@ -166,27 +187,26 @@ fn inserts_and_deletes(rows: &TableRows) -> Plan<'_> {
         .collect();
     Plan {
         rows: Cow::Borrowed(rows),
+        truncate: false,
         phases,
     }
 }
 
-fn upserts(rows: &TableRows) -> Plan<'_> {
-    let order = KeyOrder::of(rows);
+/// One delete and one write per key at most.
+fn folded(rows: &TableRows, first: usize) -> Plan<'_> {
+    let order = KeyOrder::of(rows, first);
     let mut folded = Cow::Borrowed(rows);
     let mut deletes = Vec::new();
-    let mut writes = Vec::with_capacity(rows.len());
+    let mut writes = Vec::with_capacity(order.len());
     for records in order.runs(rows) {
-        let is_delete = |row: &usize| rows.origins[*row].delete;
-        let after_delete = match records.iter().rposition(is_delete) {
-            Some(last_delete) => {
-                deletes.push(records[last_delete]);
-                &records[last_delete + 1..]
-            }
-            None => records,
+        let (deleted, after) = split_at_delete(rows, records);
+        deletes.extend(deleted);
+        let written = match rows.target.mode {
+            WriteMode::InsertIgnore => after.first().copied(),
+            WriteMode::Update if deleted.is_some() => None,
+            _ => fold_writes(rows, after, &mut folded),
         };
-        if let Some(written) = fold_writes(rows, after_delete, &mut folded) {
-            writes.push(written);
-        }
+        writes.extend(written);
     }
     let as_given = writes.len() == folded.len() && writes.is_sorted();
     let writes = if as_given {
@@ -194,9 +214,15 @@ fn upserts(rows: &TableRows) -> Plan<'_> {
     } else {
         RowSet::Some(writes)
     };
-    Plan {
-        rows: folded,
-        phases: vec![Phase { deletes, writes }],
+    single_phase(folded, deletes, writes)
+}
+
+/// The last delete among one key's records, and the writes after it.
+fn split_at_delete<'a>(rows: &TableRows, records: &'a [usize]) -> (Option<usize>, &'a [usize]) {
+    let is_delete = |row: &usize| rows.origins[*row].kind == RowKind::Delete;
+    match records.iter().rposition(is_delete) {
+        Some(last) => (Some(records[last]), &records[last + 1..]),
+        None => (None, records),
     }
 }
 
@@ -230,6 +256,59 @@ fn fold_writes(
     }
     merged.finish_row(rows.origins[*last]);
     Some(merged.len() - 1)
+}
+
+/// Every key's records that may count, each in the phase of its place among them.
+fn guarded(rows: &TableRows, first: usize) -> Plan<'_> {
+    let order = KeyOrder::of(rows, first);
+    let mut phases: Vec<(Vec<usize>, Vec<usize>)> = vec![Default::default()];
+    for records in order.runs(rows) {
+        let (deleted, after) = split_at_delete(rows, records);
+        phases[0].0.extend(deleted);
+        if deleted.is_some() && rows.target.mode == WriteMode::Update {
+            continue;
+        }
+        for (place, row) in newer_writes(rows, after).into_iter().enumerate() {
+            if place == phases.len() {
+                phases.push(Default::default());
+            }
+            phases[place].1.push(row);
+        }
+    }
+    let phases = phases.into_iter().map(|(deletes, writes)| Phase {
+        deletes,
+        writes: RowSet::Some(writes),
+    });
+    Plan {
+        rows: Cow::Borrowed(rows),
+        truncate: false,
+        phases: phases.collect(),
+    }
+}
+
+/// The writes of one key that are newer than all before them, without those whose columns a newer
+/// one has all over again.
+fn newer_writes(rows: &TableRows, writes: &[usize]) -> Vec<usize> {
+    let mut kept: Vec<usize> = Vec::new();
+    let guard = rows.target.guard.map(|guard| &rows.columns[guard]);
+    let Some(guard) = guard else {
+        return writes.to_vec();
+    };
+    let has = |row: usize, column: usize| rows.columns[column].state(row) != CellState::Absent;
+    for &row in writes {
+        let is_newer = kept.last().is_none_or(|newest| {
+            compare_values(guard.get(row), guard.get(*newest)) == Ordering::Greater
+        });
+        if !is_newer {
+            continue;
+        }
+        let covers = |earlier: &usize| {
+            (0..rows.columns.len()).all(|column| has(row, column) || !has(*earlier, column))
+        };
+        kept.retain(|earlier| !covers(earlier));
+        kept.push(row);
+    }
+    kept
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@
 //! * [`position`]: claims, moves, renewals, first starts.
 //! * [`options`]: what a sink must be told.
 //! * [`error`]: what went wrong and what may be done about it.
+//! * [`evolve`]: what a table lacks for the columns that are wanted. Pure.
 //! * [`fold`]: the order of one key's records inside a batch, made into statements. Pure.
 //! * [`statement`]: rows grouped by the columns that they have. Pure.
 //! * [`reject`]: finding the rows that a database refuses, by bisection over savepoints.
@@ -36,6 +37,7 @@
 //! To add a sink: a folder with the same rooms, an implementation of [`Sink`] and [`Session`].
 
 pub mod error;
+pub mod evolve;
 pub mod fold;
 pub mod memory;
 pub mod options;
@@ -53,7 +55,7 @@ pub use position::{
     ClaimAnswer, ClaimRequest, PartitionKey, PositionMove, ProgressScope, RenewAnswer,
     RenewRequest, StartRows,
 };
-pub use row::{Batch, Cell, Column, Origin, TableRows, Timestamp};
+pub use row::{Batch, Cell, Column, Origin, RowKind, TableRows, Timestamp};
 pub use table::{ColumnDef, ColumnType, NewColumn, NewTable, Table, TableName, Target, WriteMode};
 
 use async_trait::async_trait;
@@ -108,6 +110,21 @@ pub trait Session: Send {
     /// returns the definition read back from the catalog (which may be another creator's).
     async fn create_table(&mut self, wanted: &NewTable) -> Result<Table, SinkError>;
 
+    /// Makes the table able to hold these columns: adds those that it does not have, as columns
+    /// that accept null, and widens those that hold less than is wanted, where the database can
+    /// do that without loss ([`evolve`]). Never narrows and never drops. What is wanted is compared
+    /// with the catalog as it is now, serialised against others who change tables, outside any
+    /// batch; returns the definition read back.
+    ///
+    /// # Errors
+    /// *Stop* for a column that cannot be widened, or without the right to: the message names
+    /// column, both types and the statement to run by hand.
+    async fn evolve_table(
+        &mut self,
+        table: &TableName,
+        wanted: &[NewColumn],
+    ) -> Result<Table, SinkError>;
+
     /// Takes the partitions over: stores `claim_id` and returns what stood there, one answer per
     /// requested partition, in the request's order. All in one transaction.
     async fn claim(&mut self, request: &ClaimRequest) -> Result<Vec<ClaimAnswer>, SinkError>;
@@ -128,7 +145,8 @@ pub trait Session: Send {
     /// # Errors
     /// Of class *record*: at least one row is refused, nothing was written, the session is fine:
     /// call [`find_rejects`](Session::find_rejects). When [`SinkError::commit_unknown`], the commit
-    /// may or may not have happened: renew.
+    /// may or may not have happened: renew. When [`SinkError::table_changed`], a table is not what
+    /// its target says any more: nothing was written; describe it, and map the records anew.
     async fn write(&mut self, batch: &Batch) -> Result<WriteOutcome, SinkError>;
 
     /// Finds the rows of this batch that the database refuses, given that the others are written.

@@ -8,7 +8,7 @@
 //!
 //! Tables behave as in an SQL database as far as sinks rely on it: not-null columns and primary
 //! keys are enforced, an absent column keeps its default on insert and its value on upsert, and a
-//! failing statement leaves nothing behind.
+//! failing statement leaves nothing behind. They can be evolved, and dropped behind a sink's back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -22,8 +22,8 @@ use crate::position::{
     RenewRequest, StartRows,
 };
 use crate::reject::{self, Trial};
-use crate::row::{Batch, Origin};
-use crate::table::{NewTable, Table, TableName};
+use crate::row::{Batch, Origin, RowKind};
+use crate::table::{NewColumn, NewTable, Table, TableName};
 use crate::{RowReject, Session, Sink, WriteOutcome};
 
 mod fault;
@@ -82,8 +82,8 @@ pub struct CommittedRow {
     pub key: PartitionKey,
     /// Its offset there.
     pub offset: i64,
-    /// It was a delete.
-    pub delete: bool,
+    /// What it did.
+    pub kind: RowKind,
 }
 
 /// Everything that stands in the database at one moment.
@@ -138,6 +138,11 @@ impl MemorySink {
     pub fn refusing(self, refusal: Refusal) -> Self {
         lock(&self.state).store.set_refusal(refusal);
         self
+    }
+
+    /// Drops a table, as someone else would.
+    pub fn drop_table(&self, name: &str) {
+        lock(&self.state).store.drop_table(name);
     }
 
     /// Whose progress this sink stores.
@@ -237,6 +242,15 @@ impl Session for MemorySession {
         self.call(Call::CreateTable, create).await
     }
 
+    async fn evolve_table(
+        &mut self,
+        table: &TableName,
+        wanted: &[NewColumn],
+    ) -> Result<Table, SinkError> {
+        let evolve = |state: &mut State| state.store.evolve_table(table, wanted);
+        self.call(Call::EvolveTable, evolve).await
+    }
+
     async fn claim(&mut self, request: &ClaimRequest) -> Result<Vec<ClaimAnswer>, SinkError> {
         let claim = |state: &mut State| Ok(state.progress.claim(request));
         self.call(Call::Claim, claim).await
@@ -299,7 +313,7 @@ fn committed_rows(batch: &Batch) -> Vec<CommittedRow> {
         table: table.clone(),
         key: batch.positions[origin.position as usize].key.clone(),
         offset: origin.offset,
-        delete: origin.delete,
+        kind: origin.kind,
     };
     let of_table = |table| {
         let crate::TableRows {

@@ -6,12 +6,13 @@ use crate::error::SinkError;
 use crate::options::SinkOptions;
 use crate::position::{ClaimAnswer, ClaimRequest, RenewAnswer, RenewRequest, StartRows};
 use crate::row::Batch;
-use crate::table::{NewTable, Table, TableName};
+use crate::table::{NewColumn, NewTable, Table, TableName};
 use crate::{RowReject, Session, Sink, WriteOutcome, reject};
 
 mod classify;
 mod connect;
 mod encode;
+mod evolve;
 mod failpoint;
 mod link;
 mod progress;
@@ -116,6 +117,17 @@ impl Session for PostgresSession {
         let created = schema::create(&self.link, wanted).await;
         self.is_busy = false;
         created
+    }
+
+    async fn evolve_table(
+        &mut self,
+        table: &TableName,
+        wanted: &[NewColumn],
+    ) -> Result<Table, SinkError> {
+        self.begin_call()?;
+        let evolved = evolve::evolve(&self.link, table, wanted).await;
+        self.is_busy = false;
+        evolved
     }
 
     async fn claim(&mut self, request: &ClaimRequest) -> Result<Vec<ClaimAnswer>, SinkError> {

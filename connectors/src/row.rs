@@ -38,8 +38,20 @@ pub struct Origin {
     pub position: u32,
     /// The record's offset in that partition.
     pub offset: i64,
-    /// The record deletes the row of its key; only the key's columns are filled.
-    pub delete: bool,
+    /// What the record does to the table.
+    pub kind: RowKind,
+}
+
+/// What a record does to its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowKind {
+    /// Writes a row, as the target's mode says.
+    Write,
+    /// Deletes the row of its key; only the key's columns are filled.
+    Delete,
+    /// Empties the table; no column is filled. It has its place in the order of the records: what
+    /// came before it is gone, what comes after it stays.
+    Truncate,
 }
 
 /// Rows of one table, in the order in which their records were read.

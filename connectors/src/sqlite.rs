@@ -11,12 +11,13 @@ use crate::options::SinkOptions;
 use crate::position::{ClaimAnswer, ClaimRequest, RenewAnswer, RenewRequest, StartRows};
 use crate::reject;
 use crate::row::Batch;
-use crate::table::{NewTable, Table, TableName};
+use crate::table::{NewColumn, NewTable, Table, TableName};
 use crate::{RowReject, Session, Sink, WriteOutcome};
 
 mod classify;
 mod connect;
 mod encode;
+mod evolve;
 mod location;
 mod progress;
 mod schema;
@@ -113,6 +114,16 @@ impl Session for SqliteSession {
         let mut connection = self.take()?;
         let created = schema::create_table(&mut connection, wanted).await;
         self.put_back(connection, created)
+    }
+
+    async fn evolve_table(
+        &mut self,
+        table: &TableName,
+        wanted: &[NewColumn],
+    ) -> Result<Table, SinkError> {
+        let mut connection = self.take()?;
+        let evolved = evolve::evolve_table(&mut connection, table, wanted).await;
+        self.put_back(connection, evolved)
     }
 
     async fn claim(&mut self, request: &ClaimRequest) -> Result<Vec<ClaimAnswer>, SinkError> {

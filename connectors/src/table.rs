@@ -197,6 +197,11 @@ pub enum WriteMode {
     Insert,
     /// Insert, or replace the given columns of the row with the same key.
     Upsert,
+    /// Replace the given columns of the row with the same key; nothing when there is none.
+    Update,
+    /// Insert; nothing when the key is there already. Only that conflict is passed over: any
+    /// other rule that the row breaks is a record error.
+    InsertIgnore,
 }
 
 /// Where the rows of one [`TableRows`](crate::TableRows) go: a table, the columns that are
@@ -209,8 +214,12 @@ pub struct Target {
     pub written: Vec<usize>,
     /// The key, as indexes into `written`; empty without a key.
     pub key: Vec<usize>,
-    /// Insert or upsert.
+    /// How rows meet rows that are there already.
     pub mode: WriteMode,
+    /// `upsert.guard.field`, as an index into `written`: with [`WriteMode::Upsert`] and
+    /// [`WriteMode::Update`] a row that is there is replaced only where its value in this column
+    /// is null or less than the record's. Numbers, dates and times only. Deletes do not look at it.
+    pub guard: Option<usize>,
 }
 
 impl Target {

@@ -2,6 +2,7 @@
 
 mod database;
 mod faults;
+mod modes;
 mod positions;
 mod rejects;
 mod rows;

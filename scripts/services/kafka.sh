@@ -15,6 +15,8 @@ readonly KAFKA_LOGGING=(
   -Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info
 )
 
+kafka_image() { printf '%s\n' "$KAFKA_IMAGE"; }
+
 kafka_jars() {
   jars "$sources/kafka/pom.xml"
 }

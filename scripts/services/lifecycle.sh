@@ -4,7 +4,7 @@
 # A service is named KIND, KIND-VERSION, or either with @OWN for a server of one test's own. A kind supplies
 #   KIND_create ROOM    KIND_launch ROOM    KIND_is_ready ROOM    KIND_settings ROOM    KIND_stop_signal
 #   KIND_discard_signal    KIND_survivors ROOM    KIND_discard ROOM
-# and KIND_container_launch ROOM if it also runs as a container.
+# and KIND_container_launch ROOM and KIND_image NAME if it also runs as a container.
 
 # Kafka needs about 5 s and PostgreSQL 2 s on two idle cores; the rest is for a machine busy with a build.
 readonly READY_DEADLINE_SECONDS=120

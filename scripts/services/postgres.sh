@@ -12,7 +12,11 @@ readonly POSTGRES_PASSWORD=rowdock
 readonly POSTGRES_MAIN_VERSION=15
 
 # The whole version of the downloaded build for each version in a service's name.
-declare -rA POSTGRES_BUILDS=([15]=15.15.0 [18]=18.1.0)
+declare -rA POSTGRES_BUILDS=(
+  [12]=12.22.0 [13]=13.22.0 [14]=14.20.0 [15]=15.15.0 [16]=16.11.0 [17]=17.7.0 [18]=18.1.0
+)
+
+postgres_image() { printf 'postgres:%s\n' "$(version_of "$1")"; }
 
 postgres_create() {
   local room=$1 version home programs
@@ -115,7 +119,7 @@ postgres_container_launch() {
   container_run "$room" --publish "127.0.0.1:$(<"$room/port"):5432" \
     --env "POSTGRES_USER=$POSTGRES_USER" --env "POSTGRES_PASSWORD=$POSTGRES_PASSWORD" --shm-size 512m \
     --volume "$sources/postgres/postgresql.conf:/etc/postgresql/rowdock.conf:ro" \
-    "postgres:$(version_of "$(basename "$room")")" \
+    "$(postgres_image "$(basename "$room")")" \
     postgres -c config_file=/etc/postgresql/rowdock.conf -c listen_addresses='*' \
     -c unix_socket_directories=/var/run/postgresql
 }

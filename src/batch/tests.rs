@@ -37,6 +37,7 @@ fn target() -> Arc<Target> {
         written: vec![0],
         key: Vec::new(),
         mode: WriteMode::Insert,
+        guard: None,
     })
 }
 

@@ -35,6 +35,7 @@ pub fn start_standalone<S: StartTask>(
         starter,
         worker_id,
         stop_deadline: settings.shutdown_timeout,
+        offset_flush_interval: settings.offset_flush_interval,
     };
     let control = ControlLoop {
         registry: Registry::new(settings),

@@ -85,6 +85,8 @@ pub(super) struct Workshop<S> {
     pub(super) worker_id: String,
     /// `task.shutdown.graceful.timeout.ms`.
     pub(super) stop_deadline: Duration,
+    /// `offset.flush.interval.ms`.
+    pub(super) offset_flush_interval: Duration,
 }
 
 impl<S> Workshop<S> {
@@ -95,6 +97,7 @@ impl<S> Workshop<S> {
             worker_id: self.worker_id.clone(),
             consumer_properties: accepted.consumer_properties.clone(),
             producer_properties: accepted.producer_properties.clone(),
+            offset_flush_interval: self.offset_flush_interval,
             paused,
         }
     }

@@ -237,11 +237,7 @@ fn sink_keys(checked: &Checked) -> Result<SinkKeys, Invalid> {
         password: checked
             .text(&sink::CONNECTION_PASSWORD)
             .map(SecretString::from),
-        insert_mode: if checked.is(&sink::INSERT_MODE, "upsert") {
-            WriteMode::Upsert
-        } else {
-            WriteMode::Insert
-        },
+        insert_mode: insert_mode(checked),
         key_mode: key_mode(checked),
         key_fields: checked.list(&sink::PK_FIELDS).to_vec(),
         delete_enabled: checked.is_true(&sink::DELETE_ENABLED),
@@ -255,6 +251,16 @@ fn sink_keys(checked: &Checked) -> Result<SinkKeys, Invalid> {
         },
         progress_table: text(checked, &sink::PROGRESS_TABLE)?,
     })
+}
+
+fn insert_mode(checked: &Checked) -> WriteMode {
+    let mode = checked.text(&sink::INSERT_MODE).unwrap_or_default();
+    match mode.to_ascii_lowercase().as_str() {
+        "upsert" => WriteMode::Upsert,
+        "update" => WriteMode::Update,
+        "insert_ignore" => WriteMode::InsertIgnore,
+        _ => WriteMode::Insert,
+    }
 }
 
 fn key_mode(checked: &Checked) -> KeyMode {

@@ -74,8 +74,36 @@ pub fn create(properties: &[(String, String)], client_id: &str) -> KafkaResult<T
     } else {
         config.set("partition.assignment.strategy", "cooperative-sticky");
     }
-    config.set_log_level(RDKafkaLogLevel::Warning);
+    let debug = config.get("debug").map_or_else(
+        || METADATA_CONTEXT.to_owned(),
+        |asked| format!("{asked},{METADATA_CONTEXT}"),
+    );
+    config.set("debug", debug);
+    config.set_log_level(RDKafkaLogLevel::Debug);
     config.create_with_context(TaskContext)
+}
+
+/// The client's debugging context that tells of topics' ids; a few lines per metadata refresh.
+const METADATA_CONTEXT: &str = "metadata";
+
+/// Whether this line of the client's log says that a topic's id has changed: from here on the
+/// client fetches from the topic that has the name now, at the offsets of the one that had it
+/// before, without a word to its user (librdkafka 2.12, `rd_kafka_topic_metadata_update`). The
+/// line is queued before the first record of the other topic can be, and this is the only sign
+/// there is; `recreated_under_a_running_task` watches over its wording.
+pub fn tells_of_another_incarnation(facility: &str, message: &str) -> bool {
+    facility == "METADATA" && message.contains(" changed id from ")
+}
+
+/// Passes a line of the client's log on to ours, by its severity as in syslog. What the client
+/// says for debugging is for those who trace.
+pub fn log(level: i32, facility: &str, message: &str) {
+    match level {
+        ..=3 => tracing::error!(facility, "kafka client: {message}"),
+        4 => tracing::warn!(facility, "kafka client: {message}"),
+        5 | 6 => tracing::debug!(facility, "kafka client: {message}"),
+        _ => tracing::trace!(facility, "kafka client: {message}"),
+    }
 }
 
 /// How long the group waits for a silent member: the session time-out that applies.
@@ -88,24 +116,14 @@ pub fn session_timeout(properties: &[(String, String)]) -> Duration {
     Duration::from_millis(configured.unwrap_or(10_000))
 }
 
-/// Sends librdkafka's logs to tracing, and answers the rebalances that happen while the consumer
-/// is being closed: all others are handled by the thread.
+/// Answers the rebalances, and passes on the logs, that come while the consumer is being closed: all
+/// others are handled by the thread.
 #[derive(Debug, Clone, Copy)]
 pub struct TaskContext;
 
 impl ClientContext for TaskContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        match level {
-            RDKafkaLogLevel::Emerg
-            | RDKafkaLogLevel::Alert
-            | RDKafkaLogLevel::Critical
-            | RDKafkaLogLevel::Error => tracing::error!(facility, "kafka client: {message}"),
-            RDKafkaLogLevel::Warning => tracing::warn!(facility, "kafka client: {message}"),
-            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
-                tracing::info!(facility, "kafka client: {message}");
-            }
-            RDKafkaLogLevel::Debug => tracing::debug!(facility, "kafka client: {message}"),
-        }
+        log(level as i32, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

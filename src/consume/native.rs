@@ -72,6 +72,15 @@ pub enum Content<'event> {
         /// The client's words.
         reason: String,
     },
+    /// A line of the client's log.
+    Log {
+        /// Severity as in syslog: 3 and below are errors, 4 a warning, 7 debugging.
+        level: i32,
+        /// What the client calls this kind of line.
+        facility: String,
+        /// The line.
+        message: String,
+    },
     /// Nothing that concerns the consumer.
     Other,
 }
@@ -136,6 +145,7 @@ impl Event {
                 },
                 sys::RD_KAFKA_EVENT_REBALANCE => rebalance_content(event),
                 sys::RD_KAFKA_EVENT_ERROR => error_content(event),
+                sys::RD_KAFKA_EVENT_LOG => log_content(event),
                 _ => Content::Other,
             }
         }
@@ -443,6 +453,20 @@ unsafe fn rebalance_content(event: *mut sys::rd_kafka_event_t) -> Content<'stati
         match sys::rd_kafka_event_error(event) {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Content::Assigned(partitions),
             _ => Content::Revoked(partitions),
+        }
+    }
+}
+
+unsafe fn log_content(event: *mut sys::rd_kafka_event_t) -> Content<'static> {
+    let (mut facility, mut message) = (ptr::null(), ptr::null());
+    let mut level = 0;
+    // SAFETY: the event is the caller's and valid; both texts are its own C strings.
+    unsafe {
+        sys::rd_kafka_event_log(event, &raw mut facility, &raw mut message, &raw mut level);
+        Content::Log {
+            level,
+            facility: text(facility),
+            message: text(message),
         }
     }
 }

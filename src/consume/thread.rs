@@ -14,7 +14,7 @@ use rowdock_connectors::PartitionKey;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::BATCHES_IN_FLIGHT_MAX;
-use super::client::TaskConsumer;
+use super::client::{self, TaskConsumer};
 use super::intake::Intake;
 use super::native::{Content, Event, Message, Poller, TopicPartition};
 use super::slots::{SlotState, Slots};
@@ -94,7 +94,7 @@ struct Revocation {
 
 struct Running {
     start: ConsumerThread,
-    poller: Poller<super::client::TaskContext>,
+    poller: Poller<client::TaskContext>,
     slots: Slots,
     /// The slot of the record before this one, by topic identity and partition.
     last_slot: Option<((usize, i32), usize)>,
@@ -237,6 +237,16 @@ impl Running {
                 partition,
                 reason,
             } => self.kafka_error(code, fatal, partition, &reason),
+            Content::Log {
+                level,
+                facility,
+                message,
+            } => {
+                if client::tells_of_another_incarnation(&facility, &message) {
+                    self.tell(ToWriter::TopicChanged);
+                }
+                client::log(level, &facility, &message);
+            }
             Content::Other => {}
         }
         false

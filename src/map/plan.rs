@@ -44,8 +44,11 @@ pub fn target(table: Table, keys: &SinkKeys) -> Result<Target, String> {
         }
         key_columns.push(column);
     }
-    if keys.insert_mode == WriteMode::Upsert {
-        check_unique(&table, &key_columns)?;
+    if matches!(
+        keys.insert_mode,
+        WriteMode::Upsert | WriteMode::InsertIgnore
+    ) {
+        check_unique(&table, &key_columns, keys.insert_mode)?;
     }
     let wanted = |column: &usize| {
         let definition = &table.columns[*column];
@@ -57,7 +60,9 @@ pub fn target(table: Table, keys: &SinkKeys) -> Result<Target, String> {
         key_columns.contains(column) || (included && !definition.generated)
     };
     let written: Vec<usize> = (0..table.columns.len()).filter(wanted).collect();
-    check_left_out(&table, &written)?;
+    if keys.insert_mode != WriteMode::Update {
+        check_left_out(&table, &written)?;
+    }
     let key = key_columns
         .iter()
         .filter_map(|column| written.iter().position(|kept| kept == column))
@@ -67,6 +72,7 @@ pub fn target(table: Table, keys: &SinkKeys) -> Result<Target, String> {
         written,
         key,
         mode: keys.insert_mode,
+        guard: None,
     })
 }
 
@@ -86,9 +92,9 @@ fn key_names(table: &Table, keys: &SinkKeys) -> Result<Vec<String>, String> {
     }
 }
 
-/// An upsert needs a unique constraint on exactly the key, or the database cannot tell what a
-/// conflict is.
-fn check_unique(table: &Table, key: &[usize]) -> Result<(), String> {
+/// A conflict is found by a unique constraint on exactly the key; without one the database cannot
+/// tell what a conflict is.
+fn check_unique(table: &Table, key: &[usize], mode: WriteMode) -> Result<(), String> {
     let names: Vec<&str> = key
         .iter()
         .map(|column| table.columns[*column].name.as_str())
@@ -104,8 +110,12 @@ fn check_unique(table: &Table, key: &[usize]) -> Result<(), String> {
         .map(|name| format!("\"{name}\""))
         .collect::<Vec<_>>()
         .join(", ");
+    let mode = match mode {
+        WriteMode::InsertIgnore => "insert_ignore",
+        _ => "upsert",
+    };
     Err(format!(
-        "insert.mode=upsert needs a primary key or unique constraint on exactly ({columns}) of \
+        "insert.mode={mode} needs a primary key or unique constraint on exactly ({columns}) of \
          table {}; create it with: ALTER TABLE {} ADD UNIQUE ({columns})",
         table.name, table.name
     ))

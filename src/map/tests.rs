@@ -96,7 +96,7 @@ impl Mapping {
         let origin = Origin {
             position: 0,
             offset: 7,
-            delete: false,
+            kind: RowKind::Write,
         };
         let before = self.rows.len();
         match self.mapper.map(&record, None, origin, &mut self.rows) {
@@ -191,10 +191,11 @@ fn record_keys_fill_key_columns_and_win_over_value_fields() {
         .unwrap();
     assert_eq!(row[0], Cell::Int(2));
     mapping.map(Some("3"), None).unwrap();
-    assert!(mapping.rows.origins[2].delete);
+    assert_eq!(mapping.rows.origins[2].kind, RowKind::Delete);
     mapping.map(Some("4"), Some("null")).unwrap();
-    assert!(
-        mapping.rows.origins[3].delete,
+    assert_eq!(
+        mapping.rows.origins[3].kind,
+        RowKind::Delete,
         "a JSON null is a tombstone too"
     );
     let refused = mapping.map(None, Some("{}")).unwrap_err();
@@ -501,7 +502,7 @@ fn owned_records_are_mapped_like_their_bytes() {
         let origin = Origin {
             position: 0,
             offset: 7,
-            delete: false,
+            kind: RowKind::Write,
         };
         let one = direct.mapper.map(&raw, None, origin, &mut direct.rows);
         let other = owned

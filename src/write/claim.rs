@@ -294,8 +294,32 @@ impl WriteLoop {
         Ok(())
     }
 
-    /// A topic that is deleted and made anew under our feet must stop the task.
+    /// Topics that were deleted and made anew under our feet must stop the task. Kafka out of reach
+    /// is no news here: the consumer reports it.
     pub(super) async fn check_topics(&mut self) -> Result<(), Halt> {
+        fail::fail_point!("write::check_topics", |_| Ok(()));
+        match self.try_check_topics().await {
+            Err(ClaimError::Halt(halt)) => Err(halt),
+            Ok(()) | Err(ClaimError::Sink(_)) => Ok(()),
+        }
+    }
+
+    /// As [`check_topics`](Self::check_topics), until Kafka has answered: the client has begun to
+    /// read another incarnation of some topic, and the batches that follow may hold its records.
+    pub(super) async fn confirm_topics(&mut self) -> Result<(), Halt> {
+        loop {
+            match self.try_check_topics().await {
+                Ok(()) => {
+                    self.recovered();
+                    return Ok(());
+                }
+                Err(ClaimError::Halt(halt)) => return Err(halt),
+                Err(ClaimError::Sink(error)) => self.pause_after(&error).await?,
+            }
+        }
+    }
+
+    async fn try_check_topics(&mut self) -> Result<(), ClaimError> {
         let topics: BTreeSet<Arc<str>> = self
             .state
             .held
@@ -306,40 +330,35 @@ impl WriteLoop {
         if topics.is_empty() || self.state.failed {
             return Ok(());
         }
-        // Kafka out of reach is no news here: the consumer reports it.
-        let Ok(ids) = self.facts.topic_ids(topics.into_iter().collect()).await else {
-            return Ok(());
-        };
+        let ids = self.facts.topic_ids(topics.into_iter().collect()).await?;
         // All partitions of the topic are meant; the lowest is named.
         let mut held: Vec<(&PartitionKey, &Held)> = self.state.held.iter().collect();
         held.sort_unstable_by_key(|(key, _)| *key);
         for (key, held) in held {
-            if let Some(now) = ids.get(&*key.topic) {
-                check_topic(&held.topic_id, now)
-                    .map_err(|refusal| Halt::Failed(refusal_trace(key, &refusal)))?;
+            if held.topic_id.is_empty() {
+                continue;
             }
+            let Some(now) = ids.get(&*key.topic) else {
+                return Err(
+                    SinkError::retry(format!("kafka has no topic {} now", key.topic)).into(),
+                );
+            };
+            check_topic(&held.topic_id, now).map_err(|refusal| refused(key, &refusal))?;
         }
         Ok(())
     }
 
     /// The broker refuses the position: says why, as precisely as it can be known.
     pub(super) async fn out_of_range(&mut self, key: &PartitionKey) -> Halt {
+        // Of another topic all partitions are, whichever happens to be shorter.
+        if let Err(ClaimError::Halt(halt)) = self.try_check_topics().await {
+            return halt;
+        }
         let next = self.state.held.get(key).map_or(-1, |held| held.next_offset);
-        let topic_id = self
-            .state
-            .held
-            .get(key)
-            .map(|held| held.topic_id.clone())
-            .unwrap_or_default();
-        let ids = self.facts.topic_ids(vec![Arc::clone(&key.topic)]).await;
-        let now = ids
-            .ok()
-            .and_then(|ids| ids.get(&*key.topic).cloned())
-            .unwrap_or_default();
         let refusal = match self.facts.watermarks(vec![key.clone()]).await {
             Ok(marks) => marks
                 .get(key)
-                .and_then(|marks| check_position(next, &topic_id, &now, *marks).err()),
+                .and_then(|marks| check_position(next, "", "", *marks).err()),
             Err(_) => None,
         };
         Halt::Failed(match refusal {

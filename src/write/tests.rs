@@ -162,6 +162,7 @@ impl Harness {
                 written: vec![0],
                 key: Vec::new(),
                 mode: WriteMode::Insert,
+                guard: None,
             }),
             reading: BTreeMap::new(),
             generation: 0,

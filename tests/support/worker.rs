@@ -151,6 +151,7 @@ impl<'a> Launch<'a> {
             ("bootstrap.servers", kafka.as_str()),
             ("listeners", "http://127.0.0.1:0"),
             ("log.format", "json"),
+            ("offset.flush.interval.ms", "1000"),
             ("consumer.session.timeout.ms", &session),
             ("consumer.heartbeat.interval.ms", "300"),
         ]

@@ -7,6 +7,8 @@ use crate::row::{Cell, CellState, Column, TableRows, Values};
 /// Row indexes sorted by key, then by log order; equal keys are neighbours.
 pub(super) struct KeyOrder {
     rows: Vec<usize>,
+    /// Rows before this one are left out.
+    first: usize,
 }
 
 /// What is compared first: eight bytes that order as the first key column does, as far as they
@@ -14,12 +16,14 @@ pub(super) struct KeyOrder {
 type Prefix = u64;
 
 impl KeyOrder {
-    pub(super) fn of(rows: &TableRows) -> Self {
+    /// Of the rows from `first` on.
+    pub(super) fn of(rows: &TableRows, first: usize) -> Self {
         let first_column = rows.target.key.first().map(|column| &rows.columns[*column]);
         let shared = first_column.map_or(0, shared_start);
         let prefix_of = |row| first_column.map_or(0, |column| prefix(column.get(row), shared));
-        let mut sorted: Vec<(Prefix, usize)> =
-            (0..rows.len()).map(|row| (prefix_of(row), row)).collect();
+        let mut sorted: Vec<(Prefix, usize)> = (first..rows.len())
+            .map(|row| (prefix_of(row), row))
+            .collect();
         sorted.sort_unstable_by(|(left_prefix, left), (right_prefix, right)| {
             left_prefix
                 .cmp(right_prefix)
@@ -28,6 +32,7 @@ impl KeyOrder {
         });
         Self {
             rows: sorted.into_iter().map(|(_, row)| row).collect(),
+            first,
         }
     }
 
@@ -41,9 +46,10 @@ impl KeyOrder {
             .chunk_by(|left, right| compare_keys(rows, *left, *right) == Ordering::Equal)
     }
 
-    /// For each row the rank of its key: equal for equal keys, ascending with the key.
+    /// For each row the rank of its key: equal for equal keys, ascending with the key. 0 for rows
+    /// that are left out.
     pub(super) fn ranks(&self, rows: &TableRows) -> Vec<usize> {
-        let mut ranks = vec![0; self.rows.len()];
+        let mut ranks = vec![0; self.first + self.rows.len()];
         for (rank, run) in self.runs(rows).enumerate() {
             for row in run {
                 ranks[*row] = rank;
@@ -80,6 +86,36 @@ fn compare_cells(left: Cell<'_>, right: Cell<'_>) -> Ordering {
         (Cell::Uuid(left), Cell::Uuid(right)) => left.cmp(&right),
         // Cells of one column are of one kind, so at least one side has no value.
         (left, right) => has_value(left).cmp(&has_value(right)),
+    }
+}
+
+/// The order of values as a database compares them, for cells that are numbers, dates or times. No
+/// value is less than any.
+pub(crate) fn compare_values(left: Cell<'_>, right: Cell<'_>) -> Ordering {
+    match (left, right) {
+        (Cell::Decimal(left), Cell::Decimal(right)) => compare_decimals(left, right),
+        (left, right) => compare_cells(left, right),
+    }
+}
+
+/// By size; NaN above all numbers, as PostgreSQL has it.
+fn compare_decimals(left: &str, right: &str) -> Ordering {
+    let is_number = |plain: &str| plain != "NaN";
+    match (is_number(left), is_number(right)) {
+        (true, true) => {}
+        (left, right) => return right.cmp(&left),
+    }
+    let (left_negative, left_whole, left_fraction) = decimal_parts(left);
+    let (right_negative, right_whole, right_fraction) = decimal_parts(right);
+    let by_size = left_whole
+        .len()
+        .cmp(&right_whole.len())
+        .then_with(|| left_whole.cmp(right_whole))
+        .then_with(|| left_fraction.cmp(right_fraction));
+    match (left_negative, right_negative) {
+        (false, false) => by_size,
+        (true, true) => by_size.reverse(),
+        (left, right) => right.cmp(&left),
     }
 }
 
@@ -209,6 +245,24 @@ mod tests {
         check(Cell::Decimal("NaN"), Cell::Decimal("NaN"), Ordering::Equal);
         check(Cell::Int(i64::MIN), Cell::Int(i64::MAX), Ordering::Less);
         check(Cell::Int(-1), Cell::Int(0), Ordering::Less);
+    }
+
+    #[test]
+    fn decimals_are_compared_by_size() {
+        let ascending = [
+            "-100", "-12.5", "-12.05", "-1", "-0.1", "0", "0.01", "0.1", "0.11", "9", "10", "10.5",
+            "NaN",
+        ];
+        for (place, left) in ascending.iter().enumerate() {
+            for (other, right) in ascending.iter().enumerate() {
+                let found = compare_values(Cell::Decimal(left), Cell::Decimal(right));
+                assert_eq!(found, place.cmp(&other), "{left} {right}");
+            }
+        }
+        let equal = compare_values(Cell::Decimal("-0.00"), Cell::Decimal("0"));
+        assert_eq!(equal, Ordering::Equal);
+        let null = compare_values(Cell::Null, Cell::Decimal("-5"));
+        assert_eq!(null, Ordering::Less);
     }
 
     #[test]

@@ -3,17 +3,18 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::row::fixture::{integer_target, push_row, target};
-use crate::table::ColumnType;
+use crate::row::fixture::{integer_target, push_kind, push_row, target};
+use crate::table::{ColumnType, Target};
 
 /// A record of the tests: key, two further columns, or a delete.
 #[derive(Debug, Clone, Copy)]
 enum Op {
     Write(i64, Cell<'static>, Cell<'static>),
     Delete(i64),
+    Truncate,
 }
 
-use Op::{Delete, Write};
+use Op::{Delete, Truncate, Write};
 
 const ABSENT: Cell<'static> = Cell::Absent;
 const NULL: Cell<'static> = Cell::Null;
@@ -28,6 +29,7 @@ fn rows_of(mode: WriteMode, ops: &[Op]) -> TableRows {
         match *op {
             Write(key, first, second) => push_row(&mut rows, &[int(key), first, second], false),
             Delete(key) => push_row(&mut rows, &[int(key)], true),
+            Truncate => push_kind(&mut rows, &[], RowKind::Truncate),
         }
     }
     rows
@@ -43,7 +45,11 @@ fn cells(rows: &TableRows, row: usize) -> KeyAndCells<'_> {
 }
 
 fn check_upsert(ops: &[Op], deletes: &[i64], writes: &[KeyAndCells<'static>]) {
-    let rows = rows_of(WriteMode::Upsert, ops);
+    check_fold(WriteMode::Upsert, ops, deletes, writes);
+}
+
+fn check_fold(mode: WriteMode, ops: &[Op], deletes: &[i64], writes: &[KeyAndCells<'static>]) {
+    let rows = rows_of(mode, ops);
     let plan = plan(&rows);
     assert_eq!(plan.phases.len(), 1, "{ops:?}");
     let phase = &plan.phases[0];
@@ -104,6 +110,106 @@ fn upserts_fold_each_key() {
         &[(1, two, ABSENT)],
     );
     check_upsert(&[Delete(2), Delete(1), Delete(2), Delete(1)], &[1, 2], &[]);
+}
+
+#[test]
+fn the_first_insert_wins_where_others_are_ignored() {
+    let (one, two) = (int(1), int(2));
+    let check = |ops: &[Op], deletes: &[i64], writes: &[KeyAndCells<'static>]| {
+        check_fold(WriteMode::InsertIgnore, ops, deletes, writes);
+    };
+    check(
+        &[Write(1, one, ABSENT), Write(1, two, two)],
+        &[],
+        &[(1, one, ABSENT)],
+    );
+    check(&[Write(1, one, one), Delete(1)], &[1], &[]);
+    check(
+        &[
+            Write(1, one, one),
+            Delete(1),
+            Write(1, two, NULL),
+            Write(1, one, one),
+        ],
+        &[1],
+        &[(1, two, NULL)],
+    );
+}
+
+#[test]
+fn updates_merge_and_never_follow_a_delete() {
+    let (one, two) = (int(1), int(2));
+    let check = |ops: &[Op], deletes: &[i64], writes: &[KeyAndCells<'static>]| {
+        check_fold(WriteMode::Update, ops, deletes, writes);
+    };
+    check(
+        &[Write(1, one, one), Write(1, two, ABSENT)],
+        &[],
+        &[(1, two, one)],
+    );
+    check(&[Delete(1), Write(1, one, one)], &[1], &[]);
+    check(&[Write(1, one, one), Delete(1)], &[1], &[]);
+}
+
+#[test]
+fn a_truncate_makes_what_came_before_it_void() {
+    let (one, two) = (int(1), int(2));
+    let ops = [
+        Write(1, one, one),
+        Delete(2),
+        Truncate,
+        Write(3, one, one),
+        Truncate,
+        Write(1, two, ABSENT),
+        Write(1, ABSENT, two),
+    ];
+    check_upsert(&ops, &[], &[(1, two, two)]);
+    assert!(plan(&rows_of(WriteMode::Upsert, &ops)).truncate);
+    assert!(!plan(&rows_of(WriteMode::Upsert, &ops[..2])).truncate);
+    check_insert(&ops, &[(&[], &[5, 6])]);
+    let alone = rows_of(WriteMode::Insert, &[Truncate]);
+    assert!(plan(&alone).truncate);
+    assert!(plan(&alone).phases[0].writes.is_empty(&alone));
+}
+
+/// The columns are key, guard, other.
+fn guarded_rows(mode: WriteMode, ops: &[Op]) -> TableRows {
+    let mut rows = rows_of(mode, ops);
+    rows.target = std::sync::Arc::new(Target {
+        guard: Some(1),
+        ..(*rows.target).clone()
+    });
+    rows
+}
+
+#[test]
+fn guarded_records_are_left_out_only_when_the_database_would() {
+    let check = |ops: &[Op], expected: &[&[usize]]| {
+        let rows = guarded_rows(WriteMode::Upsert, ops);
+        let plan = plan(&rows);
+        let phases: Vec<Vec<usize>> = plan
+            .phases
+            .iter()
+            .map(|phase| phase.writes.iter(&rows).collect())
+            .collect();
+        assert_eq!(phases, expected, "{ops:?}");
+    };
+    let write = |guard: i64, other| Write(1, int(guard), other);
+    // The newest wins when it has all columns, wherever it stands.
+    check(&[write(1, NULL), write(3, NULL), write(2, NULL)], &[&[1]]);
+    check(&[write(2, NULL), write(2, int(5))], &[&[0]]);
+    // A newer one without all of them does not tell what the row will be.
+    check(&[write(1, NULL), write(3, ABSENT)], &[&[0], &[1]]);
+    check(&[write(1, ABSENT), write(3, ABSENT)], &[&[1]]);
+    check(
+        &[write(1, NULL), write(3, ABSENT), write(4, ABSENT)],
+        &[&[0], &[2]],
+    );
+    check(&[write(1, NULL), write(3, ABSENT), write(4, NULL)], &[&[2]]);
+    check(
+        &[write(1, NULL), Write(2, int(9), NULL), write(3, ABSENT)],
+        &[&[0, 1], &[2]],
+    );
 }
 
 #[test]
@@ -251,32 +357,51 @@ fn keep_if_absent(new: Cell<'static>, old: Cell<'static>) -> Cell<'static> {
     }
 }
 
-fn apply(state: &mut State, mode: WriteMode, op: Op) -> Result<(), Conflict> {
+/// How a record meets the table, one by one.
+#[derive(Debug, Clone, Copy)]
+struct Rules {
+    mode: WriteMode,
+    /// The first further column is the guard.
+    guarded: bool,
+}
+
+fn apply(state: &mut State, rules: Rules, op: Op) -> Result<(), Conflict> {
     match op {
+        Truncate => state.clear(),
         Delete(key) => {
             state.remove(&key);
         }
-        Write(key, first, second) => match state.get_mut(&key) {
-            None => {
+        Write(key, first, second) => match (rules.mode, state.get_mut(&key)) {
+            (WriteMode::Update, None) | (WriteMode::InsertIgnore, Some(_)) => {}
+            (_, None) => {
                 state.insert(key, (first, second));
             }
-            Some(_) if mode == WriteMode::Insert => return Err(Conflict),
-            Some(old) => {
-                *old = (keep_if_absent(first, old.0), keep_if_absent(second, old.1));
+            (WriteMode::Insert, Some(_)) => return Err(Conflict),
+            (_, Some(old)) => {
+                let is_older = match (first, old.0) {
+                    (Cell::Int(new), Cell::Int(old)) => new <= old,
+                    _ => false,
+                };
+                if !(rules.guarded && is_older) {
+                    *old = (keep_if_absent(first, old.0), keep_if_absent(second, old.1));
+                }
             }
         },
     }
     Ok(())
 }
 
-fn apply_plan(state: &mut State, mode: WriteMode, plan: &Plan<'_>) -> Result<(), Conflict> {
+fn apply_plan(state: &mut State, rules: Rules, plan: &Plan<'_>) -> Result<(), Conflict> {
+    if plan.truncate {
+        apply(state, rules, Truncate)?;
+    }
     for phase in &plan.phases {
         for row in &phase.deletes {
-            apply(state, mode, Delete(cells(&plan.rows, *row).0))?;
+            apply(state, rules, Delete(cells(&plan.rows, *row).0))?;
         }
         for row in phase.writes.iter(&plan.rows) {
             let (key, first, second) = owned(cells(&plan.rows, row));
-            apply(state, mode, Write(key, first, second))?;
+            apply(state, rules, Write(key, first, second))?;
         }
     }
     Ok(())
@@ -298,48 +423,101 @@ fn any_cell() -> impl Strategy<Value = Cell<'static>> {
 
 fn any_op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        4 => (0..6i64, any_cell(), any_cell()).prop_map(|(key, first, second)| Write(key, first, second)),
-        1 => (0..6i64).prop_map(Delete),
+        8 => (0..6i64, any_cell(), any_cell()).prop_map(|(key, first, second)| Write(key, first, second)),
+        2 => (0..6i64).prop_map(Delete),
+        1 => Just(Truncate),
     ]
+}
+
+/// A guard always has a value.
+fn guarded_op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        8 => (0..3i64, 0..8i64, any_cell()).prop_map(|(key, guard, other)| Write(key, int(guard), other)),
+        1 => (0..3i64).prop_map(Delete),
+    ]
+}
+
+fn keyed_mode() -> impl Strategy<Value = WriteMode> {
+    prop_oneof![
+        Just(WriteMode::Upsert),
+        Just(WriteMode::Update),
+        Just(WriteMode::InsertIgnore)
+    ]
+}
+
+/// Each phase has a key once, in each of its lists, in order.
+fn check_order(plan: &Plan<'_>) -> Result<(), TestCaseError> {
+    let key_of = |row: usize| cells(&plan.rows, row).0;
+    for phase in &plan.phases {
+        let deleted: Vec<i64> = phase.deletes.iter().map(|row| key_of(*row)).collect();
+        let written: Vec<i64> = phase.writes.iter(&plan.rows).map(key_of).collect();
+        for keys in [deleted, written] {
+            prop_assert!(keys.is_sorted_by(|left, right| left < right), "{:?}", keys);
+        }
+    }
+    Ok(())
 }
 
 proptest! {
     #[test]
-    fn upsert_plan_equals_one_by_one(
+    fn keyed_plans_equal_one_by_one(
+        mode in keyed_mode(),
         before in prop::collection::vec(any_op(), 0..6),
         ops in prop::collection::vec(any_op(), 0..40),
     ) {
-        let mode = WriteMode::Upsert;
         let mut expected = State::new();
+        let seed = Rules { mode: WriteMode::Upsert, guarded: false };
         for op in before {
-            apply(&mut expected, mode, op).unwrap();
+            apply(&mut expected, seed, op).unwrap();
         }
         let mut found = expected.clone();
+        let rules = Rules { mode, guarded: false };
         for op in &ops {
-            apply(&mut expected, mode, *op).unwrap();
+            apply(&mut expected, rules, *op).unwrap();
         }
         let rows = rows_of(mode, &ops);
         let plan = plan(&rows);
-        apply_plan(&mut found, mode, &plan).unwrap();
+        apply_plan(&mut found, rules, &plan).unwrap();
         prop_assert_eq!(found, expected);
-        for phase in &plan.phases {
-            let deleted: Vec<i64> = phase.deletes.iter().map(|row| cells(&plan.rows, *row).0).collect();
-            let written: Vec<i64> = phase.writes.iter(&plan.rows).map(|row| cells(&plan.rows, row).0).collect();
-            prop_assert!(deleted.is_sorted_by(|left, right| left < right), "{:?}", deleted);
-            prop_assert!(written.is_sorted_by(|left, right| left < right), "{:?}", written);
+        check_order(&plan)?;
+    }
+
+    #[test]
+    fn guarded_plans_equal_one_by_one(
+        mode in prop_oneof![Just(WriteMode::Upsert), Just(WriteMode::Update)],
+        before in prop::collection::vec(guarded_op(), 0..6),
+        ops in prop::collection::vec(guarded_op(), 0..40),
+    ) {
+        let mut expected = State::new();
+        let seed = Rules { mode: WriteMode::Upsert, guarded: true };
+        for op in before {
+            apply(&mut expected, seed, op).unwrap();
         }
+        let mut found = expected.clone();
+        let rules = Rules { mode, guarded: true };
+        for op in &ops {
+            apply(&mut expected, rules, *op).unwrap();
+        }
+        let rows = guarded_rows(mode, &ops);
+        let plan = plan(&rows);
+        apply_plan(&mut found, rules, &plan).unwrap();
+        prop_assert_eq!(found, expected);
+        check_order(&plan)?;
     }
 
     #[test]
     fn insert_plan_equals_one_by_one(
         ops in prop::collection::vec(any_op(), 0..12),
     ) {
-        let mode = WriteMode::Insert;
+        let rules = Rules { mode: WriteMode::Insert, guarded: false };
+        // A conflict before a truncate is as void as its rows.
+        let void = ops.iter().rposition(|op| matches!(op, Truncate));
+        let kept = &ops[void.map_or(0, |truncate| truncate + 1)..];
         let mut expected = State::new();
-        let outcome = ops.iter().try_for_each(|op| apply(&mut expected, mode, *op));
-        let rows = rows_of(mode, &ops);
+        let outcome = kept.iter().try_for_each(|op| apply(&mut expected, rules, *op));
+        let rows = rows_of(WriteMode::Insert, &ops);
         let mut found = State::new();
-        let planned = apply_plan(&mut found, mode, &plan(&rows));
+        let planned = apply_plan(&mut found, rules, &plan(&rows));
         prop_assert_eq!(&planned, &outcome);
         if outcome.is_ok() {
             prop_assert_eq!(found, expected);

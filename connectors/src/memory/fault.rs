@@ -11,6 +11,8 @@ pub enum Call {
     DescribeTable,
     /// [`Session::create_table`](crate::Session::create_table).
     CreateTable,
+    /// [`Session::evolve_table`](crate::Session::evolve_table).
+    EvolveTable,
     /// [`Session::claim`](crate::Session::claim).
     Claim,
     /// [`Session::write_starts`](crate::Session::write_starts).

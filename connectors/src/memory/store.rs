@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::error::{ErrorClass, SinkError};
+use crate::evolve::{self, Change};
 use crate::fold::{self, Plan};
 use crate::row::{Batch, Cell, TableRows, Timestamp};
-use crate::table::{ColumnDef, NewTable, Table, TableName, Target, WriteMode};
+use crate::table::{
+    ColumnDef, ColumnType, NewColumn, NewTable, Table, TableName, Target, WriteMode,
+};
 
 /// A stored cell.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,13 +96,8 @@ impl Store {
             return existing.clone();
         }
         let columns = wanted.columns.iter().map(|column| ColumnDef {
-            name: column.name.clone(),
-            column_type: column.column_type.clone(),
-            native_type: column.column_type.to_string(),
-            native_type_id: 0,
             nullable: column.nullable && !wanted.primary_key.contains(&column.name),
-            has_default: false,
-            generated: false,
+            ..nullable_column(&column.name, &column.column_type)
         });
         let created = Table {
             name: wanted.name.clone(),
@@ -110,6 +108,40 @@ impl Store {
         };
         self.add_table(created.clone());
         created
+    }
+
+    pub(super) fn evolve_table(
+        &mut self,
+        name: &TableName,
+        wanted: &[NewColumn],
+    ) -> Result<Table, SinkError> {
+        let Some(table) = self.tables.get_mut(&name.to_string()) else {
+            return Err(no_such_table(&name.to_string()));
+        };
+        for change in evolve::changes(&table.definition, wanted) {
+            match change {
+                Change::Add { name, column_type } => {
+                    let added = nullable_column(&name, &column_type);
+                    table.definition.columns.push(added);
+                    for row in table.rows.values_mut() {
+                        row.push(Value::Default);
+                    }
+                }
+                Change::Widen { column, to } => {
+                    for existing in &mut table.definition.columns {
+                        if existing.name == column.name {
+                            existing.native_type = to.to_string();
+                            existing.column_type = to.clone();
+                        }
+                    }
+                }
+            }
+        }
+        Ok(table.definition.clone())
+    }
+
+    pub(super) fn drop_table(&mut self, name: &str) {
+        self.tables.remove(name);
     }
 
     pub(super) fn rows_by_table(&self) -> BTreeMap<String, Vec<StoredRow>> {
@@ -142,8 +174,20 @@ impl Store {
         let target = &plan.rows.target;
         let name = target.table.name.to_string();
         let Some(table) = self.tables.get_mut(&name) else {
-            return Err(SinkError::stop(format!("no such table: {name}")));
+            return Err(no_such_table(&name));
         };
+        table.require_columns(target)?;
+        if plan.truncate {
+            let ids: Vec<u64> = table.rows.keys().copied().collect();
+            for id in ids {
+                let before = table.set(id, None);
+                undo.push(Undo {
+                    table: name.clone(),
+                    id,
+                    before,
+                });
+            }
+        }
         for phase in &plan.phases {
             for row in &phase.deletes {
                 let key = given_key(table, target, &table.fresh_row(&plan.rows, *row))?;
@@ -157,7 +201,9 @@ impl Store {
                 }
             }
             for row in phase.writes.iter(&plan.rows) {
-                let (id, stored) = table.row_to_store(&plan.rows, row)?;
+                let Some((id, stored)) = table.row_to_store(&plan.rows, row)? else {
+                    continue;
+                };
                 table.check(&stored)?;
                 let reason = self
                     .refusal
@@ -179,29 +225,49 @@ impl Store {
 }
 
 impl StoredTable {
-    /// The row as it would stand, and its place.
+    /// The columns must still be where the target has them.
+    fn require_columns(&self, target: &Target) -> Result<(), SinkError> {
+        let same = |index: &usize| {
+            let known = &target.table.columns[*index];
+            let found = self.definition.columns.get(*index);
+            found.is_some_and(|found| found.name == known.name)
+        };
+        if target.written.iter().all(same) {
+            return Ok(());
+        }
+        let message = format!("table {} has changed", self.definition.name);
+        Err(SinkError::stop(message).with_changed_table())
+    }
+
+    /// The row as it would stand, and its place; `None` when the mode says that nothing happens.
     fn row_to_store(
         &mut self,
         rows: &TableRows,
         row: usize,
-    ) -> Result<(u64, StoredRow), SinkError> {
+    ) -> Result<Option<(u64, StoredRow)>, SinkError> {
         let fresh = self.fresh_row(rows, row);
-        let existing = match rows.target.mode {
-            WriteMode::Upsert => {
+        let mode = rows.target.mode;
+        let existing = match mode {
+            WriteMode::Upsert | WriteMode::Update | WriteMode::InsertIgnore => {
                 let key = given_key(self, &rows.target, &fresh)?;
                 self.by_key.get(&key).copied()
             }
             WriteMode::Insert => None,
         };
-        if let Some(id) = existing {
-            let merged = fresh
-                .into_iter()
-                .zip(&self.rows[&id])
-                .map(|(new, old)| match new {
+        match (mode, existing) {
+            (WriteMode::InsertIgnore, Some(_)) | (WriteMode::Update, None) => return Ok(None),
+            (_, Some(id)) => {
+                let old = &self.rows[&id];
+                if !is_newer(&rows.target, &fresh, old) {
+                    return Ok(None);
+                }
+                let merged = fresh.into_iter().zip(old).map(|(new, old)| match new {
                     Value::Default => old.clone(),
                     new => new,
                 });
-            return Ok((id, merged.collect()));
+                return Ok(Some((id, merged.collect())));
+            }
+            (_, None) => {}
         }
         if self
             .key_of(&fresh)
@@ -211,7 +277,7 @@ impl StoredTable {
             return Err(SinkError::new(ErrorClass::Record, message));
         }
         self.next_id += 1;
-        Ok((self.next_id, fresh))
+        Ok(Some((self.next_id, fresh)))
     }
 
     fn fresh_row(&self, rows: &TableRows, row: usize) -> StoredRow {
@@ -261,6 +327,42 @@ impl StoredTable {
         let indexes = self.definition.primary_key.iter().filter_map(index_of);
         let cells: Vec<&Value> = indexes.map(|index| &row[index]).collect();
         Some(format!("{cells:?}"))
+    }
+}
+
+fn no_such_table(name: &str) -> SinkError {
+    SinkError::stop(format!("no such table: {name}")).with_changed_table()
+}
+
+fn nullable_column(name: &str, column_type: &ColumnType) -> ColumnDef {
+    ColumnDef {
+        name: name.to_owned(),
+        column_type: column_type.clone(),
+        native_type: column_type.to_string(),
+        native_type_id: 0,
+        nullable: true,
+        has_default: false,
+        generated: false,
+    }
+}
+
+/// What the guard says.
+fn is_newer(target: &Target, new: &StoredRow, old: &StoredRow) -> bool {
+    let Some(guard) = target.guard else {
+        return true;
+    };
+    let column = target.written[guard];
+    match (&new[column], &old[column]) {
+        (_, Value::Null | Value::Default) => true,
+        (Value::Int(new), Value::Int(old)) => new > old,
+        (Value::Float(new), Value::Float(old)) => new > old,
+        (Value::Decimal(new), Value::Decimal(old)) => {
+            fold::compare_values(Cell::Decimal(new), Cell::Decimal(old)).is_gt()
+        }
+        (Value::Date(new), Value::Date(old)) => new > old,
+        (Value::Time(new), Value::Time(old)) => new > old,
+        (Value::Timestamp(new), Value::Timestamp(old)) => new > old,
+        _ => false,
     }
 }
 

@@ -3,7 +3,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::error::ErrorClass;
-use crate::row::fixture::{integer_target, push_row};
+use crate::row::fixture::{integer_target, push_kind, push_row};
 use crate::row::{Cell, TableRows};
 use crate::table::{Target, WriteMode};
 
@@ -283,4 +283,96 @@ async fn renewed(sink: &MemorySink, renewal: &RenewRequest) -> (Box<dyn Session>
         };
         return (session, next_offset);
     }
+}
+
+/// Writes rows only, one batch per kind and cells; returns the table's rows.
+async fn stand_after(
+    sink: &MemorySink,
+    target: &Arc<Target>,
+    records: &[(&[Cell<'_>], RowKind)],
+) -> Vec<StoredRow> {
+    let mut rows = TableRows::new(Arc::clone(target));
+    for (cells, kind) in records {
+        push_kind(&mut rows, cells, *kind);
+    }
+    let batch = Batch {
+        positions: vec![PositionMove {
+            key: key(0),
+            claim_id: Uuid::nil(),
+            from: 0,
+            to: 100,
+            leader_epoch: 0,
+        }],
+        tables: vec![rows],
+        positions_stored: false,
+    };
+    let mut session = sink.open().await.unwrap();
+    let outcome = session.write(&batch).await.unwrap();
+    assert_eq!(outcome, WriteOutcome::Committed);
+    sink.snapshot().tables["t"].clone()
+}
+
+#[tokio::test]
+async fn every_mode_meets_rows_its_own_way() {
+    let int = Cell::Int;
+    let write = RowKind::Write;
+    let value = |id, n| vec![Value::Int(id), Value::Int(n)];
+    let upserts = integer_target(2, 1, WriteMode::Upsert);
+    let sink = sink(&upserts);
+    let first = [int(1), int(10)];
+    stand_after(&sink, &upserts, &[(&first, write)]).await;
+
+    let again = [int(1), int(11)];
+    let new = [int(2), int(20)];
+    let updates = integer_target(2, 1, WriteMode::Update);
+    let found = stand_after(&sink, &updates, &[(&again, write), (&new, write)]).await;
+    assert_eq!(found, [value(1, 11)]);
+
+    let ignores = integer_target(2, 1, WriteMode::InsertIgnore);
+    let found = stand_after(&sink, &ignores, &[(&first, write), (&new, write)]).await;
+    assert_eq!(found, [value(1, 11), value(2, 20)]);
+
+    let guarded = Arc::new(Target {
+        guard: Some(1),
+        ..(*upserts).clone()
+    });
+    let older = [int(1), int(5)];
+    let newer = [int(2), int(21)];
+    let found = stand_after(&sink, &guarded, &[(&older, write), (&newer, write)]).await;
+    assert_eq!(found, [value(1, 11), value(2, 21)]);
+
+    let records: [(&[Cell<'_>], RowKind); 3] =
+        [(&first, write), (&[], RowKind::Truncate), (&new, write)];
+    let found = stand_after(&sink, &upserts, &records).await;
+    assert_eq!(found, [value(2, 20)]);
+}
+
+#[tokio::test]
+async fn tables_evolve_and_a_table_that_changed_is_noticed() {
+    let target = integer_target(1, 1, WriteMode::Upsert);
+    let sink = sink(&target);
+    let record: [(&[Cell<'_>], RowKind); 1] = [(&[Cell::Int(1)], RowKind::Write)];
+    stand_after(&sink, &target, &record).await;
+    let mut session = sink.open().await.unwrap();
+    let wanted = [NewColumn {
+        name: "more".to_owned(),
+        column_type: crate::ColumnType::Bool,
+        nullable: false,
+    }];
+    let name = TableName::parse("t");
+    let evolved = session.evolve_table(&name, &wanted).await.unwrap();
+    assert!(evolved.columns[1].nullable);
+    assert_eq!(session.evolve_table(&name, &wanted).await.unwrap(), evolved);
+    let rows = stand_after(&sink, &target, &record).await;
+    assert_eq!(rows, [[Value::Int(1), Value::Default]]);
+
+    sink.drop_table("t");
+    let gone = session
+        .write(&batch(&target, Uuid::nil(), [(0, 0), (0, 0)], &[1]))
+        .await;
+    assert!(matches!(gone, Ok(WriteOutcome::Fenced(_))), "{gone:?}");
+    let mut rows_only = batch(&target, Uuid::nil(), [(0, 0), (0, 0)], &[1]);
+    rows_only.positions_stored = false;
+    let error = session.write(&rows_only).await.unwrap_err();
+    assert!(error.table_changed(), "{error}");
 }

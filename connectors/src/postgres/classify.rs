@@ -7,7 +7,7 @@
 
 use std::fmt::Write as _;
 
-use tokio_postgres::error::{DbError, Severity};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::error::{ErrorClass, SinkError};
 
@@ -23,7 +23,7 @@ pub(super) struct Verdict {
 
 use ErrorClass::{Record, Retry, Stop};
 
-const DESCRIBE_AGAIN: &str = "the table has changed since it was read: restart the task";
+const DESCRIBE_AGAIN: &str = "the table has changed since it was read";
 const POOLER: &str = "a connection pooler in transaction mode lies between: \
                       connect directly or use its session mode";
 
@@ -265,6 +265,16 @@ pub(super) fn ends_session(error: &DbError) -> bool {
     )
 }
 
+/// What a statement meets whose table or columns are not what they were when it was made: none of
+/// that name, of another type, generated now, no unique key on them, binary values that do not fit;
+/// or a column that somebody else has added.
+pub(super) fn is_changed_table(code: &SqlState) -> bool {
+    let changed = [
+        "42P01", "42703", "42804", "428C9", "42P10", "22P03", "22P04", "42701",
+    ];
+    changed.contains(&code.code())
+}
+
 /// A `COMMIT` answered with this error is known to have been rolled back. A session that ends may
 /// do so after its commit, and some codes say themselves that nothing is known.
 pub(super) fn commit_is_known(error: &DbError) -> bool {
@@ -309,7 +319,10 @@ fn sink_error(action: &str, error: &DbError, verdict: Verdict) -> SinkError {
     if !verdict.advice.is_empty() {
         push(&mut message, format_args!("; {}", verdict.advice));
     }
-    let failed = SinkError::new(verdict.class, message);
+    let mut failed = SinkError::new(verdict.class, message);
+    if is_changed_table(error.code()) {
+        failed = failed.with_changed_table();
+    }
     if ends_session(error) {
         return failed.losing_connection();
     }

@@ -207,12 +207,8 @@ fn create_text(wanted: &NewTable) -> Result<String, SinkError> {
         } else {
             " NOT NULL"
         };
-        let native_type = native_type(&column.column_type).ok_or_else(|| {
-            SinkError::stop(format!(
-                "cannot create column \"{}\": no type is known for it",
-                column.name
-            ))
-        })?;
+        let native_type =
+            native_type(&column.column_type).ok_or_else(|| cannot_create(&column.name))?;
         parts.push(format!("{} {native_type}{null}", sql::quoted(&column.name)));
     }
     if !wanted.primary_key.is_empty() {
@@ -230,7 +226,15 @@ fn create_text(wanted: &NewTable) -> Result<String, SinkError> {
     ))
 }
 
-fn native_type(column_type: &ColumnType) -> Option<String> {
+/// Of a column without a type.
+pub(super) fn cannot_create(column: &str) -> SinkError {
+    SinkError::stop(format!(
+        "cannot create column \"{column}\": no type is known for it"
+    ))
+}
+
+/// The type of a column that shall hold this.
+pub(super) fn native_type(column_type: &ColumnType) -> Option<String> {
     let name = match column_type {
         ColumnType::Bool => "boolean",
         ColumnType::Int16 => "smallint",
@@ -307,7 +311,8 @@ pub(super) async fn require_unchanged(link: &Link, target: &Target) -> Result<()
         Some(column) => Err(SinkError::stop(format!(
             "column \"{}\" of table {name} is not {} any more: restart the task",
             column.name, column.native_type
-        ))),
+        ))
+        .with_changed_table()),
     }
 }
 

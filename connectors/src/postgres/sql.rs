@@ -7,7 +7,10 @@
 //! |--------|----------------------------------------------------------------------------|
 //! | copy   | `COPY t (..) FROM STDIN (FORMAT binary)`                                    |
 //! | insert | `INSERT INTO t (..) SELECT .. FROM unnest($1::int8[], ..)`                  |
-//! | upsert | the same, `ON CONFLICT (key) DO UPDATE SET c = EXCLUDED.c`                  |
+//! | upsert | the same, `ON CONFLICT (key) DO UPDATE SET c = EXCLUDED.c`, `WHERE` the guard says so |
+//! | ignore | the same, `ON CONFLICT (key) DO NOTHING`                                    |
+//! | update | `UPDATE t SET c = .. FROM unnest($1::int8[], ..) WHERE t.key = ..`          |
+//! | empty  | `TRUNCATE t`, or `DELETE FROM t` where that is not possible                  |
 //! | delete | `DELETE FROM t USING unnest($1::int8[], ..) WHERE t.key = ..`               |
 //!
 //! **Casts.** An array travels with its elements' base type and is assigned to the column, which
@@ -30,6 +33,14 @@ pub(super) enum Verb {
     Insert,
     /// Insert or update from arrays.
     Upsert,
+    /// Insert from arrays what has a new key.
+    Ignore,
+    /// Update by key from arrays.
+    Update,
+    /// Delete all rows at once.
+    Truncate,
+    /// Delete all rows one by one.
+    DeleteAll,
     /// Delete by key.
     Delete,
 }
@@ -182,6 +193,14 @@ pub(super) fn statement(target: &Target, verb: Verb, columns: &[usize]) -> Strin
         ),
         Verb::Insert => insert(target, &table, columns),
         Verb::Upsert => insert(target, &table, columns) + &on_conflict(target, columns),
+        Verb::Ignore => format!(
+            "{} ON CONFLICT ({}) DO NOTHING",
+            insert(target, &table, columns),
+            names(target, &target.key)
+        ),
+        Verb::Update => update(target, &table, columns),
+        Verb::Truncate => format!("TRUNCATE {table}"),
+        Verb::DeleteAll => format!("DELETE FROM {table}"),
         Verb::Delete => delete(target, &table, columns),
     }
 }
@@ -200,19 +219,24 @@ fn insert(target: &Target, table: &str, columns: &[usize]) -> String {
     if columns.is_empty() {
         return format!("INSERT INTO {table} SELECT FROM generate_series(1, $1::int4)");
     }
-    let values = columns.iter().enumerate().map(|(place, column)| {
-        let column = target.column(*column);
-        match insert_cast(column) {
-            Some(cast) => format!("c{place}::{cast}"),
-            None => format!("c{place}"),
-        }
-    });
+    let values = columns
+        .iter()
+        .enumerate()
+        .map(|(place, column)| assigned(target, place, *column));
     format!(
-        "INSERT INTO {table} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}",
+        "INSERT INTO {table} AS target ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}",
         names(target, columns),
         join(values),
         source(target, columns)
     )
+}
+
+/// The value at this place of the source, as it is assigned to its column.
+fn assigned(target: &Target, place: usize, column: usize) -> String {
+    match insert_cast(target.column(column)) {
+        Some(cast) => format!("source.c{place}::{cast}"),
+        None => format!("source.c{place}"),
+    }
 }
 
 fn on_conflict(target: &Target, columns: &[usize]) -> String {
@@ -224,33 +248,71 @@ fn on_conflict(target: &Target, columns: &[usize]) -> String {
         .collect();
     let key = names(target, &target.key);
     if updated.is_empty() {
-        format!(" ON CONFLICT ({key}) DO NOTHING")
-    } else {
-        format!(
-            " ON CONFLICT ({key}) DO UPDATE SET {}",
-            join(updated.into_iter())
-        )
+        return format!(" ON CONFLICT ({key}) DO NOTHING");
     }
+    let guard = match target.guard {
+        Some(guard) => {
+            let name = quoted(&target.column(guard).name);
+            format!(" WHERE {}", newer(&name, &format!("EXCLUDED.{name}")))
+        }
+        None => String::new(),
+    };
+    format!(
+        " ON CONFLICT ({key}) DO UPDATE SET {}{guard}",
+        join(updated.into_iter())
+    )
+}
+
+/// Whether the row that is there gives way to `value` in its guard column.
+fn newer(column: &str, value: &str) -> String {
+    format!("(target.{column} IS NULL OR target.{column} < {value})")
+}
+
+fn update(target: &Target, table: &str, columns: &[usize]) -> String {
+    let placed = || columns.iter().copied().enumerate();
+    let set = placed()
+        .filter(|(_, column)| !target.key.contains(column))
+        .map(|(place, column)| {
+            let name = quoted(&target.column(column).name);
+            format!("{name} = {}", assigned(target, place, column))
+        });
+    let keys = placed().filter(|(_, column)| target.key.contains(column));
+    let mut conditions: Vec<String> = keys
+        .map(|(place, column)| same(target, place, column))
+        .collect();
+    let guard = placed().find(|(_, column)| target.guard == Some(*column));
+    if let Some((place, column)) = guard {
+        let name = quoted(&target.column(column).name);
+        conditions.push(newer(&name, &format!("source.c{place}")));
+    }
+    format!(
+        "UPDATE {table} AS target SET {} FROM {} WHERE {}",
+        join(set),
+        source(target, columns),
+        conditions.join(" AND ")
+    )
 }
 
 fn delete(target: &Target, table: &str, columns: &[usize]) -> String {
-    let conditions: Vec<String> = columns
-        .iter()
-        .enumerate()
-        .map(|(place, column)| {
-            let column = target.column(*column);
-            let name = quoted(&column.name);
-            match comparison_cast(column) {
-                Some(cast) => format!("target.{name} = source.c{place}::{cast}"),
-                None => format!("target.{name} = source.c{place}"),
-            }
-        })
+    let placed = columns.iter().copied().enumerate();
+    let conditions: Vec<String> = placed
+        .map(|(place, column)| same(target, place, column))
         .collect();
     format!(
         "DELETE FROM {table} AS target USING {} WHERE {}",
         source(target, columns),
         conditions.join(" AND ")
     )
+}
+
+/// Whether a key column of the table is that of the source.
+fn same(target: &Target, place: usize, column: usize) -> String {
+    let column = target.column(column);
+    let name = quoted(&column.name);
+    match comparison_cast(column) {
+        Some(cast) => format!("target.{name} = source.c{place}::{cast}"),
+        None => format!("target.{name} = source.c{place}"),
+    }
 }
 
 fn source(target: &Target, columns: &[usize]) -> String {
@@ -334,6 +396,7 @@ mod tests {
             written: (0..columns.len()).collect(),
             key,
             mode: WriteMode::Upsert,
+            guard: None,
             table: Table {
                 name: TableName::parse("app.orders"),
                 columns,
@@ -359,8 +422,9 @@ mod tests {
             Verb::Insert,
             &[],
             &[0, 2, 4, 5, 6],
-            "INSERT INTO \"app\".\"orders\" (\"id\", \"mood\", \"doc\", \"raw\", \"span\") \
-             OVERRIDING SYSTEM VALUE SELECT c0, c1::app.mood, c2, c3, c4::interval \
+            "INSERT INTO \"app\".\"orders\" AS target (\"id\", \"mood\", \"doc\", \"raw\", \"span\") \
+             OVERRIDING SYSTEM VALUE SELECT source.c0, source.c1::app.mood, source.c2, source.c3, \
+             source.c4::interval \
              FROM unnest($1::int8[], $2::text[], $3::jsonb[], $4::json[], $5::text[]) \
              AS source(c0, c1, c2, c3, c4)",
         );
@@ -374,16 +438,16 @@ mod tests {
             Verb::Upsert,
             &[0],
             &[0, 3],
-            "INSERT INTO \"app\".\"orders\" (\"id\", \"code\") OVERRIDING SYSTEM VALUE \
-             SELECT c0, c1 FROM unnest($1::int8[], $2::text[]) AS source(c0, c1) \
+            "INSERT INTO \"app\".\"orders\" AS target (\"id\", \"code\") OVERRIDING SYSTEM VALUE \
+             SELECT source.c0, source.c1 FROM unnest($1::int8[], $2::text[]) AS source(c0, c1) \
              ON CONFLICT (\"id\") DO UPDATE SET \"code\" = EXCLUDED.\"code\"",
         );
         check(
             Verb::Upsert,
             &[0],
             &[0],
-            "INSERT INTO \"app\".\"orders\" (\"id\") OVERRIDING SYSTEM VALUE \
-             SELECT c0 FROM unnest($1::int8[]) AS source(c0) ON CONFLICT (\"id\") DO NOTHING",
+            "INSERT INTO \"app\".\"orders\" AS target (\"id\") OVERRIDING SYSTEM VALUE \
+             SELECT source.c0 FROM unnest($1::int8[]) AS source(c0) ON CONFLICT (\"id\") DO NOTHING",
         );
         check(
             Verb::Delete,
@@ -394,6 +458,47 @@ mod tests {
              WHERE target.\"id\" = source.c0 AND target.\"code\" = source.c1::pg_catalog.bpchar \
              AND target.\"mood\" = source.c2::app.mood",
         );
+    }
+
+    #[test]
+    fn other_modes() {
+        let check = |verb, guard: Option<usize>, columns: &[usize], expected: &str| {
+            let target = Target {
+                guard,
+                ..target(vec![0, 3])
+            };
+            assert_eq!(statement(&target, verb, columns), expected);
+        };
+        check(
+            Verb::Ignore,
+            None,
+            &[0, 3],
+            "INSERT INTO \"app\".\"orders\" AS target (\"id\", \"code\") OVERRIDING SYSTEM VALUE \
+             SELECT source.c0, source.c1 FROM unnest($1::int8[], $2::text[]) AS source(c0, c1) \
+             ON CONFLICT (\"id\", \"code\") DO NOTHING",
+        );
+        check(
+            Verb::Update,
+            Some(4),
+            &[0, 2, 3, 4],
+            "UPDATE \"app\".\"orders\" AS target SET \"mood\" = source.c1::app.mood, \
+             \"doc\" = source.c3 FROM unnest($1::int8[], $2::text[], $3::text[], $4::jsonb[]) \
+             AS source(c0, c1, c2, c3) WHERE target.\"id\" = source.c0 \
+             AND target.\"code\" = source.c2::pg_catalog.bpchar \
+             AND (target.\"doc\" IS NULL OR target.\"doc\" < source.c3)",
+        );
+        check(
+            Verb::Upsert,
+            Some(4),
+            &[0, 3, 4],
+            "INSERT INTO \"app\".\"orders\" AS target (\"id\", \"code\", \"doc\") \
+             OVERRIDING SYSTEM VALUE SELECT source.c0, source.c1, source.c2 \
+             FROM unnest($1::int8[], $2::text[], $3::jsonb[]) AS source(c0, c1, c2) \
+             ON CONFLICT (\"id\", \"code\") DO UPDATE SET \"doc\" = EXCLUDED.\"doc\" \
+             WHERE (target.\"doc\" IS NULL OR target.\"doc\" < EXCLUDED.\"doc\")",
+        );
+        check(Verb::Truncate, None, &[], "TRUNCATE \"app\".\"orders\"");
+        check(Verb::DeleteAll, None, &[], "DELETE FROM \"app\".\"orders\"");
     }
 
     #[test]

@@ -2,14 +2,14 @@
 //!
 //! | rows of one table            | steps                                                       |
 //! |------------------------------|-------------------------------------------------------------|
-//! | usual                        | per phase of the [`mod@fold`]: delete by key, then one write per set of columns |
+//! | usual                        | empty the table, if a truncate is among them; then per phase of the [`mod@fold`]: delete by key, then one write per set of columns |
 //! | of a key that only the table can compare | row by row in log order, without a fold          |
 //!
 //! Plain inserts of [`COPY_ROWS_MIN`] rows and more are copied where the table allows it.
 
 use crate::error::SinkError;
 use crate::fold::{self, Plan, RowSet};
-use crate::row::TableRows;
+use crate::row::{Origin, RowKind, TableRows};
 use crate::statement;
 use crate::table::{Target, WriteMode};
 
@@ -42,7 +42,8 @@ pub(super) enum Way {
 
 /// The fold of a table's rows, to be kept while its steps are used.
 pub(super) fn fold(rows: &TableRows, way: Way) -> Result<Plan<'_>, SinkError> {
-    let has_deletes = rows.origins.iter().any(|origin| origin.delete);
+    let is_delete = |origin: &Origin| origin.kind == RowKind::Delete;
+    let has_deletes = rows.origins.iter().any(is_delete);
     if has_deletes && rows.target.key.is_empty() {
         return Err(SinkError::stop(format!(
             "cannot delete from table {}: it is written without a key; set pk.mode and pk.fields",
@@ -58,7 +59,7 @@ pub(super) fn fold(rows: &TableRows, way: Way) -> Result<Plan<'_>, SinkError> {
 /// Each row is a phase of its own.
 fn row_by_row(rows: &TableRows) -> Plan<'_> {
     let phase = |row: usize| {
-        let (deletes, writes) = if rows.origins[row].delete {
+        let (deletes, writes) = if rows.origins[row].kind == RowKind::Delete {
             (vec![row], Vec::new())
         } else {
             (Vec::new(), vec![row])
@@ -68,9 +69,11 @@ fn row_by_row(rows: &TableRows) -> Plan<'_> {
             writes: RowSet::Some(writes),
         }
     };
+    let first = fold::after_truncate(rows);
     Plan {
         rows: std::borrow::Cow::Borrowed(rows),
-        phases: (0..rows.len()).map(phase).collect(),
+        truncate: first > 0,
+        phases: (first..rows.len()).map(phase).collect(),
     }
 }
 
@@ -85,6 +88,13 @@ pub(super) fn steps<'a>(plan: &'a Plan<'_>, way: Way) -> Vec<Step<'a>> {
         row_set,
     };
     let mut steps = Vec::new();
+    if plan.truncate {
+        let verb = match way {
+            Way::Folded { copies: true } => Verb::Truncate,
+            Way::Folded { copies: false } | Way::RowByRow => Verb::DeleteAll,
+        };
+        steps.push(step(verb, Vec::new(), RowSet::default()));
+    }
     for phase in &plan.phases {
         if !phase.deletes.is_empty() {
             let row_set = RowSet::Some(phase.deletes.clone());
@@ -92,17 +102,24 @@ pub(super) fn steps<'a>(plan: &'a Plan<'_>, way: Way) -> Vec<Step<'a>> {
         }
         for group in statement::groups(rows, &phase.writes) {
             let row_count = group.rows.len(rows);
-            let verb = write_verb(target, way, row_count, &group.columns);
-            steps.push(step(verb, group.columns, group.rows));
+            if let Some(verb) = write_verb(target, way, row_count, &group.columns) {
+                steps.push(step(verb, group.columns, group.rows));
+            }
         }
     }
     steps
 }
 
-fn write_verb(target: &Target, way: Way, row_count: usize, columns: &[usize]) -> Verb {
-    match target.mode {
-        WriteMode::Upsert if columns.is_empty() || target.key.is_empty() => Verb::Insert,
-        WriteMode::Upsert => Verb::Upsert,
+/// `None` when there is nothing to do: an update of no column, or of rows without a whole key.
+fn write_verb(target: &Target, way: Way, row_count: usize, columns: &[usize]) -> Option<Verb> {
+    let has_key = !target.key.is_empty() && !columns.is_empty();
+    let has_whole_key = has_key && target.key.iter().all(|key| columns.contains(key));
+    Some(match target.mode {
+        WriteMode::Upsert if has_key => Verb::Upsert,
+        WriteMode::InsertIgnore if has_key => Verb::Ignore,
+        WriteMode::Update if has_whole_key && columns.len() > target.key.len() => Verb::Update,
+        WriteMode::Update => return None,
+        WriteMode::Upsert | WriteMode::InsertIgnore => Verb::Insert,
         WriteMode::Insert => {
             let copies = way == Way::Folded { copies: true };
             if copies && row_count >= COPY_ROWS_MIN && !columns.is_empty() {
@@ -111,7 +128,7 @@ fn write_verb(target: &Target, way: Way, row_count: usize, columns: &[usize]) ->
                 Verb::Insert
             }
         }
-    }
+    })
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ impl Targets {
                 schema::require_unchanged(link, target).await?;
                 Some(guard)
             }
-            Verb::Insert | Verb::Upsert | Verb::Delete => None,
+            _ => None,
         };
         let text = sql::statement(target, verb, columns);
         let rows = link.answer(&action, link.client().prepare(&text)).await?;

@@ -447,6 +447,9 @@ async fn execute(client: &Client, prepared: &Prepared<'_>) -> Reply<u64> {
         columns,
         ..
     } = &prepared.step;
+    if matches!(prepared.step.verb, Verb::Truncate | Verb::DeleteAll) {
+        return client.execute(&prepared.statements.rows, &[]).await;
+    }
     if columns.is_empty() {
         let row_count = i32::try_from(row_set.len(rows)).unwrap_or(i32::MAX);
         return client

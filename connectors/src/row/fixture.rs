@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Cell, Origin, TableRows};
+use super::{Cell, Origin, RowKind, TableRows};
 use crate::table::{ColumnDef, ColumnType, Table, TableName, Target, WriteMode};
 
 /// Columns `c0`, `c1`, .. of these types; the first `key_columns` are the key.
@@ -21,6 +21,7 @@ pub(crate) fn target(types: &[ColumnType], key_columns: usize, mode: WriteMode) 
         written: (0..columns.len()).collect(),
         key: (0..key_columns).collect(),
         mode,
+        guard: None,
         table: Table {
             name: TableName::parse("t"),
             primary_key: (0..key_columns).map(|index| format!("c{index}")).collect(),
@@ -38,6 +39,16 @@ pub(crate) fn integer_target(columns: usize, key_columns: usize, mode: WriteMode
 
 /// Appends a row; its offset is its index.
 pub(crate) fn push_row(rows: &mut TableRows, cells: &[Cell<'_>], delete: bool) {
+    let kind = if delete {
+        RowKind::Delete
+    } else {
+        RowKind::Write
+    };
+    push_kind(rows, cells, kind);
+}
+
+/// As [`push_row`], of any kind.
+pub(crate) fn push_kind(rows: &mut TableRows, cells: &[Cell<'_>], kind: RowKind) {
     for (column, cell) in rows.columns.iter_mut().zip(cells) {
         column.push(*cell).expect("cell fits its column");
     }
@@ -45,7 +56,7 @@ pub(crate) fn push_row(rows: &mut TableRows, cells: &[Cell<'_>], delete: bool) {
     rows.finish_row(Origin {
         position: 0,
         offset,
-        delete,
+        kind,
     });
 }
 

@@ -27,7 +27,7 @@ fn table_of(rows: &[(u32, i64)]) -> TableRows {
         table.finish_row(Origin {
             position: *position,
             offset: *offset,
-            delete: false,
+            kind: RowKind::Write,
         });
     }
     table

@@ -64,7 +64,11 @@ pub(super) fn sink_error(doing: &str, error: Error) -> SinkError {
             )
         }
     };
-    let classified = SinkError::new(class, text).with_source(error);
+    let is_changed = is_changed_table(&error);
+    let mut classified = SinkError::new(class, text).with_source(error);
+    if is_changed {
+        classified = classified.with_changed_table();
+    }
     if needs_new_connection(code) {
         classified.losing_connection()
     } else {
@@ -77,6 +81,19 @@ pub(super) fn code_of(error: &Error) -> Option<i32> {
     match error {
         Error::Database(database) => database.code()?.parse().ok(),
         _ => None,
+    }
+}
+
+/// A statement names a table or a column that is not there any more. SQLite has no code for it.
+fn is_changed_table(error: &Error) -> bool {
+    let says_so = |message: &str| {
+        message.starts_with("no such table")
+            || message.starts_with("no such column")
+            || message.contains("has no column named")
+    };
+    match error {
+        Error::Database(database) => code_of(error) == Some(ERROR) && says_so(database.message()),
+        _ => false,
     }
 }
 

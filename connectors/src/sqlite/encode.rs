@@ -39,38 +39,103 @@ pub(super) fn insert_sql(target: &Target, columns: &[usize], row_count: usize) -
     if columns.is_empty() {
         return format!("INSERT OR ABORT INTO main.{table} DEFAULT VALUES");
     }
-    let names: Vec<String> = columns
-        .iter()
-        .map(|column| column_name(target, *column))
-        .collect();
+    let names = column_names(target, columns);
     let mut sql = format!(
         "INSERT OR ABORT INTO main.{table} ({}) VALUES ",
         names.join(", ")
     );
     push_tuples(&mut sql, columns.len(), row_count);
-    if target.mode == WriteMode::Upsert {
-        sql.push_str(&conflict_clause(target, columns));
+    match target.mode {
+        WriteMode::Upsert if !target.key.is_empty() => {
+            sql.push_str(&conflict_clause(target, columns));
+        }
+        WriteMode::InsertIgnore if !target.key.is_empty() => {
+            let key = column_names(target, &target.key).join(", ");
+            sql.push_str(&format!(" ON CONFLICT ({key}) DO NOTHING"));
+        }
+        _ => {}
     }
     sql
 }
 
 fn conflict_clause(target: &Target, columns: &[usize]) -> String {
-    let key: Vec<String> = target
-        .key
-        .iter()
-        .map(|column| column_name(target, *column))
-        .collect();
     let replaced: Vec<String> = columns
         .iter()
         .filter(|column| !target.key.contains(column))
         .map(|column| column_name(target, *column))
         .map(|name| format!("{name} = excluded.{name}"))
         .collect();
-    let key = key.join(", ");
+    let key = column_names(target, &target.key).join(", ");
     if replaced.is_empty() {
         return format!(" ON CONFLICT ({key}) DO NOTHING");
     }
-    format!(" ON CONFLICT ({key}) DO UPDATE SET {}", replaced.join(", "))
+    let guard = match target.guard {
+        Some(guard) => {
+            let name = column_name(target, guard);
+            format!(
+                " WHERE {}",
+                newer(target, &name, &format!("excluded.{name}"))
+            )
+        }
+        None => String::new(),
+    };
+    format!(
+        " ON CONFLICT ({key}) DO UPDATE SET {}{guard}",
+        replaced.join(", ")
+    )
+}
+
+/// Whether the row that is there gives way to `value` in its guard column.
+fn newer(target: &Target, column: &str, value: &str) -> String {
+    let table = quoted(&local_name(&target.table.name));
+    format!("({table}.{column} IS NULL OR {table}.{column} < {value})")
+}
+
+/// `UPDATE` of the rows with the keys of `row_count` rows with these columns, which hold the key
+/// and at least one more.
+///
+/// Values of a subquery have no affinity, so they are compared as the column they meet would
+/// store them.
+pub(super) fn update_sql(target: &Target, columns: &[usize], row_count: usize) -> String {
+    let table = quoted(&local_name(&target.table.name));
+    let placed = || columns.iter().copied().enumerate();
+    let set: Vec<String> = placed()
+        .filter(|(_, column)| !target.key.contains(column))
+        .map(|(place, column)| {
+            format!(
+                "{} = given.column{}",
+                column_name(target, column),
+                place + 1
+            )
+        })
+        .collect();
+    let mut conditions: Vec<String> = placed()
+        .filter(|(_, column)| target.key.contains(column))
+        .map(|(place, column)| {
+            let name = column_name(target, column);
+            format!("{table}.{name} = given.column{}", place + 1)
+        })
+        .collect();
+    let guard = placed().find(|(_, column)| target.guard == Some(*column));
+    if let Some((place, column)) = guard {
+        let name = column_name(target, column);
+        conditions.push(newer(target, &name, &format!("given.column{}", place + 1)));
+    }
+    let mut sql = format!(
+        "UPDATE OR ABORT main.{table} SET {} FROM (VALUES ",
+        set.join(", ")
+    );
+    push_tuples(&mut sql, columns.len(), row_count);
+    sql.push_str(&format!(") AS given WHERE {}", conditions.join(" AND ")));
+    sql
+}
+
+/// `DELETE` of all rows.
+pub(super) fn truncate_sql(target: &Target) -> String {
+    format!(
+        "DELETE FROM main.{}",
+        quoted(&local_name(&target.table.name))
+    )
 }
 
 /// `DELETE` of the rows with `row_count` keys. The key's columns are qualified: SQLite takes a bare
@@ -98,6 +163,11 @@ fn push_tuples(sql: &mut String, width: usize, count: usize) {
         sql.push_str(&tuple);
         sql.push(')');
     }
+}
+
+fn column_names(target: &Target, columns: &[usize]) -> Vec<String> {
+    let names = columns.iter().map(|column| column_name(target, *column));
+    names.collect()
 }
 
 fn column_name(target: &Target, column: usize) -> String {

@@ -11,7 +11,7 @@ use super::classify::sink_error;
 use super::connect::Connection;
 use super::encode::{bound, local_name, quoted};
 use crate::error::SinkError;
-use crate::table::{ColumnDef, ColumnType, NewColumn, NewTable, Table, TableName};
+use crate::table::{ColumnDef, ColumnType, NewTable, Table, TableName};
 
 const DOING: &str = "read the table's definition";
 /// Most digits of a decimal that a numeric column keeps; see [`super::encode`].
@@ -104,8 +104,8 @@ fn decimal_type(size: &str) -> ColumnType {
 ///
 /// # Errors
 /// *Stop* for a type that cannot be created.
-fn declared_type(column: &NewColumn) -> Result<String, SinkError> {
-    Ok(match &column.column_type {
+pub(super) fn declared_type(name: &str, column_type: &ColumnType) -> Result<String, SinkError> {
+    Ok(match column_type {
         ColumnType::Bool => "BOOLEAN".to_owned(),
         ColumnType::Int16 | ColumnType::Int32 | ColumnType::Int64 => "INTEGER".to_owned(),
         ColumnType::Float32 | ColumnType::Float64 => "REAL".to_owned(),
@@ -123,9 +123,8 @@ fn declared_type(column: &NewColumn) -> Result<String, SinkError> {
         ColumnType::Json => "JSON".to_owned(),
         ColumnType::Unsupported => {
             return Err(SinkError::stop(format!(
-                "column {} has a type that sqlite tables cannot be created with: create the table \
-                 by hand",
-                column.name
+                "column {name} has a type that sqlite tables cannot be created with: create the \
+                 table by hand"
             )));
         }
     })
@@ -284,7 +283,7 @@ fn create_sql(wanted: &NewTable) -> Result<String, SinkError> {
         parts.push(format!(
             "{} {}{not_null}",
             quoted(&column.name),
-            declared_type(column)?
+            declared_type(&column.name, &column.column_type)?
         ));
     }
     if !wanted.primary_key.is_empty() {
@@ -320,6 +319,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::NewColumn;
 
     fn check(declared: &str, expected: ColumnType) {
         assert_eq!(column_type(declared), expected, "{declared}");
@@ -443,12 +443,7 @@ mod tests {
             ColumnType::Json,
         ];
         for wanted in types {
-            let column = NewColumn {
-                name: "c".to_owned(),
-                column_type: wanted.clone(),
-                nullable: true,
-            };
-            check(&declared_type(&column).unwrap(), wanted);
+            check(&declared_type("c", &wanted).unwrap(), wanted);
         }
     }
 

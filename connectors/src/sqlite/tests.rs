@@ -17,6 +17,7 @@ use crate::table::{Target, WriteMode};
 
 mod connection;
 mod fence;
+mod modes;
 mod rejects;
 mod rows;
 mod schema;
@@ -137,6 +138,7 @@ fn target_of(table: Table, key: &[&str], mode: WriteMode) -> Arc<Target> {
         key: key.iter().map(place).collect(),
         written,
         mode,
+        guard: None,
         table,
     })
 }

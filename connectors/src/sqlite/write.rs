@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use sqlx::sqlite::SqliteArguments;
 
 use super::connect::Connection;
-use super::encode::{cell_arguments, delete_sql, insert_sql};
+use super::encode::{cell_arguments, delete_sql, insert_sql, truncate_sql, update_sql};
 use super::progress::Progress;
 use crate::WriteOutcome;
 use crate::error::{ErrorClass, SinkError};
@@ -13,6 +13,7 @@ use crate::fold::{self, RowSet};
 use crate::reject::Trial;
 use crate::row::{Batch, TableRows};
 use crate::statement::{self, Group};
+use crate::table::WriteMode;
 
 /// Rows per statement. Every size is a statement of its own to prepare and keep, so there are few,
 /// and any number of rows is made up of at most three of each but the largest.
@@ -63,10 +64,16 @@ async fn write_in_transaction(
 async fn write_rows(connection: &mut Connection, batch: &Batch) -> Result<(), SinkError> {
     for table in &batch.tables {
         let plan = fold::plan(table);
+        if plan.truncate {
+            let sql = truncate_sql(&table.target);
+            connection
+                .execute("empty the table", sql, SqliteArguments::default())
+                .await?;
+        }
         for phase in &plan.phases {
             delete_rows(connection, &plan.rows, &phase.deletes).await?;
             for group in statement::groups(&plan.rows, &phase.writes) {
-                insert_rows(connection, &plan.rows, &group).await?;
+                write_group(connection, &plan.rows, &group).await?;
             }
         }
     }
@@ -99,17 +106,28 @@ async fn delete_rows(
     Ok(())
 }
 
-async fn insert_rows(
+async fn write_group(
     connection: &mut Connection,
     rows: &TableRows,
     group: &Group,
 ) -> Result<(), SinkError> {
+    let target = &rows.target;
+    let is_update = target.mode == WriteMode::Update;
+    let names = |column: &usize| group.columns.contains(column);
+    let has_more_than_key = group.columns.len() > target.key.len();
+    if is_update && !(has_more_than_key && target.key.iter().all(names)) {
+        return Ok(());
+    }
     let row_count = group.rows.len(rows);
     let mut done = 0;
     while done < row_count {
         let count = statement_rows(row_count - done, group.columns.len());
         let arguments = group_arguments(rows, group, done, count)?;
-        let sql = insert_sql(&rows.target, &group.columns, count);
+        let sql = if is_update {
+            update_sql(target, &group.columns, count)
+        } else {
+            insert_sql(target, &group.columns, count)
+        };
         connection.execute("write rows", sql, arguments).await?;
         done += count;
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use rowdock_connectors::postgres::PostgresSink;
 use rowdock_connectors::{
     Batch, Cell, ClaimAnswer, ClaimRequest, Origin, PartitionKey, PositionMove, ProgressScope,
-    Session, Sink, SinkOptions, SinkTimeouts, StartRows, TableName, TableRows, Target, WriteMode,
+    RowKind, Session, Sink, SinkOptions, SinkTimeouts, StartRows, TableName, TableRows, Target,
+    WriteMode,
 };
 use tokio_postgres::types::FromSqlOwned;
 use tokio_postgres::{Client, NoTls};
@@ -111,6 +112,7 @@ impl Database {
             written: columns.iter().map(index).collect(),
             key: (0..key).collect(),
             mode,
+            guard: None,
             table,
         })
     }
@@ -209,6 +211,16 @@ pub(crate) fn rows(target: &Arc<Target>, records: &[&[Cell<'_>]]) -> TableRows {
 }
 
 pub(crate) fn push(rows: &mut TableRows, cells: &[Cell<'_>], delete: bool) {
+    let kind = if delete {
+        RowKind::Delete
+    } else {
+        RowKind::Write
+    };
+    push_kind(rows, cells, kind);
+}
+
+/// As [`push`], of any kind.
+pub(crate) fn push_kind(rows: &mut TableRows, cells: &[Cell<'_>], kind: RowKind) {
     assert_eq!(cells.len(), rows.columns.len());
     for (column, cell) in rows.columns.iter_mut().zip(cells) {
         column.push(*cell).expect("fits its column");
@@ -217,7 +229,7 @@ pub(crate) fn push(rows: &mut TableRows, cells: &[Cell<'_>], delete: bool) {
     rows.finish_row(Origin {
         position: 0,
         offset,
-        delete,
+        kind,
     });
 }
 

@@ -108,7 +108,10 @@ fn check_dead_letter_topic(checked: &mut Checked) {
 
 fn check_key(checked: &mut Checked, worker: &WorkerSettings) {
     let mode = &sink::PK_MODE;
-    if checked.is(&sink::INSERT_MODE, "upsert") && checked.is(mode, "none") {
+    let needs_key = ["upsert", "update", "insert_ignore"]
+        .iter()
+        .any(|keyed| checked.is(&sink::INSERT_MODE, keyed));
+    if needs_key && checked.is(mode, "none") {
         let problem =
             "needs a key to find rows by: set pk.mode to record_key, record_value or kafka";
         checked.refuse_value(&sink::INSERT_MODE, problem);

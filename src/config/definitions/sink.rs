@@ -93,10 +93,10 @@ pub(in crate::config) static INSERT_MODE: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Writes,
     "Insert mode",
-    "`insert`: every record is a new row; a key that exists already is a record error. `upsert`: a row with the same key is replaced in the given columns.",
+    "`insert`: every record is a new row; a key that exists already is a record error. `upsert`: a row with the same key is replaced in the given columns, else it is a new row. `update`: a row with the same key is replaced in the given columns, else nothing happens. `insert_ignore`: a new row, unless there is one with the same key. All but `insert` need a key.",
 )
 .default("insert")
-.rule(Rule::OneOfIgnoringCase(&["insert", "upsert"]))
+.rule(Rule::OneOfIgnoringCase(&["insert", "upsert", "update", "insert_ignore"]))
 .high();
 
 pub(in crate::config) static BATCH_SIZE: ConfigKey = ConfigKey::new(

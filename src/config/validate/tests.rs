@@ -50,7 +50,10 @@ fn a_bare_class_is_answered_with_all_definitions() {
     );
     let insert_mode = config(&validation, "insert.mode");
     assert_eq!(insert_mode.value.value.as_deref(), Some("insert"));
-    assert_eq!(insert_mode.value.recommended_values, ["insert", "upsert"]);
+    assert_eq!(
+        insert_mode.value.recommended_values,
+        ["insert", "upsert", "update", "insert_ignore"]
+    );
 }
 
 #[test]

@@ -13,14 +13,9 @@ fn refused(changes: &[(&str, &str)], key: &str, part: &str) {
 #[test]
 fn what_is_not_built_is_refused_with_what_is() {
     refused(
-        &[("insert.mode", "update")],
+        &[("insert.mode", "multi")],
         "insert.mode",
-        "insert, upsert",
-    );
-    refused(
-        &[("insert.mode", "insert_ignore")],
-        "insert.mode",
-        "insert, upsert",
+        "insert, upsert, update, insert_ignore",
     );
     refused(&[("auto.evolve", "true")], "auto.evolve", "Only `false`");
     refused(&[("transforms", "route")], "transforms", "[route]");
@@ -170,7 +165,9 @@ fn converters_are_checked() {
 
 #[test]
 fn keys_and_modes_must_fit_together() {
-    refused(&[("insert.mode", "upsert")], "insert.mode", "set pk.mode");
+    for mode in ["upsert", "update", "insert_ignore"] {
+        refused(&[("insert.mode", mode)], "insert.mode", "set pk.mode");
+    }
     refused(
         &[("delete.enabled", "true")],
         "delete.enabled",

@@ -1,0 +1,245 @@
+//! Changing tables: columns are added and widened, in one statement and one transaction.
+
+use super::link::Link;
+use super::schema::{self, LOCK_DEFINITIONS};
+use super::sql::{self, type_id};
+use super::transaction::{self, Committed};
+use crate::error::{ErrorClass, SinkError};
+use crate::evolve::{self, Change};
+use crate::table::{ColumnDef, ColumnType, NewColumn, Table, TableName};
+
+/// Attempts against others who change the table without knowing the lock.
+const ATTEMPTS_MAX: usize = 3;
+
+/// See [`Session::evolve_table`](crate::Session::evolve_table).
+pub(super) async fn evolve(
+    link: &Link,
+    name: &TableName,
+    wanted: &[NewColumn],
+) -> Result<Table, SinkError> {
+    let mut attempt = 1;
+    loop {
+        let evolved = evolve_once(link, name, wanted).await;
+        match transaction::or_roll_back(link, evolved).await {
+            Err(error) if error.table_changed() && attempt < ATTEMPTS_MAX => attempt += 1,
+            evolved => return evolved,
+        }
+    }
+}
+
+/// A transaction that is open afterwards when there is an error.
+async fn evolve_once(
+    link: &Link,
+    name: &TableName,
+    wanted: &[NewColumn],
+) -> Result<Table, SinkError> {
+    let action = format!("change table {name}");
+    transaction::run(link, &action, &[transaction::BEGIN, LOCK_DEFINITIONS]).await?;
+    let table = described(link, name).await?;
+    let changes = evolve::changes(&table, wanted);
+    if !changes.is_empty() {
+        let statement = statement(&table, &changes)?;
+        alter(link, &action, &table, &changes, &statement).await?;
+        tracing::info!(table = %name, changes = changes.len(), "table is changed: {statement}");
+    }
+    let changed = described(link, name).await?;
+    match transaction::commit(link, &action).await {
+        Committed::Yes => Ok(changed),
+        // Whether it is changed is seen when it is described again.
+        Committed::No(error) | Committed::Unknown(error) => Err(error),
+    }
+}
+
+async fn described(link: &Link, name: &TableName) -> Result<Table, SinkError> {
+    let described = schema::describe(link, name).await?;
+    described.ok_or_else(|| {
+        let message = format!("table {name} is gone: create it or set auto.create");
+        SinkError::stop(message).with_changed_table()
+    })
+}
+
+async fn alter(
+    link: &Link,
+    action: &str,
+    table: &Table,
+    changes: &[Change],
+    statement: &str,
+) -> Result<(), SinkError> {
+    let altering = link.in_time(action, link.client().batch_execute(statement));
+    let Err(error) = altering.await? else {
+        return Ok(());
+    };
+    let failure = link.statement_failure(action, error);
+    let may_pass = failure.connection_lost() || failure.class() == ErrorClass::Retry;
+    if may_pass || failure.table_changed() {
+        return Err(failure);
+    }
+    let Some(first) = changes.first() else {
+        return Err(failure);
+    };
+    Err(evolve::refused(
+        table,
+        first,
+        &failure.to_string(),
+        statement,
+    ))
+}
+
+/// All changes in one statement, so that the table is locked, and rewritten, once.
+fn statement(table: &Table, changes: &[Change]) -> Result<String, SinkError> {
+    let mut actions = Vec::with_capacity(changes.len());
+    let on_table = format!("ALTER TABLE {}", sql::qualified(&table.name));
+    for change in changes {
+        match change {
+            Change::Add { name, column_type } => {
+                sql::check_identifier("column", name)?;
+                let native_type =
+                    schema::native_type(column_type).ok_or_else(|| schema::cannot_create(name))?;
+                actions.push(format!("ADD COLUMN {} {native_type}", sql::quoted(name)));
+            }
+            Change::Widen { column, to } => {
+                let name = sql::quoted(&column.name);
+                let native_type = wider_type(column, to);
+                let native_type = native_type.map_err(|(reason, by_hand)| {
+                    let by_hand = format!("{on_table} ALTER COLUMN {name} TYPE {by_hand}");
+                    evolve::refused(table, change, reason, &by_hand)
+                })?;
+                actions.push(format!("ALTER COLUMN {name} TYPE {native_type}"));
+            }
+        }
+    }
+    Ok(format!("{on_table} {}", actions.join(", ")))
+}
+
+/// The native type to change to; or why that is left to a person, and the type that person may use.
+fn wider_type(column: &ColumnDef, to: &ColumnType) -> Result<String, (&'static str, String)> {
+    let native = schema::native_type(to).unwrap_or_default();
+    let is_domain = match column.column_type {
+        ColumnType::Int16 => column.native_type != "smallint",
+        ColumnType::Int32 => column.native_type != "integer",
+        ColumnType::Int64 => column.native_type != "bigint",
+        ColumnType::Float32 => column.native_type != "real",
+        ColumnType::Decimal { .. } => !column.native_type.starts_with("numeric"),
+        _ => !column.native_type.starts_with("character"),
+    };
+    if is_domain {
+        return Err((
+            "the column's type is a domain, with rules of its own",
+            native,
+        ));
+    }
+    if column.native_type_id == type_id::BPCHAR {
+        return match to {
+            ColumnType::Text {
+                max_chars: Some(chars),
+            } => Ok(format!("character({chars})")),
+            _ => Err((
+                "blanks at the end of its values would begin to count",
+                native,
+            )),
+        };
+    }
+    if column.generated {
+        return Err(("the column is generated", native));
+    }
+    Ok(native)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(name: &str, column_type: ColumnType, native_type: &str, id: u32) -> ColumnDef {
+        ColumnDef {
+            name: name.to_owned(),
+            column_type,
+            native_type: native_type.to_owned(),
+            native_type_id: id,
+            nullable: true,
+            has_default: false,
+            generated: false,
+        }
+    }
+
+    fn table() -> Table {
+        Table {
+            name: TableName::parse("app.orders"),
+            columns: Vec::new(),
+            primary_key: Vec::new(),
+            unique_keys: Vec::new(),
+            text_allows_nul: false,
+        }
+    }
+
+    fn text(max_chars: Option<u32>) -> ColumnType {
+        ColumnType::Text { max_chars }
+    }
+
+    fn widen(column: ColumnDef, to: ColumnType) -> Change {
+        Change::Widen { column, to }
+    }
+
+    #[test]
+    fn one_statement_makes_all_changes() {
+        let changes = [
+            Change::Add {
+                name: "say \"hi\"".to_owned(),
+                column_type: ColumnType::Json,
+            },
+            widen(
+                column("n", ColumnType::Int32, "integer", 23),
+                ColumnType::Int64,
+            ),
+            widen(
+                column("v", text(Some(3)), "character varying(3)", type_id::VARCHAR),
+                text(Some(9)),
+            ),
+            widen(
+                column("c", text(Some(3)), "character(3)", type_id::BPCHAR),
+                text(Some(9)),
+            ),
+        ];
+        assert_eq!(
+            statement(&table(), &changes).expect("possible"),
+            "ALTER TABLE \"app\".\"orders\" ADD COLUMN \"say \"\"hi\"\"\" jsonb, \
+             ALTER COLUMN \"n\" TYPE bigint, ALTER COLUMN \"v\" TYPE varchar(9), \
+             ALTER COLUMN \"c\" TYPE character(9)"
+        );
+    }
+
+    #[test]
+    fn what_would_change_meaning_is_left_to_people() {
+        let check = |change: Change, expected: &[&str]| {
+            let error = statement(&table(), &[change]).expect_err("refused");
+            assert_eq!(error.class(), ErrorClass::Stop);
+            for part in expected {
+                assert!(error.to_string().contains(part), "{error}");
+            }
+        };
+        check(
+            widen(
+                column("n", ColumnType::Int32, "app.small", 23),
+                ColumnType::Int64,
+            ),
+            &[
+                "\"n\"",
+                "app.small",
+                "64-bit integer",
+                "a domain",
+                "TYPE bigint",
+            ],
+        );
+        check(
+            widen(
+                column("c", text(Some(3)), "character(3)", type_id::BPCHAR),
+                text(None),
+            ),
+            &["\"c\"", "character(3)", "blanks", "TYPE text"],
+        );
+        let long = Change::Add {
+            name: "x".repeat(64),
+            column_type: ColumnType::Bool,
+        };
+        check(long, &["63 bytes"]);
+    }
+}

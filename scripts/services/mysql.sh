@@ -1,0 +1,105 @@
+# shellcheck shell=bash
+# MySQL, from Debian's unstable suite, which is the only one that has it; and what it has in common with MariaDB.
+
+readonly MYSQL_USER=rowdock
+readonly MYSQL_PASSWORD=rowdock
+readonly MYSQL_IMAGE=mysql:9.7
+readonly MYSQL_SUITE=sid
+
+# The longest path that a Unix socket can have.
+readonly SOCKET_PATH_BYTES_MAX=107
+
+mysql_image() { printf '%s\n' "$MYSQL_IMAGE"; }
+
+mysql_files() {
+  unpacked mysql "$MYSQL_SUITE" mysql-server-core
+}
+
+# mysql_server ROOM: sets `program` to the words that run the server on the room's data.
+mysql_server() {
+  local files
+  files=$(mysql_files) || return 1
+  packaged "$files" usr/sbin/mysqld
+  program+=("--defaults-file=$1/my.cnf" "--user=$(id -un)" "--basedir=$files/usr" "--datadir=$1/data"
+    "--lc-messages-dir=$files/usr/share/mysql" "--character-sets-dir=$files/usr/share/mysql/charsets"
+    "--plugin-dir=$files/usr/lib/mysql/plugin")
+}
+
+mysql_create() {
+  local room=$1
+  mysql_prepare "$room"
+  mysql_server "$room" || return 1
+  # It makes its own certificates, too.
+  "${program[@]}" --initialize-insecure >>"$room/log" 2>&1
+}
+
+# mysql_prepare ROOM: the settings of a server of either kind, and the statements it runs whenever it starts.
+mysql_prepare() {
+  local room=$1 kind socket
+  kind=$(kind_of "$(basename "$room")")
+  socket=$room/socket
+  if ((${#socket} > SOCKET_PATH_BYTES_MAX)); then socket=/var/tmp/rowdock-$kind-$(<"$room/port"); fi
+  printf '%s\n' "$socket" >"$room/socket-path"
+  cp "$sources/$kind/my.cnf" "$room/my.cnf"
+  printf '%s\n' "CREATE USER IF NOT EXISTS '$MYSQL_USER'@'%' IDENTIFIED BY '$MYSQL_PASSWORD';" \
+    "GRANT ALL ON *.* TO '$MYSQL_USER'@'%' WITH GRANT OPTION;" >"$room/start.sql"
+}
+
+mysql_launch() {
+  mysql_server "$1" || return 1
+  mysql_serve "$1"
+}
+
+# mysql_serve ROOM: launches `program` as the room's server.
+mysql_serve() {
+  local socket
+  socket=$(<"$1/socket-path")
+  rm -f "$socket" "$socket.lock" # of a crash
+  launch "$1/process" "$1/log" "${program[@]}" "--port=$(<"$1/port")" "--socket=$socket" "--pid-file=$1/server-pid" \
+    "--init-file=$1/start.sql"
+}
+
+mysql_container_launch() {
+  local room=$1
+  mysql_prepare "$room"
+  container_run "$room" --publish "127.0.0.1:$(<"$room/port"):3306" --env MYSQL_ALLOW_EMPTY_PASSWORD=yes \
+    --volume "$room/my.cnf:/mnt/rowdock/my.cnf:ro" --volume "$room/start.sql:/mnt/rowdock/start.sql:ro" \
+    "$MYSQL_IMAGE" mysqld --defaults-extra-file=/mnt/rowdock/my.cnf --bind-address=0.0.0.0 \
+    --init-file=/mnt/rowdock/start.sql
+}
+
+# The server says so of each listener once its statements at the start are done. A container's image first starts one
+# without a network port to set itself up.
+mysql_is_ready() {
+  grep -q "ready for connections.*port: *$(mysql_inner_port "$1")\b" < <(service_log "$1" | tr '\n' ' ') &&
+    port_answers "$(<"$1/port")"
+}
+
+mysql_inner_port() {
+  if [[ -e $1/container ]]; then printf '3306\n'; else cat "$1/port"; fi
+}
+
+mysql_settings() { server_settings "$1" ROWDOCK_TEST_MYSQL; }
+
+# server_settings ROOM KEY
+server_settings() {
+  local room=$1 key=$2
+  printf '%s=mysql://%s:%s@127.0.0.1:%s/\n' "$key" "$MYSQL_USER" "$MYSQL_PASSWORD" "$(<"$room/port")"
+  if [[ -e $room/container ]]; then
+    printf '%s_CONTAINER=%s\n' "$key" "$(<"$room/container")"
+    return
+  fi
+  printf '%s_PID=%s\n' "$key" "$(recorded_pid "$room/process")"
+  printf '%s_SOCKET=%s\n' "$key" "$(<"$room/socket-path")"
+  printf '%s_DATA=%s/data\n' "$key" "$room"
+}
+
+mysql_stop_signal() { printf 'TERM\n'; }
+mysql_discard_signal() { printf 'KILL\n'; }
+
+# One process with threads: nothing of it outlives it.
+mysql_survivors() { :; }
+
+mysql_discard() {
+  if [[ -e $1/socket-path ]]; then rm -f "$(<"$1/socket-path")" "$(<"$1/socket-path").lock"; fi
+}
