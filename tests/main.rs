@@ -32,3 +32,4 @@ mod network;
 mod process;
 mod rolling;
 mod support;
+mod transforms;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::object::{self, Object};
-use super::{About, Fault, SideTransform, fault};
+use super::{About, Fault, SideTransform};
 use crate::config::definitions::transforms as keys;
 use crate::config::transforms::Options;
 use crate::record::{Datum, Field, Kind, Map, Schema, SchemaCache, Side, Struct};
@@ -29,6 +29,9 @@ impl Flatten {
 
 impl SideTransform for Flatten {
     fn apply(&mut self, side: Side, _about: &About<'_>) -> Result<Side, String> {
+        if side.datum.is_null() {
+            return Ok(side);
+        }
         let delimiter = &self.delimiter;
         match object::required(side, PURPOSE)? {
             Object::Map(map) => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{About, Fault, SideTransform, fault, object};
+use super::{About, Fault, SideTransform, object};
 use crate::config::definitions::transforms as keys;
 use crate::config::transforms::Options;
 use crate::record::{Datum, Field, Kind, Map, Schema, SchemaCache, Side, Struct};

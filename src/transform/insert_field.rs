@@ -32,8 +32,7 @@ enum What {
     Partition,
     Offset,
     Timestamp,
-    /// Without a text the field is only added to the schema.
-    Text(Option<String>),
+    Text(String),
 }
 
 impl InsertField {
@@ -48,8 +47,20 @@ impl InsertField {
         add(&keys::INSERT_PARTITION_FIELD, What::Partition);
         add(&keys::INSERT_OFFSET_FIELD, What::Offset);
         add(&keys::INSERT_TIMESTAMP_FIELD, What::Timestamp);
-        let text = options.text(&keys::INSERT_STATIC_VALUE).map(str::to_owned);
-        add(&keys::INSERT_STATIC_FIELD, What::Text(text));
+        match (
+            options.text(&keys::INSERT_STATIC_FIELD),
+            options.text(&keys::INSERT_STATIC_VALUE),
+        ) {
+            (Some(field), None) => {
+                return Err(fault(&keys::INSERT_STATIC_VALUE)(format!(
+                    "No value specified for static field: {field}"
+                )));
+            }
+            (_, text) => {
+                let text = text.unwrap_or_default().to_owned();
+                add(&keys::INSERT_STATIC_FIELD, What::Text(text));
+            }
+        }
         if insertions.is_empty() {
             return Err(fault(&keys::INSERT_TOPIC_FIELD)(
                 "No field insertion configured".to_owned(),
@@ -65,7 +76,7 @@ impl InsertField {
     /// Inserts one fixed text.
     pub(super) fn fixed(name: &str, text: &str) -> Self {
         Self {
-            insertions: vec![Insertion::new(name, What::Text(Some(text.to_owned())))],
+            insertions: vec![Insertion::new(name, What::Text(text.to_owned()))],
             defaults: true,
             schemas: SchemaCache::default(),
         }
@@ -113,7 +124,7 @@ impl Insertion {
                     Datum::Int64(millis)
                 }
             }
-            What::Text(text) => Datum::String(text.clone()?),
+            What::Text(text) => Datum::String(text.clone()),
         })
     }
 }
@@ -138,6 +149,7 @@ impl SideTransform for InsertField {
                 let schema = self.schemas.get(basis, || extended(basis, insertions))?;
                 let mut values = value.into_values(self.defaults);
                 for insertion in insertions {
+                    // A required field without a value is caught by its column, if it matters.
                     values.push(insertion.datum(about, true).unwrap_or(Datum::Null));
                 }
                 Ok(object::struct_side(Struct::new(schema, values)))

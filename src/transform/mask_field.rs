@@ -1,11 +1,11 @@
 //! `MaskField`: values of fields replaced by nothing, or by a text or number of their own type.
 
 use super::object::{self, Object};
-use super::{About, Fault, SideTransform, fault};
+use super::{About, Fault, SideTransform};
 use crate::config::definitions::transforms as keys;
 use crate::config::transforms::Options;
 use crate::decimal;
-use crate::record::{Datum, Logical, Map, Schema, Side, Struct};
+use crate::record::{Datum, Map, Side, Struct};
 
 const PURPOSE: &str = "mask fields";
 
@@ -56,27 +56,12 @@ impl SideTransform for MaskField {
                 let mut values = value.into_values(self.defaults);
                 for (field, value) in fields.iter().zip(&mut values) {
                     if self.fields.iter().any(|name| **name == *field.name) {
-                        *value = rescaled(self.masked(&field.name, value)?, &field.schema);
+                        *value = self.masked(&field.name, value)?;
                     }
                 }
                 Ok(object::struct_side(Struct::new(schema, values)))
             }
         }
-    }
-}
-
-/// A decimal with the digits after the point that its schema promises.
-fn rescaled(value: Datum, schema: &Schema) -> Datum {
-    match (&value, schema.logical) {
-        (Datum::Decimal(plain), Logical::Decimal { scale }) => {
-            let (whole, fraction) = plain.split_once('.').unwrap_or((plain, ""));
-            let scale = scale as usize;
-            if fraction.len() >= scale {
-                return value;
-            }
-            Datum::Decimal(format!("{whole}.{fraction:0<scale$}"))
-        }
-        _ => value,
     }
 }
 
@@ -112,13 +97,21 @@ fn replaced(value: &Datum, replacement: &str) -> Result<Datum, String> {
             value.kind()
         )
     };
-    let whole = || integer(replacement).ok_or_else(failed);
+    let whole = || {
+        integer(replacement)
+            .map(i64::to_le_bytes)
+            .ok_or_else(failed)
+    };
     Ok(match value {
         Datum::String(_) => Datum::String(replacement.to_owned()),
-        Datum::Int8(_) => Datum::Int8(i8::try_from(whole()?).map_err(|_| failed())?),
-        Datum::Int16(_) => Datum::Int16(i16::try_from(whole()?).map_err(|_| failed())?),
-        Datum::Int32(_) => Datum::Int32(i32::try_from(whole()?).map_err(|_| failed())?),
-        Datum::Int64(_) => Datum::Int64(whole()?),
+        // What is too large loses its high bits, as in Java.
+        Datum::Int8(_) => Datum::Int8(i8::from_le_bytes([whole()?[0]])),
+        Datum::Int16(_) => Datum::Int16(i16::from_le_bytes([whole()?[0], whole()?[1]])),
+        Datum::Int32(_) => {
+            let [a, b, c, d, ..] = whole()?;
+            Datum::Int32(i32::from_le_bytes([a, b, c, d]))
+        }
+        Datum::Int64(_) => Datum::Int64(i64::from_le_bytes(whole()?)),
         Datum::Float32(_) => Datum::Float32(replacement.parse().map_err(|_| failed())?),
         Datum::Float64(_) | Datum::Number(_) => {
             Datum::Float64(replacement.parse().map_err(|_| failed())?)
@@ -156,7 +149,7 @@ mod tests {
             );
         };
         check(Datum::Int8(1), "42", Some(Datum::Int8(42)));
-        check(Datum::Int8(1), "300", None);
+        check(Datum::Int8(1), "300", Some(Datum::Int8(44)));
         check(Datum::Int64(1), "x", None);
         check(Datum::Float64(1.0), "2.5", Some(Datum::Float64(2.5)));
         check(
@@ -170,8 +163,6 @@ mod tests {
             Some(Datum::String("***".into())),
         );
         check(Datum::Boolean(true), "1", None);
-        let scaled = rescaled(Datum::Decimal("0".into()), &Schema::decimal(2));
-        assert_eq!(scaled, Datum::Decimal("0.00".into()));
         assert!(blank(&Datum::Bytes(vec![1])).is_err());
     }
 }

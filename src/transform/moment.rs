@@ -7,6 +7,9 @@ use crate::record::Datum;
 const DAY_SECONDS: i64 = 86_400;
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
+/// The furthest moment, either way, that milliseconds can count.
+const SECONDS_MAX: i64 = i64::MAX / 1_000;
+
 /// The moment of a date, time or timestamp.
 pub(super) fn of(datum: &Datum) -> Option<Timestamp> {
     match datum {
@@ -35,16 +38,20 @@ pub(super) fn time(at: Timestamp) -> Datum {
     Datum::Time(second * NANOS_PER_SECOND + i64::from(at.nanos))
 }
 
-/// Milliseconds since the epoch, rounded down.
+/// Milliseconds since the epoch.
 pub(super) fn millis(at: Timestamp) -> Option<i64> {
     scaled(at, 1_000)
 }
 
-/// Parts of a second since the epoch, rounded down.
+/// Parts of a second since the epoch; what is finer is cut off, towards the epoch as in Java.
 pub(super) fn scaled(at: Timestamp, parts_per_second: i64) -> Option<i64> {
-    let whole = i128::from(at.seconds) * i128::from(parts_per_second);
-    let rest = i64::from(at.nanos) / (NANOS_PER_SECOND / parts_per_second);
-    i64::try_from(whole + i128::from(rest)).ok()
+    let nanos = i128::from(at.seconds) * i128::from(NANOS_PER_SECOND) + i128::from(at.nanos);
+    i64::try_from(nanos / i128::from(NANOS_PER_SECOND / parts_per_second)).ok()
+}
+
+/// Whether milliseconds can count it, which is what Java's dates do.
+pub(super) fn is_countable(at: Timestamp) -> bool {
+    (-SECONDS_MAX..SECONDS_MAX).contains(&at.seconds)
 }
 
 /// The moment so many parts of a second after the epoch.

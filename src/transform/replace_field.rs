@@ -31,7 +31,15 @@ struct Names {
 #[derive(Debug, Clone)]
 struct Plan {
     schema: Arc<Schema>,
-    sources: Arc<[usize]>,
+    sources: Arc<[Source]>,
+}
+
+/// Where a field's value comes from.
+#[derive(Debug, Clone, Copy)]
+struct Source {
+    index: usize,
+    /// It has the type of the field that it becomes.
+    fits: bool,
 }
 
 impl ReplaceField {
@@ -106,11 +114,17 @@ impl SideTransform for ReplaceField {
                     .map(Some)
                     .collect();
                 let values = plan.sources.iter().map(|source| {
-                    let taken = values.get_mut(*source).and_then(Option::take);
-                    taken.unwrap_or(Datum::Null)
+                    let taken = values.get_mut(source.index).and_then(Option::take);
+                    match taken.unwrap_or(Datum::Null) {
+                        value if source.fits || value.is_null() => Ok(value),
+                        value => Err(format!(
+                            "{} cannot be the value of another field that is renamed over it",
+                            value.kind()
+                        )),
+                    }
                 });
-                let values = values.collect();
-                Ok(object::struct_side(Struct::new(plan.schema, values)))
+                let values: Result<Vec<Datum>, String> = values.collect();
+                Ok(object::struct_side(Struct::new(plan.schema, values?)))
             }
         }
     }
@@ -130,10 +144,14 @@ fn plan(basis: &Schema, names: &Names) -> Result<Plan, String> {
             ));
         }
         let source = names.source(name);
-        let (index, _) = basis
+        let (index, taken) = basis
             .field(source)
             .ok_or_else(|| format!("{source} is not a valid field name"))?;
-        sources.push(index);
+        // A field that stays while another one is renamed to it gets that one's value, as in Connect.
+        sources.push(Source {
+            index,
+            fits: taken.schema.type_name() == field.schema.type_name(),
+        });
         fields.push(Field {
             name: name.into(),
             schema: Arc::clone(&field.schema),

@@ -17,6 +17,8 @@ use crate::record::{Datum, Field, Kind, Schema, SchemaCache, Side, Struct};
 
 const PURPOSE: &str = "converting timestamp formats";
 
+const OUT_OF_RANGE: &str = "the timestamp is out of range";
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct TimestampConverter {
@@ -181,8 +183,10 @@ impl Conversion {
             None => Form::of_value(&value)?,
         };
         let at = self.read(&value, form)?;
-        self.write(at)
-            .ok_or_else(|| "the timestamp is out of the target's range".to_owned())
+        if !moment::is_countable(at) {
+            return Err(OUT_OF_RANGE.to_owned());
+        }
+        self.write(at).ok_or_else(|| OUT_OF_RANGE.to_owned())
     }
 
     fn read(&self, value: &Datum, form: Form) -> Result<Timestamp, String> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Applied, Fault, Transform, fault, object};
+use super::{Applied, Fault, Transform, object};
 use crate::config::definitions::transforms as keys;
 use crate::config::transforms::Options;
 use crate::record::{Datum, Field, Kind, Map, OwnedRecord, Schema, SchemaCache, Side, Struct};

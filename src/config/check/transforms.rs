@@ -3,9 +3,7 @@
 
 use super::{Checked, Entry, Extra, Value, entry, invalid};
 use crate::config::RawConfig;
-use crate::config::definitions::transforms::{
-    self as plugins, PluginClass, PredicateKind, TransformKind, any,
-};
+use crate::config::definitions::transforms::{self as plugins, PluginClass, TransformKind, any};
 use crate::config::definitions::{ConfigKey, ConfigKeyInfo, common};
 use crate::config::transforms::{Condition, Options, PredicateConfig, TransformConfig};
 use crate::record::Part;

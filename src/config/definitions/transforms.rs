@@ -5,7 +5,7 @@ use super::{ConfigKey, Group, Kind, Rule};
 
 mod kafka;
 
-pub use kafka::*;
+pub(crate) use kafka::*;
 
 /// A transform or predicate that a config can name.
 #[derive(Debug)]
