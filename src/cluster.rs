@@ -14,6 +14,7 @@
 //! **Modes.** [`standalone`] keeps everything in memory. What a control loop owes its callers is
 //! the contract of [`ClusterHandle`], which does not say where the state lives.
 
+mod accepted;
 mod broker;
 mod handle;
 mod registry;

@@ -13,6 +13,9 @@
 //! `config/README.md` all come from it, so they cannot disagree. The worker's table
 //! ([`worker::keys`]) does the same for `config/worker.toml`.
 //!
+//! A config that was written for another sink is translated first ([`dialect`]), and values may
+//! stand elsewhere ([`providers`]).
+//!
 //! Client settings keep the names of Kafka's Java clients; [`kafka`] translates them to those of
 //! librdkafka, and is the only module that knows both.
 
@@ -21,8 +24,9 @@ use std::collections::BTreeMap;
 mod check;
 pub mod connector;
 pub mod connector_json;
-mod converter;
+pub mod converter;
 pub mod definitions;
+mod dialect;
 #[cfg(test)]
 mod documents;
 pub mod kafka;
@@ -30,6 +34,7 @@ pub mod offline;
 pub mod parse;
 pub mod plugins;
 pub mod properties;
+pub mod providers;
 pub mod secret;
 pub mod suggest;
 pub mod transforms;

@@ -1,58 +1,99 @@
 //! Records that cannot be stored, kept with their reason.
 //!
-//! A dead letter is the original record (key, value, headers, time) with Kafka Connect's context
-//! headers. It is sent and its acknowledgement awaited **before** the position moves past the
-//! record, and while no database lock is held; what was acknowledged is remembered with the batch,
-//! so a repeated write does not send it again. A crash in between may send it twice: readers of the
-//! topic tell copies apart by the coordinates in the headers.
+//! A dead letter is the original record (key, value, headers, time) with the coordinates it came
+//! from and the reason. There are two places for it, and a connector may name both:
 //!
-//! Without a dead letter topic a tolerated record is counted and logged with its coordinates and
-//! reason: legal in Kafka Connect, and never silent.
+//! * [`topic`]: sent, and its acknowledgement awaited, **before** the position moves past the record
+//!   and while no database lock is held; what was acknowledged is remembered with the batch, so a
+//!   repeated write does not send it again. A crash in between may send it twice: readers of the
+//!   topic tell copies apart by the coordinates in the headers.
+//! * [`table`]: a row more in the batch, hence there exactly once.
+//!
+//! With neither, a tolerated record is counted and logged with its coordinates and reason: legal in
+//! Kafka Connect, and never silent. A connector that rejects nearly everything can be told to stop:
+//! [`limits`].
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::join_all;
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
-use rowdock_connectors::SinkError;
+use rowdock_connectors::{NewTable, SinkError, Table, TableRows};
 
-use crate::batch::{Original, ReadBatch, Reject};
-use crate::config::connector::{ConnectorConfig, DeadLetterTopic};
-use crate::config::plugins;
+use crate::batch::{ReadBatch, Reject};
+use crate::config::connector::ConnectorConfig;
+use limits::Watch;
+use table::LetterTable;
+use topic::LetterTopic;
 
-/// Prefix of Kafka Connect's context headers (KIP-298).
-const HEADER_PREFIX: &str = "__connect.errors.";
+mod limits;
+mod table;
+mod topic;
 
-/// What stands in the exception headers: the closest of Connect's own classes.
-const EXCEPTION_CLASS: &str = "org.apache.kafka.connect.errors.DataException";
-
-/// Deadline of one delivery, and of creating the topic.
-const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
+pub use limits::Exceeded;
 
 /// Where rejects of a task go.
 pub struct DeadLetters {
     config: Arc<ConnectorConfig>,
     task: u32,
-    properties: Vec<(String, String)>,
-    producer: Option<FutureProducer>,
-    topic_ready: bool,
+    topic: Option<LetterTopic>,
+    table: Option<LetterTable>,
+    watch: Watch,
+    /// Rejects of this task that were kept nowhere.
+    skipped: u64,
 }
 
 impl DeadLetters {
     /// For this task. Nothing is connected before the first dead letter.
     pub fn new(config: Arc<ConnectorConfig>, task: u32, properties: Vec<(String, String)>) -> Self {
+        let errors = &config.errors;
         Self {
-            config,
+            topic: errors
+                .dead_letter
+                .clone()
+                .map(|topic| LetterTopic::new(topic, Arc::clone(&config), task, properties)),
+            table: errors.dead_letter_table.as_deref().map(LetterTable::new),
+            watch: Watch::new(errors.limits),
+            skipped: 0,
             task,
-            properties,
-            producer: None,
-            topic_ready: false,
+            config,
         }
+    }
+
+    /// The dead letter table, when it must be found or created first.
+    pub fn missing_table(&self) -> Option<NewTable> {
+        self.table.as_ref()?.wanted()
+    }
+
+    /// Takes the dead letter table as the catalog describes it.
+    ///
+    /// # Errors
+    /// Stop, when it is not a table for dead letters.
+    pub fn found_table(&mut self, found: Table) -> Result<(), SinkError> {
+        match &mut self.table {
+            Some(table) => table.found(found, &self.config.sink),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether these rows of a batch are dead letters.
+    pub fn has(&self, rows: &TableRows) -> bool {
+        self.table.as_ref().is_some_and(|table| table.has(rows))
+    }
+
+    /// The first record of the batch that is not tolerated any more, if there is one.
+    pub fn exceeded(&self, batch: &ReadBatch) -> Option<Exceeded> {
+        self.watch
+            .exceeded(batch, |table| self.has(&batch.rows.tables[table]))
+    }
+
+    /// The batch was written.
+    pub fn written(&mut self, batch: &ReadBatch) {
+        let letters: Vec<bool> = batch
+            .rows
+            .tables
+            .iter()
+            .map(|rows| self.has(rows))
+            .collect();
+        self.watch.written(batch, |table| letters[table]);
     }
 
     /// Settles every reject of the batch that is not settled yet.
@@ -60,216 +101,76 @@ impl DeadLetters {
     /// # Errors
     /// Retry, when the dead letter topic did not acknowledge all of them: those it did are settled.
     pub async fn settle(&mut self, batch: &mut ReadBatch) -> Result<(), SinkError> {
-        match self.config.errors.dead_letter.clone() {
-            Some(topic) => self.send_all(&topic, batch).await,
-            None => {
-                for reject in batch.rejects.iter_mut().filter(|reject| !reject.settled) {
-                    let key = &batch.rows.positions[reject.position].key;
-                    tracing::warn!(
-                        connector = %self.config.name, topic = %key.topic,
-                        partition = key.partition, offset = reject.offset,
-                        stage = %reject.error.stage, reason = %reject.error,
-                        "record skipped (errors.tolerance=all without a dead letter topic)"
-                    );
-                    reject.settled = true;
-                }
-                Ok(())
-            }
-        }
-    }
-
-    async fn send_all(
-        &mut self,
-        topic: &DeadLetterTopic,
-        batch: &mut ReadBatch,
-    ) -> Result<(), SinkError> {
-        self.make_ready(topic).await?;
-        let Some(producer) = &self.producer else {
-            return Err(SinkError::retry("the dead letter producer has gone"));
-        };
         let waiting: Vec<usize> = (0..batch.rejects.len())
             .filter(|index| !batch.rejects[*index].settled)
             .collect();
-        let sends = waiting.iter().map(|index| {
-            let reject = &batch.rejects[*index];
-            self.send_one(producer, topic, batch, reject)
-        });
-        let answers = join_all(sends).await;
+        let answers = self.send(batch, &waiting).await?;
         let mut failure = None;
-        for (index, answer) in waiting.iter().zip(answers) {
-            match answer {
-                Ok(()) => batch.rejects[*index].settled = true,
-                Err(error) => failure = Some(error),
+        for (index, answer) in waiting.into_iter().zip(answers) {
+            if let Err(error) = answer {
+                failure = Some(error);
+                continue;
             }
+            let reject = batch.rejects[index].clone();
+            if let Some(table) = &self.table {
+                table.add(batch, &reject, &self.config, self.task)?;
+            }
+            self.tell(batch, &reject);
+            batch.rejects[index].settled = true;
         }
         match failure {
             None => Ok(()),
-            Some(error) => Err(SinkError::retry(format!(
-                "dead letter topic {} does not acknowledge: {error}",
-                topic.topic
-            ))),
+            Some(error) => Err(error),
         }
     }
 
-    async fn send_one(
-        &self,
-        producer: &FutureProducer,
-        topic: &DeadLetterTopic,
+    /// Keeps the record that stops the task, as Kafka Connect does: in the topic, since its
+    /// position does not move.
+    ///
+    /// # Errors
+    /// As [`settle`](Self::settle).
+    pub async fn keep_last(&mut self, batch: &ReadBatch, reject: usize) -> Result<(), SinkError> {
+        for answer in self.send(batch, &[reject]).await? {
+            answer?;
+        }
+        Ok(())
+    }
+
+    /// Sends rejects to the topic, if there is one; an answer for each.
+    async fn send(
+        &mut self,
         batch: &ReadBatch,
-        reject: &Reject,
-    ) -> Result<(), String> {
-        let Some(original) = batch.original(reject.position, reject.offset) else {
-            return Err("the record's bytes were not kept".to_owned());
+        rejects: &[usize],
+    ) -> Result<Vec<Result<(), SinkError>>, SinkError> {
+        let Some(topic) = self.topic.as_mut().filter(|_| !rejects.is_empty()) else {
+            return Ok(rejects.iter().map(|_| Ok(())).collect());
         };
+        topic.make_ready().await?;
+        let topic = &*topic;
+        let sends = rejects
+            .iter()
+            .map(|index| topic.send(batch, &batch.rejects[*index]));
+        Ok(join_all(sends).await)
+    }
+
+    fn tell(&mut self, batch: &ReadBatch, reject: &Reject) {
         let key = &batch.rows.positions[reject.position].key;
-        if self.config.errors.log {
+        let is_kept = self.topic.is_some() || self.table.is_some();
+        if !is_kept {
+            self.skipped += 1;
             tracing::warn!(
-                connector = %self.config.name, topic = %key.topic, partition = key.partition,
-                offset = reject.offset, stage = %reject.error.stage, reason = %reject.error,
-                "record goes to the dead letter topic"
+                connector = %self.config.name, task = self.task, topic = %key.topic,
+                partition = key.partition, offset = reject.offset,
+                stage = %reject.error.stage, reason = %reject.error, skipped = self.skipped,
+                "record skipped (errors.tolerance=all without a dead letter topic or table)"
+            );
+        } else if self.config.errors.log {
+            tracing::warn!(
+                connector = %self.config.name, task = self.task, topic = %key.topic,
+                partition = key.partition, offset = reject.offset,
+                stage = %reject.error.stage, reason = %reject.error,
+                "record goes to the dead letters"
             );
         }
-        let mut headers = original_headers(&original);
-        if topic.context_headers {
-            for (name, value) in self.context(&key.topic, key.partition, reject) {
-                headers = headers.insert(Header {
-                    key: &format!("{HEADER_PREFIX}{name}"),
-                    value: Some(&value),
-                });
-            }
-        }
-        let mut record: FutureRecord<'_, [u8], [u8]> =
-            FutureRecord::to(&topic.topic).headers(headers);
-        record.key = original.key;
-        record.payload = original.value;
-        record.timestamp = original.timestamp_ms;
-        producer
-            .send(record, DELIVERY_TIMEOUT)
-            .await
-            .map(|_| ())
-            .map_err(|(error, _)| error.to_string())
     }
-
-    /// Header names and meanings: Kafka Connect's `DeadLetterQueueReporter`.
-    fn context(&self, topic: &str, partition: i32, reject: &Reject) -> Vec<(&'static str, String)> {
-        let reason = reject.error.to_string();
-        vec![
-            ("topic", topic.to_owned()),
-            ("partition", partition.to_string()),
-            ("offset", reject.offset.to_string()),
-            ("connector.name", self.config.name.clone()),
-            ("task.id", self.task.to_string()),
-            ("stage", reject.error.stage.to_string()),
-            (
-                "class.name",
-                plugins::full_name(self.config.class).to_owned(),
-            ),
-            ("exception.class.name", EXCEPTION_CLASS.to_owned()),
-            (
-                "exception.stacktrace",
-                format!("{EXCEPTION_CLASS}: {reason}"),
-            ),
-            ("exception.message", reason),
-        ]
-    }
-
-    async fn make_ready(&mut self, topic: &DeadLetterTopic) -> Result<(), SinkError> {
-        if self.producer.is_none() {
-            let mut config = self.client_config();
-            config.set("enable.idempotence", "true");
-            config.set("acks", "all");
-            config.set("linger.ms", "5");
-            let timeout_ms = DELIVERY_TIMEOUT.as_millis().to_string();
-            config.set("delivery.timeout.ms", timeout_ms);
-            self.producer = Some(config.create().map_err(|error| {
-                SinkError::stop(format!("cannot create the dead letter producer: {error}"))
-            })?);
-        }
-        if !self.topic_ready {
-            self.create_topic(topic).await?;
-            self.topic_ready = true;
-        }
-        Ok(())
-    }
-
-    /// Creates the topic when it is missing: one partition, as Kafka Connect does.
-    async fn create_topic(&self, topic: &DeadLetterTopic) -> Result<(), SinkError> {
-        if self.topic_exists(topic).await? {
-            return Ok(());
-        }
-        let admin: AdminClient<DefaultClientContext> = self
-            .client_config()
-            .create()
-            .map_err(|error| SinkError::stop(format!("cannot create an admin client: {error}")))?;
-        let wanted = NewTopic::new(
-            &topic.topic,
-            1,
-            TopicReplication::Fixed(topic.replication_factor),
-        );
-        let options = AdminOptions::new().operation_timeout(Some(DELIVERY_TIMEOUT));
-        let failed = |reason: String| {
-            SinkError::retry(format!(
-                "cannot create dead letter topic {}: {reason}; create it, or set \
-                 errors.deadletterqueue.topic.replication.factor to what the cluster can hold",
-                topic.topic
-            ))
-        };
-        let answers = admin
-            .create_topics([&wanted], &options)
-            .await
-            .map_err(|error| failed(error.to_string()))?;
-        for answer in answers {
-            match answer {
-                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-                Err((_, code)) => return Err(failed(code.to_string())),
-            }
-        }
-        Ok(())
-    }
-
-    async fn topic_exists(&self, topic: &DeadLetterTopic) -> Result<bool, SinkError> {
-        let Some(producer) = self.producer.clone() else {
-            return Ok(false);
-        };
-        let name = topic.topic.clone();
-        let asked = tokio::task::spawn_blocking(move || {
-            producer
-                .client()
-                .fetch_metadata(Some(&name), DELIVERY_TIMEOUT)
-                .map(|metadata| {
-                    metadata
-                        .topics()
-                        .iter()
-                        .any(|found| found.name() == name && found.error().is_none())
-                })
-        })
-        .await;
-        match asked {
-            Ok(Ok(exists)) => Ok(exists),
-            Ok(Err(error)) => Err(SinkError::retry(format!(
-                "kafka does not answer for dead letter topic {}: {error}",
-                topic.topic
-            ))),
-            Err(error) => Err(SinkError::retry("asking kafka ended early").with_source(error)),
-        }
-    }
-
-    fn client_config(&self) -> ClientConfig {
-        let mut config = ClientConfig::new();
-        for (key, value) in &self.properties {
-            config.set(key, value);
-        }
-        config
-    }
-}
-
-fn original_headers(original: &Original<'_>) -> OwnedHeaders {
-    let mut headers = OwnedHeaders::new();
-    for (name, value) in original.headers {
-        headers = headers.insert(Header {
-            key: name,
-            value: value.as_deref(),
-        });
-    }
-    headers
 }

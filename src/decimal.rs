@@ -52,27 +52,48 @@ pub fn whole_digits(plain: &str) -> usize {
 /// A big-endian two's-complement integer divided by 10 to the `scale`: Java's `BigDecimal` on the
 /// wire.
 pub fn from_unscaled(bytes: &[u8], scale: u32) -> String {
-    let negative = bytes.first().is_some_and(|first| first & 0x80 != 0);
-    let mut magnitude = bytes.to_vec();
-    if negative {
-        negate(&mut magnitude);
-    }
-    let digits = decimal_digits(&magnitude);
-    let scale = scale as usize;
-    let mut text = String::with_capacity(digits.len() + scale + 2);
-    if negative {
-        text.push('-');
-    }
-    if scale == 0 {
-        text.push_str(&digits);
-        return text;
-    }
-    let padded = format!("{digits:0>width$}", width = scale + 1);
-    let (whole, fraction) = padded.split_at(padded.len() - scale);
-    text.push_str(whole);
-    text.push('.');
-    text.push_str(fraction);
+    let mut text = String::new();
+    push_unscaled(&mut text, bytes, scale);
     text
+}
+
+/// The same, appended.
+pub fn push_unscaled(out: &mut String, bytes: &[u8], scale: u32) {
+    let negative = bytes.first().is_some_and(|first| first & 0x80 != 0);
+    let digits = match small_magnitude(bytes) {
+        Some(magnitude) => magnitude.to_string(),
+        None => {
+            let mut magnitude = bytes.to_vec();
+            if negative {
+                negate(&mut magnitude);
+            }
+            decimal_digits(&magnitude)
+        }
+    };
+    let scale = scale as usize;
+    if negative {
+        out.push('-');
+    }
+    let zeros = (scale + 1).saturating_sub(digits.len());
+    out.extend(std::iter::repeat_n('0', zeros.min(1)));
+    if scale == 0 {
+        out.push_str(&digits);
+        return;
+    }
+    let (whole, fraction) = digits.split_at(digits.len().saturating_sub(scale));
+    out.push_str(whole);
+    out.push('.');
+    out.extend(std::iter::repeat_n('0', zeros.saturating_sub(1)));
+    out.push_str(fraction);
+}
+
+/// Nearly all decimals fit into 64 bits.
+fn small_magnitude(bytes: &[u8]) -> Option<u64> {
+    let negative = bytes.first().is_some_and(|first| first & 0x80 != 0);
+    let mut wide = [if negative { 0xff } else { 0 }; 8];
+    let start = wide.len().checked_sub(bytes.len())?;
+    wide[start..].copy_from_slice(bytes);
+    Some(i64::from_be_bytes(wide).unsigned_abs())
 }
 
 fn shift_point(digits: &str, point: i64, negative: bool) -> Option<String> {
@@ -175,6 +196,9 @@ mod tests {
         check(&[0x04, 0xD2], 2, "12.34");
         check(&[0xFF], 2, "-0.01");
         check(&[0x80], 0, "-128");
+        check(&[5], 3, "0.005");
+        check(&[0x80, 0, 0, 0, 0, 0, 0, 0], 1, "-922337203685477580.8");
+        check(&[0; 9], 1, "0.0");
         check(&[0x01, 0, 0, 0, 0, 0, 0, 0, 0], 0, "18446744073709551616");
     }
 
@@ -190,6 +214,18 @@ mod tests {
         #[test]
         fn unscaled_agrees_with_i128(number: i128) {
             prop_assert_eq!(from_unscaled(&number.to_be_bytes(), 0), number.to_string());
+        }
+
+        #[test]
+        fn scales_agree_with_padding(number: i64, scale in 0_u32..30) {
+            let width = scale as usize + 1;
+            let digits = format!("{:0>width$}", number.unsigned_abs());
+            let (whole, fraction) = digits.split_at(digits.len() - scale as usize);
+            let sign = if number < 0 { "-" } else { "" };
+            let point = if scale == 0 { "" } else { "." };
+            let expected = format!("{sign}{whole}{point}{fraction}");
+            prop_assert_eq!(from_unscaled(&number.to_be_bytes(), scale), expected.clone());
+            prop_assert_eq!(from_unscaled(&i128::from(number).to_be_bytes(), scale), expected);
         }
 
         #[test]

@@ -18,12 +18,12 @@ mod side;
 
 use std::sync::Arc;
 
-use rowdock_connectors::{Cell, Origin, RowKind, TableRows, Target, WriteMode};
+use rowdock_connectors::{CellState, Origin, RowKind, TableRows, Target, WriteMode};
 
-use crate::config::connector::{Converter, KeyMode, SinkKeys, UnknownFields};
-use crate::decode::json;
+use crate::config::connector::{KeyMode, SinkKeys, UnknownFields};
+use crate::decode::{Encoded, Format};
 use crate::record::{OwnedRecord, RawRecord, RecordError, Stage, Value};
-use side::SideReader;
+use side::{Content, SideColumns, SideReader};
 
 /// Turns records of one topic into rows of one table.
 #[derive(Debug)]
@@ -39,14 +39,14 @@ pub struct TopicMapper {
 }
 
 /// Where the key's cells come from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum KeySource {
     /// No key, or key fields among the value's fields.
     Value,
     /// Written columns of topic, partition and offset.
     Kafka([usize; 3]),
-    /// The record's key; written column of a primitive key, when there is just one.
-    Record { primitive: Option<usize> },
+    /// The record's key.
+    Record,
 }
 
 impl TopicMapper {
@@ -54,8 +54,8 @@ impl TopicMapper {
     pub fn new(
         target: Arc<Target>,
         keys: &SinkKeys,
-        key_converter: &Converter,
-        value_converter: &Converter,
+        key_format: Format,
+        value_format: Format,
     ) -> Self {
         let key = match keys.key_mode {
             KeyMode::None | KeyMode::RecordValue => KeySource::Value,
@@ -63,16 +63,11 @@ impl TopicMapper {
                 [topic, partition, offset] => KeySource::Kafka([*topic, *partition, *offset]),
                 _ => KeySource::Value,
             },
-            KeyMode::RecordKey => KeySource::Record {
-                primitive: match target.key.as_slice() {
-                    [only] => Some(*only),
-                    _ => None,
-                },
-            },
+            KeyMode::RecordKey => KeySource::Record,
         };
         let key_columns: &[usize] = match &key {
             KeySource::Value => &[],
-            KeySource::Kafka(_) | KeySource::Record { .. } => &target.key,
+            KeySource::Kafka(_) | KeySource::Record => &target.key,
         };
         let accepts = |wanted: &dyn Fn(usize) -> bool| {
             let mut accepts = vec![None; target.table.columns.len()];
@@ -91,22 +86,28 @@ impl TopicMapper {
                 target.key.contains(index) || is_needed
             })
             .collect();
+        // A key field's value wins over a value field of the same name, and fields of the key
+        // that are no key columns are not wanted.
+        let mut of_key = SideColumns::new(
+            accepts(&|written| key_columns.contains(&written)),
+            UnknownFields::Ignore,
+        );
+        of_key.single = match target.key.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        };
+        let mut of_value = SideColumns::new(
+            accepts(&|written| !key_columns.contains(&written)),
+            keys.unknown_fields,
+        )
+        .ignoring(&keys.fields_include, key_columns, &target);
+        of_value.single = target
+            .table
+            .column_index(&keys.single_value_column)
+            .and_then(|column| of_value.accepts[column]);
         Self {
-            // A key field's value wins over a value field of the same name, and fields of the key
-            // that are no key columns are not wanted.
-            key_reader: SideReader::new(
-                Stage::KeyConverter,
-                key_converter,
-                UnknownFields::Ignore,
-                accepts(&|written| key_columns.contains(&written)),
-            ),
-            value_reader: SideReader::new(
-                Stage::ValueConverter,
-                value_converter,
-                keys.unknown_fields,
-                accepts(&|written| !key_columns.contains(&written)),
-            )
-            .ignoring(&keys.fields_include, key_columns, &target),
+            key_reader: SideReader::new(Stage::KeyConverter, key_format, of_key),
+            value_reader: SideReader::new(Stage::ValueConverter, value_format, of_value),
             delete_enabled: keys.delete_enabled,
             required,
             key,
@@ -151,27 +152,18 @@ impl TopicMapper {
         transformed: Option<&OwnedRecord>,
         rows: &mut TableRows,
     ) -> Result<RowKind, RecordError> {
-        match &self.key {
+        match self.key {
             KeySource::Value => {}
-            KeySource::Kafka(columns) => {
-                let columns = *columns;
-                self.fill_coordinates(columns, record, rows)?;
-            }
-            KeySource::Record { primitive } => {
-                let primitive = *primitive;
-                match transformed {
-                    Some(whole) => self.fill_owned_key(primitive, whole, rows)?,
-                    None => self.fill_key(primitive, record, rows)?,
-                }
-            }
+            KeySource::Kafka(columns) => self.fill_coordinates(columns, record, rows)?,
+            KeySource::Record => self.fill_key(record, transformed, rows)?,
         }
-        let filled = match transformed {
-            Some(whole) => self
-                .value_reader
-                .read_owned_object(&whole.value, &self.target, rows)?,
-            None => self.fill_value(record, rows)?,
+        let reader = &mut self.value_reader;
+        let content = match (transformed, Encoded::value(record)) {
+            (Some(whole), _) => reader.read_owned(&whole.value, &self.target, rows)?,
+            (None, Some(encoded)) => reader.read(encoded, &self.target, rows)?,
+            (None, None) => Content::Null,
         };
-        if !filled {
+        if content == Content::Null {
             return self.check_delete(rows);
         }
         self.check_required(rows)?;
@@ -202,7 +194,7 @@ impl TopicMapper {
     fn check_present(&self, index: usize, rows: &TableRows) -> Result<(), RecordError> {
         let row = rows.len();
         let column = &rows.columns[index];
-        let present = column.len() > row && !matches!(column.get(row), Cell::Null | Cell::Absent);
+        let present = column.len() > row && column.state(row) == CellState::Value;
         if present {
             return Ok(());
         }
@@ -227,12 +219,10 @@ impl TopicMapper {
         record: &RawRecord<'_>,
         rows: &mut TableRows,
     ) -> Result<(), RecordError> {
-        let partition = record.partition.to_string();
-        let offset = record.offset.to_string();
         let values = [
             Value::Text(record.topic.into()),
-            Value::Number(&partition),
-            Value::Number(&offset),
+            Value::Int(record.partition.into()),
+            Value::Int(record.offset),
         ];
         for (column, value) in columns.iter().zip(&values) {
             push(&self.target, *column, "kafka coordinates", value, rows)?;
@@ -242,44 +232,22 @@ impl TopicMapper {
 
     fn fill_key(
         &mut self,
-        primitive: Option<usize>,
         record: &RawRecord<'_>,
+        transformed: Option<&OwnedRecord>,
         rows: &mut TableRows,
     ) -> Result<(), RecordError> {
-        let failed = |reason: String| RecordError::new(Stage::KeyConverter, reason);
-        let Some(bytes) = record.key else {
-            return Err(RecordError::new(Stage::TaskPut, NO_KEY));
-        };
-        let text = json::text(bytes).map_err(failed)?;
-        self.key_reader
-            .read_key(text, primitive, &self.target, rows)
-    }
-
-    fn fill_owned_key(
-        &mut self,
-        primitive: Option<usize>,
-        whole: &OwnedRecord,
-        rows: &mut TableRows,
-    ) -> Result<(), RecordError> {
-        if whole.key.datum.is_null() {
-            return Err(RecordError::new(Stage::TaskPut, NO_KEY));
+        let reader = &mut self.key_reader;
+        // A null in the bytes leaves the key's cells empty, which is found when they are checked.
+        match (transformed, Encoded::key(record)) {
+            (Some(whole), _) if !whole.key.datum.is_null() => {
+                reader.read_owned(&whole.key, &self.target, rows)?;
+            }
+            (None, Some(encoded)) => {
+                reader.read(encoded, &self.target, rows)?;
+            }
+            _ => return Err(RecordError::new(Stage::TaskPut, NO_KEY)),
         }
-        self.key_reader
-            .read_owned_key(&whole.key, primitive, &self.target, rows)
-    }
-
-    /// `false`: there is no object, but null.
-    fn fill_value(
-        &mut self,
-        record: &RawRecord<'_>,
-        rows: &mut TableRows,
-    ) -> Result<bool, RecordError> {
-        let text = match record.value {
-            Some(bytes) => json::text(bytes)
-                .map_err(|reason| RecordError::new(Stage::ValueConverter, reason))?,
-            None => "null",
-        };
-        self.value_reader.read_object(text, &self.target, rows)
+        Ok(())
     }
 }
 

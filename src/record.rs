@@ -10,6 +10,7 @@
 //! * [`json`] and [`iso`]: their text.
 
 use std::borrow::Cow;
+use std::ffi::CStr;
 use std::fmt;
 
 use rowdock_connectors::Timestamp;
@@ -31,6 +32,13 @@ pub type RawHeader = (String, Option<Vec<u8>>);
 pub trait HeaderSource {
     /// Copies of all headers, in order.
     fn headers(&self) -> Vec<RawHeader>;
+
+    /// A copy of the last header of this name that has a value.
+    fn last(&self, name: &CStr) -> Option<Vec<u8>> {
+        let headers = self.headers().into_iter().rev();
+        let mut named = headers.filter(|(known, _)| known.as_bytes() == name.to_bytes());
+        named.find_map(|(_, value)| value)
+    }
 }
 
 /// A record as it was read, borrowed.
@@ -95,6 +103,8 @@ pub enum Value<'a> {
     Time(i64),
     /// Date and time.
     Timestamp(Timestamp),
+    /// 128-bit identifier.
+    Uuid([u8; 16]),
 }
 
 impl Value<'_> {
@@ -112,7 +122,23 @@ impl Value<'_> {
             Self::Date(_) => "a date",
             Self::Time(_) => "a time",
             Self::Timestamp(_) => "a timestamp",
+            Self::Uuid(_) => "a uuid",
         }
+    }
+}
+
+/// Milliseconds since the epoch as a timestamp.
+pub fn timestamp_from_millis(millis: i64) -> Timestamp {
+    timestamp(millis, 1_000)
+}
+
+/// So many parts of a second since the epoch, `per_second` of them (a power of ten up to 10^9), as
+/// a timestamp.
+pub fn timestamp(parts: i64, per_second: i64) -> Timestamp {
+    let rest = parts.rem_euclid(per_second) * (1_000_000_000 / per_second);
+    Timestamp {
+        seconds: parts.div_euclid(per_second),
+        nanos: u32::try_from(rest).unwrap_or(0),
     }
 }
 

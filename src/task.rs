@@ -42,6 +42,8 @@ pub struct TaskSpec {
     pub offset_flush_interval: Duration,
     /// Starts paused: joins the group, reads nothing.
     pub paused: bool,
+    /// Why the config cannot be used any more, though it was accepted: the task fails with that.
+    pub refused: Option<String>,
 }
 
 /// A running task. Dropping the handle stops the task without waiting for it.
@@ -166,6 +168,9 @@ impl RunningTask {
     /// Starts the consumer's thread and runs the write loop to its end.
     async fn run(self, commands: std::sync::mpsc::Receiver<ToConsumer>) -> Result<(), String> {
         let spec = self.spec;
+        if let Some(reason) = spec.refused {
+            return Err(reason);
+        }
         let config = Arc::clone(&spec.config);
         let client_id = format!("connector-consumer-{}-{}", config.name, spec.task);
         let consumer = client::create(&spec.consumer_properties, &client_id)

@@ -4,7 +4,7 @@ use std::fmt;
 
 use rowdock_connectors::Timestamp;
 
-use crate::config::connector::HeaderConverter;
+use crate::config::converter::HeaderConverter;
 use crate::config::definitions::ConfigKey;
 use crate::config::definitions::transforms::{PredicateKind, TransformKind};
 use crate::config::transforms::{Options, PredicateConfig, TransformConfig};

@@ -141,13 +141,109 @@ async fn a_letter_is_the_record_with_its_reason() {
     assert!(reason.contains("positive"), "names the rule: {reason}");
 }
 
+/// Writes that the victim does before it dies; every failed attempt passes the failpoint too.
+const WRITES_BEFORE: usize = 10;
+
+/// A table of the target instead of a topic: a worker dies between the rows of its batches, and each
+/// bad record is there once, written once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_holds_each_bad_record_once_though_a_worker_is_killed() {
+    let stage = Stage::begin("letter_table", 2).await;
+    let (mut orders, _) = prepare(&stage, 4).await;
+    orders.connector = orders
+        .connector
+        .set("errors.deadletterqueue.topic.name", "")
+        .set("errors.deadletterqueue.table", "letters");
+    let spec = LoadSpec {
+        poison_every: 20,
+        ..LoadSpec::append(800, 4)
+    };
+    let load = Load::start(&orders.topic.name, &stage.ledger, spec);
+    let path = Proxy::to_database(stage.database.server()).await;
+    let mut victim = Launch::new("victim")
+        .database(&path)
+        .failpoint("postgres::before_commit", "40*off->sleep(60000)")
+        .start(&stage, &[&orders.connector])
+        .await;
+    orders
+        .caught(&stage, &path, Caught::InTransaction, WRITES_BEFORE)
+        .await;
+    stage.tell(victim.kill());
+    let successor = Launch::new("successor")
+        .start(&stage, &[&orders.connector])
+        .await;
+    orders.until_flowing(&stage, seconds(20)).await;
+    load.finish().await;
+    orders
+        .judged(&stage)
+        .healed(&[&successor], seconds(20))
+        .await;
+    let bad: BTreeSet<(i32, i64)> = stage
+        .ledger
+        .of_topic(&orders.topic.name)
+        .iter()
+        .filter(|record| record.fate == Fate::Rejected)
+        .map(|record| (record.partition, record.offset))
+        .collect();
+    let rows = stage
+        .database
+        .rows(
+            "SELECT kafka_partition, kafka_offset, xmax::text, stage, reason, topic, \
+             record_value IS NOT NULL AND record_time IS NOT NULL FROM letters",
+            &[],
+        )
+        .await;
+    let found: BTreeSet<(i32, i64)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(bad, found, "bad records, and those in the table");
+    for row in &rows {
+        assert_eq!(row.get::<_, String>(2), "0", "a letter was written again");
+        assert!(!row.get::<_, String>(3).is_empty() && !row.get::<_, String>(4).is_empty());
+        assert_eq!(row.get::<_, String>(5), orders.topic.name);
+        assert!(row.get::<_, bool>(6), "the record's own bytes and time");
+    }
+    stage.tell(format_args!(
+        "{} bad records, each with one row",
+        rows.len()
+    ));
+}
+
+/// A connector that rejects everything is stopped, with what is tolerated in the topic.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_but_bad_records_and_a_limit() {
+    let stage = Stage::begin("letter_limit", 1).await;
+    let (mut orders, letters) = prepare(&stage, 1).await;
+    orders.connector = orders.connector.set("errors.max.consecutive", "10");
+    let writer = orders.writer(&stage, 1);
+    writer.send_good(0, 5, 1).await;
+    writer
+        .send_all((5..60).map(|seq| Draft::good(seq, 1).poisoned(Poison::Refused)))
+        .await;
+    let worker = Launch::new("worker")
+        .start(&stage, &[&orders.connector])
+        .await;
+    let tasks = worker
+        .until_tasks(&orders.connector, "FAILED", seconds(20))
+        .await;
+    stage.tell(&tasks[0].trace);
+    for part in ["offset 15", "errors.max.consecutive=10", "positive"] {
+        assert!(tasks[0].trace.contains(part), "{}", tasks[0].trace);
+    }
+    eventually("what is tolerated to be stored", seconds(5), || async {
+        let at = orders.judged(&stage).positions().await[&0];
+        check(at == 15, || format!("the position is {at}"))
+    })
+    .await;
+    let kept: Vec<(i32, i64)> = letters_by_coordinates(&letters).await.into_keys().collect();
+    assert_eq!(kept, (5..15).map(|offset| (0, offset)).collect::<Vec<_>>());
+}
+
 /// Without tolerance a task stops at the bad record; what came before is stored, its partitions
 /// stay its own, and the other task goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn not_tolerated_while_another_task_runs_on() {
     for poison in [Poison::Malformed, Poison::Refused] {
         let stage = Stage::begin(&format!("stops_{poison:?}").to_lowercase(), 2).await;
-        let (orders, _) = prepare(&stage, 4).await;
+        let (orders, letters) = prepare(&stage, 4).await;
         let connector = orders.connector.clone().set("errors.tolerance", "none");
         let orders = Orders {
             connector,
@@ -206,6 +302,8 @@ async fn not_tolerated_while_another_task_runs_on() {
             .until_tasks(&orders.connector, "RUNNING", seconds(1))
             .await;
         assert_eq!(orders.owners(&stage).await, owners, "partitions moved");
+        let kept: Vec<(i32, i64)> = letters_by_coordinates(&letters).await.into_keys().collect();
+        assert_eq!(kept, [(1, 13)], "the record that stopped the task is kept");
     }
 }
 

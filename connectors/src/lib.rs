@@ -55,7 +55,7 @@ pub use position::{
     ClaimAnswer, ClaimRequest, PartitionKey, PositionMove, ProgressScope, RenewAnswer,
     RenewRequest, StartRows,
 };
-pub use row::{Batch, Cell, Column, Origin, RowKind, TableRows, Timestamp};
+pub use row::{Batch, Cell, CellState, Column, Origin, RowKind, TableRows, Timestamp};
 pub use table::{ColumnDef, ColumnType, NewColumn, NewTable, Table, TableName, Target, WriteMode};
 
 use async_trait::async_trait;

@@ -8,8 +8,8 @@ use super::ApiState;
 use super::error::{ApiError, ErrorBody};
 use super::request::{Body, Name, Parameters};
 use crate::config::connector_json::parse_map;
-use crate::config::definitions::{ConfigKeyInfo, for_class};
-use crate::config::plugins::{PluginInfo, plugins, resolve};
+use crate::config::definitions::ConfigKeyInfo;
+use crate::config::plugins::{PluginInfo, keys_of, plugins};
 use crate::config::validate::validate_for_plugin;
 
 /// Version of every plugin: they are built in.
@@ -44,8 +44,8 @@ pub(super) async fn describe(
     Name(plugin): Name,
     parameters: Parameters,
 ) -> Result<Json<Vec<ConfigKeyInfo>>, ApiError> {
-    let class =
-        resolve(&plugin).map_err(|_| ApiError::not_found(format!("Unknown plugin {plugin}.")))?;
+    let keys =
+        keys_of(&plugin).map_err(|_| ApiError::not_found(format!("Unknown plugin {plugin}.")))?;
     if let Some(version) = parameters.all("version").next()
         && version != PLUGIN_VERSION
     {
@@ -54,7 +54,7 @@ pub(super) async fn describe(
              available versions: [{PLUGIN_VERSION}]"
         )));
     }
-    Ok(Json(for_class(class)))
+    Ok(Json(keys))
 }
 
 /// Checks a config, without Kafka and without the database. What is wrong with it is in the body

@@ -147,6 +147,16 @@ impl Worker {
         self.wait_for(name, "RUNNING", &states).await;
     }
 
+    /// Waits until the connector's first task was started this often.
+    async fn wait_for_starts(&self, name: &str, starts: usize) {
+        let reached = timeout(Duration::from_secs(30), async {
+            while self.tasks.starts(name, 0) < starts {
+                sleep(Duration::from_millis(1)).await;
+            }
+        });
+        assert!(reached.await.is_ok(), "{starts} starts were never reached");
+    }
+
     /// Waits until the connector and its tasks have these states.
     async fn wait_for(&self, name: &str, connector: &str, tasks: &[&str]) {
         let path = format!("/connectors/{name}/status");

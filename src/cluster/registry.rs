@@ -6,12 +6,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::accepted::Accepted;
 use super::handle::ClusterError;
-use super::supervisor::{Accepted, Desired};
+use super::supervisor::Desired;
 use super::view::TargetState;
 use crate::config::RawConfig;
-use crate::config::connector::ConnectorConfig;
-use crate::config::kafka::{consumer_properties, producer_properties};
 use crate::config::parse::Invalid;
 use crate::config::worker::WorkerSettings;
 
@@ -158,14 +157,7 @@ impl Registry {
     }
 
     fn accept(&self, config: &RawConfig) -> Result<Accepted, Invalid> {
-        let parsed = ConnectorConfig::parse(config, &self.settings)?;
-        Ok(Accepted {
-            consumer_properties: consumer_properties(&self.settings, &parsed)
-                .map_err(Invalid::Keys)?,
-            producer_properties: producer_properties(&self.settings, &parsed)
-                .map_err(Invalid::Keys)?,
-            config: Arc::new(parsed),
-        })
+        Accepted::of(config, &self.settings)
     }
 
     /// Stores a config that was accepted. The very same config again changes nothing, so that tools

@@ -33,9 +33,9 @@ pub fn start_standalone<S: StartTask>(
     let (handle, mailbox) = ClusterHandle::new();
     let workshop = Workshop {
         starter,
+        settings: Arc::clone(&settings),
         worker_id,
         stop_deadline: settings.shutdown_timeout,
-        offset_flush_interval: settings.offset_flush_interval,
     };
     let control = ControlLoop {
         registry: Registry::new(settings),

@@ -19,22 +19,14 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use super::accepted::Accepted;
 use super::tasks::{RunTask, StartTask};
 use super::view::{ConnectorState, Published, PublishedStatus, PublishedTask, TargetState};
-use crate::config::connector::ConnectorConfig;
-use crate::task::TaskSpec;
+use crate::config::worker::WorkerSettings;
 
 /// How long past its own deadline a task may take to return from being stopped before it is
 /// dropped: enough for a thread to notice, short enough not to be felt.
 const STOP_MARGIN: Duration = Duration::from_millis(500);
-
-/// A config that was accepted, with what follows from it for the Kafka client.
-#[derive(Debug)]
-pub(super) struct Accepted {
-    pub(super) config: Arc<ConnectorConfig>,
-    pub(super) consumer_properties: Vec<(String, String)>,
-    pub(super) producer_properties: Vec<(String, String)>,
-}
 
 /// What a connector should be.
 #[derive(Debug, Clone)]
@@ -81,26 +73,12 @@ impl Desired {
 pub(super) struct Workshop<S> {
     /// Starts tasks.
     pub(super) starter: S,
+    /// The worker's settings.
+    pub(super) settings: Arc<WorkerSettings>,
     /// The worker's advertised `host:port`.
     pub(super) worker_id: String,
     /// `task.shutdown.graceful.timeout.ms`.
     pub(super) stop_deadline: Duration,
-    /// `offset.flush.interval.ms`.
-    pub(super) offset_flush_interval: Duration,
-}
-
-impl<S> Workshop<S> {
-    fn spec(&self, accepted: &Accepted, task: u32, paused: bool) -> TaskSpec {
-        TaskSpec {
-            config: Arc::clone(&accepted.config),
-            task,
-            worker_id: self.worker_id.clone(),
-            consumer_properties: accepted.consumer_properties.clone(),
-            producer_properties: accepted.producer_properties.clone(),
-            offset_flush_interval: self.offset_flush_interval,
-            paused,
-        }
-    }
 }
 
 /// Tells a supervisor what its connector should be and reads what it is. Dropping it ends the
@@ -255,7 +233,14 @@ impl<S: StartTask> Supervisor<S> {
             if !self.placed {
                 continue;
             }
-            let spec = self.workshop.spec(&desired.accepted, task, paused);
+            let Workshop {
+                settings,
+                worker_id,
+                ..
+            } = &*self.workshop;
+            let spec = desired
+                .accepted
+                .task_spec(settings, worker_id, task, paused);
             let handle = self.workshop.starter.start(&spec);
             let connector = &desired.accepted.config.name;
             info!(connector, task, paused, "task started");

@@ -8,14 +8,19 @@ use std::collections::BTreeMap;
 
 use super::connector::{SinkClass, StartPosition};
 use super::definitions::{self, ConfigKey, ConfigKeyInfo, Fallback, Kind, Rule, common};
-use super::parse::Invalid;
+use super::dialect::Dialect;
+use super::parse::{Invalid, KeyError};
+use super::plugins::{self, Plugin};
+use super::providers::reference::has_reference;
+use super::providers::resolution::Resolution;
 use super::transforms::TransformConfig;
 use super::worker::WorkerSettings;
-use super::{RawConfig, plugins, secret};
+use super::{RawConfig, secret};
 
 mod cross;
 mod extra;
 mod transforms;
+mod translated;
 
 /// Kafka Connect's message for JSON's `null`.
 const NULL_VALUE: &str = "Null value can not be supplied as the configuration value.";
@@ -36,6 +41,10 @@ pub(super) struct Entry {
     pub(super) given: bool,
     pub(super) value: Value,
     pub(super) errors: Vec<String>,
+    /// Shown instead of the value: the references of which it was made.
+    shown_as: Option<String>,
+    /// Not shown: with this class the key has another name.
+    pub(super) hidden: bool,
 }
 
 /// A given key that is not in the table, or has no meaning in this config.
@@ -49,8 +58,11 @@ pub(super) struct Extra {
 /// A config, checked. It is acceptable when no entry and no extra has errors.
 pub(super) struct Checked {
     pub(super) class: SinkClass,
+    /// The language that the config is written in, when it is another sink's.
+    pub(super) dialect: Option<&'static Dialect>,
     pub(super) entries: Vec<Entry>,
     pub(super) extras: Vec<Extra>,
+    /// What is accepted without effect; each begins with the key that it is about.
     pub(super) warnings: Vec<String>,
     /// In their order; complete only when nothing has errors.
     pub(super) transforms: Vec<TransformConfig>,
@@ -63,31 +75,64 @@ pub(super) struct Checked {
 
 /// Checks everything that can be checked without Kafka or a database.
 pub(super) fn check(raw: &RawConfig, worker: &WorkerSettings) -> Result<Checked, Invalid> {
-    let class = match raw.get(common::CONNECTOR_CLASS.name) {
-        Some(Some(class)) => plugins::resolve(class.trim())?,
-        Some(None) | None => {
-            let name = raw.get(common::NAME.name).cloned().flatten();
-            return Err(Invalid::NoClass {
-                name: name.unwrap_or_default(),
-            });
-        }
+    let resolution = worker.providers.resolve_config(raw);
+    let plugin = plugin(raw, &resolution)?;
+    let translation = match plugin {
+        Plugin::Own(_) => None,
+        Plugin::Foreign(dialect) => Some(dialect.translate(&resolution.config)),
+    };
+    let config = match &translation {
+        Some(translation) => &translation.ours,
+        None => &*resolution.config,
     };
     let mut checked = Checked {
-        class,
-        entries: entries(raw),
+        class: plugin.class(translation.as_ref())?,
+        dialect: plugin.dialect(),
+        entries: entries(config, &resolution),
         extras: Vec::new(),
         warnings: Vec::new(),
         transforms: Vec::new(),
         groups: Vec::new(),
-        consumer_overrides: overrides(raw, super::kafka::CONSUMER_OVERRIDE),
-        producer_overrides: overrides(raw, super::kafka::PRODUCER_OVERRIDE),
+        consumer_overrides: overrides(config, super::kafka::CONSUMER_OVERRIDE),
+        producer_overrides: overrides(config, super::kafka::PRODUCER_OVERRIDE),
         start: StartPosition::Earliest,
     };
     checked.warn_without_effect();
+    if let Some(translation) = &translation {
+        translated::take_over(&mut checked, translation);
+    }
     cross::check(&mut checked, worker);
-    transforms::check(&mut checked, raw);
+    transforms::check(&mut checked, config, &resolution);
     extra::check(&mut checked, raw, worker);
+    if let Some(translation) = &translation {
+        translated::give_back(&mut checked, raw, translation);
+    }
+    checked.hide_provided_values(&resolution);
     Ok(checked)
+}
+
+fn plugin(raw: &RawConfig, resolution: &Resolution<'_>) -> Result<Plugin, Invalid> {
+    let key = common::CONNECTOR_CLASS.name;
+    if let Some(problem) = resolution.problems.get(key) {
+        return Err(Invalid::Keys(vec![KeyError {
+            key: key.to_owned(),
+            message: problem.clone(),
+        }]));
+    }
+    match resolution.config.get(key) {
+        Some(Some(class)) => plugins::find(class.trim()).map_err(|mut unknown| {
+            if let Some(given) = resolution.given(key) {
+                unknown.class = given.to_owned();
+            }
+            unknown.into()
+        }),
+        Some(None) | None => {
+            let name = raw.get(common::NAME.name).cloned().flatten();
+            Err(Invalid::NoClass {
+                name: name.unwrap_or_default(),
+            })
+        }
+    }
 }
 
 impl Checked {
@@ -125,6 +170,29 @@ impl Checked {
         self.entry(key).is_some_and(|entry| entry.given)
     }
 
+    /// The class that the config names.
+    pub(super) fn plugin(&self) -> Plugin {
+        match self.dialect {
+            Some(dialect) => Plugin::Foreign(dialect),
+            None => Plugin::Own(self.class),
+        }
+    }
+
+    /// What is said about one key without being an error.
+    pub(super) fn warnings_of(&self, key: &str) -> Vec<String> {
+        let is_about = |warning: &&String| {
+            let rest = warning.strip_prefix(key);
+            rest.is_some_and(|rest| rest.starts_with(' '))
+        };
+        self.warnings.iter().filter(is_about).cloned().collect()
+    }
+
+    /// Whether a key refers to a config provider that does not have its value.
+    fn is_unresolved(&self, key: &ConfigKey) -> bool {
+        self.entry(key)
+            .is_some_and(|entry| entry.shown_as.is_some() && entry.value == Value::Null)
+    }
+
     /// Adds an error to a key of the table.
     fn refuse(&mut self, key: &ConfigKey, message: String) {
         for entry in &mut self.entries {
@@ -140,6 +208,24 @@ impl Checked {
         let value = self.entry(key).and_then(Entry::shown);
         let message = invalid(key.name, value.as_deref().unwrap_or("null"), problem);
         self.refuse(key, message);
+    }
+
+    /// What came from config providers must not be told, whoever wrote the message.
+    fn hide_provided_values(&mut self, resolution: &Resolution<'_>) {
+        let hide = |key: &str, messages: &mut Vec<String>| {
+            for message in messages {
+                *message = resolution.without_values(key, message);
+            }
+        };
+        for entry in &mut self.entries {
+            hide(entry.key.name, &mut entry.errors);
+        }
+        for extra in &mut self.extras {
+            let key = &extra.definition.name;
+            extra.errors.extend(resolution.problems.get(key).cloned());
+            hide(key, &mut extra.errors);
+        }
+        hide("", &mut self.warnings);
     }
 
     fn warn_without_effect(&mut self) {
@@ -158,6 +244,9 @@ impl Checked {
 impl Entry {
     /// The value as Kafka Connect shows it; secrets hidden.
     pub(super) fn shown(&self) -> Option<String> {
+        if let Some(given) = &self.shown_as {
+            return Some(shown_text(self.key, given));
+        }
         let text = match &self.value {
             Value::Null => return None,
             Value::Boolean(value) => value.to_string(),
@@ -171,6 +260,20 @@ impl Entry {
     fn is_default(&self) -> bool {
         matches!(self.key.fallback, Fallback::Value(default) if parse(self.key.kind, default) == Ok(self.value.clone()))
     }
+}
+
+/// Whether a text is a key's default, or says the same.
+pub(super) fn is_default(key: &ConfigKey, text: &str) -> bool {
+    match (parse(key.kind, text), key.fallback) {
+        (Ok(value), Fallback::Value(default)) => parse(key.kind, default) == Ok(value),
+        (_, Fallback::Null | Fallback::Required) => text.is_empty(),
+        (Err(_), _) => false,
+    }
+}
+
+/// Whether a text is acceptable for a key on its own, or why not.
+pub(super) fn accepts(key: &ConfigKey, text: &str) -> Result<(), String> {
+    check_rule(key, &parse(key.kind, text)?, text)
 }
 
 fn shown_text(key: &ConfigKey, text: &str) -> String {
@@ -197,17 +300,49 @@ fn overrides(raw: &RawConfig, prefix: &str) -> BTreeMap<String, String> {
 }
 
 /// Every key of the table that counts in this config: those of a converter only beside it.
-fn entries(raw: &RawConfig) -> Vec<Entry> {
+fn entries(config: &RawConfig, resolution: &Resolution<'_>) -> Vec<Entry> {
     definitions::keys()
         .filter(|key| {
             key.belongs_to
-                .is_none_or(|converter| raw.contains_key(converter))
+                .is_none_or(|converter| config.contains_key(converter))
         })
+        .map(|key| resolved_entry(key, key.name, config, resolution))
+        .collect()
+}
+
+/// A key of the table as it stands in this config, under this name: keys of transforms have a
+/// prefix.
+fn resolved_entry(
+    key: &'static ConfigKey,
+    name: &str,
+    config: &RawConfig,
+    resolution: &Resolution<'_>,
+) -> Entry {
+    let entry = match resolution.problems.get(name) {
+        Some(problem) => Entry {
+            key,
+            given: true,
+            value: Value::Null,
+            errors: vec![problem.clone()],
+            shown_as: None,
+            hidden: false,
+        },
+        None => entry(key, name, config.get(name)),
+    };
+    Entry {
+        shown_as: resolution.given(name).map(str::to_owned),
+        ..entry
+    }
+}
+
+/// The keys of one converter as they stand in these settings; `class` is the converter's own key.
+pub(super) fn converter_entries(class: &str, raw: &RawConfig) -> Vec<Entry> {
+    definitions::keys()
+        .filter(|key| key.belongs_to == Some(class))
         .map(|key| entry(key, key.name, raw.get(key.name)))
         .collect()
 }
 
-/// A key of the table as this config has it, under this name: keys of transforms have a prefix.
 fn entry(key: &'static ConfigKey, name: &str, given: Option<&Option<String>>) -> Entry {
     let mut errors = Vec::new();
     let value = match given {
@@ -224,6 +359,8 @@ fn entry(key: &'static ConfigKey, name: &str, given: Option<&Option<String>>) ->
         given: given.is_some(),
         value,
         errors,
+        shown_as: None,
+        hidden: false,
     }
 }
 
@@ -244,10 +381,9 @@ fn given_value(key: &ConfigKey, name: &str, text: &str, errors: &mut Vec<String>
     // A name is kept as it is: it is the connector's identity. A password may end in a blank.
     let keeps_blanks = key.kind == Kind::Password || name == common::NAME.name;
     let text = if keeps_blanks { text } else { text.trim() };
-    if config_provider(text) {
-        let problem =
-            "refers to a config provider; there are none here, and the text itself would be used";
-        errors.push(invalid(name, &shown_text(key, text), problem));
+    if name == common::NAME.name && has_reference(text) {
+        let problem = "a connector's name cannot come from a config provider";
+        errors.push(invalid(name, text, problem));
         return Value::Null;
     }
     if matches!(key.rule, Rule::Only(..)) && text.is_empty() {
@@ -366,29 +502,9 @@ fn non_empty_text(text: &str) -> Result<(), String> {
     ))
 }
 
-/// Whether a value holds Kafka's `${provider:key}` or `${provider:path:key}`.
-fn config_provider(text: &str) -> bool {
-    text.split("${").skip(1).any(|rest| {
-        let inside = rest.split_once('}').map(|(inside, _)| inside);
-        inside.is_some_and(|inside| inside.contains(':'))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn config_providers_are_recognised() {
-        let check =
-            |text: &str, expected: bool| assert_eq!(config_provider(text), expected, "{text}");
-        check("${file:/etc/s.properties:pg}", true);
-        check("jdbc:postgresql://${env:HOST}/db", true);
-        check("${topic}", false);
-        check("${topic}: ${other}", false);
-        check("a:b", false);
-        check("${unclosed:", false);
-    }
 
     #[test]
     fn values_are_read_as_kafka_reads_them() {

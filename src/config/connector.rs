@@ -9,6 +9,7 @@ use std::time::Duration;
 use rowdock_connectors::WriteMode;
 use secrecy::SecretString;
 
+use super::converter::{Converter, HeaderConverter};
 use super::secret;
 use super::transforms::TransformConfig;
 
@@ -66,34 +67,6 @@ pub enum TopicSelection {
     Regex(String),
 }
 
-/// How bytes of a key or value are read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Converter {
-    /// `JsonConverter`.
-    Json {
-        /// `schemas.enable`: the envelope of `schema` and `payload`.
-        schemas_enable: bool,
-        /// `schemas.cache.size`: envelope schemas kept parsed.
-        schemas_cache_size: usize,
-    },
-    /// `StringConverter`: UTF-8 text.
-    String,
-}
-
-/// How header values are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeaderConverter {
-    /// `SimpleHeaderConverter`: what the text looks like.
-    Simple,
-    /// `StringConverter`.
-    String,
-    /// `JsonConverter`.
-    Json {
-        /// `schemas.enable`.
-        schemas_enable: bool,
-    },
-}
-
 /// What happens to a record that cannot be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorPolicy {
@@ -101,8 +74,61 @@ pub struct ErrorPolicy {
     pub tolerate: bool,
     /// `errors.deadletterqueue.*`, when a topic is named.
     pub dead_letter: Option<DeadLetterTopic>,
+    /// `errors.deadletterqueue.table`: a table of the target database.
+    pub dead_letter_table: Option<String>,
+    /// `errors.max.*`: how much is tolerated.
+    pub limits: RejectLimits,
     /// `errors.log.enable`: log each tolerated error with its coordinates.
     pub log: bool,
+}
+
+impl ErrorPolicy {
+    /// Whether a record that cannot be stored is kept somewhere, so that its bytes are needed until
+    /// it is written.
+    pub fn keeps_records(&self) -> bool {
+        self.dead_letter.is_some() || self.dead_letter_table.is_some()
+    }
+}
+
+/// How many rejected records are tolerated; `None` is all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RejectLimits {
+    /// `errors.max.consecutive`: in a row, in one partition.
+    pub max_consecutive: Option<u64>,
+    /// `errors.max.ratio`: of the last records of a task.
+    pub max_ratio: Option<Ratio>,
+}
+
+/// A share from 0 to 1, in millionths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ratio(u32);
+
+impl Ratio {
+    const WHOLE: u32 = 1_000_000;
+
+    /// From `0`, `1` or `0.` and up to six digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if !matches!(whole, "0" | "1") || fraction.len() > 6 || !digits(fraction) {
+            return None;
+        }
+        let millionths: u32 = format!("{whole}{fraction:0<6}").parse().ok()?;
+        (millionths <= Self::WHOLE).then_some(Self(millionths))
+    }
+
+    /// Whether this many of that many are more.
+    pub fn is_exceeded(self, part: usize, whole: usize) -> bool {
+        let wide = |number: usize| u128::try_from(number).unwrap_or(u128::MAX);
+        wide(part).saturating_mul(Self::WHOLE.into()) > wide(whole).saturating_mul(self.0.into())
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{}.{:06}", self.0 / Self::WHOLE, self.0 % Self::WHOLE);
+        formatter.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+    }
 }
 
 /// The dead letter topic.
@@ -155,12 +181,27 @@ pub struct SinkKeys {
     pub auto_create: bool,
     /// `table.name.format`, with `${topic}`.
     pub table_name_format: String,
+    /// `table.name.dots`: what dots of a topic's name are in the table's name.
+    pub topic_dots: TopicDots,
     /// `fields.whitelist`: value fields that are written; empty is all.
     pub fields_include: Vec<String>,
+    /// `string.output.value.column.name`: column of values that are no objects.
+    pub single_value_column: String,
     /// `fields.unknown`: what a field without a column means.
     pub unknown_fields: UnknownFields,
     /// `progress.table`.
     pub progress_table: String,
+}
+
+/// What the dots of a topic's name are in the table's name: `table.name.dots`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopicDots {
+    /// Parts of the name.
+    Keep,
+    /// `_`.
+    Underscore,
+    /// What stands before the last one is the schema.
+    Schema,
 }
 
 /// Where a row's key comes from: `pk.mode`.
@@ -240,9 +281,47 @@ impl fmt::Debug for SinkKeys {
             .field("delete_enabled", &self.delete_enabled)
             .field("auto_create", &self.auto_create)
             .field("table_name_format", &self.table_name_format)
+            .field("topic_dots", &self.topic_dots)
             .field("fields_include", &self.fields_include)
+            .field("single_value_column", &self.single_value_column)
             .field("unknown_fields", &self.unknown_fields)
             .field("progress_table", &self.progress_table)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_are_exact() {
+        let check = |text: &str, expected: Option<&str>| {
+            let shown = Ratio::parse(text).map(|ratio| ratio.to_string());
+            assert_eq!(shown.as_deref(), expected, "{text}");
+        };
+        check("0", Some("0"));
+        check("0.0", Some("0"));
+        check("0.5", Some("0.5"));
+        check("0.050", Some("0.05"));
+        check("1", Some("1"));
+        check("1.0", Some("1"));
+        for bad in [
+            "",
+            "2",
+            "1.1",
+            "-0.1",
+            ".5",
+            "0.1234567",
+            "50%",
+            "NaN",
+            "0.+5",
+        ] {
+            check(bad, None);
+        }
+        let half = Ratio::parse("0.5").unwrap();
+        assert!(!half.is_exceeded(50, 100) && half.is_exceeded(51, 100));
+        assert!(Ratio::parse("0").unwrap().is_exceeded(1, usize::MAX));
+        assert!(!Ratio::parse("1").unwrap().is_exceeded(9, 9));
     }
 }

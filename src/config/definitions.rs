@@ -48,6 +48,11 @@ pub struct ConfigKeyInfo {
 /// The definitions of a class, common keys first: `GET /connector-plugins/{name}/config`. Both
 /// classes have the same keys.
 pub fn for_class(_class: SinkClass) -> Vec<ConfigKeyInfo> {
+    all()
+}
+
+/// Every key but those of converters.
+pub(super) fn all() -> Vec<ConfigKeyInfo> {
     keys()
         .filter(|key| key.belongs_to.is_none())
         .map(ConfigKey::info)
@@ -60,7 +65,13 @@ pub(super) fn keys() -> impl Iterator<Item = &'static ConfigKey> {
 }
 
 /// Every key, by the file that defines it.
-const ALL: &[&[&ConfigKey]] = &[common::KEYS, converters::KEYS, sink::KEYS];
+const ALL: &[&[&ConfigKey]] = &[
+    common::KEYS,
+    converters::KEY_KEYS,
+    converters::VALUE_KEYS,
+    converters::HEADER_KEYS,
+    sink::KEYS,
+];
 
 /// Kafka's types of values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::definitions::{self, ConfigKey, Fallback, Group, Rule};
+use super::dialect::{self, Dialect, Meaning};
 use super::kafka::{Scope, describe_settings};
 use super::worker::keys::{self, WorkerKey};
 use super::worker::{SettingsSources, WorkerSettings};
@@ -112,6 +113,35 @@ fn the_readme_lists_every_key() {
     check_file("README.md", &text);
 }
 
+#[test]
+fn the_migration_page_lists_every_key_of_other_sinks() {
+    let path = folder().join("MIGRATING.md");
+    let mut text = std::fs::read_to_string(path).unwrap();
+    for (part, dialect) in ["confluent", "aiven", "debezium"].iter().zip(dialect::ALL) {
+        assert!(dialect.classes[0].contains(part));
+        assert!(text.contains(dialect.classes[0]));
+        text = with_part(&text, part, &dialect_table(dialect));
+    }
+    check_file("MIGRATING.md", &text);
+}
+
+fn dialect_table(dialect: &Dialect) -> String {
+    let mut table = "| key | default | here |\n|---|---|---|\n".to_owned();
+    for key in dialect.keys {
+        let default = match key.default {
+            Some("") | None if key.required => "required".to_owned(),
+            Some("") | None => String::new(),
+            Some(default) => format!("`{default}`"),
+        };
+        let here = match key.meaning {
+            Meaning::Ours(ours) if ours == key.name => "the same".to_owned(),
+            meaning => meaning.in_words(),
+        };
+        writeln!(table, "| `{}` | {default} | {} |", key.name, cell(&here)).unwrap();
+    }
+    table
+}
+
 fn push_comment(text: &mut String, comment: &str) {
     let mut line = String::from("#");
     for word in comment.split(' ') {
@@ -164,6 +194,7 @@ fn client_table() -> String {
             Scope::All => "all",
             Scope::Consumer => "consumer",
             Scope::Producer => "producer",
+            Scope::Admin => "worker",
         };
         writeln!(table, "| `{name}` | {scope} | {} |", cell(&meaning)).unwrap();
     }

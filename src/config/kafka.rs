@@ -18,6 +18,7 @@ use super::worker::WorkerSettings;
 use super::{secret, suggest};
 
 mod jaas;
+mod java_store;
 mod names;
 mod stores;
 
@@ -64,7 +65,7 @@ pub fn producer_properties(
 /// # Errors
 /// As [`consumer_properties`].
 pub fn admin_properties(worker: &WorkerSettings) -> Result<Vec<(String, String)>, Vec<KeyError>> {
-    translate(Scope::All, &worker_layers(worker, "admin.")).into_result()
+    translate(Scope::Admin, &worker_layers(worker, "admin.")).into_result()
 }
 
 /// Settings that were given together, under one prefix.
@@ -191,6 +192,9 @@ pub(super) fn translate(scope: Scope, layers: &[Layer<'_>]) -> Translation {
             if matches!(setting.meaning, Meaning::Store) {
                 stores.set(setting.name, given, value);
                 continue;
+            }
+            if setting.name == stores::KEY_PASSWORD {
+                stores.set(setting.name, given.clone(), value);
             }
             match translation.take(setting, value) {
                 Ok(None) => {}

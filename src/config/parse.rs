@@ -8,11 +8,12 @@ use secrecy::SecretString;
 use super::RawConfig;
 use super::check::{self, Checked, Value};
 use super::connector::{
-    BatchLimits, ConnectorConfig, Converter, DeadLetterTopic, Delivery, ErrorPolicy,
-    HeaderConverter, KeyMode, SinkKeys, TopicSelection, UnknownFields,
+    BatchLimits, ConnectorConfig, DeadLetterTopic, Delivery, ErrorPolicy, KeyMode, Ratio,
+    RejectLimits, SinkKeys, TopicDots, TopicSelection, UnknownFields,
 };
-use super::converter;
-use super::definitions::{ConfigKey, common, converters, sink};
+use super::converter::{self, Converter, HeaderConverter};
+use super::definitions::converters::{self, ConverterKeys};
+use super::definitions::{ConfigKey, common, sink};
 use super::plugins::UnknownClass;
 use super::worker::WorkerSettings;
 
@@ -119,8 +120,8 @@ fn build(checked: &Checked, worker: &WorkerSettings) -> Result<ConnectorConfig, 
         class: checked.class,
         tasks_max: number(checked, &common::TASKS_MAX)?,
         topics: topics(checked),
-        key_converter: key_converter(checked, worker)?,
-        value_converter: value_converter(checked, worker)?,
+        key_converter: converter_of(checked, converters::KEY, &worker.key_converter)?,
+        value_converter: converter_of(checked, converters::VALUE, &worker.value_converter)?,
         header_converter: header_converter(checked, worker)?,
         transforms: checked.transforms.clone(),
         errors: error_policy(checked)?,
@@ -154,63 +155,28 @@ fn topics(checked: &Checked) -> TopicSelection {
     TopicSelection::List(topics)
 }
 
-fn key_converter(checked: &Checked, worker: &WorkerSettings) -> Result<Converter, Invalid> {
-    use converters::key::{SCHEMAS_CACHE_SIZE, SCHEMAS_ENABLE};
-    match checked.text(&common::KEY_CONVERTER) {
-        None => Ok(worker.key_converter.clone()),
-        Some(_) => converter(
-            checked,
-            &common::KEY_CONVERTER,
-            &SCHEMAS_ENABLE,
-            &SCHEMAS_CACHE_SIZE,
-        ),
-    }
-}
-
-fn value_converter(checked: &Checked, worker: &WorkerSettings) -> Result<Converter, Invalid> {
-    use converters::value::{SCHEMAS_CACHE_SIZE, SCHEMAS_ENABLE};
-    match checked.text(&common::VALUE_CONVERTER) {
-        None => Ok(worker.value_converter.clone()),
-        Some(_) => converter(
-            checked,
-            &common::VALUE_CONVERTER,
-            &SCHEMAS_ENABLE,
-            &SCHEMAS_CACHE_SIZE,
-        ),
-    }
-}
-
 fn header_converter(
     checked: &Checked,
     worker: &WorkerSettings,
 ) -> Result<HeaderConverter, Invalid> {
-    let class_key = &common::HEADER_CONVERTER;
-    let Some(class) = checked.text(class_key) else {
-        return Ok(worker.header_converter);
-    };
-    match converter::header_kind(class) {
-        Ok(None) => Ok(HeaderConverter::Simple),
-        Ok(Some(converter::Kind::String)) => Ok(HeaderConverter::String),
-        Ok(Some(converter::Kind::Json)) => Ok(HeaderConverter::Json {
-            schemas_enable: checked.is_true(&converters::header::SCHEMAS_ENABLE),
-        }),
-        Err(_) => Err(unusable(class_key)),
+    let keys = converters::HEADER;
+    match checked.text(keys.class) {
+        None => Ok(worker.header_converter),
+        Some(class) => converter::read_header(class, checked.is_true(keys.schemas_enable))
+            .ok_or_else(|| unusable(keys.class)),
     }
 }
 
-fn converter(
+fn converter_of(
     checked: &Checked,
-    class_key: &ConfigKey,
-    schemas_enable: &ConfigKey,
-    schemas_cache_size: &ConfigKey,
+    keys: &ConverterKeys,
+    of_worker: &Converter,
 ) -> Result<Converter, Invalid> {
-    match converter::kind(&text(checked, class_key)?) {
-        Ok(converter::Kind::String) => Ok(Converter::String),
-        Ok(converter::Kind::Json) => Ok(Converter::Json {
-            schemas_enable: checked.is_true(schemas_enable),
-            schemas_cache_size: number(checked, schemas_cache_size)?,
-        }),
-        Err(_) => Err(unusable(class_key)),
+    match checked.text(keys.class) {
+        None => Ok(of_worker.clone()),
+        Some(class) => {
+            converter::read(class, keys, &checked.entries).ok_or_else(|| unusable(keys.class))
+        }
     }
 }
 
@@ -226,6 +192,14 @@ fn error_policy(checked: &Checked) -> Result<ErrorPolicy, Invalid> {
     Ok(ErrorPolicy {
         tolerate: checked.is(&common::ERRORS_TOLERANCE, "all"),
         dead_letter,
+        dead_letter_table: checked.text(&common::DLQ_TABLE).map(str::to_owned),
+        limits: RejectLimits {
+            max_consecutive: match checked.entry(&common::MAX_CONSECUTIVE).map(|it| &it.value) {
+                Some(Value::Integer(_)) => Some(number(checked, &common::MAX_CONSECUTIVE)?),
+                _ => None,
+            },
+            max_ratio: checked.text(&common::MAX_RATIO).and_then(Ratio::parse),
+        },
         log: checked.is_true(&common::ERRORS_LOG_ENABLE),
     })
 }
@@ -243,7 +217,9 @@ fn sink_keys(checked: &Checked) -> Result<SinkKeys, Invalid> {
         delete_enabled: checked.is_true(&sink::DELETE_ENABLED),
         auto_create: checked.is_true(&sink::AUTO_CREATE),
         table_name_format: text(checked, &sink::TABLE_NAME_FORMAT)?,
+        topic_dots: topic_dots(checked),
         fields_include: checked.list(&sink::FIELDS_WHITELIST).to_vec(),
+        single_value_column: text(checked, &sink::STRING_COLUMN)?,
         unknown_fields: if checked.is(&sink::FIELDS_UNKNOWN, "ignore") {
             UnknownFields::Ignore
         } else {
@@ -260,6 +236,16 @@ fn insert_mode(checked: &Checked) -> WriteMode {
         "update" => WriteMode::Update,
         "insert_ignore" => WriteMode::InsertIgnore,
         _ => WriteMode::Insert,
+    }
+}
+
+fn topic_dots(checked: &Checked) -> TopicDots {
+    if checked.is(&sink::TABLE_NAME_DOTS, "schema") {
+        TopicDots::Schema
+    } else if checked.is(&sink::TABLE_NAME_DOTS, "underscore") {
+        TopicDots::Underscore
+    } else {
+        TopicDots::Keep
     }
 }
 

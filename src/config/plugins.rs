@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use super::connector::SinkClass;
+use super::definitions::{self, ConfigKeyInfo};
+use super::dialect::{self, Dialect, Translation};
 
 /// One entry of `GET /connector-plugins`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -31,11 +33,11 @@ pub struct UnknownClass {
 
 const CLASSES: [SinkClass; 2] = [SinkClass::Postgres, SinkClass::Sqlite];
 
-/// Classes of other sinks, by how their name ends, and what stands for them here.
-const FOREIGN_CLASSES: &[(&str, &str)] = &[
+/// Why names that others may expect stand for nothing, by the name without its endings.
+const HINTS: &[(&str, &str)] = &[
     (
         "Jdbc",
-        " (the configs of other JDBC sinks are not translated: name PostgresSink or SqliteSink and check the keys with `rowdock validate`)",
+        " (several sinks have a class of that name: give its full name)",
     ),
     (
         "MySql",
@@ -47,15 +49,91 @@ const FOREIGN_CLASSES: &[(&str, &str)] = &[
     ),
 ];
 
-/// All connector plugins.
+/// What a class name stands for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Plugin {
+    /// A sink, configured in our keys.
+    Own(SinkClass),
+    /// Another sink's class: its configs are translated.
+    Foreign(&'static Dialect),
+}
+
+impl Plugin {
+    /// The full class name.
+    pub(super) fn full_name(self) -> &'static str {
+        match self {
+            Self::Own(class) => full_name(class),
+            Self::Foreign(dialect) => dialect.classes[0],
+        }
+    }
+
+    pub(super) fn dialect(self) -> Option<&'static Dialect> {
+        match self {
+            Self::Own(_) => None,
+            Self::Foreign(dialect) => Some(dialect),
+        }
+    }
+
+    /// The sink. Where a translation could not tell which, it is none: the keys are then described
+    /// by the first, beside the error that says so.
+    pub(super) fn class(
+        self,
+        translation: Option<&Translation<'_>>,
+    ) -> Result<SinkClass, UnknownClass> {
+        match self {
+            Self::Own(class) => Ok(class),
+            Self::Foreign(_) => match translation.and_then(|translation| translation.class) {
+                Some(class) => own(class),
+                None => Ok(SinkClass::Postgres),
+            },
+        }
+    }
+
+    /// Whether a name in a request's path means this class: its full name or the end of it, with
+    /// or without `Connector`, as in Kafka Connect.
+    pub(super) fn is_called(self, name: &str) -> bool {
+        let full = without_suffix(self.full_name());
+        let name = without_suffix(name);
+        full == name
+            || full
+                .strip_suffix(name)
+                .is_some_and(|rest| rest.ends_with('.'))
+    }
+}
+
+/// All connector plugins: our classes, then those of other sinks whose configs are translated.
 pub fn plugins() -> Vec<PluginInfo> {
-    CLASSES
+    class_names()
         .map(|class| PluginInfo {
-            class: full_name(class),
+            class,
             kind: "sink",
             version: env!("CARGO_PKG_VERSION"),
         })
-        .to_vec()
+        .collect()
+}
+
+/// The keys of a plugin, by any name that a config may give it.
+///
+/// # Errors
+/// When no built-in class has that name.
+pub fn keys_of(name: &str) -> Result<Vec<ConfigKeyInfo>, UnknownClass> {
+    Ok(match find(name)? {
+        Plugin::Own(class) => definitions::for_class(class),
+        Plugin::Foreign(dialect) => dialect::definitions(dialect),
+    })
+}
+
+fn class_names() -> impl Iterator<Item = &'static str> {
+    let translated = dialect::ALL.iter().map(|dialect| dialect.classes[0]);
+    CLASSES.map(full_name).into_iter().chain(translated)
+}
+
+/// Finds a class: one of ours, or another sink's by its full name.
+pub(super) fn find(name: &str) -> Result<Plugin, UnknownClass> {
+    match Dialect::of_class(name) {
+        Some(dialect) => Ok(Plugin::Foreign(dialect)),
+        None => own(name).map(Plugin::Own),
+    }
 }
 
 /// The full class name.
@@ -66,11 +144,11 @@ pub fn full_name(class: SinkClass) -> &'static str {
     }
 }
 
-/// Finds a class by its full name, its simple name, or either with the ending `Connector`.
+/// Finds a class of ours by its full name, its simple name, or either with the ending `Connector`.
 ///
 /// # Errors
 /// When no built-in class has that name.
-pub fn resolve(name: &str) -> Result<SinkClass, UnknownClass> {
+pub(super) fn own(name: &str) -> Result<SinkClass, UnknownClass> {
     let simple = name.strip_prefix("rowdock.").unwrap_or(name);
     match without_suffix(simple) {
         "PostgresSink" => Ok(SinkClass::Postgres),
@@ -83,14 +161,14 @@ pub fn resolve(name: &str) -> Result<SinkClass, UnknownClass> {
 }
 
 fn available() -> String {
-    CLASSES.map(full_name).join(", ")
+    class_names().collect::<Vec<_>>().join(", ")
 }
 
 fn hint(name: &str) -> &'static str {
     let simple = name.rsplit('.').next().unwrap_or(name);
     let stem = without_suffix(simple);
     let stem = stem.strip_suffix("Sink").unwrap_or(stem);
-    FOREIGN_CLASSES
+    HINTS
         .iter()
         .find(|(foreign, _)| stem == *foreign)
         .map_or("", |(_, hint)| hint)
@@ -107,7 +185,7 @@ mod tests {
     #[test]
     fn classes_are_found_by_their_names_and_aliases() {
         let check = |name: &str, expected: Option<SinkClass>| {
-            assert_eq!(resolve(name).ok(), expected, "{name}");
+            assert_eq!(own(name).ok(), expected, "{name}");
         };
         check("PostgresSink", Some(SinkClass::Postgres));
         check("PostgresSinkConnector", Some(SinkClass::Postgres));
@@ -123,25 +201,34 @@ mod tests {
 
     #[test]
     fn unknown_classes_are_refused_in_the_words_that_clients_know() {
-        assert_eq!(
-            resolve("Foo").unwrap_err().to_string(),
-            "Failed to find any class that implements Connector and which name matches Foo, \
-             available connectors are: rowdock.PostgresSink, rowdock.SqliteSink"
+        let message = find("Foo").unwrap_err().to_string();
+        assert!(
+            message.starts_with(
+                "Failed to find any class that implements Connector and which name matches Foo, \
+                 available connectors are: rowdock.PostgresSink, rowdock.SqliteSink, io.confluent."
+            ),
+            "{message}"
         );
-        for other in [
-            "io.confluent.connect.jdbc.JdbcSinkConnector",
-            "io.debezium.connector.jdbc.JdbcSinkConnector",
-            "JdbcSink",
-        ] {
-            let message = resolve(other).unwrap_err().to_string();
-            assert!(
-                message.contains("name PostgresSink or SqliteSink"),
-                "{message}"
-            );
-        }
-        let cassandra = "com.datastax.oss.kafka.sink.CassandraSinkConnector";
-        let message = resolve(cassandra).unwrap_err().to_string();
+        let message = find("JdbcSinkConnector").unwrap_err().to_string();
+        assert!(message.contains("give its full name"), "{message}");
+        let message = find("CassandraSink").unwrap_err().to_string();
         assert!(message.contains("PostgreSQL and SQLite only"), "{message}");
+    }
+
+    #[test]
+    fn classes_of_other_sinks_are_found_by_their_full_names() {
+        let class = "io.debezium.connector.jdbc.JdbcSinkConnector";
+        let plugin = find(class).unwrap();
+        assert_eq!(plugin.full_name(), class);
+        for (name, called) in [
+            (class, true),
+            ("JdbcSinkConnector", true),
+            ("JdbcSink", true),
+            ("cSinkConnector", false),
+            ("io.aiven.connect.jdbc.JdbcSinkConnector", false),
+        ] {
+            assert_eq!(plugin.is_called(name), called, "{name}");
+        }
     }
 
     #[test]

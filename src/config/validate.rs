@@ -1,7 +1,8 @@
 //! What `PUT /connector-plugins/{name}/config/validate` answers: every key with its definition,
 //! its value and what is wrong with it, in Kafka Connect's shape.
 //!
-//! Two things are kept better than required: no definition is ever null, because clients fail on
+//! Three things are kept better than required: what is accepted without effect is said in
+//! `warnings` of its key, no definition is ever null, because clients fail on
 //! that, and a key that nobody knows is listed (as a definition without a group, with the key that
 //! was probably meant as its recommended value) though it is no error.
 
@@ -11,7 +12,7 @@ use super::check::{self, Checked, Entry, Extra};
 use super::definitions::{ConfigKeyInfo, Group, common};
 use super::parse::Invalid;
 use super::worker::WorkerSettings;
-use super::{RawConfig, plugins};
+use super::{RawConfig, dialect};
 
 /// The reply, in Kafka Connect's shape.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,6 +47,10 @@ pub struct ConfigValueInfo {
     pub recommended_values: Vec<String>,
     /// What is wrong.
     pub errors: Vec<String>,
+    /// What is accepted though it has no effect here, or another one. Not in Kafka Connect's shape,
+    /// so left out when there is nothing to say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Always true.
     pub visible: bool,
 }
@@ -68,7 +73,7 @@ pub fn validate_for_plugin(
     worker: &WorkerSettings,
 ) -> Result<Validation, Invalid> {
     let checked = check::check(raw, worker)?;
-    if plugins::resolve(plugin).ok() != Some(checked.class) {
+    if !checked.plugin().is_called(plugin) {
         let included = raw.get(common::CONNECTOR_CLASS.name).cloned().flatten();
         return Err(Invalid::OtherClass {
             included: included.unwrap_or_default(),
@@ -79,11 +84,15 @@ pub fn validate_for_plugin(
 }
 
 fn describe(checked: &Checked) -> Validation {
-    let known = checked.entries.iter().map(describe_entry);
-    let extra = checked.extras.iter().map(describe_extra);
+    let shown = checked.entries.iter().filter(|entry| !entry.hidden);
+    let known = shown.map(|entry| describe_entry(entry, checked));
+    let extra = checked
+        .extras
+        .iter()
+        .map(|extra| describe_extra(extra, checked));
     let configs: Vec<ConfigInfo> = known.chain(extra).collect();
     Validation {
-        name: plugins::full_name(checked.class).to_owned(),
+        name: checked.plugin().full_name().to_owned(),
         error_count: configs.iter().map(|config| config.value.errors.len()).sum(),
         groups: Group::ALL
             .iter()
@@ -94,21 +103,27 @@ fn describe(checked: &Checked) -> Validation {
     }
 }
 
-fn describe_entry(entry: &Entry) -> ConfigInfo {
+fn describe_entry(entry: &Entry, checked: &Checked) -> ConfigInfo {
     let recommended = entry.key.recommended();
+    let name = entry.key.name;
+    let theirs = checked.dialect.and_then(|dialect| {
+        let key = dialect.key(name)?;
+        Some(dialect::definition(dialect, key))
+    });
     ConfigInfo {
-        definition: entry.key.info(),
+        definition: theirs.unwrap_or_else(|| entry.key.info()),
         value: ConfigValueInfo {
             name: entry.key.name.to_owned(),
             value: entry.shown(),
             recommended_values: recommended.iter().map(|&value| value.to_owned()).collect(),
             errors: entry.errors.clone(),
+            warnings: checked.warnings_of(name),
             visible: true,
         },
     }
 }
 
-fn describe_extra(extra: &Extra) -> ConfigInfo {
+fn describe_extra(extra: &Extra, checked: &Checked) -> ConfigInfo {
     ConfigInfo {
         definition: extra.definition.clone(),
         value: ConfigValueInfo {
@@ -116,6 +131,7 @@ fn describe_extra(extra: &Extra) -> ConfigInfo {
             value: extra.shown.clone(),
             recommended_values: extra.recommended.clone(),
             errors: extra.errors.clone(),
+            warnings: checked.warnings_of(&extra.definition.name),
             visible: true,
         },
     }

@@ -9,11 +9,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::connector::{Converter, HeaderConverter};
+use super::converter::{Converter, HeaderConverter};
+use super::providers::ConfigProviders;
 
 mod build;
 mod clients;
 pub mod keys;
+mod resolve;
 mod sources;
 
 pub use clients::ClientSettings;
@@ -161,6 +163,8 @@ pub struct WorkerSettings {
     pub offset_flush_interval: Duration,
     /// `task.shutdown.graceful.timeout.ms`: for all tasks together.
     pub shutdown_timeout: Duration,
+    /// `config.providers.*`: where values stand that configs refer to.
+    pub providers: ConfigProviders,
     /// `log.format`.
     pub log_format: LogFormat,
     /// `log.level`: a filter such as `info,rowdock::write=debug`.
@@ -196,7 +200,8 @@ impl WorkerSettings {
         }
         sources::read_environment(&sources.environment, &mut settings);
         sources::read_overrides(&sources.overrides, &mut settings, &mut problems);
-        build::build(&settings, problems)
+        let providers = resolve::resolve(&mut settings, &sources.environment, &mut problems);
+        build::build(&settings, providers, problems)
     }
 
     /// `host:port` under which this worker is known, given the port that the first listener was

@@ -10,6 +10,7 @@ use super::native::Message;
 use super::slots::{SlotState, Slots};
 use crate::batch::{AssignmentTag, BatchBuilder};
 use crate::config::connector::ConnectorConfig;
+use crate::decode::Format;
 use crate::map::{self, TopicMapper, plan};
 use crate::record::{HeaderSource as _, RawHeader, RawRecord};
 
@@ -52,7 +53,7 @@ struct HeldRecord {
 impl Intake {
     /// An intake for this connector.
     pub fn new(config: Arc<ConnectorConfig>, positions_stored: bool) -> Self {
-        let keep_originals = config.errors.tolerate && config.errors.dead_letter.is_some();
+        let keep_originals = config.errors.keeps_records();
         Self {
             builder: BatchBuilder::new(config.batch, keep_originals, positions_stored),
             config,
@@ -78,8 +79,8 @@ impl Intake {
             Some(target) => TopicState::Ready(Box::new(TopicMapper::new(
                 target,
                 &self.config.sink,
-                &self.config.key_converter,
-                &self.config.value_converter,
+                Format::new(&self.config.key_converter),
+                Format::new(&self.config.value_converter),
             ))),
         };
         *self.topic(topic) = state;
@@ -182,8 +183,8 @@ impl Intake {
             plan::table_name(keys, name),
             &sample,
             keys,
-            &self.config.key_converter,
-            &self.config.value_converter,
+            &mut Format::new(&self.config.key_converter),
+            &mut Format::new(&self.config.value_converter),
         );
         Some((Arc::clone(name), table))
     }

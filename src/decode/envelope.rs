@@ -4,27 +4,134 @@
 //! a record that starts with the same bytes up to its payload has the same schema, and only the
 //! payload is read. See `JsonConverter` with `schemas.enable=true` for the format.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+mod schema;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use rowdock_connectors::Timestamp;
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use super::{Decode, Encoded, ReadError, Visitor, json, tree};
+use crate::config::converter::JsonOptions;
+use crate::record::{Field, Schema, Side, Value};
 
-use super::{json, tree};
-use crate::decimal;
-use crate::record::{Field, Kind, Logical, Schema, Value};
-
-/// More columns than any target table can have.
-const FIELDS_MAX: usize = 4_096;
+pub(super) use schema::{missing, read_present};
 
 /// Connect's own message for a value without an envelope.
 const NO_ENVELOPE: &str = "JsonConverter with schemas.enable requires \"schema\" and \"payload\" \
      fields and may not contain additional fields. If you are trying to deserialize plain JSON \
      data, set schemas.enable=false in your converter configuration.";
+
+/// `JsonConverter` with `schemas.enable=true`.
+#[derive(Debug)]
+pub struct Envelope {
+    opener: Opener,
+    default_for_null: bool,
+    /// Which fields of the schema the record had.
+    seen: Vec<bool>,
+}
+
+impl Envelope {
+    /// Reads by these options.
+    pub fn new(options: &JsonOptions) -> Self {
+        Self {
+            opener: Opener::new(options.schemas_cache_size),
+            default_for_null: options.default_for_null,
+            seen: Vec::new(),
+        }
+    }
+
+    /// The fields that are there, then what stands for those that are not: with a schema, a missing
+    /// field is its default or null.
+    fn read_struct<V: Visitor>(
+        &mut self,
+        fields: &[Field],
+        payload: &str,
+        visitor: &mut V,
+    ) -> Result<(), ReadError> {
+        self.seen.clear();
+        self.seen.resize(fields.len(), false);
+        let default_for_null = self.default_for_null;
+        let mut next = 0;
+        let walked = json::walk_object(payload, |name, raw| -> Result<(), ReadError> {
+            // Producers write fields in the schema's order.
+            let predicted = fields.get(next).is_some_and(|field| *field.name == *name);
+            let index = match predicted {
+                true => Some(next),
+                false => fields.iter().position(|field| *field.name == *name),
+            };
+            if let Some(index) = index {
+                next = index + 1;
+                self.seen[index] = true;
+            }
+            let Some(slot) = visitor.wants(name, index)? else {
+                return Ok(());
+            };
+            let value = match index {
+                Some(index) => schema::read(&fields[index].schema, raw, default_for_null),
+                None => json::value(raw),
+            };
+            let value = value.map_err(|reason| json::in_field(name, &reason))?;
+            Ok(visitor.field(slot, name, &value)?)
+        });
+        walked?;
+        let unseen = self.seen.iter().enumerate().filter(|(_, seen)| !**seen);
+        for (index, _) in unseen {
+            let field = &fields[index];
+            if let Some(slot) = visitor.wants(&field.name, Some(index))? {
+                let value = missing(&field.schema, default_for_null);
+                let value = value.map_err(|reason| json::in_field(&field.name, &reason))?;
+                visitor.field(slot, &field.name, &value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Decode for Envelope {
+    #[inline]
+    fn read<V: Visitor>(&mut self, encoded: Encoded<'_>, visitor: &mut V) -> Result<(), ReadError> {
+        let text = json::text(encoded.bytes).map_err(ReadError::Malformed)?;
+        // A null has no envelope either.
+        if text == "null" {
+            return json::read_text(text, visitor);
+        }
+        let (schema, payload) = self.opener.open(text).map_err(ReadError::Malformed)?;
+        let Some(schema) = schema else {
+            return json::read_text(payload, visitor);
+        };
+        let payload = payload.trim_ascii();
+        match schema.fields() {
+            Some(_) if payload == "null" => Ok(visitor.single(&Value::Null)?),
+            Some(fields) => {
+                visitor.object(Some(&schema));
+                self.read_struct(fields, payload, visitor)
+            }
+            None => {
+                let raw = json::check_value(payload).map_err(ReadError::Malformed)?;
+                let value = schema::read(&schema, raw, self.default_for_null);
+                let value = value.map_err(ReadError::Malformed)?;
+                Ok(visitor.single(&value)?)
+            }
+        }
+    }
+
+    fn schema(&mut self, encoded: Encoded<'_>) -> Result<Option<Arc<Schema>>, String> {
+        let text = json::text(encoded.bytes)?;
+        if text == "null" {
+            return Ok(None);
+        }
+        self.opener.open(text).map(|(schema, _)| schema)
+    }
+
+    fn whole(&mut self, encoded: Encoded<'_>) -> Result<Side, String> {
+        let text = json::text(encoded.bytes)?;
+        if text == "null" {
+            return Ok(Side::NULL);
+        }
+        let (schema, payload) = self.opener.open(text)?;
+        let datum = tree::read(payload, schema.as_ref())?;
+        Ok(Side { schema, datum })
+    }
+}
 
 /// Opens envelopes, remembering schemas. One per task and side (key, value).
 #[derive(Debug)]
@@ -80,7 +187,7 @@ impl Opener {
     }
 
     fn remember(&mut self, schema_text: &str) -> Result<Arc<Schema>, String> {
-        let schema = Arc::new(parse(schema_text, 0)?);
+        let schema = Arc::new(schema::parse(schema_text, 0)?);
         if self.by_text.len() >= self.capacity {
             // Rare: more live schemas than configured. Starting over keeps the bound simple.
             self.by_text.clear();
@@ -88,142 +195,6 @@ impl Opener {
         self.by_text
             .insert(schema_text.to_owned(), Arc::clone(&schema));
         Ok(schema)
-    }
-}
-
-/// Parses a schema's JSON text. `depth`: how many schemas it is inside of.
-///
-/// # Errors
-/// Says what is wrong, naming the type or field.
-fn parse(text: &str, depth: usize) -> Result<Schema, String> {
-    if depth > json::DEPTH_MAX {
-        return Err("the envelope's schema is nested too deeply".to_owned());
-    }
-    let wire: WireSchema<'_> = serde_json::from_str(text).map_err(|error| {
-        format!(
-            "the envelope's schema is malformed (column {})",
-            error.column()
-        )
-    })?;
-    wire.resolve(depth)
-}
-
-/// Reads a raw value of this schema.
-///
-/// # Errors
-/// Says how the value breaks the schema; never quotes it.
-pub fn read<'a>(schema: &'a Schema, raw: &'a str) -> Result<Value<'a>, String> {
-    match json::value(raw)? {
-        Value::Null => missing(schema),
-        value => read_present(schema, value),
-    }
-}
-
-/// What null, or a field without a value, stands for.
-///
-/// # Errors
-/// When the schema requires a value.
-pub fn missing(schema: &Schema) -> Result<Value<'_>, String> {
-    match &schema.default {
-        Some(default) => default.value().map_err(str::to_owned),
-        None if schema.optional => Ok(Value::Null),
-        None => Err("null, but the schema requires a value".to_owned()),
-    }
-}
-
-/// Reads a value that is not null.
-///
-/// # Errors
-/// As [`read`].
-pub(super) fn read_present<'a>(schema: &Schema, value: Value<'a>) -> Result<Value<'a>, String> {
-    match schema.logical {
-        Logical::None => read_plain(schema, value),
-        Logical::Decimal { scale } => match value {
-            Value::Text(text) => {
-                let plain = decimal::from_unscaled(&decode_base64(&text)?, scale);
-                Ok(Value::Decimal(Cow::Owned(plain)))
-            }
-            value @ Value::Number(_) => Ok(value),
-            other => Err(mismatch(schema, &other)),
-        },
-        Logical::Date => {
-            let days = integer(schema, i64::from(i32::MIN), i64::from(i32::MAX), &value)?;
-            i32::try_from(days)
-                .map(Value::Date)
-                .map_err(|_| "a date out of range".to_owned())
-        }
-        Logical::Time => Ok(Value::Time(
-            integer(schema, 0, 86_400_000, &value)? * 1_000_000,
-        )),
-        Logical::Timestamp => Ok(Value::Timestamp(timestamp_from_millis(integer(
-            schema,
-            i64::MIN,
-            i64::MAX,
-            &value,
-        )?))),
-    }
-}
-
-fn read_plain<'a>(schema: &Schema, value: Value<'a>) -> Result<Value<'a>, String> {
-    match (&schema.kind, value) {
-        (Kind::Int8 | Kind::Int16 | Kind::Int32 | Kind::Int64, value @ Value::Number(_)) => {
-            let (low, high) = integer_range(&schema.kind);
-            integer(schema, low, high, &value)?;
-            Ok(value)
-        }
-        (Kind::Float32 | Kind::Float64, value @ Value::Number(_))
-        | (Kind::Boolean, value @ Value::Bool(_))
-        | (Kind::String, value @ Value::Text(_))
-        | (Kind::Array(_) | Kind::Map { .. } | Kind::Struct(_), value @ Value::Json(_)) => {
-            Ok(value)
-        }
-        (Kind::Float32 | Kind::Float64, value @ Value::Text(_)) => match value {
-            // JSON has no such numbers; Connect's converter writes them as strings.
-            Value::Text(text) if matches!(&*text, "NaN" | "Infinity" | "-Infinity") => {
-                Ok(Value::Text(text))
-            }
-            other => Err(mismatch(schema, &other)),
-        },
-        (Kind::Bytes, Value::Text(text)) => {
-            decode_base64(&text).map(|bytes| Value::Bytes(Cow::Owned(bytes)))
-        }
-        (_, other) => Err(mismatch(schema, &other)),
-    }
-}
-
-fn integer(schema: &Schema, low: i64, high: i64, value: &Value<'_>) -> Result<i64, String> {
-    match value {
-        Value::Number(text) => match text.parse::<i64>() {
-            Ok(number) if (low..=high).contains(&number) => Ok(number),
-            _ => Err(format!("a number that is no {}", schema.type_name())),
-        },
-        other => Err(mismatch(schema, other)),
-    }
-}
-
-fn integer_range(kind: &Kind) -> (i64, i64) {
-    match kind {
-        Kind::Int8 => (i64::from(i8::MIN), i64::from(i8::MAX)),
-        Kind::Int16 => (i64::from(i16::MIN), i64::from(i16::MAX)),
-        Kind::Int32 => (i64::from(i32::MIN), i64::from(i32::MAX)),
-        _ => (i64::MIN, i64::MAX),
-    }
-}
-
-fn mismatch(schema: &Schema, value: &Value<'_>) -> String {
-    format!(
-        "{} where the schema says {}",
-        value.kind(),
-        schema.type_name()
-    )
-}
-
-/// Milliseconds since the epoch as a timestamp.
-pub fn timestamp_from_millis(millis: i64) -> Timestamp {
-    let nanos = u32::try_from(millis.rem_euclid(1000)).unwrap_or(0) * 1_000_000;
-    Timestamp {
-        seconds: millis.div_euclid(1000),
-        nanos,
     }
 }
 
@@ -248,133 +219,17 @@ fn split(text: &str) -> Result<(&str, &str), String> {
     }
 }
 
-/// The schema as it is written.
-#[derive(Deserialize)]
-struct WireSchema<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Cow<'a, str>,
-    #[serde(default)]
-    optional: bool,
-    #[serde(default, borrow)]
-    name: Option<Cow<'a, str>>,
-    #[serde(default, borrow)]
-    default: Option<&'a RawValue>,
-    #[serde(default)]
-    version: Option<i32>,
-    #[serde(default, borrow)]
-    doc: Option<Cow<'a, str>>,
-    #[serde(default)]
-    parameters: Option<BTreeMap<String, String>>,
-    /// Raw, since a field is a schema with a name, and its default must stay raw text.
-    #[serde(default, borrow)]
-    fields: Option<Vec<&'a RawValue>>,
-    /// Of an array.
-    #[serde(default, borrow)]
-    items: Option<&'a RawValue>,
-    /// Of a map.
-    #[serde(default, borrow)]
-    keys: Option<&'a RawValue>,
-    /// Of a map.
-    #[serde(default, borrow)]
-    values: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct WireFieldName<'a> {
-    #[serde(borrow)]
-    field: Cow<'a, str>,
-}
-
-impl WireSchema<'_> {
-    fn resolve(self, depth: usize) -> Result<Schema, String> {
-        let kind = match &*self.kind {
-            "int8" => Kind::Int8,
-            "int16" => Kind::Int16,
-            "int32" => Kind::Int32,
-            "int64" => Kind::Int64,
-            "float" | "float32" => Kind::Float32,
-            "double" | "float64" => Kind::Float64,
-            "boolean" => Kind::Boolean,
-            "string" => Kind::String,
-            "bytes" => Kind::Bytes,
-            "array" => Kind::Array(inner(self.items, "items", depth)?),
-            "map" => Kind::Map {
-                key: inner(self.keys, "keys", depth)?,
-                value: inner(self.values, "values", depth)?,
-            },
-            "struct" => Kind::Struct(self.struct_fields(depth)?),
-            _ => return Err("the envelope's schema has an unknown type".to_owned()),
-        };
-        let name = self.name.as_deref().map(Arc::from);
-        let schema = Schema {
-            optional: self.optional,
-            version: self.version,
-            doc: self.doc.as_deref().map(Arc::from),
-            parameters: self.parameters.unwrap_or_default(),
-            ..Schema::new(kind)
-        }
-        .named(name)?;
-        let default =
-            match self.default.map(RawValue::get) {
-                None | Some("null") => None,
-                Some(raw) => Some(tree::read(raw, Some(&Arc::new(schema.clone()))).map_err(
-                    |reason| format!("the envelope's schema has a bad default: {reason}"),
-                )?),
-            };
-        Ok(Schema { default, ..schema })
-    }
-
-    fn struct_fields(&self, depth: usize) -> Result<Vec<Field>, String> {
-        let fields = self.fields.as_deref().unwrap_or_default();
-        if fields.len() > FIELDS_MAX {
-            return Err(format!(
-                "the envelope's schema has more than {FIELDS_MAX} fields"
-            ));
-        }
-        fields
-            .iter()
-            .map(|field| {
-                let name: WireFieldName<'_> = serde_json::from_str(field.get())
-                    .map_err(|_| "the envelope's schema has a field without a name".to_owned())?;
-                Ok(Field {
-                    schema: Arc::new(parse(field.get(), depth + 1)?),
-                    name: name.field.as_ref().into(),
-                })
-            })
-            .collect()
-    }
-}
-
-fn inner(raw: Option<&RawValue>, part: &str, depth: usize) -> Result<Arc<Schema>, String> {
-    let raw = raw.ok_or_else(|| {
-        format!("the envelope's schema has a collection without a schema of its {part}")
-    })?;
-    parse(raw.get(), depth + 1).map(Arc::new)
-}
-
-/// Base64, as `JsonConverter` writes bytes.
-///
-/// # Errors
-/// When it is not.
-pub(super) fn decode_base64(text: &str) -> Result<Vec<u8>, String> {
-    BASE64
-        .decode(text)
-        .map_err(|_| "a text that is not base64".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::probe;
+    use crate::record::Kind;
 
     const ORDER_SCHEMA: &str = r#"{"type":"struct","optional":false,"fields":[
         {"type":"int64","optional":false,"field":"id"},
         {"type":"string","optional":true,"field":"note","default":"none"},
         {"type":"bytes","optional":false,"name":"org.apache.kafka.connect.data.Decimal","parameters":{"scale":"2"},"field":"price"},
         {"type":"int64","optional":true,"name":"org.apache.kafka.connect.data.Timestamp","field":"at"}]}"#;
-
-    fn schema(text: &str) -> Schema {
-        parse(text, 0).unwrap()
-    }
 
     #[test]
     fn recognises_a_repeated_schema_by_its_bytes() {
@@ -418,78 +273,59 @@ mod tests {
     }
 
     #[test]
-    fn reads_values_by_their_schema() {
-        let check = |schema_text: &str, raw: &str, expected: Result<Value<'_>, ()>| {
-            let schema = schema(schema_text);
-            assert_eq!(
-                read(&schema, raw).map_err(|_| ()),
-                expected,
-                "{schema_text} {raw}"
-            );
+    fn missing_fields_are_their_defaults_and_order_is_free() {
+        let mut format = Envelope::new(&JsonOptions {
+            schemas_enable: true,
+            schemas_cache_size: 1,
+            default_for_null: true,
+        });
+        let mut check = |payload: &str, expected: &[(&str, Value<'static>)]| {
+            let text = format!("{{\"schema\":{ORDER_SCHEMA},\"payload\":{payload}}}");
+            let found = probe::read(&mut format, text.as_bytes()).unwrap();
+            assert!(found.schema.is_some_and(|schema| schema.is_some()));
+            let fields: Vec<_> = found
+                .fields
+                .iter()
+                .map(|(name, _, value)| (name.as_str(), value.clone()))
+                .collect();
+            assert_eq!(fields, expected, "{payload}");
         };
-        check(r#"{"type":"int8"}"#, "127", Ok(Value::Number("127")));
-        check(r#"{"type":"int8"}"#, "128", Err(()));
+        let price = Value::Decimal("12.34".into());
         check(
-            r#"{"type":"int64"}"#,
-            "9223372036854775807",
-            Ok(Value::Number("9223372036854775807")),
-        );
-        check(r#"{"type":"int64"}"#, "1.5", Err(()));
-        check(r#"{"type":"int32"}"#, r#""1""#, Err(()));
-        check(r#"{"type":"int32"}"#, "null", Err(()));
-        check(
-            r#"{"type":"int32","optional":true}"#,
-            "null",
-            Ok(Value::Null),
+            r#"{"price":"BNI=","id":1}"#,
+            &[
+                ("price", price.clone()),
+                ("id", Value::Number("1")),
+                ("note", Value::Text("none".into())),
+                ("at", Value::Null),
+            ],
         );
         check(
-            r#"{"type":"int32","optional":true,"default":5}"#,
-            "null",
-            Ok(Value::Int(5)),
+            r#"{"id":1,"note":null,"price":"BNI=","at":0,"more":true}"#,
+            &[
+                ("id", Value::Number("1")),
+                ("note", Value::Text("none".into())),
+                ("price", price),
+                (
+                    "at",
+                    Value::Timestamp(rowdock_connectors::Timestamp::default()),
+                ),
+                ("more", Value::Bool(true)),
+            ],
         );
-        check(r#"{"type":"double"}"#, "1e3", Ok(Value::Number("1e3")));
-        check(
-            r#"{"type":"double"}"#,
-            r#""NaN""#,
-            Ok(Value::Text("NaN".into())),
-        );
-        check(
-            r#"{"type":"bytes"}"#,
-            r#""AAE=""#,
-            Ok(Value::Bytes(vec![0, 1].into())),
-        );
-        check(r#"{"type":"bytes"}"#, r#""?""#, Err(()));
-        check(r#"{"type":"boolean"}"#, "1", Err(()));
-        let date = r#"{"type":"int32","name":"org.apache.kafka.connect.data.Date"}"#;
-        check(date, "-1", Ok(Value::Date(-1)));
-        let time = r#"{"type":"int32","name":"org.apache.kafka.connect.data.Time"}"#;
-        check(time, "86400000", Ok(Value::Time(86_400_000_000_000)));
-        check(time, "86400001", Err(()));
-        let timestamp = r#"{"type":"int64","name":"org.apache.kafka.connect.data.Timestamp"}"#;
-        let before_epoch = Timestamp {
-            seconds: -1,
-            nanos: 999_000_000,
-        };
-        check(timestamp, "-1", Ok(Value::Timestamp(before_epoch)));
-        let decimal = r#"{"type":"bytes","name":"org.apache.kafka.connect.data.Decimal","parameters":{"scale":"2"}}"#;
-        check(decimal, r#""BNI=""#, Ok(Value::Decimal("12.34".into())));
-        check(decimal, r#""/w==""#, Ok(Value::Decimal("-0.01".into())));
-        check(decimal, "12.34", Ok(Value::Number("12.34")));
-        check(
-            r#"{"type":"array","items":{"type":"int32"}}"#,
-            "[1]",
-            Ok(Value::Json("[1]".into())),
-        );
+        let text = format!("{{\"schema\":{ORDER_SCHEMA},\"payload\":{{\"id\":1}}}}");
+        let reason = probe::read(&mut format, text.as_bytes()).unwrap_err();
+        assert!(reason.starts_with("field \"price\": null"), "{reason}");
     }
 
-    #[test]
-    fn reads_struct_fields() {
-        let schema = schema(ORDER_SCHEMA);
-        let fields = schema.fields().unwrap();
-        assert_eq!(fields.len(), 4);
-        assert_eq!(&*fields[2].name, "price");
-        assert_eq!(fields[2].schema.logical, Logical::Decimal { scale: 2 });
-        assert_eq!(missing(&fields[1].schema), Ok(Value::Text("none".into())));
-        assert!(missing(&fields[0].schema).is_err());
+    proptest::proptest! {
+        #[test]
+        fn any_payload_is_fields_or_a_reason(payload in r#"[\{\}\[\]":,0-9a-z\\ .-]{0,60}"#) {
+            let text = format!("{{\"schema\":{ORDER_SCHEMA},\"payload\":{payload}}}");
+            let mut format = Envelope::new(&JsonOptions::default());
+            if let Err(reason) = probe::read(&mut format, text.as_bytes()) {
+                proptest::prop_assert!(!reason.is_empty());
+            }
+        }
     }
 }

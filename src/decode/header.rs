@@ -8,8 +8,8 @@ use std::sync::Arc;
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
 use rowdock_connectors::Timestamp;
 
-use super::{envelope, json, tree};
-use crate::config::connector::HeaderConverter;
+use super::{Decode as _, Encoded, Format, json, tree};
+use crate::config::converter::{Converter, HeaderConverter, JsonOptions};
 use crate::decimal;
 use crate::record::{Datum, Header, Kind, RawHeader, RecordError, Schema, Stage};
 
@@ -28,10 +28,10 @@ pub fn read(converter: HeaderConverter, header: RawHeader) -> Result<Header, Rec
     };
     let (schema, datum) = match converter {
         HeaderConverter::Simple => simple(&bytes),
-        HeaderConverter::String => {
-            let text = json::text(&bytes).map_err(|reason| failed(&name, &reason))?;
-            let schema = Arc::new(Schema::new(Kind::String).optional());
-            (Some(schema), Datum::String(text.to_owned()))
+        HeaderConverter::Primitive(mut kind) => {
+            let side = kind.whole(alone(&bytes));
+            let side = side.map_err(|reason| failed(&name, &reason))?;
+            (side.schema, side.datum)
         }
         HeaderConverter::Json { schemas_enable } => {
             json_value(&bytes, schemas_enable).map_err(|reason| failed(&name, &reason))?
@@ -44,6 +44,14 @@ pub fn read(converter: HeaderConverter, header: RawHeader) -> Result<Header, Rec
     })
 }
 
+/// A header has no headers.
+fn alone(bytes: &[u8]) -> Encoded<'_> {
+    Encoded {
+        bytes,
+        headers: &(),
+    }
+}
+
 fn failed(name: &str, reason: &str) -> RecordError {
     RecordError::new(
         Stage::HeaderConverter,
@@ -52,13 +60,12 @@ fn failed(name: &str, reason: &str) -> RecordError {
 }
 
 fn json_value(bytes: &[u8], schemas_enable: bool) -> Result<(Option<Arc<Schema>>, Datum), String> {
-    let text = json::text(bytes)?;
-    if !schemas_enable || text == "null" {
-        return Ok((None, tree::read(text, None)?));
-    }
-    let (schema, payload) = envelope::Opener::new(1).open(text)?;
-    let datum = tree::read(payload, schema.as_ref())?;
-    Ok((schema, datum))
+    let options = JsonOptions {
+        schemas_enable,
+        ..JsonOptions::default()
+    };
+    let side = Format::new(&Converter::Json(options)).whole(alone(bytes))?;
+    Ok((side.schema, side.datum))
 }
 
 /// As `SimpleHeaderConverter` guesses: null, booleans, dates and times, numbers in the narrowest
@@ -140,6 +147,7 @@ fn number(text: &str) -> Option<(Option<Arc<Schema>>, Datum)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::converter::Primitive;
 
     fn datum(converter: HeaderConverter, bytes: &[u8]) -> Result<Datum, RecordError> {
         read(converter, ("h".into(), Some(bytes.to_vec()))).map(|header| header.datum)
@@ -184,7 +192,7 @@ mod tests {
         let error = datum(json, b"{").unwrap_err();
         assert_eq!(error.stage, Stage::HeaderConverter);
         assert!(error.reason.starts_with("header \"h\": "), "{error}");
-        assert!(datum(HeaderConverter::String, &[0xff]).is_err());
+        assert!(datum(HeaderConverter::Primitive(Primitive::Text), &[0xff]).is_err());
         let absent = read(json, ("h".into(), None)).unwrap();
         assert_eq!(absent.datum, Datum::Null);
     }

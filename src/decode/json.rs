@@ -1,44 +1,88 @@
 //! JSON without a schema.
 //!
-//! `serde_json` checks the grammar and cuts each field's raw text out; nothing is converted here
-//! but strings with escapes. Numbers stay text, so integers of any length and decimals of any
-//! scale arrive as they were written.
+//! A scan checks the grammar and cuts each field's raw text out; nothing is converted here but
+//! strings with escapes. Numbers stay text, so integers of any length and decimals of any scale
+//! arrive as they were written.
+
+mod scan;
 
 use std::borrow::Cow;
-use std::fmt;
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use serde::de::{self, DeserializeSeed, Deserializer as _, MapAccess, Visitor};
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::record::Value;
+use scan::{Fields, Malformed};
 
-/// Deepest nesting that is read into a tree: deeper than people write, and shallow enough for any
-/// stack.
+use super::{Decode, Encoded, ReadError, Visitor, tree};
+use crate::record::{Schema, Side, Value};
+
+/// Deepest nesting that is read: deeper than people write, and shallow enough for any stack.
 pub const DEPTH_MAX: usize = 128;
+
+/// `JsonConverter` with `schemas.enable=false`.
+#[derive(Debug, Clone, Copy)]
+pub struct Json;
+
+impl Decode for Json {
+    #[inline]
+    fn read<V: Visitor>(&mut self, encoded: Encoded<'_>, visitor: &mut V) -> Result<(), ReadError> {
+        read_text(text(encoded.bytes).map_err(ReadError::Malformed)?, visitor)
+    }
+
+    fn schema(&mut self, _encoded: Encoded<'_>) -> Result<Option<Arc<Schema>>, String> {
+        Ok(None)
+    }
+
+    fn whole(&mut self, encoded: Encoded<'_>) -> Result<Side, String> {
+        tree::read(text(encoded.bytes)?, None).map(Side::schemaless)
+    }
+}
+
+/// Reads a value without a schema.
+///
+/// # Errors
+/// When it is malformed, or the visitor refuses.
+#[inline]
+pub fn read_text<V: Visitor>(text: &str, visitor: &mut V) -> Result<(), ReadError> {
+    if !text.trim_ascii_start().starts_with('{') {
+        let raw = check_value(text).map_err(ReadError::Malformed)?;
+        let value = value(raw).map_err(ReadError::Malformed)?;
+        return Ok(visitor.single(&value)?);
+    }
+    visitor.object(None);
+    let walked = walk_object(text, |name, raw| -> Result<(), ReadError> {
+        let Some(slot) = visitor.wants(name, None)? else {
+            return Ok(());
+        };
+        let value = value(raw).map_err(|reason| in_field(name, &reason))?;
+        Ok(visitor.field(slot, name, &value)?)
+    });
+    walked.map_err(ReadError::from)
+}
+
+/// A field's value is malformed.
+pub(super) fn in_field(name: &str, reason: &str) -> ReadError {
+    ReadError::Malformed(format!("field \"{name}\": {reason}"))
+}
 
 /// Walks over an object's fields in order: `on_field(name, raw value text)`. Duplicate names are
 /// passed on as they come.
 ///
 /// # Errors
 /// What `on_field` returned, or [`WalkError::Malformed`] when the text is not one JSON object.
+#[inline]
 pub fn walk_object<'a, E>(
     text: &'a str,
-    on_field: impl FnMut(&str, &'a str) -> Result<(), E>,
+    mut on_field: impl FnMut(&str, &'a str) -> Result<(), E>,
 ) -> Result<(), WalkError<E>> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let mut stopped = None;
-    let walker = Walker {
-        on_field,
-        stopped: &mut stopped,
-    };
-    let walked = deserializer
-        .deserialize_map(walker)
-        .and_then(|()| deserializer.end());
-    match (walked, stopped) {
-        (_, Some(error)) => Err(WalkError::Field(error)),
-        (Err(error), None) => Err(WalkError::Malformed(describe(&error))),
-        (Ok(()), None) => Ok(()),
+    let malformed = |Malformed| WalkError::Malformed(why_no_object(text));
+    let mut fields = Fields::of(text).map_err(malformed)?;
+    while let Some((name, value)) = fields.next().map_err(malformed)? {
+        on_field(&name, value).map_err(WalkError::Field)?;
     }
+    Ok(())
 }
 
 /// Why a walk ended early.
@@ -48,6 +92,15 @@ pub enum WalkError<E> {
     Malformed(String),
     /// The closure's own error.
     Field(E),
+}
+
+impl From<WalkError<ReadError>> for ReadError {
+    fn from(error: WalkError<ReadError>) -> Self {
+        match error {
+            WalkError::Malformed(reason) => Self::Malformed(reason),
+            WalkError::Field(error) => error,
+        }
+    }
 }
 
 /// Checks that the text is one JSON value and cuts surrounding white space.
@@ -63,14 +116,19 @@ pub fn check_value(text: &str) -> Result<&str, String> {
 /// Reads a raw value that the grammar has accepted.
 ///
 /// # Errors
-/// When a string holds an escape that is no character (a lone surrogate).
+/// When a string holds an escape that is no character (a lone surrogate), or the value is nested
+/// too deeply.
+#[inline]
 pub fn value(raw: &str) -> Result<Value<'_>, String> {
     Ok(match raw.as_bytes().first() {
         Some(b'n') => Value::Null,
         Some(b't') => Value::Bool(true),
         Some(b'f') => Value::Bool(false),
         Some(b'"') => Value::Text(string(raw)?),
-        Some(b'{' | b'[') => Value::Json(Cow::Borrowed(raw)),
+        Some(b'{' | b'[') => {
+            check_nesting(raw)?;
+            Value::Json(Cow::Borrowed(raw))
+        }
         _ => Value::Number(raw),
     })
 }
@@ -80,8 +138,33 @@ pub fn value(raw: &str) -> Result<Value<'_>, String> {
 /// # Errors
 /// Says at which byte the text ends to be UTF-8.
 pub fn text(bytes: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(bytes)
+    simdutf8::compat::from_utf8(bytes)
         .map_err(|error| format!("not valid UTF-8 from byte {} on", error.valid_up_to()))
+}
+
+/// The grammar is checked already; only brackets outside strings are counted.
+fn check_nesting(raw: &str) -> Result<(), String> {
+    let mut depth = 0_usize;
+    let mut in_string = false;
+    let mut escaped = false;
+    for byte in raw.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                if depth > DEPTH_MAX {
+                    return Err(format!(
+                        "the JSON is nested more than {DEPTH_MAX} levels deep"
+                    ));
+                }
+            }
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The text of a JSON string, quotes included in `raw`.
@@ -101,6 +184,15 @@ pub(super) fn string(raw: &str) -> Result<Cow<'_, str>, String> {
         .map_err(|_| "a string with an escape that is no character".to_owned())
 }
 
+/// Says where and why a text is not one JSON object: what found it does not know.
+#[cold]
+fn why_no_object(text: &str) -> String {
+    match serde_json::from_str::<HashMap<String, IgnoredAny>>(text) {
+        Err(error) => describe(&error),
+        Ok(_) => "the JSON is malformed".to_owned(),
+    }
+}
+
 /// serde_json's messages name kinds and places; some quote the input, so only place and category
 /// are kept.
 fn describe(error: &serde_json::Error) -> String {
@@ -114,60 +206,6 @@ fn describe(error: &serde_json::Error) -> String {
         error.line(),
         error.column()
     )
-}
-
-struct Walker<'stop, F, E> {
-    on_field: F,
-    stopped: &'stop mut Option<E>,
-}
-
-impl<'de, F, E> Visitor<'de> for Walker<'_, F, E>
-where
-    F: FnMut(&str, &'de str) -> Result<(), E>,
-{
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut fields: A) -> Result<(), A::Error> {
-        while let Some(name) = fields.next_key_seed(Name)? {
-            let raw: &'de RawValue = fields.next_value()?;
-            if let Err(error) = (self.on_field)(&name, raw.get()) {
-                *self.stopped = Some(error);
-                return Err(de::Error::custom("stopped"));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Reads a field's name without a copy where it has no escapes.
-struct Name;
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: de::Deserializer<'de>>(self, source: D) -> Result<Self::Value, D::Error> {
-        source.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a field name")
-    }
-
-    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(name))
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(name.to_owned()))
-    }
 }
 
 #[cfg(test)]
@@ -256,6 +294,15 @@ mod tests {
             value(r#""\ud800""#).is_err(),
             "a lone surrogate is no character"
         );
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(value(&nested(DEPTH_MAX)).is_ok());
+        assert!(value(&nested(DEPTH_MAX + 1)).is_err());
+        let brackets = format!(r#"["{}\"["]"#, "[".repeat(500));
+        assert!(value(&brackets).is_ok(), "brackets in strings are text");
     }
 
     #[test]

@@ -2,12 +2,8 @@
 
 use std::sync::Arc;
 
-use super::envelope::Opener;
-use super::{json, tree};
-use crate::config::connector::Converter;
-use crate::record::{
-    Coordinates, Datum, Kind, OwnedRecord, RawRecord, RecordError, Schema, Side, Stage,
-};
+use super::{Decode as _, Encoded, Format};
+use crate::record::{Coordinates, OwnedRecord, RawRecord, RecordError, Side, Stage};
 
 /// Decodes whole records. One per task.
 #[derive(Debug)]
@@ -19,11 +15,17 @@ pub struct RecordDecoder {
 }
 
 impl RecordDecoder {
-    /// A decoder for records of these converters.
-    pub fn new(key_converter: &Converter, value_converter: &Converter) -> Self {
+    /// A decoder for records of these formats.
+    pub fn new(key: Format, value: Format) -> Self {
         Self {
-            key: SideDecoder::new(Stage::KeyConverter, key_converter),
-            value: SideDecoder::new(Stage::ValueConverter, value_converter),
+            key: SideDecoder {
+                stage: Stage::KeyConverter,
+                format: key,
+            },
+            value: SideDecoder {
+                stage: Stage::ValueConverter,
+                format: value,
+            },
             topic: "".into(),
         }
     }
@@ -33,8 +35,8 @@ impl RecordDecoder {
     /// # Errors
     /// When one of them cannot be read.
     pub fn decode(&mut self, record: &RawRecord<'_>) -> Result<OwnedRecord, RecordError> {
-        let key = self.key.decode(record.key)?;
-        let value = self.value.decode(record.value)?;
+        let key = self.key.decode(Encoded::key(record))?;
+        let value = self.value.decode(Encoded::value(record))?;
         if *self.topic != *record.topic {
             self.topic = record.topic.into();
         }
@@ -54,64 +56,30 @@ struct SideDecoder {
     format: Format,
 }
 
-#[derive(Debug)]
-enum Format {
-    Json,
-    Envelope(Opener),
-    /// With the schema that its values have.
-    String(Arc<Schema>),
-}
-
 impl SideDecoder {
-    fn new(stage: Stage, converter: &Converter) -> Self {
-        let format = match converter {
-            Converter::Json {
-                schemas_enable: true,
-                schemas_cache_size,
-            } => Format::Envelope(Opener::new(*schemas_cache_size)),
-            Converter::Json { .. } => Format::Json,
-            Converter::String => Format::String(Arc::new(Schema::new(Kind::String).optional())),
-        };
-        Self { stage, format }
-    }
-
-    fn decode(&mut self, bytes: Option<&[u8]>) -> Result<Side, RecordError> {
-        let Some(bytes) = bytes else {
+    fn decode(&mut self, encoded: Option<Encoded<'_>>) -> Result<Side, RecordError> {
+        let Some(encoded) = encoded else {
             return Ok(Side::NULL);
         };
-        self.read(bytes)
+        self.format
+            .whole(encoded)
             .map_err(|reason| RecordError::new(self.stage, reason))
-    }
-
-    fn read(&mut self, bytes: &[u8]) -> Result<Side, String> {
-        let text = json::text(bytes)?;
-        match &mut self.format {
-            Format::Json => tree::read(text, None).map(Side::schemaless),
-            // A null value has no envelope either.
-            Format::Envelope(_) if text == "null" => Ok(Side::NULL),
-            Format::Envelope(opener) => {
-                let (schema, payload) = opener.open(text)?;
-                let datum = tree::read(payload, schema.as_ref())?;
-                Ok(Side { schema, datum })
-            }
-            Format::String(schema) => Ok(Side {
-                schema: Some(Arc::clone(schema)),
-                datum: Datum::String(text.to_owned()),
-            }),
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::converter::{Converter, JsonOptions, Primitive};
+    use crate::record::Datum;
 
     fn decoder(schemas_enable: bool) -> RecordDecoder {
-        let json = Converter::Json {
+        let json = Converter::Json(JsonOptions {
             schemas_enable,
-            schemas_cache_size: 10,
-        };
-        RecordDecoder::new(&Converter::String, &json)
+            ..JsonOptions::default()
+        });
+        let text = Converter::Primitive(Primitive::Text);
+        RecordDecoder::new(Format::new(&text), Format::new(&json))
     }
 
     fn record<'a>(key: Option<&'a str>, value: Option<&'a str>) -> RawRecord<'a> {

@@ -237,11 +237,12 @@ fn within(name: &str, reason: &str) -> String {
 fn missing(schema: &Schema) -> Result<Datum, String> {
     match &schema.default {
         Some(default) => Ok(default.clone()),
-        None => envelope::missing(schema).map(|_| Datum::Null),
+        None => envelope::missing(schema, true).map(|_| Datum::Null),
     }
 }
 
-fn untyped(value: Value<'_>) -> Datum {
+/// A value as it looks, without a schema.
+pub(super) fn untyped(value: Value<'_>) -> Datum {
     match value {
         Value::Null => Datum::Null,
         Value::Bool(value) => Datum::Boolean(value),
@@ -259,6 +260,7 @@ fn untyped(value: Value<'_>) -> Datum {
         Value::Date(days) => Datum::Date(days),
         Value::Time(nanos) => Datum::Time(nanos),
         Value::Timestamp(at) => Datum::Timestamp(at),
+        Value::Uuid(bytes) => Datum::String(uuid::Uuid::from_bytes(bytes).to_string()),
     }
 }
 

@@ -12,7 +12,7 @@
 //! | date      | date; text `2026-11-21`                                               |
 //! | time      | time; text `10:15:30.123456`                                          |
 //! | timestamp | timestamp; text in ISO 8601; an integer as milliseconds since 1970    |
-//! | uuid      | text in the usual notations; 16 bytes                                 |
+//! | uuid      | uuid; text in the usual notations; 16 bytes                           |
 //! | json      | anything but bytes                                                    |
 
 use std::borrow::Cow;
@@ -23,8 +23,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
 use rowdock_connectors::{Cell, ColumnType, Timestamp};
 
 use crate::decimal;
-use crate::decode::envelope::timestamp_from_millis;
-use crate::record::{Value, iso};
+use crate::record::{Value, iso, timestamp_from_millis};
 
 /// Why a value does not fit; completed to a sentence by the caller, who knows field and column.
 pub type Misfit = Cow<'static, str>;
@@ -195,6 +194,7 @@ fn text<'v>(
         Value::Int(number) => Fitted::Text(number.to_string()),
         Value::Float32(number) => Fitted::Text(number.to_string()),
         Value::Float64(number) => Fitted::Text(number.to_string()),
+        Value::Uuid(bytes) => Fitted::Text(uuid::Uuid::from_bytes(*bytes).to_string()),
         Value::Bool(true) => Fitted::Cell(Cell::Text("true")),
         Value::Bool(false) => Fitted::Cell(Cell::Text("false")),
         Value::Date(_) | Value::Time(_) | Value::Timestamp(_) => Fitted::Text(iso_text(value)?),
@@ -305,6 +305,7 @@ fn parse_timestamp(text: &str) -> Option<Timestamp> {
 
 fn identifier<'v>(value: &Value<'_>) -> Result<Fitted<'v>, Misfit> {
     let parsed = match value {
+        Value::Uuid(bytes) => return Ok(Fitted::Cell(Cell::Uuid(*bytes))),
         Value::Text(text) => uuid::Uuid::try_parse(text).ok(),
         Value::Bytes(bytes) => uuid::Uuid::from_slice(bytes).ok(),
         _ => None,
@@ -322,6 +323,9 @@ fn document<'v>(value: &'v Value<'_>) -> Result<Fitted<'v>, Misfit> {
         Value::Float32(number) if number.is_finite() => Fitted::Json(number.to_string()),
         Value::Float64(number) if number.is_finite() => Fitted::Json(number.to_string()),
         Value::Float32(_) | Value::Float64(_) => return Err("the number is no JSON".into()),
+        Value::Uuid(bytes) => {
+            Fitted::Json(json_string(&uuid::Uuid::from_bytes(*bytes).to_string())?)
+        }
         Value::Bool(true) => Fitted::Cell(Cell::Json("true")),
         Value::Bool(false) => Fitted::Cell(Cell::Json("false")),
         Value::Text(text) => Fitted::Json(json_string(text)?),

@@ -5,14 +5,17 @@
 //! becomes text.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rowdock_connectors::{ColumnType, NewColumn, NewTable, TableName};
 
 use super::plan::KAFKA_KEY_COLUMNS;
-use crate::config::connector::{Converter, KeyMode, SinkKeys};
-use crate::decode::envelope::Opener;
-use crate::decode::json;
-use crate::record::{Datum, Kind, Logical, OwnedRecord, RawRecord, Schema, Side, Value};
+use crate::config::connector::{KeyMode, SinkKeys};
+use crate::decode::{Decode as _, Encoded, Format, Visitor};
+use crate::record::schema::{DECIMAL_PRECISION, names};
+use crate::record::{
+    Datum, Kind, Logical, OwnedRecord, RawRecord, RecordError, Schema, Side, Value,
+};
 
 /// The table that fits these records.
 ///
@@ -22,25 +25,20 @@ pub fn table(
     name: TableName,
     records: &[RawRecord<'_>],
     keys: &SinkKeys,
-    key_converter: &Converter,
-    value_converter: &Converter,
+    key_format: &mut Format,
+    value_format: &mut Format,
 ) -> Result<NewTable, String> {
     let mut value_columns = Columns::default();
     let mut key_columns = Columns::default();
-    let mut value_opener = opener(value_converter);
-    let mut key_opener = opener(key_converter);
+    let single_keys = keys.key_fields.first().map_or("", String::as_str);
     for record in records {
-        if let Some(text) = record.value.and_then(|bytes| json::text(bytes).ok()) {
-            value_columns.learn(text, value_opener.as_mut(), None);
+        if let Some(encoded) = Encoded::value(record) {
+            value_columns.learn(encoded, value_format, &keys.single_value_column, "");
         }
-        if let Some(text) = record.key.and_then(|bytes| json::text(bytes).ok())
+        if let Some(encoded) = Encoded::key(record)
             && keys.key_mode == KeyMode::RecordKey
         {
-            let primitive = keys.key_fields.first().map(String::as_str);
-            match key_converter {
-                Converter::String => key_columns.see(primitive.unwrap_or_default(), Some(TEXT)),
-                Converter::Json { .. } => key_columns.learn(text, key_opener.as_mut(), primitive),
-            }
+            key_columns.learn(encoded, key_format, single_keys, single_keys);
         }
     }
     if value_columns.order.is_empty() {
@@ -61,10 +59,10 @@ pub fn table_of_owned(
     let mut value_columns = Columns::default();
     let mut key_columns = Columns::default();
     for record in records {
-        value_columns.learn_side(&record.value, None);
+        value_columns.learn_side(&record.value, &keys.single_value_column, "");
         if keys.key_mode == KeyMode::RecordKey {
-            let primitive = keys.key_fields.first().map(String::as_str);
-            key_columns.learn_side(&record.key, primitive);
+            let single = keys.key_fields.first().map_or("", String::as_str);
+            key_columns.learn_side(&record.key, single, single);
         }
     }
     if value_columns.order.is_empty() {
@@ -81,16 +79,6 @@ fn no_fields(name: &TableName) -> String {
 }
 
 const TEXT: ColumnType = ColumnType::Text { max_chars: None };
-
-fn opener(converter: &Converter) -> Option<Opener> {
-    match converter {
-        Converter::Json {
-            schemas_enable: true,
-            schemas_cache_size,
-        } => Some(Opener::new(*schemas_cache_size)),
-        _ => None,
-    }
-}
 
 fn assemble(
     name: TableName,
@@ -170,42 +158,48 @@ impl Columns {
         !self.required.get(field).copied().unwrap_or(false)
     }
 
-    /// Learns from one side of a record; what cannot be read teaches nothing. `primitive` names
-    /// the column of a value that is no object.
-    fn learn(&mut self, text: &str, opener: Option<&mut Opener>, primitive: Option<&str>) {
-        let (schema, body) = match opener {
-            Some(opener) => match opener.open(text) {
-                Ok((schema, body)) => (schema, body),
-                Err(_) => return,
-            },
-            None => (None, text),
-        };
-        match schema.as_deref() {
-            Some(schema) => self.learn_schema(schema, primitive),
-            None => self.learn_values(body, primitive),
-        }
-    }
-
-    fn learn_schema(&mut self, schema: &Schema, primitive: Option<&str>) {
-        match (schema.fields(), primitive) {
-            (Some(fields), _) => {
-                for field in fields {
-                    self.see(&field.name, Some(column_type(&field.schema)));
-                    let required = !field.schema.optional && field.schema.default.is_none();
-                    self.required
-                        .entry(field.name.to_string())
-                        .and_modify(|known| *known &= required)
-                        .or_insert(required);
+    /// Learns from one side of a record; what cannot be read teaches nothing. `single` names the
+    /// column of a side that is no object by its schema, `schemaless` that of one that just looks
+    /// like it; without a name such a side teaches nothing either.
+    fn learn(&mut self, encoded: Encoded<'_>, format: &mut Format, single: &str, schemaless: &str) {
+        match format.schema(encoded) {
+            Ok(Some(schema)) => self.learn_schema(&schema, single),
+            Ok(None) => {
+                let mut found = Found {
+                    single: schemaless,
+                    fields: Vec::new(),
+                };
+                if format.read(encoded, &mut found).is_ok() {
+                    for (name, column_type) in found.fields {
+                        self.see(&name, column_type);
+                    }
                 }
             }
-            (None, Some(name)) => self.see(name, Some(column_type(schema))),
-            (None, None) => {}
+            Err(_) => {}
         }
     }
 
-    fn learn_side(&mut self, side: &Side, primitive: Option<&str>) {
+    fn learn_schema(&mut self, schema: &Schema, single: &str) {
+        let Some(fields) = schema.fields() else {
+            if !single.is_empty() {
+                self.see(single, Some(column_type(schema)));
+            }
+            return;
+        };
+        for field in fields {
+            self.see(&field.name, Some(column_type(&field.schema)));
+            let required = !field.schema.optional && field.schema.default.is_none();
+            self.required
+                .entry(field.name.to_string())
+                .and_modify(|known| *known &= required)
+                .or_insert(required);
+        }
+    }
+
+    /// The same from what transforms made of a side.
+    fn learn_side(&mut self, side: &Side, single: &str, schemaless: &str) {
         match (&side.datum, &side.schema) {
-            (Datum::Struct(value), _) => self.learn_schema(value.schema(), primitive),
+            (Datum::Struct(value), _) => self.learn_schema(value.schema(), single),
             (Datum::Map(map), _) => {
                 for (name, datum) in map.iter() {
                     self.see(
@@ -214,32 +208,12 @@ impl Columns {
                     );
                 }
             }
-            (_, Some(schema)) => self.learn_schema(schema, primitive),
+            (_, Some(schema)) => self.learn_schema(schema, single),
             (datum, None) => {
-                if let (Some(name), Ok(value)) = (primitive, datum.value()) {
-                    self.see(name, value_type(&value));
+                if let (false, Ok(value)) = (schemaless.is_empty(), datum.value()) {
+                    self.see(schemaless, value_type(&value));
                 }
             }
-        }
-    }
-
-    fn learn_values(&mut self, body: &str, primitive: Option<&str>) {
-        let mut found = Vec::new();
-        let walked = json::walk_object(body, |name, raw| {
-            let value = json::value(raw)?;
-            found.push((name.to_owned(), value_type(&value)));
-            Ok::<(), String>(())
-        });
-        if walked.is_ok() {
-            for (name, column_type) in found {
-                self.see(&name, column_type);
-            }
-            return;
-        }
-        if let (Some(name), Ok(raw)) = (primitive, json::check_value(body))
-            && let Ok(value) = json::value(raw)
-        {
-            self.see(name, value_type(&value));
         }
     }
 
@@ -251,6 +225,35 @@ impl Columns {
             }
             Some(known) => *known = widest(known.take(), column_type),
         }
+    }
+}
+
+/// The fields of a record without a schema, with the narrowest types of their values.
+struct Found<'a> {
+    single: &'a str,
+    fields: Vec<(String, Option<ColumnType>)>,
+}
+
+impl Visitor for Found<'_> {
+    type Slot = ();
+
+    fn object(&mut self, _schema: Option<&Arc<Schema>>) {}
+
+    fn wants(&mut self, _name: &str, _index: Option<usize>) -> Result<Option<()>, RecordError> {
+        Ok(Some(()))
+    }
+
+    fn field(&mut self, _slot: (), name: &str, value: &Value<'_>) -> Result<(), RecordError> {
+        self.fields.push((name.to_owned(), value_type(value)));
+        Ok(())
+    }
+
+    fn single(&mut self, value: &Value<'_>) -> Result<(), RecordError> {
+        if !self.single.is_empty() && *value != Value::Null {
+            self.fields
+                .push((self.single.to_owned(), value_type(value)));
+        }
+        Ok(())
     }
 }
 
@@ -280,6 +283,7 @@ fn value_type(value: &Value<'_>) -> Option<ColumnType> {
         Value::Date(_) => Some(ColumnType::Date),
         Value::Time(_) => Some(ColumnType::Time),
         Value::Timestamp(_) => Some(ColumnType::Timestamp),
+        Value::Uuid(_) => Some(ColumnType::Uuid),
         Value::Text(_) => Some(TEXT),
     }
 }
@@ -311,9 +315,15 @@ fn widest(one: Option<ColumnType>, other: Option<ColumnType>) -> Option<ColumnTy
 
 pub(super) fn column_type(schema: &Schema) -> ColumnType {
     match (schema.logical, &schema.kind) {
-        (Logical::Decimal { .. }, _) => ColumnType::Decimal {
-            precision: None,
-            scale: None,
+        (Logical::Decimal { scale }, _) => match schema.parameters.get(DECIMAL_PRECISION) {
+            Some(precision) => ColumnType::Decimal {
+                precision: precision.parse().ok(),
+                scale: Some(scale),
+            },
+            None => ColumnType::Decimal {
+                precision: None,
+                scale: None,
+            },
         },
         (Logical::Date, _) => ColumnType::Date,
         (Logical::Time, _) => ColumnType::Time,
@@ -325,7 +335,18 @@ pub(super) fn column_type(schema: &Schema) -> ColumnType {
             Kind::Float32 => ColumnType::Float32,
             Kind::Float64 => ColumnType::Float64,
             Kind::Boolean => ColumnType::Bool,
-            Kind::String => TEXT,
+            Kind::String => match schema.name.as_deref() {
+                Some(names::JSON | names::AVRO_UNION) => ColumnType::Json,
+                Some(names::UUID) => ColumnType::Uuid,
+                Some(names::ZONED_TIMESTAMP) => ColumnType::TimestampTz,
+                _ => TEXT,
+            },
+            Kind::Struct(_) if schema.name.as_deref() == Some(names::VARIABLE_DECIMAL) => {
+                ColumnType::Decimal {
+                    precision: None,
+                    scale: None,
+                }
+            }
             Kind::Bytes => ColumnType::Bytes,
             Kind::Array(_) | Kind::Map { .. } | Kind::Struct(_) => ColumnType::Json,
         },

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 /// What a field's name means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FieldRule {
-    /// Fills this written column; `field` is its index in the record's schema.
-    Column { column: usize, field: Option<usize> },
+    /// Fills this written column.
+    Column(usize),
     /// Left out on purpose.
     Unwanted,
     /// No column has this name.
@@ -72,13 +72,6 @@ impl FieldNames {
 mod tests {
     use super::*;
 
-    fn column(column: usize) -> FieldRule {
-        FieldRule::Column {
-            column,
-            field: None,
-        }
-    }
-
     #[test]
     fn decides_each_name_once_whatever_the_order() {
         let mut names = FieldNames::default();
@@ -88,9 +81,13 @@ mod tests {
             for name in record {
                 let rule = names.rule(name, |name| {
                     asked.push(name.to_owned());
-                    column(name.len() + usize::from(name == "b"))
+                    FieldRule::Column(name.len() + usize::from(name == "b"))
                 });
-                assert_eq!(rule, column(1 + usize::from(name == "b")), "{name}");
+                assert_eq!(
+                    rule,
+                    FieldRule::Column(1 + usize::from(name == "b")),
+                    "{name}"
+                );
             }
         }
         assert_eq!(asked, ["a", "b", "c"]);

@@ -4,21 +4,46 @@
 
 use rowdock_connectors::{Table, TableName, Target, WriteMode};
 
-use crate::config::connector::{KeyMode, SinkKeys};
+use crate::config::connector::{KeyMode, SinkKeys, TopicDots};
 
 /// Column names of Kafka coordinates when `pk.fields` names none; as in the JDBC sinks.
 pub const KAFKA_KEY_COLUMNS: [&str; 3] =
     ["__connect_topic", "__connect_partition", "__connect_offset"];
 
 /// The table that records of this topic go to: `table.name.format` with `${topic}` filled in.
-/// A dot that comes from the topic's name is part of the table's name; one in the format separates
-/// the schema.
+/// A dot in the format separates the schema; one that comes from the topic's name is what
+/// `table.name.dots` says.
 pub fn table_name(keys: &SinkKeys, topic: &str) -> TableName {
+    let topic = match keys.topic_dots {
+        TopicDots::Keep => topic,
+        TopicDots::Underscore => &topic.replace('.', "_"),
+        TopicDots::Schema => {
+            return split_at_last_dot(&keys.table_name_format.replace("${topic}", topic));
+        }
+    };
     let format = TableName::parse(&keys.table_name_format);
     let fill = |part: &str| part.replace("${topic}", topic);
     TableName {
         schema: format.schema.as_deref().map(fill),
         name: fill(&format.name),
+    }
+}
+
+/// `server.shop.orders` is `orders` in the schema `shop`: what stands before those is the
+/// database, which the connection has chosen already.
+fn split_at_last_dot(name: &str) -> TableName {
+    match name.rsplit_once('.') {
+        Some((before, table)) if !before.is_empty() && !table.is_empty() => {
+            let schema = before.rsplit('.').next().unwrap_or(before);
+            TableName {
+                schema: Some(schema.to_owned()),
+                name: table.to_owned(),
+            }
+        }
+        _ => TableName {
+            schema: None,
+            name: name.to_owned(),
+        },
     }
 }
 

@@ -1,61 +1,92 @@
 //! One side of a record, its key or its value, into cells.
 
+mod owned;
+
 use std::sync::Arc;
 
 use rowdock_connectors::{TableRows, Target};
 
 use super::names::{FieldNames, FieldRule};
 use super::push;
-use crate::config::connector::{Converter, UnknownFields};
-use crate::decode::envelope::{self, Opener};
-use crate::decode::json::{self, WalkError};
+use crate::config::connector::UnknownFields;
+use crate::decode::{Decode as _, Encoded, Format, ReadError, Visitor};
 use crate::record::{RecordError, Schema, Stage, Value};
-
-mod owned;
 
 /// Reads one side of a record: its key or its value.
 #[derive(Debug)]
 pub(super) struct SideReader {
     stage: Stage,
     format: Format,
-    unknown: UnknownFields,
-    /// Written columns that fields of this side may fill, by column of the table.
-    accepts: Vec<Option<usize>>,
-    /// Field names seen, per schema; the current one first. `None`: without schema.
-    names: Vec<(Option<Arc<Schema>>, FieldNames)>,
+    columns: SideColumns,
 }
 
+/// Which columns a side fills.
 #[derive(Debug)]
-enum Format {
-    Json,
-    Envelope(Opener),
-    String,
+pub(super) struct SideColumns {
+    /// Written columns that fields of this side may fill, by column of the table.
+    pub(super) accepts: Vec<Option<usize>>,
+    /// Written column of a side that is no object but a single value.
+    pub(super) single: Option<usize>,
+    /// What a field without a column means.
+    pub(super) unknown: UnknownFields,
+    /// Field rules found out so far, per schema; the current one first.
+    rules: Vec<(Option<Arc<Schema>>, FieldRules)>,
+}
+
+/// What the fields of one schema mean.
+#[derive(Debug, Default)]
+struct FieldRules {
+    /// By place in the schema.
+    by_index: Vec<Option<FieldRule>>,
+    /// By name, for fields without a place.
+    by_name: FieldNames,
+}
+
+/// What a side holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Null, or nothing at all.
+    Null,
+    /// Fields, or a single value: they are in the row now.
+    Filled,
 }
 
 /// More schemas than versions of one topic that are live at once.
 const SCHEMAS_AT_HAND: usize = 8;
 
 impl SideReader {
-    pub(super) fn new(
-        stage: Stage,
-        converter: &Converter,
-        unknown: UnknownFields,
-        accepts: Vec<Option<usize>>,
-    ) -> Self {
-        let format = match converter {
-            Converter::Json {
-                schemas_enable: true,
-                schemas_cache_size,
-            } => Format::Envelope(Opener::new(*schemas_cache_size)),
-            Converter::Json { .. } => Format::Json,
-            Converter::String => Format::String,
-        };
+    pub(super) fn new(stage: Stage, format: Format, columns: SideColumns) -> Self {
         Self {
             stage,
             format,
-            unknown,
+            columns,
+        }
+    }
+
+    /// Reads the side into the row.
+    #[inline]
+    pub(super) fn read(
+        &mut self,
+        encoded: Encoded<'_>,
+        target: &Target,
+        rows: &mut TableRows,
+    ) -> Result<Content, RecordError> {
+        let mut writer = RowWriter::new(self.stage, &mut self.columns, target, rows);
+        match self.format.read(encoded, &mut writer) {
+            Ok(()) => Ok(writer.content),
+            Err(ReadError::Refused(error)) => Err(error),
+            Err(ReadError::Malformed(reason)) => Err(RecordError::new(self.stage, reason)),
+        }
+    }
+}
+
+impl SideColumns {
+    pub(super) fn new(accepts: Vec<Option<usize>>, unknown: UnknownFields) -> Self {
+        Self {
             accepts,
-            names: Vec::new(),
+            single: None,
+            unknown,
+            rules: Vec::new(),
         }
     }
 
@@ -86,184 +117,155 @@ impl SideReader {
         self
     }
 
-    /// Reads an object's fields into the row. `false`: there is no object, but null.
-    pub(super) fn read_object(
-        &mut self,
-        text: &str,
-        target: &Target,
-        rows: &mut TableRows,
-    ) -> Result<bool, RecordError> {
-        let (schema, body) = self.open(text)?;
-        if body.trim_ascii() == "null" {
-            return Ok(false);
+    /// Brings the rules of this schema to the front.
+    #[inline]
+    fn choose_rules(&mut self, schema: Option<&Arc<Schema>>) {
+        let is_first = self.rules.first();
+        if !is_first.is_some_and(|(known, _)| is_same(known.as_ref(), schema)) {
+            self.find_rules(schema);
         }
-        if matches!(self.format, Format::String) {
-            return Err(self.failed("the value is plain text, not an object with fields"));
+        if let Some((_, rules)) = self.rules.first_mut() {
+            rules.by_name.start_record();
         }
-        self.read_fields(schema.as_ref(), body, target, rows)?;
-        Ok(true)
     }
 
-    /// Reads a key: an object's fields, or one primitive for one column.
-    pub(super) fn read_key(
-        &mut self,
-        text: &str,
-        primitive: Option<usize>,
-        target: &Target,
-        rows: &mut TableRows,
-    ) -> Result<(), RecordError> {
-        if matches!(self.format, Format::String) {
-            return self.push_primitive(&Value::Text(text.into()), primitive, target, rows);
-        }
-        let (schema, body) = self.open(text)?;
-        if body.trim_ascii_start().starts_with('{') {
-            return self.read_fields(schema.as_ref(), body, target, rows);
-        }
-        let raw = json::check_value(body).map_err(|reason| self.failed(reason))?;
-        let value = match &schema {
-            Some(schema) => envelope::read(schema, raw),
-            None => json::value(raw),
-        };
-        let value = value.map_err(|reason| self.failed(reason))?;
-        self.push_primitive(&value, primitive, target, rows)
-    }
-
-    fn push_primitive(
-        &self,
-        value: &Value<'_>,
-        primitive: Option<usize>,
-        target: &Target,
-        rows: &mut TableRows,
-    ) -> Result<(), RecordError> {
-        match primitive {
-            Some(column) => push(target, column, "the record's key", value, rows),
+    fn find_rules(&mut self, schema: Option<&Arc<Schema>>) {
+        let mut known = self.rules.iter();
+        match known.position(|(known, _)| is_same(known.as_ref(), schema)) {
+            Some(found) => self.rules[..=found].rotate_right(1),
             None => {
-                Err(self
-                    .failed("a primitive key fills one column, but the table's key has several"))
+                self.rules.truncate(SCHEMAS_AT_HAND - 1);
+                let rules = (schema.cloned(), FieldRules::default());
+                self.rules.insert(0, rules);
             }
         }
     }
 
-    fn open<'a>(&mut self, text: &'a str) -> Result<(Option<Arc<Schema>>, &'a str), RecordError> {
-        match &mut self.format {
-            // A null value has no envelope either.
-            Format::Envelope(opener) if text != "null" => opener
-                .open(text)
-                .map_err(|reason| RecordError::new(self.stage, reason)),
-            _ => Ok((None, text)),
-        }
-    }
-
-    fn read_fields(
-        &mut self,
-        schema: Option<&Arc<Schema>>,
-        body: &str,
-        target: &Target,
-        rows: &mut TableRows,
-    ) -> Result<(), RecordError> {
-        if let Some(schema) = schema
-            && schema.fields().is_none()
-        {
-            let kind = schema.type_name();
-            return Err(self.failed(format!("the schema is {kind}, not a struct with fields")));
-        }
-        self.choose_names(schema);
-        let stage = self.stage;
-        let unknown = self.unknown;
+    #[inline]
+    fn rule(&mut self, name: &str, index: Option<usize>, target: &Target) -> FieldRule {
         let accepts = &self.accepts;
-        let Some((_, names)) = self.names.first_mut() else {
+        let Some((_, rules)) = self.rules.first_mut() else {
+            return FieldRule::Unknown;
+        };
+        let Some(index) = index else {
+            return rules
+                .by_name
+                .rule(name, |name| rule_of(name, accepts, target));
+        };
+        if let Some(Some(rule)) = rules.by_index.get(index) {
+            return *rule;
+        }
+        let rule = rule_of(name, accepts, target);
+        if rules.by_index.len() <= index {
+            rules.by_index.resize(index + 1, None);
+        }
+        rules.by_index[index] = Some(rule);
+        rule
+    }
+}
+
+/// Puts what a format finds into the row.
+struct RowWriter<'m> {
+    stage: Stage,
+    columns: &'m mut SideColumns,
+    target: &'m Target,
+    rows: &'m mut TableRows,
+    /// Cells in each column before this row.
+    row: usize,
+    content: Content,
+}
+
+impl Visitor for RowWriter<'_> {
+    /// The written column.
+    type Slot = usize;
+
+    #[inline]
+    fn object(&mut self, schema: Option<&Arc<Schema>>) {
+        self.columns.choose_rules(schema);
+    }
+
+    #[inline]
+    fn wants(&mut self, name: &str, index: Option<usize>) -> Result<Option<usize>, RecordError> {
+        match self.columns.rule(name, index, self.target) {
+            FieldRule::Column(column) => Ok(Some(column)),
+            FieldRule::Unwanted => Ok(None),
+            FieldRule::Unknown if self.columns.unknown == UnknownFields::Ignore => Ok(None),
+            FieldRule::Unknown => Err(unknown_field(name, self.target)),
+        }
+    }
+
+    #[inline]
+    fn field(&mut self, column: usize, name: &str, value: &Value<'_>) -> Result<(), RecordError> {
+        // Of a repeated field the last one counts, as everywhere in JSON.
+        self.rows.columns[column].truncate(self.row);
+        push(self.target, column, name, value, self.rows)
+    }
+
+    fn single(&mut self, value: &Value<'_>) -> Result<(), RecordError> {
+        if *value == Value::Null {
+            self.content = Content::Null;
             return Ok(());
-        };
-        names.start_record();
-        let row = rows.len();
-        let walked = json::walk_object(body, |name, raw| {
-            let rule = names.rule(name, |name| rule_of(name, schema, accepts, target));
-            let (column, field) = match rule {
-                FieldRule::Column { column, field } => (column, field),
-                FieldRule::Unwanted => return Ok(()),
-                FieldRule::Unknown if unknown == UnknownFields::Ignore => return Ok(()),
-                FieldRule::Unknown => return Err(unknown_field(name, target)),
-            };
-            let field_schema = field.and_then(|field| Some(&schema?.fields()?[field].schema));
-            let value = match field_schema {
-                Some(field_schema) => envelope::read(field_schema, raw),
-                None => json::value(raw),
-            };
-            let value = value
-                .map_err(|reason| RecordError::new(stage, format!("field \"{name}\": {reason}")))?;
-            // Of a repeated field the last one counts, as everywhere in JSON.
-            rows.columns[column].truncate(row);
-            push(target, column, name, &value, rows)
-        });
-        match walked {
-            Ok(()) => {}
-            Err(WalkError::Field(error)) => return Err(error),
-            Err(WalkError::Malformed(reason)) => return Err(self.failed(reason)),
         }
-        match schema {
-            Some(schema) => self.fill_missing(schema, target, rows),
-            None => Ok(()),
+        match self.columns.single {
+            Some(column) => push(self.target, column, self.side(), value, self.rows),
+            None => Err(self.no_column(value)),
+        }
+    }
+}
+
+impl<'m> RowWriter<'m> {
+    fn new(
+        stage: Stage,
+        columns: &'m mut SideColumns,
+        target: &'m Target,
+        rows: &'m mut TableRows,
+    ) -> Self {
+        Self {
+            stage,
+            row: rows.len(),
+            content: Content::Filled,
+            columns,
+            target,
+            rows,
         }
     }
 
-    /// With a schema, a missing field is its default or null, not "not there".
-    fn fill_missing(
-        &self,
-        schema: &Schema,
-        target: &Target,
-        rows: &mut TableRows,
-    ) -> Result<(), RecordError> {
-        let row = rows.len();
-        for field in schema.fields().unwrap_or_default() {
-            let column = target
-                .table
-                .column_index(&field.name)
-                .and_then(|column| self.accepts[column]);
-            let Some(column) = column.filter(|column| rows.columns[*column].len() == row) else {
-                continue;
-            };
-            let value = envelope::missing(&field.schema)
-                .map_err(|reason| self.failed(format!("field \"{}\": {reason}", field.name)))?;
-            push(target, column, &field.name, &value, rows)?;
+    fn side(&self) -> &'static str {
+        match self.stage {
+            Stage::KeyConverter => "the record's key",
+            _ => "the record's value",
         }
-        Ok(())
     }
 
-    /// Brings the names of this schema to the front.
-    fn choose_names(&mut self, schema: Option<&Arc<Schema>>) {
-        let same = |known: &Option<Arc<Schema>>| match (known, schema) {
-            (Some(known), Some(schema)) => Arc::ptr_eq(known, schema),
-            (None, None) => true,
-            _ => false,
-        };
-        match self.names.iter().position(|(known, _)| same(known)) {
-            Some(0) => {}
-            Some(found) => self.names[..=found].rotate_right(1),
-            None => {
-                self.names.truncate(SCHEMAS_AT_HAND - 1);
-                self.names
-                    .insert(0, (schema.cloned(), FieldNames::default()));
+    fn no_column(&self, value: &Value<'_>) -> RecordError {
+        let kind = value.kind();
+        let reason = match self.stage {
+            Stage::KeyConverter => {
+                "a primitive key fills one column, but the table's key has several".to_owned()
             }
-        }
-    }
-
-    fn failed(&self, reason: impl Into<String>) -> RecordError {
+            _ => format!(
+                "the value is not an object with fields but {kind}, and {} has no column for it; \
+                 string.output.value.column.name names one",
+                self.target.table.name
+            ),
+        };
         RecordError::new(self.stage, reason)
     }
 }
 
-fn rule_of(
-    name: &str,
-    schema: Option<&Arc<Schema>>,
-    accepts: &[Option<usize>],
-    target: &Target,
-) -> FieldRule {
-    let field = schema
-        .and_then(|schema| schema.fields())
-        .and_then(|fields| fields.iter().position(|field| *field.name == *name));
+#[inline]
+fn is_same(known: Option<&Arc<Schema>>, schema: Option<&Arc<Schema>>) -> bool {
+    match (known, schema) {
+        (Some(known), Some(schema)) => Arc::ptr_eq(known, schema),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+fn rule_of(name: &str, accepts: &[Option<usize>], target: &Target) -> FieldRule {
     match target.table.column_index(name) {
         Some(column) => match accepts[column] {
-            Some(column) => FieldRule::Column { column, field },
+            Some(column) => FieldRule::Column(column),
             None => FieldRule::Unwanted,
         },
         None => FieldRule::Unknown,

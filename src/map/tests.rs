@@ -1,19 +1,24 @@
 //! Records into rows, by key mode, format and table.
 
 use proptest::prelude::*;
-use rowdock_connectors::{ColumnDef, ColumnType, Table, TableName, WriteMode};
+use rowdock_connectors::{Cell, ColumnDef, ColumnType, Table, TableName, WriteMode};
 
 use super::*;
+use crate::config::connector::TopicDots;
+use crate::config::converter::{Converter, JsonOptions, Primitive};
 use crate::decode::sides::RecordDecoder;
 
-const SCHEMALESS: Converter = Converter::Json {
+const SCHEMALESS: Converter = Converter::Json(JsonOptions {
     schemas_enable: false,
     schemas_cache_size: 10,
-};
-const ENVELOPE: Converter = Converter::Json {
+    default_for_null: true,
+});
+const ENVELOPE: Converter = Converter::Json(JsonOptions {
     schemas_enable: true,
     schemas_cache_size: 10,
-};
+    default_for_null: true,
+});
+const TEXT: Converter = Converter::Primitive(Primitive::Text);
 
 fn column(name: &str, column_type: ColumnType, nullable: bool) -> ColumnDef {
     ColumnDef {
@@ -63,7 +68,9 @@ fn keys(key_mode: KeyMode, key_fields: &[&str]) -> SinkKeys {
         delete_enabled: key_mode == KeyMode::RecordKey,
         auto_create: true,
         table_name_format: "${topic}".into(),
+        topic_dots: TopicDots::Keep,
         fields_include: Vec::new(),
+        single_value_column: "record_value".into(),
         unknown_fields: UnknownFields::Fail,
         progress_table: "rowdock_progress".into(),
     }
@@ -78,7 +85,12 @@ impl Mapping {
     fn new(table: Table, keys: &SinkKeys, key: &Converter, value: &Converter) -> Self {
         let target = Arc::new(plan::target(table, keys).unwrap());
         Self {
-            mapper: TopicMapper::new(Arc::clone(&target), keys, key, value),
+            mapper: TopicMapper::new(
+                Arc::clone(&target),
+                keys,
+                Format::new(key),
+                Format::new(value),
+            ),
             rows: TableRows::new(target),
         }
     }
@@ -121,12 +133,7 @@ impl Mapping {
 }
 
 fn plain() -> Mapping {
-    Mapping::new(
-        orders(),
-        &keys(KeyMode::None, &[]),
-        &Converter::String,
-        &SCHEMALESS,
-    )
+    Mapping::new(orders(), &keys(KeyMode::None, &[]), &TEXT, &SCHEMALESS)
 }
 
 #[test]
@@ -213,9 +220,32 @@ fn text_keys_are_texts() {
     table.columns[0].nullable = true;
     table.columns[1].nullable = false;
     let keys = keys(KeyMode::RecordKey, &[]);
-    let mut mapping = Mapping::new(table, &keys, &Converter::String, &SCHEMALESS);
+    let mut mapping = Mapping::new(table, &keys, &TEXT, &SCHEMALESS);
     let row = mapping.map(Some("k-1"), Some(r#"{"price":2}"#)).unwrap();
     assert_eq!(row, [Cell::Absent, Cell::Text("k-1"), Cell::Decimal("2")]);
+}
+
+#[test]
+fn single_values_have_a_column_of_their_own() {
+    let mut table = orders();
+    table.columns[0].nullable = true;
+    let mut keys = keys(KeyMode::None, &[]);
+    keys.single_value_column = "note".into();
+    let mut mapping = Mapping::new(table.clone(), &keys, &TEXT, &TEXT);
+    let row = mapping.map(None, Some("null")).unwrap();
+    assert_eq!(row, [Cell::Absent, Cell::Text("null"), Cell::Absent]);
+    let mut mapping = Mapping::new(table.clone(), &keys, &TEXT, &SCHEMALESS);
+    let row = mapping.map(None, Some(r#" "a" "#)).unwrap();
+    assert_eq!(row[1], Cell::Text("a"));
+    let row = mapping.map(None, Some(r#"{"price":1}"#)).unwrap();
+    assert_eq!(row, [Cell::Absent, Cell::Absent, Cell::Decimal("1")]);
+    keys.single_value_column = "id".into();
+    let long = Converter::Primitive(Primitive::Long);
+    let mut mapping = Mapping::new(table, &keys, &TEXT, &long);
+    let row = mapping.map(None, Some("\0\0\0\0\0\0\0\u{7}")).unwrap();
+    assert_eq!(row[0], Cell::Int(7));
+    let reason = mapping.map(None, Some("7")).unwrap_err();
+    assert_eq!(reason, "1 bytes, but a 64-bit integer has 8");
 }
 
 #[test]
@@ -228,7 +258,7 @@ fn kafka_coordinates_are_a_key() {
     table.columns.push(column("o", ColumnType::Int64, false));
     table.primary_key = vec!["t".into(), "p".into(), "o".into()];
     let keys = keys(KeyMode::Kafka, &["t", "p", "o"]);
-    let mut mapping = Mapping::new(table, &keys, &Converter::String, &SCHEMALESS);
+    let mut mapping = Mapping::new(table, &keys, &TEXT, &SCHEMALESS);
     let row = mapping.map(None, Some(r#"{"id":1}"#)).unwrap();
     assert_eq!(row[3..], [Cell::Text("orders"), Cell::Int(2), Cell::Int(7)]);
 }
@@ -236,7 +266,7 @@ fn kafka_coordinates_are_a_key() {
 #[test]
 fn envelopes_bring_types_defaults_and_nulls() {
     let keys = keys(KeyMode::RecordValue, &["id"]);
-    let mut mapping = Mapping::new(orders(), &keys, &Converter::String, &ENVELOPE);
+    let mut mapping = Mapping::new(orders(), &keys, &TEXT, &ENVELOPE);
     let schema = r#"{"type":"struct","fields":[{"type":"int64","field":"id"},
         {"type":"string","optional":true,"default":"none","field":"note"},
         {"type":"bytes","optional":true,"name":"org.apache.kafka.connect.data.Decimal","parameters":{"scale":"2"},"field":"price"}]}"#;
@@ -276,14 +306,14 @@ fn envelopes_bring_types_defaults_and_nulls() {
 fn left_out_fields_are_not_unknown() {
     let mut only_note = keys(KeyMode::None, &[]);
     only_note.fields_include = vec!["id".into(), "note".into()];
-    let mut mapping = Mapping::new(orders(), &only_note, &Converter::String, &SCHEMALESS);
+    let mut mapping = Mapping::new(orders(), &only_note, &TEXT, &SCHEMALESS);
     let row = mapping
         .map(None, Some(r#"{"id":1,"note":"a","price":5,"more":6}"#))
         .unwrap();
     assert_eq!(row, [Cell::Int(1), Cell::Text("a")]);
     let mut ignoring = keys(KeyMode::None, &[]);
     ignoring.unknown_fields = UnknownFields::Ignore;
-    let mut mapping = Mapping::new(orders(), &ignoring, &Converter::String, &SCHEMALESS);
+    let mut mapping = Mapping::new(orders(), &ignoring, &TEXT, &SCHEMALESS);
     assert!(mapping.map(None, Some(r#"{"id":1,"more":6}"#)).is_ok());
 }
 
@@ -326,6 +356,24 @@ fn tables_are_named_by_format() {
     check("${topic}", "a.b", (None, "a.b"));
     check("shop.${topic}", "a.b", (Some("shop"), "a.b"));
     check("kafka_${topic}_v1", "t", (None, "kafka_t_v1"));
+    let check = |dots: TopicDots, format: &str, topic: &str, expected: (Option<&str>, &str)| {
+        let mut keys = keys(KeyMode::None, &[]);
+        keys.table_name_format = format.into();
+        keys.topic_dots = dots;
+        let name = plan::table_name(&keys, topic);
+        assert_eq!((name.schema.as_deref(), name.name.as_str()), expected);
+    };
+    check(TopicDots::Underscore, "${topic}", "a.b", (None, "a_b"));
+    check(
+        TopicDots::Underscore,
+        "s.${topic}",
+        "a.b",
+        (Some("s"), "a_b"),
+    );
+    check(TopicDots::Schema, "${topic}", "a.b", (Some("a"), "b"));
+    check(TopicDots::Schema, "${topic}", "db.a.b", (Some("a"), "b"));
+    check(TopicDots::Schema, "${topic}_v1", "b", (None, "b_v1"));
+    check(TopicDots::Schema, "${topic}", "b.", (None, "b."));
 }
 
 #[test]
@@ -351,8 +399,8 @@ fn tables_are_designed_from_the_first_records() {
             TableName::parse("t"),
             &records,
             &keys(key_mode, fields),
-            key,
-            value,
+            &mut Format::new(key),
+            &mut Format::new(value),
         )
         .map(|table| {
             let columns: Vec<String> = table
@@ -373,7 +421,7 @@ fn tables_are_designed_from_the_first_records() {
     let made = design(
         KeyMode::None,
         &[],
-        &Converter::String,
+        &TEXT,
         &SCHEMALESS,
         &[
             ("", r#"{"a":1,"b":null,"c":[1],"d":true}"#),
@@ -388,11 +436,13 @@ fn tables_are_designed_from_the_first_records() {
     let made = design(
         KeyMode::RecordKey,
         &["k"],
-        &Converter::String,
+        &TEXT,
         &SCHEMALESS,
         &[("x", r#"{"a":1}"#)],
     );
     assert_eq!(made.unwrap(), "k text!, a 64-bit integer / k");
+    let made = design(KeyMode::None, &[], &TEXT, &TEXT, &[("", "any")]);
+    assert_eq!(made.unwrap(), "record_value text / ");
     let made = design(
         KeyMode::RecordKey,
         &[],
@@ -404,7 +454,7 @@ fn tables_are_designed_from_the_first_records() {
     let made = design(
         KeyMode::Kafka,
         &[],
-        &Converter::String,
+        &TEXT,
         &SCHEMALESS,
         &[("", r#"{"a":1}"#)],
     );
@@ -416,26 +466,17 @@ fn tables_are_designed_from_the_first_records() {
     let made = design(
         KeyMode::RecordValue,
         &["a"],
-        &Converter::String,
+        &TEXT,
         &ENVELOPE,
         &[("", envelope)],
     );
     assert_eq!(made.unwrap(), "a 16-bit integer!, b text / a");
-    assert!(
-        design(
-            KeyMode::None,
-            &[],
-            &Converter::String,
-            &SCHEMALESS,
-            &[("", "[]")]
-        )
-        .is_err()
-    );
+    assert!(design(KeyMode::None, &[], &TEXT, &SCHEMALESS, &[("", "[]")]).is_err());
     assert!(
         design(
             KeyMode::RecordValue,
             &["z"],
-            &Converter::String,
+            &TEXT,
             &SCHEMALESS,
             &[("", r#"{"a":1}"#)]
         )
@@ -496,7 +537,7 @@ fn owned_records_are_mapped_like_their_bytes() {
             value: value.map(str::as_bytes),
             headers: &(),
         };
-        let whole = RecordDecoder::new(&SCHEMALESS, converter)
+        let whole = RecordDecoder::new(Format::new(&SCHEMALESS), Format::new(converter))
             .decode(&raw)
             .unwrap();
         let origin = Origin {

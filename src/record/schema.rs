@@ -19,8 +19,28 @@ pub const LOGICAL_TIME: &str = "org.apache.kafka.connect.data.Time";
 /// Name of Connect's logical type for points in time: int64, milliseconds since the epoch.
 pub const LOGICAL_TIMESTAMP: &str = "org.apache.kafka.connect.data.Timestamp";
 
+/// Parameter of a decimal: all its digits, where the producer's schema says how many.
+pub const DECIMAL_PRECISION: &str = "connect.decimal.precision";
+
+/// Names by which other producers tell what texts and structs mean.
+pub mod names {
+    /// Debezium: a text that is a JSON document.
+    pub const JSON: &str = "io.debezium.data.Json";
+    /// Debezium: a text that is a UUID.
+    pub const UUID: &str = "io.debezium.data.Uuid";
+    /// Debezium: a point in time as ISO 8601 text with its offset.
+    pub const ZONED_TIMESTAMP: &str = "io.debezium.time.ZonedTimestamp";
+    /// Debezium: a decimal that brings its own scale.
+    pub const VARIABLE_DECIMAL: &str = "io.debezium.data.VariableScaleDecimal";
+    /// Avro: one of several types.
+    pub const AVRO_UNION: &str = "io.confluent.connect.avro.Union";
+}
+
 /// More digits than any database keeps after the point.
 pub const DECIMAL_SCALE_MAX: u32 = 16_383;
+
+/// What the names of Debezium's dates and times begin with.
+const DEBEZIUM_TIME: &str = "io.debezium.time.";
 
 /// What a value is.
 #[derive(Debug, Clone, PartialEq)]
@@ -175,6 +195,17 @@ impl Schema {
         Some((index, fields.get(index)?))
     }
 
+    /// How many parts of a second a format's integers count, where they are times or points in
+    /// time.
+    pub fn parts_per_second(&self) -> i64 {
+        let name = self.name.as_deref().unwrap_or_default();
+        match name.strip_prefix(DEBEZIUM_TIME) {
+            Some("MicroTime" | "MicroTimestamp") => 1_000_000,
+            Some("NanoTime" | "NanoTimestamp") => 1_000_000_000,
+            _ => 1_000,
+        }
+    }
+
     /// What the type is called in messages: `Decimal`, `int32`, `struct`.
     pub fn type_name(&self) -> &'static str {
         match self.logical {
@@ -224,6 +255,15 @@ impl Logical {
             (Some(LOGICAL_DATE), Kind::Int32) => Self::Date,
             (Some(LOGICAL_TIME), Kind::Int32) => Self::Time,
             (Some(LOGICAL_TIMESTAMP), Kind::Int64) => Self::Timestamp,
+            (Some(name), kind) => match (name.strip_prefix(DEBEZIUM_TIME), kind) {
+                (Some("Date"), Kind::Int32) => Self::Date,
+                (Some("Time"), Kind::Int32) => Self::Time,
+                (Some("MicroTime" | "NanoTime"), Kind::Int64) => Self::Time,
+                (Some("Timestamp" | "MicroTimestamp" | "NanoTimestamp"), Kind::Int64) => {
+                    Self::Timestamp
+                }
+                _ => Self::None,
+            },
             _ => Self::None,
         })
     }
@@ -299,6 +339,13 @@ mod tests {
         check(Kind::Int32, LOGICAL_TIME, Logical::Time);
         check(Kind::Int64, LOGICAL_TIMESTAMP, Logical::Timestamp);
         check(Kind::String, "com.acme.Thing", Logical::None);
+        check(Kind::Int64, "io.debezium.time.MicroTime", Logical::Time);
+        check(Kind::Int32, "io.debezium.time.MicroTime", Logical::None);
+        check(
+            Kind::Int64,
+            "io.debezium.time.NanoTimestamp",
+            Logical::Timestamp,
+        );
         let without_scale = Schema::new(Kind::Bytes).named(Some(LOGICAL_DECIMAL.into()));
         assert!(without_scale.is_err(), "a decimal needs its scale");
         assert_eq!(Schema::decimal(2).logical, Logical::Decimal { scale: 2 });

@@ -4,7 +4,7 @@
 //! read headers.
 
 use super::{Applied, Fault, Predicate, Transform, fault};
-use crate::config::connector::HeaderConverter;
+use crate::config::converter::HeaderConverter;
 use crate::config::definitions::transforms as keys;
 use crate::config::transforms::Options;
 use crate::decode::header;

@@ -12,6 +12,7 @@ use rowdock_connectors::{ErrorClass, PartitionKey, SinkError, WriteOutcome};
 use super::reconcile::{Verdict, judge};
 use super::{Halt, WriteLoop};
 use crate::batch::{ReadBatch, Reject};
+use crate::deadletter::Exceeded;
 use crate::handover::ToConsumer;
 use crate::record::{RecordError, Stage};
 
@@ -55,6 +56,15 @@ impl WriteLoop {
             self.reconcile(&mut batch, durable);
             if batch.rows.positions.is_empty() {
                 break;
+            }
+            match self.find_dead_letter_table(&batch).await {
+                Ok(false) => {}
+                // A session may have been opened for it: what it told must be looked at first.
+                Ok(true) => continue,
+                Err(error) => {
+                    self.pause_or_give_up(&error).await?;
+                    continue;
+                }
             }
             if let Err(error) = self.settle_rejects(&mut batch, &mut stop_at).await {
                 self.pause_after(&error).await?;
@@ -147,6 +157,9 @@ impl WriteLoop {
             return Ok(());
         }
         if self.config.errors.tolerate {
+            if let Some(exceeded) = self.dead_letters.exceeded(batch) {
+                self.stop_at_limit(batch, &exceeded, stop_at);
+            }
             return self.dead_letters.settle(batch).await;
         }
         while let Some(first) = batch
@@ -156,6 +169,9 @@ impl WriteLoop {
             .cloned()
         {
             let key = batch.rows.positions[first.position].key.clone();
+            if stop_at.is_none() {
+                self.keep_last(batch, &first).await?;
+            }
             stop_at.get_or_insert_with(|| StopAt {
                 trace: format!(
                     "topic {}, partition {}, offset {}: {} ({})",
@@ -165,6 +181,56 @@ impl WriteLoop {
             batch.end_position_at(first.position, first.offset);
         }
         Ok(())
+    }
+
+    async fn keep_last(&mut self, batch: &ReadBatch, last: &Reject) -> Result<(), SinkError> {
+        let index = batch.rejects.iter().position(|reject| reject == last);
+        match index {
+            Some(index) => self.dead_letters.keep_last(batch, index).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Too many records are rejected: the batch ends before the first that is one too many.
+    fn stop_at_limit(
+        &self,
+        batch: &mut ReadBatch,
+        exceeded: &Exceeded,
+        stop_at: &mut Option<StopAt>,
+    ) {
+        let key = &batch.rows.positions[exceeded.position].key;
+        let is_last = |reject: &&Reject| {
+            reject.position == exceeded.position && reject.offset == exceeded.offset
+        };
+        let last = batch.rejects.iter().find(is_last);
+        let reason = last.map_or_else(String::new, |reject| {
+            format!("; this one: {} ({})", reject.error, reject.error.stage)
+        });
+        let trace = format!(
+            "topic {}, partition {}, offset {}: {}{reason}",
+            key.topic, key.partition, exceeded.offset, exceeded.limit
+        );
+        stop_at.get_or_insert(StopAt { trace });
+        batch.end_position_at(exceeded.position, exceeded.offset);
+    }
+
+    /// Finds or creates the dead letter table, before the first row for it. Says whether anything
+    /// was done.
+    async fn find_dead_letter_table(&mut self, batch: &ReadBatch) -> Result<bool, SinkError> {
+        let waits = batch.rejects.iter().any(|reject| !reject.settled);
+        let Some(wanted) = self.dead_letters.missing_table().filter(|_| waits) else {
+            return Ok(false);
+        };
+        self.ready_session().await?;
+        let Some(session) = self.state.session.as_mut() else {
+            return Ok(true);
+        };
+        let found = match session.describe_table(&wanted.name).await? {
+            Some(found) => found,
+            None => session.create_table(&wanted).await?,
+        };
+        self.dead_letters.found_table(found)?;
+        Ok(true)
     }
 
     async fn attempt(&mut self, batch: &mut ReadBatch) -> Result<WriteOutcome, SinkError> {
@@ -193,6 +259,7 @@ impl WriteLoop {
 
     fn committed(&mut self, batch: &ReadBatch, durable: &mut Vec<(PartitionKey, i64)>) {
         self.recovered();
+        self.dead_letters.written(batch);
         for position in &batch.rows.positions {
             if let Some(held) = self.state.held.get_mut(&position.key) {
                 held.next_offset = position.to;
@@ -235,6 +302,15 @@ impl WriteLoop {
         let found = session.find_rejects(&batch.rows).await?;
         if found.is_empty() {
             return Ok(false);
+        }
+        let refused_letter = found
+            .iter()
+            .find(|reject| self.dead_letters.has(&batch.rows.tables[reject.table]));
+        if let Some(refused) = refused_letter {
+            return Err(SinkError::stop(format!(
+                "the dead letter table refuses a row: {}",
+                refused.reason
+            )));
         }
         for reject in &found {
             let origin = batch.rows.tables[reject.table].origins[reject.row];

@@ -15,10 +15,13 @@ use rowdock_connectors::{
 use super::*;
 use crate::batch::{BatchBuilder, ReadBatch};
 use crate::config::connector::{
-    BatchLimits, Converter, ErrorPolicy, HeaderConverter, KeyMode, SinkClass, SinkKeys,
-    StartPosition, TopicSelection, UnknownFields,
+    BatchLimits, ErrorPolicy, KeyMode, RejectLimits, SinkClass, SinkKeys, StartPosition, TopicDots,
+    TopicSelection, UnknownFields,
 };
+use crate::config::converter::{Converter, HeaderConverter, JsonOptions, Primitive};
 use crate::record::{RawRecord, RecordError, Stage};
+
+mod letters;
 
 const PARTITIONS: i32 = 3;
 
@@ -64,16 +67,19 @@ fn config(tolerate: bool) -> ConnectorConfig {
         class: SinkClass::Postgres,
         tasks_max: 1,
         topics: TopicSelection::List(vec!["orders".into()]),
-        key_converter: Converter::String,
+        key_converter: Converter::Primitive(Primitive::Text),
         header_converter: HeaderConverter::Simple,
         transforms: Vec::new(),
-        value_converter: Converter::Json {
+        value_converter: Converter::Json(JsonOptions {
             schemas_enable: false,
             schemas_cache_size: 1,
-        },
+            default_for_null: true,
+        }),
         errors: ErrorPolicy {
             tolerate,
             dead_letter: None,
+            dead_letter_table: None,
+            limits: RejectLimits::default(),
             log: false,
         },
         consumer_overrides: BTreeMap::new(),
@@ -90,7 +96,9 @@ fn config(tolerate: bool) -> ConnectorConfig {
             delete_enabled: false,
             auto_create: false,
             table_name_format: "${topic}".into(),
+            topic_dots: TopicDots::Keep,
             fields_include: Vec::new(),
+            single_value_column: "record_value".to_owned(),
             unknown_fields: UnknownFields::Fail,
             progress_table: "rowdock_progress".into(),
         },
@@ -119,10 +127,15 @@ struct Harness {
 
 impl Harness {
     async fn new(tolerate: bool) -> Self {
-        let refusal: Refusal = Arc::new(|_, row| {
-            let refused = row
-                .iter()
-                .any(|value| matches!(value, Value::Int(id) if is_refused(*id)));
+        Self::with_config(config(tolerate)).await
+    }
+
+    async fn with_config(config: ConnectorConfig) -> Self {
+        let refusal: Refusal = Arc::new(|table, row| {
+            let refused = table.name.name == "orders"
+                && row
+                    .iter()
+                    .any(|value| matches!(value, Value::Int(id) if is_refused(*id)));
             refused.then(|| "check constraint violated".to_owned())
         });
         let scope = ProgressScope {
@@ -130,7 +143,7 @@ impl Harness {
             connector: "orders".into(),
         };
         let database = MemorySink::new(scope).with_table(table()).refusing(refusal);
-        let config = Arc::new(config(tolerate));
+        let config = Arc::new(config);
         let (consumer, commands) = ConsumerLink::new();
         let (events_sender, events) = tokio::sync::mpsc::unbounded_channel();
         let (status, _) = watch::channel(TaskStatus {
@@ -222,7 +235,8 @@ impl Harness {
 
     /// Reads `count` offsets of each partition into a batch.
     fn read(&mut self, count: i64, end: i64) -> ReadBatch {
-        let mut builder = BatchBuilder::new(LIMITS, false, true);
+        let keep_originals = self.write_loop.config.errors.keeps_records();
+        let mut builder = BatchBuilder::new(LIMITS, keep_originals, true);
         for (partition, (tag, next)) in &mut self.reading {
             let until = (*next + count).min(end);
             if *next >= until {

@@ -455,3 +455,110 @@ async fn names_may_hold_any_character() {
     // Not an escape at all: taken literally, so no such connector.
     assert_eq!(worker.get("/connectors/%zz").await.error().0, 404);
 }
+
+#[tokio::test]
+async fn configs_of_other_sinks_are_kept_as_they_were_sent() {
+    let worker = Worker::start();
+    let config = json!({
+        "connector.class": "io.debezium.connector.jdbc.JdbcSinkConnector",
+        "topics": "shop.orders",
+        "tasks.max": "1",
+        "connection.url": "jdbc:sqlite:orders.db",
+        "primary.key.mode": "record_key",
+        "insert.mode": "upsert",
+        "quote.identifiers": "true",
+        "use.reduction.buffer": "true",
+    });
+    let path = "/connectors/pg/config";
+    let created = worker.send_json(Method::PUT, path, &config).await;
+    assert_eq!(created.status, StatusCode::CREATED, "{created:?}");
+    let shown = worker.get("/connectors/pg").await.json();
+    assert_eq!(shown["type"], "sink");
+    let mut expected = config.clone();
+    expected["name"] = json!("pg");
+    assert_eq!(shown["config"], expected);
+    worker.wait_for_starts("pg", 1).await;
+    let used = worker.tasks.specs("pg", 0).remove(0).config;
+    assert_eq!(used.class, crate::config::connector::SinkClass::Sqlite);
+    assert_eq!(used.batch.max_rows, 500);
+
+    let validate = "/connector-plugins/JdbcSinkConnector/config/validate";
+    let answer = worker
+        .send_json(Method::PUT, validate, &expected)
+        .await
+        .json();
+    assert_eq!(answer["error_count"], 0, "{answer}");
+    let configs = answer["configs"].as_array().unwrap();
+    let told: Vec<&str> = configs
+        .iter()
+        .filter(|config| config["value"]["warnings"].is_array())
+        .map(|config| config["value"]["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(told, ["use.reduction.buffer"]);
+    let mut wrong = config.clone();
+    wrong["primary.key.mode"] = json!("nokey");
+    let refused = worker.send_json(Method::PUT, path, &wrong).await;
+    let (status, message) = refused.error();
+    assert_eq!(status, 400);
+    assert!(
+        message.contains("configuration primary.key.mode"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn config_providers_are_read_when_tasks_start_and_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shop.properties");
+    std::fs::write(&file, "user=s3cret-1\n").unwrap();
+    let worker = Worker::start_with(&[
+        "config.providers=file",
+        "config.providers.file.class=FileConfigProvider",
+    ]);
+    let reference = format!("${{file:{}:user}}", file.display());
+    let config = config_with(1, "connection.user", json!(reference));
+    let created = worker
+        .send_json(Method::PUT, "/connectors/pg/config", &config)
+        .await;
+    assert_eq!(created.status, StatusCode::CREATED, "{created:?}");
+    let used = |index: usize| worker.tasks.specs("pg", 0)[index].config.sink.user.clone();
+    worker.wait_for_starts("pg", 1).await;
+    assert_eq!(used(0).as_deref(), Some("s3cret-1"));
+
+    // The value changes, and a restarted task has the new one.
+    std::fs::write(&file, "user=s3cret-2\n").unwrap();
+    worker
+        .send(Method::POST, "/connectors/pg/tasks/0/restart")
+        .await;
+    worker.wait_for_starts("pg", 2).await;
+    assert_eq!(used(1).as_deref(), Some("s3cret-2"));
+
+    // The value is gone: the task is told why it cannot run.
+    std::fs::write(&file, "other=x\n").unwrap();
+    worker
+        .send(Method::POST, "/connectors/pg/tasks/0/restart")
+        .await;
+    worker.wait_for_starts("pg", 3).await;
+    let refused = worker.tasks.specs("pg", 0)[2].refused.clone().unwrap();
+    assert!(refused.contains("has no key user"), "{refused}");
+
+    for path in [
+        "/connectors/pg",
+        "/connectors/pg/config",
+        "/connectors/pg/tasks",
+        "/connectors/pg/status",
+        "/connectors?expand=info&expand=status",
+    ] {
+        let reply = worker.get(path).await;
+        assert!(!reply.text.contains("s3cret"), "{path}: {}", reply.text);
+    }
+    let shown = worker.get("/connectors/pg").await.json();
+    assert_eq!(shown["config"]["connection.user"], reference);
+    let validate = "/connector-plugins/SqliteSink/config/validate";
+    let mut named = config.clone();
+    named["name"] = json!("pg");
+    std::fs::write(&file, "user=s3cret-3\n").unwrap();
+    let answer = worker.send_json(Method::PUT, validate, &named).await;
+    assert_eq!(answer.json()["error_count"], 0, "{}", answer.text);
+    assert!(!answer.text.contains("s3cret"), "{}", answer.text);
+}

@@ -3,7 +3,7 @@
 use regex::RegexBuilder;
 
 use super::Checked;
-use crate::config::connector::{Converter, SinkClass};
+use crate::config::connector::SinkClass;
 use crate::config::definitions::{common, sink};
 use crate::config::worker::WorkerSettings;
 use crate::config::{converter, plugins};
@@ -15,15 +15,16 @@ const TOPIC_NAME_LENGTH_MAX: usize = 249;
 const REGEX_BYTES_MAX: usize = 1024 * 1024;
 
 pub(super) fn check(checked: &mut Checked, worker: &WorkerSettings) {
-    check_converters(checked, worker);
+    check_converters(checked);
     check_topics(checked);
     check_dead_letter_topic(checked);
+    check_tolerance(checked);
     check_key(checked, worker);
     check_url(checked);
     check_dialect(checked);
 }
 
-fn check_converters(checked: &mut Checked, worker: &WorkerSettings) {
+fn check_converters(checked: &mut Checked) {
     for key in [&common::KEY_CONVERTER, &common::VALUE_CONVERTER] {
         if !checked.is_given(key) {
             continue;
@@ -38,15 +39,6 @@ fn check_converters(checked: &mut Checked, worker: &WorkerSettings) {
     {
         checked.refuse_value(&common::HEADER_CONVERTER, &problem);
     }
-    let value_is_text = match checked.text(&common::VALUE_CONVERTER) {
-        Some(class) => converter::kind(class) == Ok(converter::Kind::String),
-        None => worker.value_converter == Converter::String,
-    };
-    if value_is_text {
-        let problem =
-            "StringConverter gives plain text, which has no fields to write: use JsonConverter";
-        checked.refuse_value(&common::VALUE_CONVERTER, problem);
-    }
 }
 
 fn check_topics(checked: &mut Checked) {
@@ -57,6 +49,7 @@ fn check_topics(checked: &mut Checked) {
         (true, true) => {
             Some("topics and topics.regex are mutually exclusive options, but both are set.")
         }
+        (false, false) if checked.is_unresolved(topics) || checked.is_unresolved(regex) => None,
         (false, false) => Some("Must configure one of topics or topics.regex"),
         (true, false) | (false, true) => None,
     };
@@ -106,6 +99,33 @@ fn check_dead_letter_topic(checked: &mut Checked) {
     }
 }
 
+/// What is said of rejected records must be possible, and must not be forgotten.
+fn check_tolerance(checked: &mut Checked) {
+    let tolerates = checked.is(&common::ERRORS_TOLERANCE, "all");
+    let has_table = checked.text(&common::DLQ_TABLE).is_some();
+    let has_topic = checked.text(&common::DLQ_TOPIC).is_some();
+    if tolerates && !has_table && !has_topic {
+        checked.warnings.push(
+            "errors.tolerance is all, and neither errors.deadletterqueue.topic.name nor errors.deadletterqueue.table is given: records that cannot be stored are skipped; each is counted and logged with topic, partition, offset and reason".to_owned(),
+        );
+    }
+    if tolerates {
+        return;
+    }
+    if has_table {
+        let problem = "needs errors.tolerance=all: the row of a record that stops the task would be rolled back with it";
+        checked.refuse_value(&common::DLQ_TABLE, problem);
+    }
+    for key in [&common::MAX_CONSECUTIVE, &common::MAX_RATIO] {
+        if checked.is_given(key) {
+            checked.warnings.push(format!(
+                "{} has no effect: errors.tolerance is none, so the task stops at the first bad record",
+                key.name
+            ));
+        }
+    }
+}
+
 fn check_key(checked: &mut Checked, worker: &WorkerSettings) {
     let mode = &sink::PK_MODE;
     let needs_key = ["upsert", "update", "insert_ignore"]
@@ -147,13 +167,13 @@ fn key_fields_problem(checked: &Checked, worker: &WorkerSettings) -> Option<&'st
     if checked.is(mode, "record_value") && fields.is_empty() {
         return Some("with pk.mode=record_value it must name at least one field of the value");
     }
-    let key_is_text = match checked.text(&common::KEY_CONVERTER) {
-        Some(class) => converter::kind(class) == Ok(converter::Kind::String),
-        None => worker.key_converter == Converter::String,
+    let key_is_primitive = match checked.text(&common::KEY_CONVERTER) {
+        Some(class) => matches!(converter::kind(class), Ok(converter::Kind::Primitive(_))),
+        None => worker.key_converter.is_primitive(),
     };
-    if checked.is(mode, "record_key") && key_is_text && fields.len() != 1 {
+    if checked.is(mode, "record_key") && key_is_primitive && fields.len() != 1 {
         return Some(
-            "with pk.mode=record_key and StringConverter keys it must name exactly one column",
+            "with pk.mode=record_key and keys that are single values, as StringConverter gives them, it must name exactly one column",
         );
     }
     None

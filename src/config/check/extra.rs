@@ -1,6 +1,6 @@
 //! Given keys that are not in the table: client settings, keys of other sinks, unknown keys.
 
-use super::{Checked, Extra, NULL_VALUE, config_provider, invalid};
+use super::{Checked, Entry, Extra, NULL_VALUE};
 use crate::config::connector::StartPosition;
 use crate::config::definitions::{self, ConfigKeyInfo, Kind, common, foreign};
 use crate::config::kafka::{self, ADMIN_OVERRIDE, CONSUMER_OVERRIDE, PRODUCER_OVERRIDE};
@@ -12,12 +12,15 @@ const GROUP_INSTANCE_ID: &str = "consumer.override.group.instance.id";
 
 pub(super) fn check(checked: &mut Checked, raw: &RawConfig, worker: &WorkerSettings) {
     for (key, value) in raw {
-        let is_known = checked.entries.iter().any(|entry| entry.key.name == key)
-            || checked
-                .extras
-                .iter()
-                .any(|extra| extra.definition.name == *key);
-        if is_known {
+        let is_shown = |entry: &Entry| entry.key.name == key && !entry.hidden;
+        let is_theirs = checked
+            .dialect
+            .is_some_and(|dialect| dialect.key(key).is_some());
+        let is_of_transform = |extra: &Extra| extra.definition.name == *key;
+        if is_theirs
+            || checked.entries.iter().any(is_shown)
+            || checked.extras.iter().any(is_of_transform)
+        {
             continue;
         }
         let extra = describe(checked, key, value.as_deref(), raw, worker);
@@ -43,7 +46,7 @@ fn describe(
     if client_name(key).is_some() {
         extra.errors.extend(policy_problem(key, worker));
         extra.errors.extend(admin_problem(key, value, raw));
-    } else if let Some(advice) = foreign::advice_for(key) {
+    } else if let Some(advice) = foreign::advice_for(key, checked.dialect.is_some()) {
         extra
             .errors
             .push(format!("{key} is not a key of this connector: {advice}"));
@@ -54,15 +57,8 @@ fn describe(
     } else {
         extra.recommended = note_unknown(checked, key);
     }
-    match value {
-        None => extra.errors.push(NULL_VALUE.to_owned()),
-        Some(value) if config_provider(value) => {
-            let problem = "refers to a config provider; there are none here, and the text itself would be used";
-            extra
-                .errors
-                .push(invalid(key, secret::shown(key, value), problem));
-        }
-        Some(_) => {}
+    if value.is_none() {
+        extra.errors.push(NULL_VALUE.to_owned());
     }
     extra
 }
@@ -140,11 +136,12 @@ fn absent_converter(key: &str) -> Option<&'static str> {
 /// Unknown keys are accepted, as Kafka Connect does, but not in silence. Returns the key that was
 /// probably meant.
 fn note_unknown(checked: &mut Checked, key: &str) -> Vec<String> {
-    let own = checked
-        .extras
-        .iter()
-        .map(|extra| extra.definition.name.as_str());
-    let known = definitions::keys().map(|known| known.name).chain(own);
+    let mut known: Vec<&str> = match checked.dialect {
+        Some(dialect) => dialect.vocabulary().collect(),
+        None => definitions::keys().map(|known| known.name).collect(),
+    };
+    let own = checked.extras.iter();
+    known.extend(own.map(|extra| extra.definition.name.as_str()));
     let near = suggest::nearest(key, known).map(str::to_owned);
     let hint = near
         .as_ref()

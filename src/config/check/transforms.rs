@@ -1,10 +1,11 @@
 //! `transforms` and `predicates`, with the keys of each: checked by the table of built-in classes,
 //! and at last by building each transform.
 
-use super::{Checked, Entry, Extra, Value, entry, invalid};
+use super::{Checked, Entry, Extra, Value, invalid, resolved_entry};
 use crate::config::RawConfig;
 use crate::config::definitions::transforms::{self as plugins, PluginClass, TransformKind, any};
 use crate::config::definitions::{ConfigKey, ConfigKeyInfo, common};
+use crate::config::providers::resolution::Resolution;
 use crate::config::transforms::{Condition, Options, PredicateConfig, TransformConfig};
 use crate::record::Part;
 use crate::transform::{self, Fault};
@@ -12,19 +13,26 @@ use crate::transform::{self, Fault};
 /// More than any chain has a use for; each is work for every record.
 const TRANSFORMS_MAX: usize = 100;
 
-pub(super) fn check(checked: &mut Checked, raw: &RawConfig) {
-    let predicates = check_predicates(checked, raw);
+pub(super) fn check(checked: &mut Checked, config: &RawConfig, resolution: &Resolution<'_>) {
+    let given = Given { config, resolution };
+    let predicates = check_predicates(checked, given);
     for alias in aliases(checked, &common::TRANSFORMS) {
-        check_transform(checked, raw, &alias, &predicates);
+        check_transform(checked, given, &alias, &predicates);
     }
 }
 
-fn check_predicates(checked: &mut Checked, raw: &RawConfig) -> Vec<PredicateConfig> {
+/// The config, and what providers had to say about it.
+#[derive(Clone, Copy)]
+struct Given<'a> {
+    config: &'a RawConfig,
+    resolution: &'a Resolution<'a>,
+}
+
+fn check_predicates(checked: &mut Checked, given: Given<'_>) -> Vec<PredicateConfig> {
     let mut configs = Vec::new();
     let aliases = aliases(checked, &common::PREDICATES);
-    // The keys of transforms are shown first, as Kafka Connect shows them.
     for alias in aliases {
-        let mut keys = AliasKeys::new(&common::PREDICATES, &alias, raw);
+        let mut keys = AliasKeys::new(&common::PREDICATES, &alias, given);
         keys.add(&any::TYPE);
         keys.add(&any::PLUGIN_VERSION);
         let class = keys.class(plugins::predicates(), "Predicate");
@@ -45,11 +53,11 @@ fn check_predicates(checked: &mut Checked, raw: &RawConfig) -> Vec<PredicateConf
 
 fn check_transform(
     checked: &mut Checked,
-    raw: &RawConfig,
+    given: Given<'_>,
     alias: &str,
     predicates: &[PredicateConfig],
 ) {
-    let mut keys = AliasKeys::new(&common::TRANSFORMS, alias, raw);
+    let mut keys = AliasKeys::new(&common::TRANSFORMS, alias, given);
     keys.add(&any::TYPE);
     keys.add(&any::PREDICATE);
     keys.add(&any::NEGATE);
@@ -102,23 +110,25 @@ struct AliasKeys<'a> {
     alias: &'a str,
     /// With its dot.
     prefix: String,
-    raw: &'a RawConfig,
+    given: Given<'a>,
     entries: Vec<Entry>,
 }
 
 impl<'a> AliasKeys<'a> {
-    fn new(list: &ConfigKey, alias: &'a str, raw: &'a RawConfig) -> Self {
+    fn new(list: &ConfigKey, alias: &'a str, given: Given<'a>) -> Self {
         Self {
             alias,
             prefix: format!("{}.{alias}.", list.name),
-            raw,
+            given,
             entries: Vec::new(),
         }
     }
 
     fn add(&mut self, key: &'static ConfigKey) {
         let name = self.full_name(key);
-        self.entries.push(entry(key, &name, self.raw.get(&name)));
+        let Given { config, resolution } = self.given;
+        let entry = resolved_entry(key, &name, config, resolution);
+        self.entries.push(entry);
     }
 
     fn add_all(&mut self, keys: &[&'static ConfigKey]) {
@@ -189,7 +199,7 @@ impl<'a> AliasKeys<'a> {
     fn condition(&mut self, predicates: &[PredicateConfig]) -> Option<Condition> {
         let negate_name = self.full_name(&any::NEGATE);
         let Some(name) = self.text(&any::PREDICATE) else {
-            if self.raw.contains_key(&negate_name) {
+            if self.given.config.contains_key(&negate_name) {
                 let predicate_name = self.full_name(&any::PREDICATE);
                 self.refuse(
                     &any::TYPE,

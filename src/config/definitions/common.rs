@@ -1,6 +1,7 @@
 //! Keys that every Kafka Connect sink has. Types and defaults are Kafka Connect's.
 
 use super::{ConfigKey, Group, Kind, Rule};
+use crate::config::connector::Ratio;
 
 /// Most tasks of one connector: each is a consumer, a thread and a database session.
 pub(in crate::config) const TASKS_MAX_LIMIT: i64 = 1024;
@@ -21,7 +22,7 @@ pub(in crate::config) static CONNECTOR_CLASS: ConfigKey = ConfigKey::new(
     Kind::Class,
     Group::Common,
     "Connector class",
-    "Which sink: `PostgresSink` or `SqliteSink`; the full name and the ending `Connector` are accepted too.",
+    "Which sink: `PostgresSink` or `SqliteSink`; the full name and the ending `Connector` are accepted too. With the class of another JDBC sink the config is read in that sink's keys.",
 )
 .required()
 .high();
@@ -99,7 +100,7 @@ pub(in crate::config) static CONFIG_ACTION_RELOAD: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Common,
     "Reload action",
-    "What happens when a config provider's value changes; there are no config providers here, so nothing does.",
+    "What happens when a config provider's value changes. Values are read when a task starts, and again when it is restarted; no provider here tells of changes, so both mean the same.",
 )
 .default("restart")
 .rule(Rule::OneOf(&["none", "restart"]))
@@ -132,7 +133,7 @@ pub(in crate::config) static ERRORS_TOLERANCE: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Errors,
     "Error tolerance",
-    "What happens at a record that cannot be stored. `none`: the task stops there and says why. `all`: the record goes to the dead letter topic when one is named, is counted and logged, and the task goes on. Errors of the database itself are retried, never tolerated.",
+    "What happens at a record that cannot be stored. `none`: the task stops there and says why. `all`: the record goes to the dead letter topic and table that are named, and the task goes on; when neither is named, the record is skipped, which is counted and logged. Errors of the database itself are retried, never tolerated.",
 )
 .default("none")
 .rule(Rule::OneOf(&["none", "all"]));
@@ -142,7 +143,7 @@ pub(in crate::config) static ERRORS_LOG_ENABLE: ConfigKey = ConfigKey::new(
     Kind::Boolean,
     Group::Errors,
     "Log errors",
-    "Whether each tolerated error is logged with topic, partition, offset and reason. Tolerated errors without a dead letter topic are always logged.",
+    "Whether each tolerated error is logged with topic, partition, offset and reason. Tolerated errors without a dead letter topic or table are always logged.",
 )
 .default("false");
 
@@ -151,12 +152,9 @@ pub(in crate::config) static ERRORS_LOG_INCLUDE_MESSAGES: ConfigKey = ConfigKey:
     Kind::Boolean,
     Group::Errors,
     "Log error details",
-    "Whether logged errors show the record.",
+    "Whether logged errors tell topic, partition and offset of the record, as they do in Kafka Connect with `true`. Here they always do; what is in the record is never logged.",
 )
-.default("false")
-.rule(Rule::NoEffect(
-    "Records are never logged; topic, partition and offset are, which is enough to find them.",
-));
+.default("false");
 
 pub(in crate::config) static TOPICS: ConfigKey = ConfigKey::new(
     "topics",
@@ -183,7 +181,7 @@ pub(in crate::config) static DLQ_TOPIC: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Errors,
     "Dead letter queue topic name",
-    "Topic for records that cannot be stored. With `errors.tolerance=none` the record that stops the task is written there too. Empty: none.",
+    "Topic for records that cannot be stored, with their bytes, headers and time. With `errors.tolerance=none` the record that stops the task is written there too. Empty: none.",
 )
 .default("");
 
@@ -207,6 +205,33 @@ pub(in crate::config) static DLQ_CONTEXT_HEADERS: ConfigKey = ConfigKey::new(
 )
 .default("false");
 
+pub(in crate::config) static DLQ_TABLE: ConfigKey = ConfigKey::new(
+    "errors.deadletterqueue.table",
+    Kind::Text,
+    Group::Errors,
+    "Dead letter table",
+    "Table in the target database for records that cannot be stored, `schema.table` or `table`; created when it is missing. Written in the transaction that moves the position past the record, so that each is there exactly once. Needs `errors.tolerance=all`. May be named beside the topic. Empty: none.",
+)
+.default("");
+
+pub(in crate::config) static MAX_CONSECUTIVE: ConfigKey = ConfigKey::new(
+    "errors.max.consecutive",
+    Kind::Long,
+    Group::Errors,
+    "Tolerated errors in a row",
+    "With `errors.tolerance=all`: how many records of a partition in a row may be rejected. The task stops at the next one. Not given: any number.",
+)
+.rule(Rule::Check(at_least_one));
+
+pub(in crate::config) static MAX_RATIO: ConfigKey = ConfigKey::new(
+    "errors.max.ratio",
+    Kind::Text,
+    Group::Errors,
+    "Tolerated share of errors",
+    "With `errors.tolerance=all`: which share of a task's last 1000 records may be rejected, from 0 to 1, such as `0.2`; judged from the 100th record on. The task stops at the first bad record of the batch that exceeds it. Not given: all.",
+)
+.rule(Rule::Check(ratio));
+
 pub(in crate::config) const KEYS: &[&ConfigKey] = &[
     &NAME,
     &CONNECTOR_CLASS,
@@ -228,7 +253,24 @@ pub(in crate::config) const KEYS: &[&ConfigKey] = &[
     &DLQ_TOPIC,
     &DLQ_REPLICATION_FACTOR,
     &DLQ_CONTEXT_HEADERS,
+    &DLQ_TABLE,
+    &MAX_CONSECUTIVE,
+    &MAX_RATIO,
 ];
+
+fn at_least_one(value: &str) -> Result<(), String> {
+    match value.trim().parse::<i64>() {
+        Ok(1..) => Ok(()),
+        Ok(_) | Err(_) => Err("Value must be at least 1".to_owned()),
+    }
+}
+
+fn ratio(value: &str) -> Result<(), String> {
+    match Ratio::parse(value) {
+        Some(_) => Ok(()),
+        None => Err("Value must be from 0 to 1, with at most six decimals".to_owned()),
+    }
+}
 
 fn replication_factor(value: &str) -> Result<(), String> {
     match value.parse::<i16>() {

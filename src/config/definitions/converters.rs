@@ -1,7 +1,7 @@
 //! Keys of converters. They count only in a config that names the converter itself: else the
 //! worker's converter applies with the worker's keys, as in Kafka Connect.
 
-use super::{ConfigKey, Group, Kind, Rule};
+use super::{ConfigKey, Group, Kind, Rule, common};
 
 /// Most envelope schemas kept parsed by one task.
 const SCHEMAS_CACHE_LIMIT: i64 = 100_000;
@@ -9,21 +9,32 @@ const SCHEMAS_CACHE_LIMIT: i64 = 100_000;
 const SCHEMAS_ENABLE_DOC: &str = "`JsonConverter`: whether every record is an envelope of `schema` and `payload`. `false`: plain JSON.";
 const SCHEMAS_CACHE_DOC: &str = "`JsonConverter`: envelope schemas that are kept parsed.";
 const DECIMAL_FORMAT_DOC: &str = "`JsonConverter`: how decimals of an envelope are written. Both forms are read, whichever is named.";
-const NULL_DEFAULT_DOC: &str =
-    "`JsonConverter`: whether a null in an envelope stands for the default of its field.";
-const NULL_DEFAULT_REASON: &str = "Only `true` is supported.";
+const NULL_DEFAULT_DOC: &str = "`JsonConverter`: whether a null or missing field of an envelope stands for the field's default, where it has one. `false`: null stays null.";
 const ENCODING_DOC: &str = "`StringConverter`: character encoding.";
 const ENCODING_REASON: &str = "Only UTF-8 is supported.";
 const TYPE_DOC: &str =
     "Whether the converter is for keys or values; the key's own name says it already.";
 
+/// The keys of one side's converter.
+#[derive(Debug)]
+pub(in crate::config) struct ConverterKeys {
+    /// The converter itself.
+    pub(in crate::config) class: &'static ConfigKey,
+    /// `schemas.enable`
+    pub(in crate::config) schemas_enable: &'static ConfigKey,
+    /// `schemas.cache.size`
+    pub(in crate::config) schemas_cache_size: &'static ConfigKey,
+    /// `replace.null.with.default`
+    pub(in crate::config) default_for_null: &'static ConfigKey,
+}
+
 /// The keys of one converter, for `key` or `value`.
 macro_rules! converter_keys {
-    ($module:ident, $prefix:literal, $side:literal) => {
+    ($module:ident, $prefix:literal, $side:literal, $class:expr) => {
         pub(in crate::config) mod $module {
             use super::*;
 
-            pub(in crate::config) static SCHEMAS_ENABLE: ConfigKey = ConfigKey::new(
+            static SCHEMAS_ENABLE: ConfigKey = ConfigKey::new(
                 concat!($prefix, ".schemas.enable"),
                 Kind::Boolean,
                 Group::Common,
@@ -33,7 +44,7 @@ macro_rules! converter_keys {
             .default("true")
             .of_converter($prefix);
 
-            pub(in crate::config) static SCHEMAS_CACHE_SIZE: ConfigKey = ConfigKey::new(
+            static SCHEMAS_CACHE_SIZE: ConfigKey = ConfigKey::new(
                 concat!($prefix, ".schemas.cache.size"),
                 Kind::Int,
                 Group::Common,
@@ -45,7 +56,7 @@ macro_rules! converter_keys {
             .of_converter($prefix)
             .low();
 
-            pub(in crate::config) static DECIMAL_FORMAT: ConfigKey = ConfigKey::new(
+            static DECIMAL_FORMAT: ConfigKey = ConfigKey::new(
                 concat!($prefix, ".decimal.format"),
                 Kind::Text,
                 Group::Common,
@@ -57,7 +68,7 @@ macro_rules! converter_keys {
             .of_converter($prefix)
             .low();
 
-            pub(in crate::config) static REPLACE_NULL: ConfigKey = ConfigKey::new(
+            static REPLACE_NULL: ConfigKey = ConfigKey::new(
                 concat!($prefix, ".replace.null.with.default"),
                 Kind::Boolean,
                 Group::Common,
@@ -65,11 +76,10 @@ macro_rules! converter_keys {
                 NULL_DEFAULT_DOC,
             )
             .default("true")
-            .rule(Rule::Only(&["true"], NULL_DEFAULT_REASON))
             .of_converter($prefix)
             .low();
 
-            pub(in crate::config) static ENCODING: ConfigKey = ConfigKey::new(
+            static ENCODING: ConfigKey = ConfigKey::new(
                 concat!($prefix, ".converter.encoding"),
                 Kind::Text,
                 Group::Common,
@@ -81,7 +91,7 @@ macro_rules! converter_keys {
             .of_converter($prefix)
             .low();
 
-            pub(in crate::config) static TYPE: ConfigKey = ConfigKey::new(
+            static TYPE: ConfigKey = ConfigKey::new(
                 concat!($prefix, ".converter.type"),
                 Kind::Text,
                 Group::Common,
@@ -92,31 +102,49 @@ macro_rules! converter_keys {
             .rule(Rule::OneOf(&[$side]))
             .of_converter($prefix)
             .low();
+
+            pub(super) static NAMED: ConverterKeys = ConverterKeys {
+                class: $class,
+                schemas_enable: &SCHEMAS_ENABLE,
+                schemas_cache_size: &SCHEMAS_CACHE_SIZE,
+                default_for_null: &REPLACE_NULL,
+            };
+
+            pub(super) const KEYS: &[&ConfigKey] = &[
+                &SCHEMAS_ENABLE,
+                &SCHEMAS_CACHE_SIZE,
+                &DECIMAL_FORMAT,
+                &REPLACE_NULL,
+                &ENCODING,
+                &TYPE,
+            ];
         }
     };
 }
 
-converter_keys!(key, "key.converter", "key");
-converter_keys!(value, "value.converter", "value");
-converter_keys!(header, "header.converter", "header");
+converter_keys!(key, "key.converter", "key", &common::KEY_CONVERTER);
+converter_keys!(value, "value.converter", "value", &common::VALUE_CONVERTER);
+converter_keys!(
+    header,
+    "header.converter",
+    "header",
+    &common::HEADER_CONVERTER
+);
 
-pub(in crate::config) const KEYS: &[&ConfigKey] = &[
-    &key::SCHEMAS_ENABLE,
-    &key::SCHEMAS_CACHE_SIZE,
-    &key::DECIMAL_FORMAT,
-    &key::REPLACE_NULL,
-    &key::ENCODING,
-    &key::TYPE,
-    &value::SCHEMAS_ENABLE,
-    &value::SCHEMAS_CACHE_SIZE,
-    &value::DECIMAL_FORMAT,
-    &value::REPLACE_NULL,
-    &value::ENCODING,
-    &value::TYPE,
-    &header::SCHEMAS_ENABLE,
-    &header::SCHEMAS_CACHE_SIZE,
-    &header::DECIMAL_FORMAT,
-    &header::REPLACE_NULL,
-    &header::ENCODING,
-    &header::TYPE,
-];
+/// Of record keys.
+pub(in crate::config) static KEY: &ConverterKeys = &key::NAMED;
+
+/// Of record values.
+pub(in crate::config) static VALUE: &ConverterKeys = &value::NAMED;
+
+/// Of headers.
+pub(in crate::config) static HEADER: &ConverterKeys = &header::NAMED;
+
+/// Those of record keys.
+pub(in crate::config) const KEY_KEYS: &[&ConfigKey] = key::KEYS;
+
+/// Those of record values.
+pub(in crate::config) const VALUE_KEYS: &[&ConfigKey] = value::KEYS;
+
+/// Those of headers.
+pub(in crate::config) const HEADER_KEYS: &[&ConfigKey] = header::KEYS;

@@ -1,6 +1,7 @@
 //! Keys that other sinks know and these do not. Kafka Connect accepts unknown keys in silence; a
-//! config that was written for another sink would then quietly mean something else. So these are
-//! refused, with the key that says the same here.
+//! config of our class with a key of another sink would then quietly mean something else. So these
+//! are refused, with the key that says the same here. (A config that names the other sink's own
+//! class is translated instead: [`crate::config::dialect`].)
 
 /// A key of another sink, and what to do instead.
 pub(in crate::config) struct ForeignKey {
@@ -15,6 +16,34 @@ const fn key(pattern: &'static str, advice: &'static str) -> ForeignKey {
 }
 
 const NOT_SUPPORTED: &str = "it is not supported: leave it out";
+
+/// Keys that are no other sink's: with every class the advice is the same.
+const OF_ANY_CLASS: &[ForeignKey] = &[
+    key(
+        "upsert.guard.field",
+        "it is not supported by this version: leave it out",
+    ),
+    key(
+        "timezone.fields",
+        "it is not supported by this version: leave it out",
+    ),
+    key(
+        "connector.plugin.version",
+        "there is one version of every class: leave it out",
+    ),
+    key(
+        "key.converter.plugin.version",
+        "there is one version of every class: leave it out",
+    ),
+    key(
+        "value.converter.plugin.version",
+        "there is one version of every class: leave it out",
+    ),
+    key(
+        "header.converter.plugin.version",
+        "there is one version of every class: leave it out",
+    ),
+];
 
 const FOREIGN: &[ForeignKey] = &[
     key("connection.username", "use connection.user"),
@@ -55,32 +84,8 @@ const FOREIGN: &[ForeignKey] = &[
     key("table.naming.strategy", "use table.name.format"),
     key("collection.naming.strategy", "use table.name.format"),
     key("column.naming.strategy", NOT_SUPPORTED),
-    key(
-        "upsert.guard.field",
-        "it is not supported by this version: leave it out",
-    ),
-    key(
-        "timezone.fields",
-        "it is not supported by this version: leave it out",
-    ),
     key("hibernate.*", NOT_SUPPORTED),
     key("dialect.postgres.*", NOT_SUPPORTED),
-    key(
-        "connector.plugin.version",
-        "there is one version of every class: leave it out",
-    ),
-    key(
-        "key.converter.plugin.version",
-        "there is one version of every class: leave it out",
-    ),
-    key(
-        "value.converter.plugin.version",
-        "there is one version of every class: leave it out",
-    ),
-    key(
-        "header.converter.plugin.version",
-        "there is one version of every class: leave it out",
-    ),
     // Last, so that the names above come first. A driver property such as `connection.sslmode`
     // must not vanish: the connection would be less safe than was asked for.
     key(
@@ -93,13 +98,27 @@ const FOREIGN: &[ForeignKey] = &[
     ),
 ];
 
-/// The advice for a key that only other sinks know.
-pub(in crate::config) fn advice_for(name: &str) -> Option<&'static str> {
-    let matches = |foreign: &&ForeignKey| match foreign.pattern.strip_suffix('*') {
-        Some(prefix) => name.starts_with(prefix),
-        None => foreign.pattern == name,
-    };
-    FOREIGN.iter().find(matches).map(|foreign| foreign.advice)
+/// The advice for a key that only other sinks know. In a config that is written for such a sink
+/// its keys are read, and only those that nobody reads are left.
+pub(in crate::config) fn advice_for(name: &str, is_translated: bool) -> Option<&'static str> {
+    let others: &[ForeignKey] = if is_translated { &[] } else { FOREIGN };
+    let mut all = OF_ANY_CLASS.iter().chain(others);
+    all.find(|foreign| foreign.covers(name))
+        .map(|foreign| foreign.advice)
+}
+
+/// Whether a key is known, and refused with every class.
+pub(in crate::config) fn is_refused_everywhere(name: &str) -> bool {
+    OF_ANY_CLASS.iter().any(|foreign| foreign.covers(name))
+}
+
+impl ForeignKey {
+    fn covers(&self, name: &str) -> bool {
+        match self.pattern.strip_suffix('*') {
+            Some(prefix) => name.starts_with(prefix),
+            None => self.pattern == name,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -109,7 +128,7 @@ mod tests {
     #[test]
     fn foreign_keys_are_recognised() {
         let check = |name: &str, expected: Option<&str>| {
-            assert_eq!(advice_for(name), expected, "{name}");
+            assert_eq!(advice_for(name, false), expected, "{name}");
         };
         check("primary.key.mode", Some("use pk.mode"));
         check("connection.username", Some("use connection.user"));
@@ -122,13 +141,15 @@ mod tests {
         check("hibernate.dialect", Some(NOT_SUPPORTED));
         check("pk.mode", None);
         check("my.own.key", None);
+        assert_eq!(advice_for("primary.key.mode", true), None);
+        assert!(advice_for("connector.plugin.version", true).is_some());
     }
 
     #[test]
     fn no_known_key_is_foreign() {
         for known in super::super::keys() {
             let foreign =
-                advice_for(known.name).is_some() && !known.name.starts_with("connection.");
+                advice_for(known.name, false).is_some() && !known.name.starts_with("connection.");
             assert!(
                 !foreign || known.name.starts_with("jdbc."),
                 "{}",

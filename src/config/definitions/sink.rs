@@ -274,14 +274,11 @@ pub(in crate::config) static STRING_COLUMN: ConfigKey = ConfigKey::new(
     "string.output.value.column.name",
     Kind::Text,
     Group::Mapping,
-    "Column of plain text values",
-    "Column for values that are plain text.",
+    "Column of single values",
+    "Column for values that are no objects but a single text, number or byte array.",
 )
 .default("record_value")
-.rule(Rule::Only(
-    &["record_value"],
-    "Values are JSON objects here, so no such column is written: leave the key out.",
-))
+.rule(Rule::NonEmptyText)
 .low();
 
 pub(in crate::config) static REPLACE_NULL: ConfigKey = ConfigKey::new(
@@ -304,6 +301,17 @@ pub(in crate::config) static TABLE_NAME_FORMAT: ConfigKey = ConfigKey::new(
 )
 .default("${topic}")
 .rule(Rule::Check(table_name_format));
+
+pub(in crate::config) static TABLE_NAME_DOTS: ConfigKey = ConfigKey::new(
+    "table.name.dots",
+    Kind::Text,
+    Group::Tables,
+    "Dots in topic names",
+    "What the dots of a topic's name are in the table's name. `keep`: parts of it, as all other characters are. `underscore`: `_`. `schema`: the filled-in format is split at its last dots, so that topic `shop.orders` is table `orders` in schema `shop`.",
+)
+.default("keep")
+.rule(Rule::OneOfIgnoringCase(&["keep", "underscore", "schema"]))
+.low();
 
 pub(in crate::config) static AUTO_CREATE: ConfigKey = ConfigKey::new(
     "auto.create",
@@ -402,6 +410,7 @@ pub(in crate::config) const KEYS: &[&ConfigKey] = &[
     &STRING_COLUMN,
     &REPLACE_NULL,
     &TABLE_NAME_FORMAT,
+    &TABLE_NAME_DOTS,
     &AUTO_CREATE,
     &AUTO_EVOLVE,
     &QUOTE_IDENTIFIERS,

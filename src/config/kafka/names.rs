@@ -19,6 +19,8 @@ pub(in crate::config) enum Scope {
     Consumer,
     /// Producers.
     Producer,
+    /// The worker's own requests.
+    Admin,
 }
 
 /// What a value must look like.
@@ -105,7 +107,7 @@ impl Meaning {
             Self::Renamed(name) | Self::BufferSize(name) | Self::Kibibytes(name) => {
                 format!("passed on as `{name}`")
             }
-            Self::Store => "passed on as files or text that OpenSSL reads".to_owned(),
+            Self::Store => "PEM, JKS or PKCS12; what is in it is passed on".to_owned(),
             Self::Jaas => "passed on as `sasl.username` and `sasl.password`".to_owned(),
             Self::Mechanism => "passed on: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512".to_owned(),
             Self::Endpoint => "passed on: `https`, or empty for no check".to_owned(),
@@ -137,11 +139,28 @@ mod tests {
     fn names_are_unique() {
         let mut seen = std::collections::BTreeSet::new();
         for setting in SETTINGS {
-            assert!(
-                seen.insert(setting.name),
-                "{} is listed twice",
-                setting.name
-            );
+            let name = (setting.name, format!("{:?}", setting.scope));
+            assert!(seen.insert(name), "{} is listed twice", setting.name);
+            let for_all = find(setting.name, Scope::All).is_some();
+            assert_eq!(for_all, setting.scope == Scope::All, "{}", setting.name);
+        }
+    }
+
+    /// The names of the clients of Kafka 4.1, as its own classes list them.
+    #[test]
+    fn every_setting_of_kafkas_clients_is_known() {
+        for line in include_str!("fixtures/kafka-4.1-settings.txt").lines() {
+            let mut words = line.split(' ');
+            let name = words.next().unwrap();
+            for client in words {
+                let scope = match client {
+                    "consumer" => Scope::Consumer,
+                    "producer" => Scope::Producer,
+                    "admin" => Scope::Admin,
+                    other => panic!("{other}"),
+                };
+                assert!(find(name, scope).is_some(), "{client}: {name}");
+            }
         }
     }
 

@@ -1,10 +1,15 @@
-//! Key and trust stores: what Java's clients load from them, in the files librdkafka can load.
+//! Key and trust stores: what Java's clients load from them, as librdkafka can take it.
 //!
-//! librdkafka reads PEM, and for a client's own key also PKCS#12. Java's JKS it cannot read.
+//! librdkafka reads PEM, and for a client's own key also PKCS#12. What stands in other stores is
+//! read here ([`super::java_store`]) and handed over as PEM text, when a config is checked and when
+//! a client is made.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::Translation;
+use super::java_store::{self, JavaStore};
+use crate::config::offline;
 
 /// `ssl.truststore.*` and `ssl.keystore.*` as given, later layers over earlier ones.
 #[derive(Default)]
@@ -24,8 +29,11 @@ enum StoreType {
     Jks,
 }
 
-const CONVERT_TRUST: &str = "only PEM can be read. Convert it: keytool -importkeystore -srckeystore FILE -destkeystore trust.p12 -deststoretype PKCS12, then openssl pkcs12 -in trust.p12 -nokeys -out trust.pem; then set ssl.truststore.type=PEM and the new location";
-const CONVERT_KEY: &str = "JKS cannot be read. Convert it: keytool -importkeystore -srckeystore FILE -destkeystore key.p12 -deststoretype PKCS12; then set ssl.keystore.type=PKCS12 and the new location";
+/// Of a private key; librdkafka takes it too, for keys in PEM.
+pub(super) const KEY_PASSWORD: &str = "ssl.key.password";
+
+/// Largest store that is read.
+const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 impl Stores {
     pub(super) fn set(&mut self, name: &'static str, key: String, value: &str) {
@@ -49,7 +57,7 @@ impl Stores {
                     take(translation, location, "ssl.ca.location", &location.value);
                 }
                 Some(StoreType::Pkcs12 | StoreType::Jks) => {
-                    translation.refuse(location.key.clone(), &location.value, CONVERT_TRUST);
+                    return self.java_trust(location, translation);
                 }
             }
         }
@@ -98,10 +106,45 @@ impl Stores {
                     );
                 }
             }
-            Some(StoreType::Jks) => {
-                translation.refuse(location.key.clone(), &location.value, CONVERT_KEY);
-            }
+            Some(StoreType::Jks) => self.java_key(location, translation),
         }
+    }
+
+    fn java_trust(&self, location: &Given, translation: &mut Translation) {
+        let read = self.read(location, "ssl.truststore.password");
+        let trusted = read.and_then(|store| match store.trusted {
+            empty if empty.is_empty() => Err("it holds no trusted certificate".to_owned()),
+            trusted => Ok(trusted),
+        });
+        match trusted {
+            Ok(pem) => take(translation, location, "ssl.ca.pem", &pem),
+            Err(problem) => translation.refuse(location.key.clone(), &location.value, &problem),
+        }
+    }
+
+    fn java_key(&self, location: &Given, translation: &mut Translation) {
+        let read = self.read(location, "ssl.keystore.password");
+        let key = read.and_then(|store| store.key.ok_or("it holds no private key".to_owned()));
+        match key {
+            Ok(own) => {
+                take(translation, location, "ssl.key.pem", &own.key);
+                take(translation, location, "ssl.certificate.pem", &own.chain);
+            }
+            Err(problem) => translation.refuse(location.key.clone(), &location.value, &problem),
+        }
+    }
+
+    fn read(&self, location: &Given, password: &str) -> Result<JavaStore, String> {
+        let text = |name: &str| self.get(name).map(|given| given.value.as_str());
+        let path = Path::new(&location.value);
+        let bytes = offline::read_bounded(path, FILE_BYTES_MAX)
+            .map_err(|error| format!("cannot be read: {error}"))?
+            .ok_or_else(|| format!("larger than {FILE_BYTES_MAX} bytes"))?;
+        java_store::read(
+            &bytes,
+            text(password).unwrap_or_default(),
+            text(KEY_PASSWORD),
+        )
     }
 
     /// The type as given, or as the file's ending tells; JKS is Java's default.
@@ -138,6 +181,7 @@ impl Stores {
 
 fn take(translation: &mut Translation, given: &Given, property: &str, value: &str) {
     if let Err(problem) = translation.set(property, value) {
-        translation.refuse(given.key.clone(), value, &problem);
+        // The text as it was given: what was read from it may be a private key.
+        translation.refuse(given.key.clone(), &given.value, &problem);
     }
 }

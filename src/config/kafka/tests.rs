@@ -203,27 +203,21 @@ fn stores_become_files_that_openssl_reads() {
             ("ssl.keystore.password", "s3cret"),
         ],
     );
-    refused(
-        &[("ssl.truststore.location", "/trust.jks")],
-        "ssl.truststore.location",
-        "keytool",
-    );
-    refused(
-        &[
-            ("ssl.truststore.location", "/t"),
-            ("ssl.truststore.type", "PKCS12"),
-        ],
-        "ssl.truststore.location",
-        "openssl pkcs12",
-    );
-    refused(
-        &[
-            ("ssl.keystore.location", "/k"),
-            ("ssl.keystore.type", "JKS"),
-        ],
-        "ssl.keystore.location",
-        "keytool",
-    );
+    for (settings, key) in [
+        (
+            &[("ssl.truststore.location", "/no/trust.jks")][..],
+            "ssl.truststore.location",
+        ),
+        (
+            &[
+                ("ssl.keystore.location", "/no/k"),
+                ("ssl.keystore.type", "JKS"),
+            ],
+            "ssl.keystore.location",
+        ),
+    ] {
+        refused(settings, key, "cannot be read");
+    }
     refused(
         &[
             ("ssl.keystore.location", "/k"),
@@ -236,6 +230,50 @@ fn stores_become_files_that_openssl_reads() {
         &[("ssl.truststore.password", "s3cret")],
         "consumer.override.ssl.truststore.password",
     );
+}
+
+#[test]
+fn java_stores_are_read_and_a_client_takes_what_was_in_them() {
+    let fixture = |name: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/kafka/fixtures");
+        format!("{folder}/{name}")
+    };
+    let (key, trusts) = (fixture("key.jks"), ["trust.jks", "trust.p12"].map(fixture));
+    for trust in &trusts {
+        let settings = [
+            ("security.protocol", "SSL"),
+            ("ssl.truststore.location", trust.as_str()),
+            ("ssl.truststore.password", "s3cret"),
+            ("ssl.keystore.location", key.as_str()),
+            ("ssl.keystore.password", "s3cret"),
+            ("ssl.key.password", "k3ypass"),
+        ];
+        let translation = connector(&settings);
+        assert_eq!(problems(&translation), Vec::<String>::new());
+        assert!(translation.without_effect.is_empty());
+        let mut client = rdkafka::ClientConfig::new();
+        for (name, value) in &translation.properties {
+            client.set(name, value);
+        }
+        let consumer: Result<rdkafka::consumer::BaseConsumer, _> = client.create();
+        assert!(consumer.is_ok(), "{:?}", consumer.err());
+    }
+    let wrong = |password: &'static str| {
+        [
+            ("ssl.truststore.location", trusts[0].as_str()),
+            ("ssl.truststore.password", password),
+        ]
+    };
+    refused(
+        &wrong("s3cretx"),
+        "ssl.truststore.location",
+        "password is wrong",
+    );
+    let no_key = [
+        ("ssl.keystore.location", trusts[0].as_str()),
+        ("ssl.keystore.password", "s3cret"),
+    ];
+    refused(&no_key, "ssl.keystore.location", "no private key");
 }
 
 #[test]

@@ -10,12 +10,16 @@ use super::{
     ClientSettings, Listener, Loaded, LogFormat, OverridePolicy, SettingProblem, SettingsError,
     WorkerSettings,
 };
-use crate::config::connector::{Converter, HeaderConverter};
-use crate::config::{converter, secret, suggest};
+use crate::config::converter::{self, Converter, HeaderConverter, JsonOptions};
+use crate::config::definitions::converters::{self, ConverterKeys};
+use crate::config::definitions::{self, ConfigKey};
+use crate::config::providers::{ConfigProviders, settings as provider_settings};
+use crate::config::{RawConfig, check, secret, suggest};
 
 /// Checks every setting and builds the whole, or says everything that is wrong.
 pub(super) fn build(
     settings: &Settings,
+    providers: ConfigProviders,
     mut problems: Vec<SettingProblem>,
 ) -> Result<Loaded, SettingsError> {
     let mut warnings = Vec::new();
@@ -37,7 +41,7 @@ pub(super) fn build(
     }
     check_clients(&clients, settings, &mut problems, &mut warnings);
     let mut reader = Reader { settings, problems };
-    let built = reader.worker(clients);
+    let built = reader.worker(clients, providers);
     if reader.problems.is_empty() {
         Ok(Loaded {
             settings: built,
@@ -55,7 +59,7 @@ pub(super) fn defaults() -> WorkerSettings {
         settings: &settings,
         problems: Vec::new(),
     };
-    reader.worker(ClientSettings::default())
+    reader.worker(ClientSettings::default(), ConfigProviders::default())
 }
 
 enum Sorted {
@@ -67,7 +71,11 @@ enum Sorted {
 
 /// What kind of key it is.
 fn sort(key: &str, value: &str, place: &Place) -> Sorted {
-    if keys::ALL.iter().any(|known| known.name == key) {
+    let of_converter = |known: &&ConfigKey| known.belongs_to.is_some() && known.name == key;
+    if keys::ALL.iter().any(|known| known.name == key)
+        || definitions::keys().any(|known| of_converter(&known))
+        || provider_settings::covers(key)
+    {
         return Sorted::Own;
     }
     if let Some(foreign) = keys::foreign(keys::FOREIGN, key) {
@@ -104,7 +112,7 @@ fn check_clients(
             problems.push(SettingProblem {
                 place: given.place.clone(),
                 problem: match problem.shown {
-                    Some(value) => format!("\"{value}\": {}", problem.problem),
+                    Some(value) => format!("\"{}\": {}", given.shown(&value), problem.problem),
                     None => problem.problem,
                 },
                 key,
@@ -126,8 +134,10 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn worker(&mut self, clients: ClientSettings) -> WorkerSettings {
-        let header_converter = self.choice(&keys::HEADER_CONVERTER);
+    fn worker(&mut self, clients: ClientSettings, providers: ConfigProviders) -> WorkerSettings {
+        // Checked as a choice, which loses upper case.
+        self.choice(&keys::HEADER_CONVERTER);
+        let header_converter = self.required_text(&keys::HEADER_CONVERTER);
         WorkerSettings {
             bootstrap_servers: self.required_text(&keys::BOOTSTRAP_SERVERS),
             group_id: self.text(&keys::GROUP_ID),
@@ -144,21 +154,18 @@ impl Reader<'_> {
             request_body_max_bytes: self.integer(&keys::BODY_MAX_BYTES).unwrap_or_default(),
             key_converter: self.converter(
                 &keys::KEY_CONVERTER,
+                converters::KEY,
                 &keys::KEY_SCHEMAS_ENABLE,
                 &keys::KEY_SCHEMAS_CACHE,
             ),
             value_converter: self.converter(
                 &keys::VALUE_CONVERTER,
+                converters::VALUE,
                 &keys::VALUE_SCHEMAS_ENABLE,
                 &keys::VALUE_SCHEMAS_CACHE,
             ),
-            header_converter: match header_converter.rsplit('.').next() {
-                Some("StringConverter") => HeaderConverter::String,
-                Some("JsonConverter") => HeaderConverter::Json {
-                    schemas_enable: true,
-                },
-                _ => HeaderConverter::Simple,
-            },
+            header_converter: converter::read_header(&header_converter, true)
+                .unwrap_or(HeaderConverter::Simple),
             offset_flush_interval: self.milliseconds(&keys::OFFSET_FLUSH_INTERVAL),
             shutdown_timeout: self.milliseconds(&keys::SHUTDOWN_TIMEOUT),
             log_format: match self.choice(&keys::LOG_FORMAT).as_str() {
@@ -169,6 +176,7 @@ impl Reader<'_> {
             log_level: self
                 .read(&keys::LOG_LEVEL, parse_filter)
                 .unwrap_or_default(),
+            providers,
             clients,
         }
     }
@@ -193,7 +201,10 @@ impl Reader<'_> {
         self.problems.push(SettingProblem {
             key: key.name.to_owned(),
             place: given.place.clone(),
-            problem: format!("\"{}\" is not possible", secret::shown(key.name, value)),
+            problem: format!(
+                "\"{}\" is not possible",
+                secret::shown(key.name, given.shown(value))
+            ),
             allowed: Some(key.form.allowed()),
         });
     }
@@ -242,20 +253,42 @@ impl Reader<'_> {
         value.to_ascii_lowercase()
     }
 
+    /// A converter with its options, which are defined with the connectors' keys. Two of them are
+    /// in the worker's own table as well, and reported from there.
     fn converter(
         &mut self,
         class: &WorkerKey,
+        options: &ConverterKeys,
         schemas_enable: &WorkerKey,
         schemas_cache_size: &WorkerKey,
     ) -> Converter {
-        let json = Converter::Json {
-            schemas_enable: self.boolean(schemas_enable),
-            schemas_cache_size: self.integer(schemas_cache_size).unwrap_or_default(),
-        };
-        match self.read(class, |value| converter::kind(value).ok()) {
-            Some(converter::Kind::String) => Converter::String,
-            Some(converter::Kind::Json) | None => json,
+        self.boolean(schemas_enable);
+        self.integer::<usize>(schemas_cache_size);
+        let name = self.read(class, |value| {
+            converter::kind(value).ok().map(|_| value.to_owned())
+        });
+        let raw: RawConfig = self
+            .settings
+            .iter()
+            .filter(|(_, given)| !given.value.trim().is_empty())
+            .map(|(key, given)| (key.clone(), Some(given.value.clone())))
+            .collect();
+        let entries = check::converter_entries(options.class.name, &raw);
+        for entry in &entries {
+            let reported = keys::ALL.iter().any(|known| known.name == entry.key.name);
+            let Some(given) = self.settings.get(entry.key.name).filter(|_| !reported) else {
+                continue;
+            };
+            let problems = entry.errors.iter().map(|error| SettingProblem {
+                key: entry.key.name.to_owned(),
+                place: given.place.clone(),
+                problem: error.clone(),
+                allowed: None,
+            });
+            self.problems.extend(problems);
         }
+        let read = converter::read(&name.unwrap_or_default(), options, &entries);
+        read.unwrap_or_else(|| Converter::Json(JsonOptions::default()))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::config::secret;
 const KINDS: [(&str, Scope); 3] = [
     ("consumer.", Scope::Consumer),
     ("producer.", Scope::Producer),
-    ("admin.", Scope::All),
+    ("admin.", Scope::Admin),
 ];
 
 /// Client settings under their full keys. Secrets do not show in `Debug`.

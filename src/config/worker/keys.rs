@@ -1,6 +1,8 @@
 //! The table of the worker's own keys, and of those of Kafka Connect's workers that mean nothing
 //! here. `config/worker.toml` and `config/README.md` are tested against it.
 
+use crate::config::converter;
+
 /// What a value must look like.
 #[derive(Debug, Clone, Copy)]
 pub enum Form {
@@ -31,7 +33,7 @@ impl Form {
             Self::Listeners => {
                 "http://<host>:<port>, several separated by commas; no host: all interfaces; port 0: any free one".to_owned()
             }
-            Self::Converter => "JsonConverter, StringConverter, or their full Java class names".to_owned(),
+            Self::Converter => format!("{}, or their full Java class names", converter::BUILT_IN),
             Self::Filter => {
                 "error, warn, info, debug, trace or off, or a list such as info,rowdock::write=debug".to_owned()
             }
@@ -94,6 +96,7 @@ const KAFKA: &str = "Kafka";
 const REST: &str = "REST API";
 const CONVERTERS: &str = "Converters";
 const TASKS: &str = "Tasks";
+const PROVIDERS: &str = "Config providers";
 const LOGS: &str = "Logs";
 
 pub static BOOTSTRAP_SERVERS: WorkerKey = key(
@@ -231,6 +234,54 @@ pub static SHUTDOWN_TIMEOUT: WorkerKey = key(
     "How long all tasks together may take to write what they have read, commit and leave their groups when the worker stops, in milliseconds. What is not written by then is read again later.",
 );
 
+pub static CONFIG_PROVIDERS: WorkerKey = optional(
+    PROVIDERS,
+    "config.providers",
+    Form::Text,
+    "file,env",
+    "Names of config providers, separated by commas, for values such as `${file:/etc/shop.properties:password}` in connectors' configs and in the worker's own settings. The keys below are those of providers named `file` and `env`; any names will do.",
+);
+
+pub static CONFIG_PROVIDER_FILE: WorkerKey = optional(
+    PROVIDERS,
+    "config.providers.file.class",
+    Form::Choice(&[
+        "FileConfigProvider",
+        "DirectoryConfigProvider",
+        "EnvVarConfigProvider",
+    ]),
+    "FileConfigProvider",
+    "What the provider is; full Java class names are accepted too. FileConfigProvider: `${file:path:key}` is a key in a Java properties file. DirectoryConfigProvider: `${file:path:key}` is the text of the file `key` in the folder `path`.",
+);
+
+pub static CONFIG_PROVIDER_PATHS: WorkerKey = optional(
+    PROVIDERS,
+    "config.providers.file.param.allowed.paths",
+    Form::Text,
+    "/etc",
+    "Files and folders: absolute paths, separated by commas, below which values may be read. Not given: everywhere, for everyone who may create connectors.",
+);
+
+pub static CONFIG_PROVIDER_ENV: WorkerKey = optional(
+    PROVIDERS,
+    "config.providers.env.class",
+    Form::Choice(&[
+        "FileConfigProvider",
+        "DirectoryConfigProvider",
+        "EnvVarConfigProvider",
+    ]),
+    "EnvVarConfigProvider",
+    "EnvVarConfigProvider: `${env:VARIABLE}` is a variable of the worker's environment.",
+);
+
+pub static CONFIG_PROVIDER_PATTERN: WorkerKey = optional(
+    PROVIDERS,
+    "config.providers.env.param.allowlist.pattern",
+    Form::Text,
+    "^SHOP_",
+    "Environment variables: regular expression that must be found in a variable's name for it to be read. Not given: all.",
+);
+
 pub static LOG_FORMAT: WorkerKey = key(
     LOGS,
     "log.format",
@@ -265,6 +316,11 @@ pub const ALL: &[&WorkerKey] = &[
     &HEADER_CONVERTER,
     &OFFSET_FLUSH_INTERVAL,
     &SHUTDOWN_TIMEOUT,
+    &CONFIG_PROVIDERS,
+    &CONFIG_PROVIDER_FILE,
+    &CONFIG_PROVIDER_PATHS,
+    &CONFIG_PROVIDER_ENV,
+    &CONFIG_PROVIDER_PATTERN,
     &LOG_FORMAT,
     &LOG_LEVEL,
 ];
@@ -317,14 +373,6 @@ pub const FOREIGN: &[ForeignKey] = &[
     ),
     ignored("internal.key.converter*", NO_INTERNAL),
     ignored("internal.value.converter*", NO_INTERNAL),
-    ignored(
-        "key.converter.decimal.format",
-        "both forms of decimals are read",
-    ),
-    ignored(
-        "value.converter.decimal.format",
-        "both forms of decimals are read",
-    ),
     ignored("header.converter.*", "headers do not become columns"),
     ignored("session.timeout.ms", NO_GROUP),
     ignored("heartbeat.interval.ms", NO_GROUP),
@@ -354,14 +402,9 @@ pub const FOREIGN: &[ForeignKey] = &[
     ignored("rest.port", "listeners replaced it"),
     ignored("listeners.https.*", "all listeners are http"),
     ignored("ssl.client.auth", "all listeners are http"),
-    ignored("config.providers.*", "there are no config providers"),
     refused(
         "rest.extension.classes",
         "Java classes cannot be loaded, and without the extension the REST API may be open to everyone: put a proxy in front of it, and leave this out",
-    ),
-    refused(
-        "config.providers",
-        "config providers are not supported, so ${provider:key} in a config would be used as it stands: put the values into the configs",
     ),
     refused(
         "consumer.group.id",

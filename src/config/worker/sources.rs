@@ -53,6 +53,23 @@ impl fmt::Display for Place {
 pub(super) struct Given {
     pub(super) value: String,
     pub(super) place: Place,
+    /// The value as it was given, when parts of it came from config providers.
+    pub(super) reference: Option<String>,
+}
+
+impl Given {
+    fn new(value: String, place: Place) -> Self {
+        Self {
+            value,
+            place,
+            reference: None,
+        }
+    }
+
+    /// What may be shown of it: no value of a config provider.
+    pub(super) fn shown<'a>(&'a self, value: &'a str) -> &'a str {
+        self.reference.as_deref().unwrap_or(value)
+    }
 }
 
 /// All settings by key; a later source replaces an earlier one.
@@ -79,8 +96,7 @@ pub(super) fn read_file(path: &Path, settings: &mut Settings) -> Result<(), Sett
                     path: path.to_owned(),
                     line: Some(pair.line),
                 };
-                let value = pair.value;
-                settings.insert(pair.key, Given { value, place });
+                settings.insert(pair.key, Given::new(pair.value, place));
             }
             Ok(())
         }
@@ -96,10 +112,7 @@ pub(super) fn read_environment(environment: &[(String, String)], settings: &mut 
         let Some(name) = variable.strip_prefix(ENVIRONMENT_PREFIX) else {
             continue;
         };
-        let given = Given {
-            value: value.clone(),
-            place: Place::Environment(variable.clone()),
-        };
+        let given = Given::new(value.clone(), Place::Environment(variable.clone()));
         settings.insert(key_of_variable(name), given);
     }
 }
@@ -128,10 +141,7 @@ pub(super) fn read_overrides(
             });
             continue;
         };
-        let given = Given {
-            value: value.to_owned(),
-            place: Place::CommandLine,
-        };
+        let given = Given::new(value.to_owned(), Place::CommandLine);
         settings.insert(key.trim().to_owned(), given);
     }
 }
@@ -172,7 +182,7 @@ fn read_toml(path: &Path, text: &str, settings: &mut Settings) -> Result<(), Str
             path: path.to_owned(),
             line: lines.get(&key).copied(),
         };
-        settings.insert(key, Given { value, place });
+        settings.insert(key, Given::new(value, place));
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::converter::{BUILT_IN, JsonOptions, Primitive};
 
 fn from_overrides(overrides: &[&str]) -> Result<Loaded, SettingsError> {
     WorkerSettings::load(&SettingsSources {
@@ -57,10 +58,11 @@ fn without_sources_the_documented_defaults_stand() {
     let loaded = from_overrides(&[]).unwrap();
     assert!(loaded.warnings.is_empty());
     assert_eq!(loaded.settings, WorkerSettings::default());
-    let envelope = Converter::Json {
+    let envelope = Converter::Json(JsonOptions {
         schemas_enable: true,
         schemas_cache_size: 1000,
-    };
+        default_for_null: true,
+    });
     let expected = WorkerSettings {
         bootstrap_servers: "localhost:9092".to_owned(),
         group_id: None,
@@ -74,6 +76,7 @@ fn without_sources_the_documented_defaults_stand() {
         header_converter: HeaderConverter::Simple,
         offset_flush_interval: Duration::from_secs(5),
         shutdown_timeout: Duration::from_secs(5),
+        providers: crate::config::providers::ConfigProviders::default(),
         log_format: LogFormat::Auto,
         log_level: "info".to_owned(),
         clients: ClientSettings::default(),
@@ -88,9 +91,14 @@ fn every_default_passes_its_own_check() {
             let given = format!("{}={default}", key.name);
             assert_eq!(problems(from_overrides(&[&given])), Vec::<String>::new());
         }
-        let example = format!("{}={}", key.name, key.example);
-        assert_eq!(problems(from_overrides(&[&example])), Vec::<String>::new());
     }
+    // Together: keys of config providers belong to each other.
+    let examples: Vec<String> = keys::ALL
+        .iter()
+        .map(|key| format!("{}={}", key.name, key.example))
+        .collect();
+    let examples: Vec<&str> = examples.iter().map(String::as_str).collect();
+    assert_eq!(problems(from_overrides(&examples)), Vec::<String>::new());
 }
 
 #[test]
@@ -119,11 +127,15 @@ fn every_key_arrives_in_its_field() {
     assert_eq!(settings.listeners, [listener("", 9398), listener("::1", 0)]);
     assert_eq!(settings.worker_id(9398), "worker-1:80");
     assert_eq!(settings.request_body_max_bytes, 2048);
-    assert_eq!(settings.key_converter, Converter::String);
-    let plain = Converter::Json {
+    assert_eq!(
+        settings.key_converter,
+        Converter::Primitive(Primitive::Text)
+    );
+    let plain = Converter::Json(JsonOptions {
         schemas_enable: false,
         schemas_cache_size: 5,
-    };
+        default_for_null: true,
+    });
     assert_eq!(settings.value_converter, plain);
     assert_eq!(settings.offset_flush_interval, Duration::from_millis(100));
     assert_eq!(settings.shutdown_timeout, Duration::ZERO);
@@ -161,8 +173,10 @@ fn bad_values_name_key_place_value_and_what_is_allowed() {
         "key.converter.schemas.enable (--set): \"1\" is not possible; allowed: true or false",
     );
     check(
-        "value.converter=io.confluent.connect.avro.AvroConverter",
-        "value.converter (--set): \"io.confluent.connect.avro.AvroConverter\" is not possible; allowed: JsonConverter, StringConverter, or their full Java class names",
+        "value.converter=nope.Converter",
+        &format!(
+            "value.converter (--set): \"nope.Converter\" is not possible; allowed: {BUILT_IN}, or their full Java class names"
+        ),
     );
     check(
         "listners=x",
@@ -202,6 +216,8 @@ fn more_bad_values_are_refused() {
         "connector.client.config.override.policy=Some",
         "rest.extension.classes=x.BasicAuth",
         "config.providers=file",
+        "config.providers.file.class=FileConfigProvider",
+        "key.converter=${env:HOME}",
         "consumer.group.id=x",
         "ssl.truststore.location=/x.jks",
         "producer.transactional.id=x",
@@ -457,5 +473,56 @@ proptest! {
                 Err(error) => prop_assert!(!error.to_string().is_empty()),
             }
         }
+    }
+}
+
+#[test]
+fn settings_come_from_config_providers_and_are_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let secrets = folder.path().join("s.properties");
+    std::fs::write(&secrets, "password=s3cret\nport=s3cret:x\n").unwrap();
+    let secrets = secrets.display();
+    let load = |overrides: &[&str]| {
+        let mut all = vec![
+            "config.providers=file".to_owned(),
+            "config.providers.file.class=FileConfigProvider".to_owned(),
+        ];
+        all.extend(overrides.iter().map(|&text| text.to_owned()));
+        WorkerSettings::load(&SettingsSources {
+            overrides: all,
+            ..SettingsSources::default()
+        })
+    };
+    let loaded = load(&[
+        &format!("sasl.password=${{file:{secrets}:password}}"),
+        "security.protocol=SASL_PLAINTEXT",
+        "sasl.mechanism=PLAIN",
+    ])
+    .unwrap();
+    let layer = loaded.settings.clients.layer("");
+    assert!(layer.settings.contains(&("sasl.password", "s3cret")));
+    assert!(!format!("{:?}", loaded.settings).contains("s3cret"));
+    for (given, part) in [
+        (
+            format!("listeners=${{file:{secrets}:port}}"),
+            "listeners (--set): \"${file:",
+        ),
+        (
+            format!("fetch.min.bytes=${{file:{secrets}:port}}"),
+            "unknown key",
+        ),
+        (
+            format!("request.timeout.ms=${{file:{secrets}:port}}"),
+            "\"${file:",
+        ),
+        (
+            format!("listeners=${{file:{secrets}:none}}"),
+            "has no key none",
+        ),
+    ] {
+        let problems = problems(load(&[&given]));
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains(part), "{problems:?}");
+        assert!(!problems[0].contains("s3cret"), "{problems:?}");
     }
 }

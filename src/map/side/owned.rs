@@ -1,107 +1,58 @@
 //! The same for a side that was decoded as a whole, because transforms worked on it.
 
-use std::sync::Arc;
-
 use rowdock_connectors::{TableRows, Target};
 
-use super::{FieldRule, SideReader, push, rule_of, unknown_field};
-use crate::config::connector::UnknownFields;
-use crate::record::{Datum, RecordError, Schema, Side};
+use super::{Content, RowWriter, SideReader};
+use crate::decode::Visitor as _;
+use crate::record::{Datum, RecordError, Side};
 
 impl SideReader {
-    /// Reads the fields of a struct or map into the row. `false`: there is nothing, but null.
-    pub(in crate::map) fn read_owned_object(
+    /// Puts the fields of a struct or map, or a single value, into the row.
+    pub(in crate::map) fn read_owned(
         &mut self,
         side: &Side,
         target: &Target,
         rows: &mut TableRows,
-    ) -> Result<bool, RecordError> {
+    ) -> Result<Content, RecordError> {
+        let stage = self.stage;
+        let mut writer = RowWriter::new(stage, &mut self.columns, target, rows);
         match &side.datum {
-            Datum::Null => Ok(false),
-            Datum::Map(_) | Datum::Struct(_) => {
-                self.read_owned_fields(&side.datum, target, rows)?;
-                Ok(true)
-            }
-            other => {
-                let found = other.kind();
-                Err(self.failed(format!("the value is {found}, not an object with fields")))
-            }
-        }
-    }
-
-    /// Reads a key: fields, or one primitive for one column.
-    pub(in crate::map) fn read_owned_key(
-        &mut self,
-        side: &Side,
-        primitive: Option<usize>,
-        target: &Target,
-        rows: &mut TableRows,
-    ) -> Result<(), RecordError> {
-        match &side.datum {
-            Datum::Map(_) | Datum::Struct(_) => self.read_owned_fields(&side.datum, target, rows),
-            other => {
-                let value = other.value().map_err(|reason| self.failed(reason))?;
-                self.push_primitive(&value, primitive, target, rows)
-            }
-        }
-    }
-
-    fn read_owned_fields(
-        &mut self,
-        datum: &Datum,
-        target: &Target,
-        rows: &mut TableRows,
-    ) -> Result<(), RecordError> {
-        match datum {
             Datum::Struct(value) => {
                 let schema = value.schema();
-                self.start_owned(Some(schema));
+                writer.object(Some(schema));
                 for (index, field) in schema.fields().unwrap_or_default().iter().enumerate() {
-                    self.push_owned(&field.name, value.get(index), Some(schema), target, rows)?;
+                    writer.push_owned(&field.name, Some(index), value.get(index))?;
                 }
             }
             Datum::Map(map) => {
-                self.start_owned(None);
+                writer.object(None);
                 for (name, value) in map.iter() {
-                    self.push_owned(name, value, None, target, rows)?;
+                    writer.push_owned(name, None, value)?;
                 }
             }
-            _ => {}
+            other => {
+                let value = other.value();
+                let value = value.map_err(|reason| RecordError::new(stage, reason))?;
+                writer.single(&value)?;
+            }
         }
-        Ok(())
+        Ok(writer.content)
     }
+}
 
-    fn start_owned(&mut self, schema: Option<&Arc<Schema>>) {
-        self.choose_names(schema);
-        if let Some((_, names)) = self.names.first_mut() {
-            names.start_record();
-        }
-    }
-
+impl RowWriter<'_> {
     fn push_owned(
         &mut self,
         name: &str,
+        index: Option<usize>,
         datum: &Datum,
-        schema: Option<&Arc<Schema>>,
-        target: &Target,
-        rows: &mut TableRows,
     ) -> Result<(), RecordError> {
-        let accepts = &self.accepts;
-        let Some((_, names)) = self.names.first_mut() else {
+        let Some(column) = self.wants(name, index)? else {
             return Ok(());
         };
-        let column = match names.rule(name, |name| rule_of(name, schema, accepts, target)) {
-            FieldRule::Column { column, .. } => column,
-            FieldRule::Unwanted => return Ok(()),
-            FieldRule::Unknown if self.unknown == UnknownFields::Ignore => return Ok(()),
-            FieldRule::Unknown => return Err(unknown_field(name, target)),
-        };
-        let value = datum
-            .value()
-            .map_err(|reason| self.failed(format!("field \"{name}\": {reason}")))?;
-        // Names that differ only in case may share a column: the last one counts.
-        let row = rows.len();
-        rows.columns[column].truncate(row);
-        push(target, column, name, &value, rows)
+        let value = datum.value().map_err(|reason| {
+            RecordError::new(self.stage, format!("field \"{name}\": {reason}"))
+        })?;
+        self.field(column, name, &value)
     }
 }

@@ -5,12 +5,14 @@ use super::Meaning::{
     Assignor, BufferSize, Endpoint, Fixed, Jaas, Kibibytes, Mechanism, NoEffect, Refused, Renamed,
     Same, Start, Store,
 };
-use super::Scope::{All, Consumer, Producer};
+use super::Scope::{Admin, All, Consumer, Producer};
 use super::{Form, Meaning, Scope, Setting};
 
 const JAVA_CLASS: &str = "Java classes cannot be loaded";
 const KERBEROS: &str = "Kerberos is not built in";
-const OAUTH: &str = "OAUTHBEARER is not built in";
+const OAUTH: &str = "OAUTHBEARER is not built in: use PLAIN, SCRAM or TLS certificates";
+const LOGINS: &str = "it is for logins that expire, which PLAIN and SCRAM do not";
+const JAVA_INTERNAL: &str = "it is internal to Java's client";
 const TLS_DEFAULTS: &str = "OpenSSL decides it: TLS 1.2 or 1.3 with its default ciphers";
 const METRICS: &str = "metrics are the worker's own";
 const OUR_TIMEOUTS: &str = "the worker has its own deadlines";
@@ -191,6 +193,143 @@ pub(super) const SETTINGS: &[Setting] = &[
         Text,
         Refused(OAUTH),
     ),
+    setting("sasl.login.connect.timeout.ms", All, Text, NoEffect(LOGINS)),
+    setting("sasl.login.read.timeout.ms", All, Text, NoEffect(LOGINS)),
+    setting(
+        "sasl.login.refresh.buffer.seconds",
+        All,
+        Text,
+        NoEffect(LOGINS),
+    ),
+    setting(
+        "sasl.login.refresh.min.period.seconds",
+        All,
+        Text,
+        NoEffect(LOGINS),
+    ),
+    setting(
+        "sasl.login.refresh.window.factor",
+        All,
+        Text,
+        NoEffect(LOGINS),
+    ),
+    setting(
+        "sasl.login.refresh.window.jitter",
+        All,
+        Text,
+        NoEffect(LOGINS),
+    ),
+    setting(
+        "sasl.login.retry.backoff.max.ms",
+        All,
+        Text,
+        NoEffect(LOGINS),
+    ),
+    setting("sasl.login.retry.backoff.ms", All, Text, NoEffect(LOGINS)),
+    setting(
+        "sasl.oauthbearer.assertion.algorithm",
+        All,
+        Text,
+        Refused(OAUTH),
+    ),
+    setting(
+        "sasl.oauthbearer.assertion.claim.aud",
+        All,
+        Text,
+        Refused(OAUTH),
+    ),
+    setting(
+        "sasl.oauthbearer.assertion.claim.exp.seconds",
+        All,
+        Text,
+        Refused(OAUTH),
+    ),
+    setting(
+        "sasl.oauthbearer.assertion.claim.iss",
+        All,
+        Text,
+        Refused(OAUTH),
+    ),
+    setting(
+        "sasl.oauthbearer.assertion.claim.jti.include",
+        All,
+        Text,
+        Refused(OAUTH),
+    ),
+    setting(
+        "sasl.oauthbearer.assertion.claim.nbf.seconds",
+        All,
+        Text,
+        Refused(OAUTH),
+    ),
+    setting(
+        "sasl.oauthbearer.assertion.claim.sub",
+        All,
+        Text,
+        Refused(OAUTH),
+    ),
+    setting("sasl.oauthbearer.assertion.file", All, Text, Refused(OAUTH)),
+    setting(
+        "sasl.oauthbearer.assertion.private.key.file",
+        All,
+        Text,
+        Refused(OAUTH),
+    ),
+    setting(
+        "sasl.oauthbearer.assertion.private.key.passphrase",
+        All,
+        Text,
+        Refused(OAUTH),
+    ),
+    setting(
+        "sasl.oauthbearer.assertion.template.file",
+        All,
+        Text,
+        Refused(OAUTH),
+    ),
+    setting(
+        "sasl.oauthbearer.clock.skew.seconds",
+        All,
+        Text,
+        Refused(OAUTH),
+    ),
+    setting(
+        "sasl.oauthbearer.expected.audience",
+        All,
+        Text,
+        Refused(OAUTH),
+    ),
+    setting(
+        "sasl.oauthbearer.expected.issuer",
+        All,
+        Text,
+        Refused(OAUTH),
+    ),
+    setting(
+        "sasl.oauthbearer.header.urlencode",
+        All,
+        Text,
+        Refused(OAUTH),
+    ),
+    setting(
+        "sasl.oauthbearer.jwks.endpoint.refresh.ms",
+        All,
+        Text,
+        Refused(OAUTH),
+    ),
+    setting(
+        "sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms",
+        All,
+        Text,
+        Refused(OAUTH),
+    ),
+    setting(
+        "sasl.oauthbearer.jwks.endpoint.retry.backoff.ms",
+        All,
+        Text,
+        Refused(OAUTH),
+    ),
+    setting("sasl.oauthbearer.scope", All, Text, Refused(OAUTH)),
     setting("ssl.truststore.location", All, Text, Store),
     setting("ssl.truststore.type", All, Text, Store),
     setting("ssl.truststore.password", All, Text, Store),
@@ -258,6 +397,14 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("receive.message.max.bytes", All, Integer, Same),
     setting("statistics.interval.ms", All, Integer, Same),
     setting("debug", All, Text, Same),
+    // The worker's own requests.
+    setting(
+        "bootstrap.controllers",
+        Admin,
+        Text,
+        Refused("brokers are asked, not controllers: give bootstrap.servers"),
+    ),
+    setting("retries", Admin, Integer, NoEffect(OUR_TIMEOUTS)),
     // Consumers.
     setting("group.id", Consumer, Text, Same),
     setting("group.instance.id", Consumer, Text, Same),
@@ -326,6 +473,24 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     setting("key.deserializer", Consumer, Text, NoEffect(OWN_BYTES)),
     setting("value.deserializer", Consumer, Text, NoEffect(OWN_BYTES)),
+    setting(
+        "share.acknowledgement.mode",
+        Consumer,
+        Text,
+        NoEffect("there are no share groups here"),
+    ),
+    setting(
+        "internal.leave.group.on.close",
+        Consumer,
+        Boolean,
+        NoEffect(JAVA_INTERNAL),
+    ),
+    setting(
+        "internal.throw.on.fetch.stable.offset.unsupported",
+        Consumer,
+        Boolean,
+        NoEffect(JAVA_INTERNAL),
+    ),
     setting("fetch.wait.max.ms", Consumer, Integer, Same),
     setting("fetch.message.max.bytes", Consumer, Integer, Same),
     setting("fetch.queue.backoff.ms", Consumer, Integer, Same),
@@ -384,6 +549,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "transaction.timeout.ms",
         Producer,
         Integer,
+        NoEffect(NO_TRANSACTIONS),
+    ),
+    setting(
+        "transaction.two.phase.commit.enable",
+        Producer,
+        Boolean,
         NoEffect(NO_TRANSACTIONS),
     ),
     setting("partitioner.class", Producer, Text, NoEffect(BY_KEY)),

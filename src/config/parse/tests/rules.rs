@@ -108,11 +108,6 @@ fn what_is_not_built_is_refused_with_what_is() {
             part,
         );
     };
-    with_converter(
-        "value.converter.replace.null.with.default",
-        "false",
-        "Only `true`",
-    );
     with_converter("value.converter.converter.encoding", "UTF-16", "Only UTF-8");
     with_converter("value.converter.schemas.cache.size", "0", "at least 1");
 }
@@ -143,7 +138,7 @@ fn converters_are_checked() {
         "Invalid value nope.Converter for configuration key.converter: Class nope.Converter could not be found.",
     );
     refused(
-        &[("value.converter", "io.confluent.connect.avro.AvroConverter")],
+        &[("value.converter", "org.acme.XmlConverter")],
         "value.converter",
         "Built in are JsonConverter",
     );
@@ -152,15 +147,18 @@ fn converters_are_checked() {
         "header.converter",
         "Class nope could not be found.",
     );
-    refused(
-        &[("value.converter", "StringConverter")],
-        "value.converter",
-        "use JsonConverter",
-    );
-    let text_worker = worker(&["value.converter=StringConverter"]);
-    let errors = errors(&raw(&[]), &text_worker);
-    assert_eq!(errors.len(), 1, "{errors:?}");
-    assert_eq!(errors[0].0, "value.converter");
+    for class in ["StringConverter", "LongConverter"] {
+        assert!(
+            accepted(&[("value.converter", class)])
+                .value_converter
+                .is_primitive()
+        );
+        refused(
+            &[("key.converter", class), ("pk.mode", "record_key")],
+            "pk.fields",
+            "exactly one column",
+        );
+    }
 }
 
 #[test]
@@ -319,6 +317,25 @@ fn client_settings_are_checked() {
 }
 
 #[test]
+fn what_is_tolerated_is_checked() {
+    let table = "errors.deadletterqueue.table";
+    refused(&[(table, "letters")], table, "needs errors.tolerance=all");
+    let all = ("errors.tolerance", "all");
+    refused(
+        &[all, (table, "t"), ("errors.max.ratio", "50%")],
+        "errors.max.ratio",
+        "from 0 to 1",
+    );
+    refused(
+        &[all, (table, "t"), ("errors.max.consecutive", "0")],
+        "errors.max.consecutive",
+        "at least 1",
+    );
+    assert!(warnings(&[all, (table, "letters")]).is_empty());
+    assert!(warnings(&[all, ("errors.deadletterqueue.topic.name", "dead")]).is_empty());
+}
+
+#[test]
 fn override_policies_are_kept() {
     let check = |policy: &str, name: &str, allowed: bool| {
         let worker = worker(&[&format!("connector.client.config.override.policy={policy}")]);
@@ -381,7 +398,15 @@ fn what_has_no_effect_is_said() {
         &[("errors.retry.timeout", "-1")],
         "errors.retry.timeout has no effect",
     );
-    check(&[("errors.log.include.messages", "true")], "never logged");
+    check(
+        &[("errors.tolerance", "all")],
+        "errors.tolerance is all, and neither errors.deadletterqueue.topic.name nor",
+    );
+    check(&[("errors.max.ratio", "0.5")], "errors.tolerance is none");
+    check(
+        &[("errors.max.consecutive", "5")],
+        "errors.tolerance is none",
+    );
     check(
         &[("value.converter.schemas.enable", "false")],
         "value.converter is not given",
@@ -402,22 +427,136 @@ fn what_has_no_effect_is_said() {
     );
 }
 
+/// A worker with a provider of each kind, whose values are in this folder and environment.
+fn providing_worker(folder: &std::path::Path) -> WorkerSettings {
+    std::fs::write(
+        folder.join("s.properties"),
+        "pg = s3cret\nurl=jdbc:mysql://h/d\n",
+    )
+    .unwrap();
+    std::fs::write(folder.join("login"), "s3cret").unwrap();
+    let folder = folder.display();
+    let sources = SettingsSources {
+        overrides: vec![
+            "config.providers=file,dir,env".to_owned(),
+            "config.providers.file.class=FileConfigProvider".to_owned(),
+            format!("config.providers.file.param.allowed.paths={folder}"),
+            "config.providers.dir.class=DirectoryConfigProvider".to_owned(),
+            "config.providers.env.class=EnvVarConfigProvider".to_owned(),
+        ],
+        environment: vec![
+            ("TASKS".to_owned(), "4".to_owned()),
+            ("BAD".to_owned(), "s3cret dog".to_owned()),
+        ],
+        ..SettingsSources::default()
+    };
+    WorkerSettings::load(&sources).unwrap().settings
+}
+
 #[test]
-fn config_providers_are_refused_wherever_they_stand() {
-    let reference = "${file:/etc/secrets.properties:pg}";
-    for key in [
+fn values_come_from_config_providers() {
+    let folder = tempfile::tempdir().unwrap();
+    let worker = providing_worker(folder.path());
+    let file = format!("${{file:{}/s.properties:pg}}", folder.path().display());
+    let dir = format!("${{dir:{}:login}}", folder.path().display());
+    let jaas = format!(
+        "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"u\" password=\"{dir}\";"
+    );
+    let config = raw(&[
+        ("tasks.max", "${env:TASKS}"),
+        ("connection.password", &file),
+        ("connection.user", "a-${env:TASKS}"),
+        ("consumer.override.sasl.jaas.config", &jaas),
+    ]);
+    let parsed = ConnectorConfig::parse(&config, &worker).unwrap();
+    assert_eq!(parsed.tasks_max, 4);
+    assert_eq!(parsed.sink.user.as_deref(), Some("a-4"));
+    assert_eq!(parsed.sink.password.unwrap().expose_secret(), "s3cret");
+    assert!(
+        parsed.consumer_overrides["sasl.jaas.config"].contains("password=\"s3cret\""),
+        "resolved inside a longer text"
+    );
+    assert!(ConnectorConfig::warnings(&config, &worker).is_empty());
+}
+
+#[test]
+fn references_that_cannot_be_resolved_name_provider_path_and_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let worker = providing_worker(folder.path());
+    let path = folder.path().display();
+    let check = |key: &str, value: &str, parts: &[&str]| {
+        let errors = errors(&raw(&[(key, value)]), &worker);
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert_eq!(errors[0].0, key);
+        for part in parts {
+            assert!(errors[0].1.contains(part), "{errors:?}");
+        }
+    };
+    check(
         "connection.password",
-        "topics",
-        "consumer.override.sasl.jaas.config",
+        "${vault:a:b}",
+        &["no config provider vault", "dir, env, file"],
+    );
+    check(
+        "connection.url",
+        "${env:NONE}",
+        &["config provider env", "no variable NONE"],
+    );
+    check(
+        "consumer.override.fetch.min.bytes",
+        &format!("${{file:{path}/s.properties:none}}"),
+        &["config provider file", "s.properties has no key none"],
+    );
+    check(
         "own.key",
+        &format!("${{file:{path}/none:pg}}"),
+        &["config provider file", "/none cannot be read", "key pg"],
+    );
+    check(
+        "topics",
+        "${file:/etc/../proc/self/environ:x}",
+        &["/proc/self/environ lies outside its allowed.paths"],
+    );
+    check(
+        "name",
+        "${env:TASKS}",
+        &["cannot come from a config provider"],
+    );
+}
+
+#[test]
+fn values_of_config_providers_are_shown_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let worker = providing_worker(folder.path());
+    let url = format!("${{file:{}/s.properties:url}}", folder.path().display());
+    for (key, value) in [
+        ("tasks.max", "${env:BAD}"),
+        ("topics", "a,${env:BAD}"),
+        ("value.converter", "${env:BAD}"),
+        ("db.timezone", "${env:BAD}"),
+        ("errors.deadletterqueue.topic.name", "${env:BAD}"),
+        ("consumer.override.fetch.min.bytes", "${env:BAD}"),
+        ("connector.class", "${env:BAD}"),
+        ("connection.url", &url),
     ] {
-        let errors = errors(&raw(&[(key, reference)]), &WorkerSettings::default());
-        assert!(
-            errors
-                .iter()
-                .any(|(given, message)| given == key && message.contains("config provider")),
-            "{key}: {errors:?}"
-        );
+        let config = raw(&[(key, value)]);
+        let errors = errors(&config, &worker);
+        assert!(!errors.is_empty(), "{key}");
+        for (_, message) in &errors {
+            let shows = message.contains("s3cret") || message.contains("mysql:");
+            assert!(!shows, "{key}: {message}");
+            assert!(
+                message.contains("${") || message.contains("null"),
+                "{message}"
+            );
+        }
+        if let Ok(validation) = crate::config::validate::validate(&config, &worker) {
+            let answer = serde_json::to_string(&validation).unwrap();
+            assert!(
+                !answer.contains("s3cret") && !answer.contains("mysql://"),
+                "{answer}"
+            );
+        }
     }
 }
 
@@ -439,7 +578,7 @@ fn secrets_are_shown_nowhere() {
         ("connector.class", "SqliteSink"),
         ("consumer.override.sasl.jaas.config", "s3cret"),
         ("connection.pasword", "s3cret"),
-        ("producer.override.ssl.keystore.key", "${file:s3cret:x}"),
+        ("producer.override.ssl.keystore.key", "s3cret"),
     ]);
     let messages = messages(&bad);
     assert!(messages.len() >= 3, "{messages:?}");

@@ -1,0 +1,302 @@
+//! Configs that were written for other sinks, translated to keys and values of ours.
+//!
+//! A config whose `connector.class` is another sink's is taken as it is: stored and shown
+//! unchanged, and read as that sink reads it. Its keys, values and defaults become ours **here**,
+//! by pure functions, before anything is checked; no other module knows that there are dialects.
+//!
+//! Each dialect is one table: every key of that sink, its default, and what it means here
+//! ([`Meaning`]). Nothing is dropped in silence:
+//!
+//! * A key that changes nothing here is accepted with a warning.
+//! * A key that asks for something that is not done here is an error, with the reason.
+//! * A default of theirs is adopted where it differs from ours. One that cannot be honoured is
+//!   told as a warning: nobody asked for it in words.
+//! * A key that their sink does not know is told too, with the known key that is nearest.
+//! * Keys of ours that no other sink has, such as `delivery.guarantee`, may be added to any.
+//!
+//! To add a dialect: a file with its table, and its name in [`ALL`]. `config/MIGRATING.md` is
+//! generated from the tables, and a test holds every table against the documented keys.
+
+use std::collections::BTreeMap;
+
+use super::RawConfig;
+use super::check::{accepts, is_default};
+use super::definitions::{self as key_table, Kind};
+
+mod aiven_jdbc;
+mod confluent_jdbc;
+mod debezium_jdbc;
+mod describe;
+mod jdbc;
+mod key;
+
+pub(super) use describe::{definition, definitions, rename};
+pub(super) use key::{Meaning, TheirKey};
+
+/// Every dialect.
+pub(super) const ALL: &[&Dialect] = &[
+    &confluent_jdbc::DIALECT,
+    &aiven_jdbc::DIALECT,
+    &debezium_jdbc::DIALECT,
+];
+
+/// The language of another sink's configs.
+#[derive(Debug)]
+pub(super) struct Dialect {
+    /// Full class names; the first is today's.
+    pub(super) classes: &'static [&'static str],
+    /// What messages call it.
+    pub(super) title: &'static str,
+    /// Its keys; a final `*` stands for all that begin so.
+    pub(super) keys: &'static [TheirKey],
+    /// What the table cannot say.
+    finish: fn(&mut Translation<'_>),
+}
+
+impl PartialEq for Dialect {
+    fn eq(&self, other: &Self) -> bool {
+        self.classes == other.classes
+    }
+}
+
+/// A config in the making.
+pub(super) struct Translation<'a> {
+    /// As given, references to config providers resolved.
+    pub(super) theirs: &'a RawConfig,
+    /// In our keys.
+    pub(super) ours: RawConfig,
+    /// Our class; `None` when it could not be told.
+    pub(super) class: Option<&'static str>,
+    /// Which key of theirs each of ours came from.
+    pub(super) origins: BTreeMap<&'static str, String>,
+    /// Errors by the key that was given.
+    pub(super) errors: Vec<(String, String)>,
+    /// Warnings, each beginning with its key.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Dialect {
+    /// The dialect of a class, by its full name.
+    pub(super) fn of_class(class: &str) -> Option<&'static Self> {
+        ALL.iter()
+            .copied()
+            .find(|dialect| dialect.classes.contains(&class))
+    }
+
+    /// The key of that name.
+    pub(super) fn key(&self, name: &str) -> Option<&'static TheirKey> {
+        self.keys.iter().find(|key| key.is(name))
+    }
+
+    /// Their name for one of our keys.
+    pub(super) fn name_of(&self, ours: &str) -> Option<&'static str> {
+        self.keys
+            .iter()
+            .find(|key| key.meaning.ours() == Some(ours) && !key.name.ends_with('*'))
+            .map(|key| key.name)
+    }
+
+    /// Whether a key means with this class what it means with ours.
+    pub(super) fn shares(&self, name: &str) -> bool {
+        self.key(name).is_none() && (is_of_connect(name) || is_ours_alone(name))
+    }
+
+    /// Every key that may be given with this class.
+    pub(super) fn vocabulary(&self) -> impl Iterator<Item = &'static str> {
+        let theirs = self.keys.iter().map(|key| key.name);
+        let shared = key_table::keys()
+            .map(|key| key.name)
+            .filter(|name| self.shares(name));
+        theirs.filter(|name| !name.ends_with('*')).chain(shared)
+    }
+
+    /// Translates a config, as far as it can be.
+    pub(super) fn translate<'a>(&self, theirs: &'a RawConfig) -> Translation<'a> {
+        let mut translation = Translation {
+            theirs,
+            ours: RawConfig::new(),
+            class: None,
+            origins: BTreeMap::new(),
+            errors: Vec::new(),
+            warnings: Vec::new(),
+        };
+        for (name, value) in theirs {
+            match (self.key(name), value) {
+                (Some(key), Some(value)) => translation.take(key, name, value),
+                // A null is an error wherever it is shown.
+                (Some(key), None) if key.meaning.ours() != Some(name) => {}
+                (None, _) if !self.shares(name) => {}
+                (Some(_) | None, _) => {
+                    translation.ours.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        for key in self.keys {
+            if !theirs.contains_key(key.name) {
+                translation.adopt_default(key);
+            }
+        }
+        (self.finish)(&mut translation);
+        translation
+    }
+}
+
+impl Translation<'_> {
+    /// Takes one key over that was given.
+    fn take(&mut self, key: &TheirKey, name: &str, value: &str) {
+        let trimmed = value.trim();
+        match key.meaning {
+            Meaning::Ours(ours) => {
+                let value = if key.kind == Kind::Password {
+                    value
+                } else {
+                    trimmed
+                };
+                self.set(ours, name, value);
+            }
+            Meaning::Switch(_, without) if trimmed.eq_ignore_ascii_case(without) => {}
+            Meaning::Switch(ours, _) => self.set(ours, name, trimmed),
+            Meaning::Mapped(ours, values) => {
+                let found = values
+                    .iter()
+                    .find(|(theirs, _)| theirs.eq_ignore_ascii_case(trimmed));
+                match found {
+                    Some((_, value)) => self.set(ours, name, value),
+                    None => {
+                        let known: Vec<&str> = values.iter().map(|(theirs, _)| *theirs).collect();
+                        let problem = format!(
+                            "String must be one of (case insensitive): {}",
+                            known.join(", ")
+                        );
+                        self.refuse_value(name, trimmed, &problem);
+                    }
+                }
+            }
+            Meaning::Read { read, .. } => read(self, name, trimmed),
+            Meaning::NoEffect(reason) => self.warn(name, &format!("has no effect: {reason}")),
+            Meaning::Only(values, reason) => {
+                let fits = values
+                    .iter()
+                    .any(|allowed| allowed.eq_ignore_ascii_case(trimmed));
+                if !fits && !trimmed.is_empty() {
+                    self.refuse_value(name, trimmed, reason);
+                }
+            }
+            Meaning::Refused(reason) => {
+                if !trimmed.is_empty() {
+                    self.errors.push((
+                        name.to_owned(),
+                        format!("{name} cannot be honoured: {reason}"),
+                    ));
+                }
+            }
+        }
+    }
+
+    /// What stands when a key is not given: their default, where ours says something else.
+    fn adopt_default(&mut self, key: &TheirKey) {
+        let (Some(default), true) = (key.default, key.meaning.ours().is_some()) else {
+            return;
+        };
+        let mut alone = Translation {
+            theirs: self.theirs,
+            ours: RawConfig::new(),
+            class: None,
+            origins: BTreeMap::new(),
+            errors: Vec::new(),
+            warnings: Vec::new(),
+        };
+        alone.take(key, key.name, default);
+        for (name, value) in alone.ours {
+            let (Some(value), false) = (value, self.ours.contains_key(&name)) else {
+                continue;
+            };
+            let Some(known) = key_table::keys().find(|known| known.name == name) else {
+                continue;
+            };
+            if is_default(known, &value) {
+                continue;
+            }
+            match accepts(known, &value) {
+                Ok(()) => self.set(known.name, key.name, &value),
+                Err(reason) => self.warn(
+                    key.name,
+                    &format!(
+                        "is not given, and its default {default} cannot be honoured: {reason}"
+                    ),
+                ),
+            }
+        }
+    }
+
+    /// Sets one of our keys, from one of theirs.
+    fn set(&mut self, ours: &'static str, theirs: &str, value: &str) {
+        if !key_table::keys().any(|known| known.name == ours) {
+            let reason = "it is not supported by this version";
+            self.errors.push((
+                theirs.to_owned(),
+                format!("{theirs} cannot be honoured: {reason}"),
+            ));
+            return;
+        }
+        let before = self.ours.insert(ours.to_owned(), Some(value.to_owned()));
+        let origin = self.origins.insert(ours, theirs.to_owned());
+        if let (Some(before), Some(origin)) = (before.flatten(), origin)
+            && before != value
+            && origin != theirs
+        {
+            let problem = format!("{origin} says something else, and both mean the same key");
+            self.refuse_value(theirs, value, &problem);
+        }
+    }
+
+    /// Sets one of our keys to what their sink always does, unless it is given itself.
+    fn set_unless_given(&mut self, ours: &'static str, theirs: &str, value: &str) {
+        if !self.ours.contains_key(ours) {
+            self.set(ours, theirs, value);
+        }
+    }
+
+    /// What was given for a key of theirs, if anything.
+    fn given(&self, name: &str) -> Option<&str> {
+        self.theirs.get(name)?.as_deref().map(str::trim)
+    }
+
+    fn refuse_value(&mut self, name: &str, value: &str, problem: &str) {
+        let shown = super::secret::shown(name, value);
+        self.errors.push((
+            name.to_owned(),
+            format!("Invalid value {shown} for configuration {name}: {problem}"),
+        ));
+    }
+
+    fn warn(&mut self, name: &str, problem: &str) {
+        self.warnings.push(format!("{name} {problem}"));
+    }
+}
+
+/// Keys that every connector has, whatever its class.
+fn is_of_connect(name: &str) -> bool {
+    const PREFIXES: [&str; 8] = [
+        "transforms.",
+        "predicates.",
+        "key.converter.",
+        "value.converter.",
+        "header.converter.",
+        super::kafka::CONSUMER_OVERRIDE,
+        super::kafka::PRODUCER_OVERRIDE,
+        super::kafka::ADMIN_OVERRIDE,
+    ];
+    key_table::common::KEYS.iter().any(|key| key.name == name)
+        || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Keys of ours that no other sink has.
+fn is_ours_alone(name: &str) -> bool {
+    let known = key_table::keys().any(|key| key.name == name)
+        || key_table::foreign::is_refused_everywhere(name);
+    known && !ALL.iter().any(|dialect| dialect.key(name).is_some())
+}
+
+#[cfg(test)]
+mod tests;
