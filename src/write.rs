@@ -192,6 +192,7 @@ impl WriteLoop {
                 }
                 Ok(())
             }
+            ToWriter::DescribeTable(topic) => self.describe_table(&topic).await,
             ToWriter::CreateTable { topic, table } => self.create_table(topic, table).await,
             ToWriter::TopicChanged => self.confirm_topics().await,
             ToWriter::OutOfRange(key) => Err(self.out_of_range(&key).await),

@@ -9,6 +9,7 @@ mod cases;
 mod configs;
 mod dump;
 mod meant;
+mod pipeline;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};

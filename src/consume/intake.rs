@@ -7,12 +7,16 @@ use std::sync::Arc;
 use rowdock_connectors::{NewTable, Target};
 
 use super::native::Message;
-use super::slots::{SlotState, Slots};
+use super::slots::{Slot, SlotState, Slots};
 use crate::batch::{AssignmentTag, BatchBuilder};
 use crate::config::connector::ConnectorConfig;
 use crate::decode::Format;
 use crate::map::{self, TopicMapper, plan};
 use crate::record::{HeaderSource as _, RawHeader, RawRecord};
+
+mod transformed;
+
+use transformed::Transforms;
 
 /// Records of a topic without a table that are looked at before it is created.
 const SAMPLE_RECORDS_MAX: usize = 200;
@@ -24,6 +28,18 @@ pub struct Intake {
     pub builder: BatchBuilder,
     topics: Vec<TopicState>,
     held_back: VecDeque<HeldRecord>,
+    /// `None`: the connector has no transforms, and records go straight to their columns.
+    transforms: Option<Transforms>,
+}
+
+/// What a topic's table is asked for.
+pub enum TableRequest {
+    /// To be made known.
+    Describe(Arc<str>),
+    /// To be created, like this.
+    Create(Arc<str>, NewTable),
+    /// No table can be made of the records: why.
+    Hopeless(String),
 }
 
 /// What is known of a topic's table.
@@ -52,14 +68,18 @@ struct HeldRecord {
 
 impl Intake {
     /// An intake for this connector.
-    pub fn new(config: Arc<ConnectorConfig>, positions_stored: bool) -> Self {
+    ///
+    /// # Errors
+    /// When its transforms cannot be built, which the check of its config has ruled out.
+    pub fn new(config: Arc<ConnectorConfig>, positions_stored: bool) -> Result<Self, String> {
         let keep_originals = config.errors.keeps_records();
-        Self {
+        Ok(Self {
             builder: BatchBuilder::new(config.batch, keep_originals, positions_stored),
+            transforms: Transforms::of(&config)?,
             config,
             topics: Vec::new(),
             held_back: VecDeque::new(),
-        }
+        })
     }
 
     /// Records are waiting for a table: read no more.
@@ -67,9 +87,11 @@ impl Intake {
         !self.held_back.is_empty()
     }
 
-    /// Enough records wait for the table to be designed.
-    pub fn has_full_sample(&self) -> bool {
-        self.held_back.len() >= SAMPLE_RECORDS_MAX
+    /// There is no use in more records before the table is asked for: enough wait for it to be
+    /// designed, or one whose table is not known at all.
+    pub fn wants_table(&self) -> bool {
+        let is_stuck = self.transforms.as_ref().is_some_and(Transforms::is_stuck);
+        self.held_back.len() >= SAMPLE_RECORDS_MAX || (is_stuck && self.is_waiting())
     }
 
     /// The topic's table is known, or known to be missing.
@@ -95,30 +117,31 @@ impl Intake {
         if slot.state != SlotState::Reading || message.offset() < slot.next {
             return;
         }
-        let ready = matches!(self.topics.get(slot.topic), Some(TopicState::Ready(_)));
-        if !ready || !self.held_back.is_empty() {
-            self.held_back.push_back(HeldRecord {
-                slot: slot_index,
-                tag: slot.tag,
+        let tag = slot.tag;
+        if self.held_back.is_empty() {
+            let record = RawRecord {
+                topic: message.topic(),
+                partition: message.partition(),
                 offset: message.offset(),
-                leader_epoch: message.leader_epoch(),
                 timestamp_ms: message.timestamp_ms(),
-                key: message.key().map(<[u8]>::to_vec),
-                value: message.value().map(<[u8]>::to_vec),
-                headers: message.headers(),
-            });
-            return;
+                key: message.key(),
+                value: message.value(),
+                headers: message,
+            };
+            if self.append(slot_index, slots, &record, message.leader_epoch()) {
+                return;
+            }
         }
-        let record = RawRecord {
-            topic: message.topic(),
-            partition: message.partition(),
+        self.held_back.push_back(HeldRecord {
+            slot: slot_index,
+            tag,
             offset: message.offset(),
+            leader_epoch: message.leader_epoch(),
             timestamp_ms: message.timestamp_ms(),
-            key: message.key(),
-            value: message.value(),
-            headers: message,
-        };
-        self.append(slot_index, slots, &record, message.leader_epoch());
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.value().map(<[u8]>::to_vec),
+            headers: message.headers(),
+        });
     }
 
     /// Everything of a partition up to `offset` was delivered.
@@ -146,25 +169,27 @@ impl Intake {
             if slot.tag != held.tag || slot.state != SlotState::Reading {
                 continue;
             }
-            if !matches!(self.topics.get(slot.topic), Some(TopicState::Ready(_))) {
+            let key = slot.key.clone();
+            let record = held.record(&key.topic, key.partition);
+            if !self.append(held.slot, slots, &record, held.leader_epoch) {
                 self.held_back.push_front(held);
                 return;
             }
-            let key = slot.key.clone();
-            let record = held.record(&key.topic, key.partition);
-            self.append(held.slot, slots, &record, held.leader_epoch);
         }
     }
 
-    /// Designs the table that the first waiting record needs, once. `None` when nothing is to be
-    /// asked for.
-    pub fn design_table(&mut self, slots: &Slots) -> Option<(Arc<str>, Result<NewTable, String>)> {
+    /// What the first waiting record needs of its table, once. `None` when nothing is to be asked
+    /// for.
+    pub fn request_table(&mut self, slots: &mut Slots) -> Option<TableRequest> {
         // What is no longer ours must not block the others.
         self.held_back.retain(|held| {
             slots
                 .get(held.slot)
                 .is_some_and(|slot| slot.tag == held.tag && slot.state == SlotState::Reading)
         });
+        if self.transforms.is_some() {
+            return self.request_transformed_table(slots);
+        }
         let topic = slots.get(self.held_back.front()?.slot)?.topic;
         if !matches!(self.topic(topic), TopicState::Missing) {
             return None;
@@ -186,7 +211,10 @@ impl Intake {
             &mut Format::new(&self.config.key_converter),
             &mut Format::new(&self.config.value_converter),
         );
-        Some((Arc::clone(name), table))
+        Some(match table {
+            Ok(table) => TableRequest::Create(Arc::clone(name), table),
+            Err(reason) => TableRequest::Hopeless(reason),
+        })
     }
 
     /// Drops what was read of these partitions and is in no closed batch.
@@ -195,6 +223,7 @@ impl Intake {
         self.held_back.retain(|held| !slots.contains(&held.slot));
     }
 
+    /// `false`: the record has to wait for its table.
     #[inline]
     fn append(
         &mut self,
@@ -202,24 +231,23 @@ impl Intake {
         slots: &mut Slots,
         record: &RawRecord<'_>,
         leader_epoch: i32,
-    ) {
+    ) -> bool {
+        if self.transforms.is_some() {
+            return self.append_transformed(slot_index, slots, record, leader_epoch);
+        }
         let Some(slot) = slots.get_mut(slot_index) else {
-            return;
+            return true;
         };
         let Some(TopicState::Ready(mapper)) = self.topics.get_mut(slot.topic) else {
-            return;
+            return false;
         };
-        let position = self
-            .builder
-            .position(slot_index, slot.next, || (slot.key.clone(), slot.tag));
-        self.builder
-            .advance(position, record.offset + 1, leader_epoch);
-        slot.next = record.offset + 1;
+        let position = account(&mut self.builder, slot_index, slot, record, leader_epoch);
         let target = Arc::clone(mapper.target());
         self.builder
             .append(position, slot.topic, &target, record, |origin, rows| {
                 mapper.map(record, None, origin, rows)
             });
+        true
     }
 
     fn topic(&mut self, topic: usize) -> &mut TopicState {
@@ -228,6 +256,21 @@ impl Intake {
         }
         &mut self.topics[topic]
     }
+}
+
+/// Moves the partition's position past a record; returns the index of its position.
+#[inline]
+fn account(
+    builder: &mut BatchBuilder,
+    slot_index: usize,
+    slot: &mut Slot,
+    record: &RawRecord<'_>,
+    leader_epoch: i32,
+) -> usize {
+    let position = builder.position(slot_index, slot.next, || (slot.key.clone(), slot.tag));
+    builder.advance(position, record.offset + 1, leader_epoch);
+    slot.next = record.offset + 1;
+    position
 }
 
 impl HeldRecord {

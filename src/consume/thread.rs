@@ -15,7 +15,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::BATCHES_IN_FLIGHT_MAX;
 use super::client::{self, TaskConsumer};
-use super::intake::Intake;
+use super::intake::{Intake, TableRequest};
 use super::native::{Content, Event, Message, Poller, TopicPartition};
 use super::slots::{SlotState, Slots};
 use crate::config::connector::{Delivery, TopicSelection};
@@ -269,7 +269,7 @@ impl Running {
             self.batch_opened = Some(Instant::now());
         }
         self.start.intake.take(slot, message, &mut self.slots);
-        if self.start.intake.has_full_sample() {
+        if self.start.intake.wants_table() {
             self.ask_for_table();
         }
     }
@@ -419,15 +419,15 @@ impl Running {
         if self.holds.awaiting_table {
             return;
         }
-        match self.start.intake.design_table(&self.slots) {
-            Some((topic, Ok(table))) => {
-                self.holds.awaiting_table = true;
-                self.apply_holds();
-                self.tell(ToWriter::CreateTable { topic, table });
-            }
-            Some((_, Err(reason))) => self.start.fail(&reason),
-            None => {}
-        }
+        let request = match self.start.intake.request_table(&mut self.slots) {
+            Some(TableRequest::Describe(topic)) => ToWriter::DescribeTable(topic),
+            Some(TableRequest::Create(topic, table)) => ToWriter::CreateTable { topic, table },
+            Some(TableRequest::Hopeless(reason)) => return self.start.fail(&reason),
+            None => return,
+        };
+        self.holds.awaiting_table = true;
+        self.apply_holds();
+        self.tell(request);
     }
 
     /// Mirrors durable positions to Kafka; with at-least-once they are the positions.

@@ -37,17 +37,7 @@ impl ExtractField {
         })
     }
 
-    /// Extracts a field of the root, by name.
-    pub(super) fn of(name: &str) -> Self {
-        Self {
-            path: FieldPath::single(name),
-            written: name.to_owned(),
-            defaults: true,
-        }
-    }
-
-    /// The same for whoever has the side at hand.
-    pub(super) fn extract(&self, side: Side) -> Result<Side, String> {
+    fn extract(&self, side: Side) -> Result<Side, String> {
         let Some(schema) = side.schema else {
             return match side.datum {
                 Datum::Null => Ok(Side::NULL),

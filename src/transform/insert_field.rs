@@ -72,15 +72,6 @@ impl InsertField {
             schemas: SchemaCache::default(),
         })
     }
-
-    /// Inserts one fixed text.
-    pub(super) fn fixed(name: &str, text: &str) -> Self {
-        Self {
-            insertions: vec![Insertion::new(name, What::Text(text.to_owned()))],
-            defaults: true,
-            schemas: SchemaCache::default(),
-        }
-    }
 }
 
 impl Insertion {

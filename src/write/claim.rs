@@ -243,8 +243,11 @@ impl WriteLoop {
             .iter()
             .map(|(key, _, _)| Arc::clone(&key.topic))
             .collect();
-        for topic in topics {
-            self.make_table_known(&topic).await?;
+        // Where transforms may choose the topic, a topic that is read needs no table.
+        if self.config.transforms.is_empty() {
+            for topic in topics {
+                self.make_table_known(&topic).await?;
+            }
         }
         let mut begun = Vec::with_capacity(claimed.len());
         for (key, tag, held) in claimed {
@@ -254,6 +257,21 @@ impl WriteLoop {
         tracing::info!(connector = %self.config.name, partitions = begun.len(), "reading");
         self.consumer.send(ToConsumer::Begin(begun));
         Ok(())
+    }
+
+    /// Tells the consumer's thread of a table that transforms send records to.
+    pub(super) async fn describe_table(&mut self, topic: &Arc<str>) -> Result<(), Halt> {
+        self.state.tables.remove(topic);
+        loop {
+            match self.make_table_known(topic).await {
+                Ok(()) => {
+                    self.recovered();
+                    return Ok(());
+                }
+                Err(ClaimError::Halt(halt)) => return Err(halt),
+                Err(ClaimError::Sink(error)) => self.pause_or_give_up(&error).await?,
+            }
+        }
     }
 
     async fn make_table_known(&mut self, topic: &Arc<str>) -> Result<(), ClaimError> {
