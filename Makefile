@@ -7,7 +7,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-versions services services-stop services-status bench bench-peer fmt lint
+.PHONY: help demo test test-versions services services-stop services-status bench bench-peer conformance fmt lint
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -39,6 +39,10 @@ bench: ## measure against the database's own limits
 bench-peer: ## the same, side by side with Kafka Connect and the Debezium JDBC sink
 	@scripts/prerequisites.sh build services java -- scripts/services.sh run scripts/bench-peer.sh run \
 		cargo bench --bench throughput -- --peer
+
+conformance: ## the same requests to a real Kafka Connect worker and to this one
+	@scripts/prerequisites.sh build services java -- scripts/services.sh run scripts/bench-peer.sh run \
+		cargo test --features failpoints --test main conformance -- --ignored
 
 fmt: ## format the code
 	@scripts/prerequisites.sh build -- cargo fmt --all

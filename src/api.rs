@@ -15,13 +15,19 @@
 
 mod body;
 mod connectors;
+mod cors;
 mod error;
 mod layers;
 mod lifecycle;
+mod loggers;
+mod offsets;
+mod own;
 mod plugins;
 mod request;
 mod root;
 mod server;
+mod tls;
+mod topics;
 
 use std::sync::Arc;
 
@@ -37,9 +43,11 @@ use utoipa_axum::routes;
 
 use crate::cluster::ClusterHandle;
 use crate::config::worker::WorkerSettings;
+use crate::telemetry::Loggers;
 
 pub use layers::REQUEST_TIME_MAX;
 pub use server::{CONNECTION_IDLE_MAX, CONNECTIONS_MAX, serve};
+pub use tls::{Tls, TlsError};
 
 /// What handlers work with.
 #[derive(Debug, Clone)]
@@ -50,6 +58,10 @@ pub struct ApiState {
     pub settings: Arc<WorkerSettings>,
     /// The worker's advertised `host:port`.
     pub worker_id: Arc<str>,
+    /// `http` or `https`, as the request comes.
+    pub scheme: &'static str,
+    /// Levels of the process's loggers.
+    pub loggers: Loggers,
     /// The Kafka cluster's id, once it is known.
     pub kafka_cluster_id: watch::Receiver<Option<String>>,
 }
@@ -61,9 +73,51 @@ pub struct ApiState {
 ))]
 struct Description;
 
-/// The whole API.
-pub fn router(state: ApiState) -> Router {
-    let (routes, description) = OpenApiRouter::with_openapi(Description::openapi())
+/// Which part of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// All but what is under `/admin`.
+    WithoutAdmin,
+    /// What is under `/admin` only.
+    AdminOnly,
+}
+
+/// The API, or a part of it.
+pub fn router(state: ApiState, part: Part) -> Router {
+    let mut described = OpenApiRouter::with_openapi(Description::openapi());
+    if part != Part::AdminOnly {
+        described = described.merge(main_routes());
+    }
+    if part != Part::WithoutAdmin {
+        described = described
+            .routes(negotiated(routes!(loggers::list)))
+            .routes(negotiated(routes!(loggers::get, loggers::set)));
+    }
+    let (routes, description) = described.split_for_parts();
+
+    let body_limit = DefaultBodyLimit::max(state.settings.request_body_max_bytes);
+    let settings = Arc::clone(&state.settings);
+    let api = routes
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(body_limit)
+        .layer(Extension(root::OpenApiDocument::new(&description)))
+        .layer(middleware::from_fn(layers::limit_time))
+        .layer(CatchPanicLayer::custom(error::from_panic))
+        .layer(middleware::from_fn(layers::log_requests))
+        .with_state(state);
+    // Around the router, because its own layers come too late: routing has seen the path by then,
+    // and the methods a path allows are told outside of them.
+    let api = middleware::from_fn(layers::answer_options).layer(api);
+    let api = middleware::from_fn_with_state(Arc::clone(&settings), cors::allow_origins).layer(api);
+    let api = middleware::from_fn_with_state(settings, layers::add_headers).layer(api);
+    Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(api))
+}
+
+fn main_routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
         .routes(negotiated(routes!(root::worker)))
         .routes(negotiated(routes!(root::health)))
         .routes(negotiated(routes!(root::openapi)))
@@ -82,25 +136,18 @@ pub fn router(state: ApiState) -> Router {
         .routes(negotiated(routes!(lifecycle::stop)))
         .routes(negotiated(routes!(lifecycle::restart)))
         .routes(negotiated(routes!(lifecycle::restart_task)))
+        .routes(negotiated(routes!(
+            offsets::read,
+            offsets::alter,
+            offsets::reset
+        )))
+        .routes(negotiated(routes!(topics::list)))
+        .routes(negotiated(routes!(topics::reset)))
+        .routes(negotiated(routes!(own::cluster)))
+        .routes(negotiated(routes!(own::progress)))
         .routes(negotiated(routes!(plugins::list)))
         .routes(negotiated(routes!(plugins::describe)))
         .routes(negotiated(routes!(plugins::validate)))
-        .split_for_parts();
-
-    let body_limit = DefaultBodyLimit::max(state.settings.request_body_max_bytes);
-    let api = routes
-        .fallback(error::not_found)
-        .method_not_allowed_fallback(error::method_not_allowed)
-        .layer(body_limit)
-        .layer(Extension(root::OpenApiDocument::new(&description)))
-        .layer(middleware::from_fn(layers::limit_time))
-        .layer(CatchPanicLayer::custom(error::from_panic))
-        .layer(middleware::from_fn(layers::log_requests))
-        .with_state(state);
-    // Around the router, because its own layers come too late: routing has seen the path by then,
-    // and the methods a path allows are told outside of them.
-    let api = middleware::from_fn(layers::answer_options).layer(api);
-    Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(api))
 }
 
 /// Checks `Accept` and `Content-Type` once path and method are known to exist.

@@ -11,23 +11,35 @@
 //! bounded by `task.shutdown.graceful.timeout.ms`, so one connector that hangs holds up neither the
 //! API nor any other connector. A [`view`] puts both sides together for the reader.
 //!
-//! **Modes.** [`standalone`] keeps everything in memory. What a control loop owes its callers is
-//! the contract of [`ClusterHandle`], which does not say where the state lives.
+//! **Modes.** [`standalone`] keeps everything in memory, [`distributed`] in two topics of Kafka
+//! ([`log`]) in Kafka Connect's own formats ([`mod@format`]), shared by the [`members`] of one group, on
+//! which tasks are placed ([`placement`]). In both, the registry is a fold of a log. What a control
+//! loop owes its callers is the contract of [`ClusterHandle`], which does not say where the state
+//! lives.
 
 mod accepted;
 mod broker;
+mod distributed;
+mod format;
 mod handle;
+mod log;
+mod members;
+pub mod placement;
 mod registry;
 mod standalone;
+mod statuses;
 mod supervisor;
 mod tasks;
 mod view;
 
 pub use broker::learn_cluster_id;
-pub use handle::{Answer, ClusterError, ClusterHandle, Command, RestartScope};
+pub use distributed::{ClusterFailure, ClusterSpec, Distributed};
+pub use handle::{
+    Answer, ClusterError, ClusterHandle, Command, Health, Overview, RestartScope, WorkerView,
+};
 pub use standalone::start_standalone;
 pub use tasks::{RunTask, StartSinkTask, StartTask};
-pub use view::{ConnectorState, ConnectorView, ShownTaskState, TargetState, TaskView};
+pub use view::{ConnectorState, ConnectorView, Kind, ShownTaskState, TargetState, TaskView};
 
 #[cfg(test)]
 pub(crate) mod fake;

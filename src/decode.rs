@@ -12,22 +12,39 @@
 //!
 //! * [`json`]: JSON objects and values without a schema.
 //! * [`envelope`]: Kafka Connect's `{"schema": .., "payload": ..}`.
+//! * [`avro`]: Avro, with the writer's schema in a registry ([`registered`]).
+//! * [`json_schema`]: JSON with its schema in a registry.
+//! * [`protobuf`]: Protobuf, with its schema in a registry.
+//! * [`change`]: Debezium's change events in any of them.
 //! * [`primitive`]: texts, bytes and single numbers, as Kafka's own serializers write them.
 //! * [`tree`]: JSON of either kind as one owned value.
 //! * [`sides`]: a record's key and value as a whole.
 //! * [`header`]: header values.
+//! * [`meaning`], [`document`]: what formats share.
 
+pub mod avro;
+pub mod change;
+pub mod document;
 pub mod envelope;
 pub mod header;
 pub mod json;
+pub mod json_schema;
+pub mod meaning;
 pub mod primitive;
+pub mod protobuf;
+pub mod registered;
 pub mod sides;
 pub mod tree;
 
 use std::sync::Arc;
 
-use crate::config::converter::Converter;
+use crate::config::converter::{
+    Converter, JsonOptions, Primitive, RegisteredFormat, RegistryOptions,
+};
 use crate::record::{HeaderSource, RawRecord, RecordError, Schema, Side, Value};
+use crate::registry::{Event, Registry};
+use change::{Change, ChangeEvents};
+use registered::KeyOrValue;
 
 /// One side of a record as it was read.
 #[derive(Clone, Copy)]
@@ -86,6 +103,14 @@ pub trait Visitor {
     /// # Errors
     /// Ends the reading.
     fn single(&mut self, value: &Value<'_>) -> Result<(), RecordError>;
+
+    /// The side is a change event that writes no row; nothing follows.
+    ///
+    /// # Errors
+    /// Ends the reading.
+    fn change(&mut self, _change: Change) -> Result<(), RecordError> {
+        Ok(())
+    }
 }
 
 /// Why a side was not read to its end.
@@ -110,7 +135,22 @@ pub trait Decode {
     ///
     /// # Errors
     /// When the bytes are malformed, or the visitor refuses.
-    fn read<V: Visitor>(&mut self, encoded: Encoded<'_>, visitor: &mut V) -> Result<(), ReadError>;
+    #[inline]
+    fn read<V: Visitor>(&mut self, encoded: Encoded<'_>, visitor: &mut V) -> Result<(), ReadError> {
+        self.read_part(encoded, &[], visitor)
+    }
+
+    /// The same for a part of it: what is behind these names of fields, one inside the other. A part
+    /// that is not there is null.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn read_part<V: Visitor>(
+        &mut self,
+        encoded: Encoded<'_>,
+        part: &[&str],
+        visitor: &mut V,
+    ) -> Result<(), ReadError>;
 
     /// The schema that the bytes were written with; `None`: they have none, and values must be
     /// looked at.
@@ -135,28 +175,153 @@ pub enum Format {
     Envelope(envelope::Envelope),
     /// A single value.
     Primitive(primitive::Primitive),
+    /// Avro.
+    Avro(avro::Avro),
+    /// JSON with its schema in a registry.
+    JsonSchema(json_schema::JsonSchema),
+    /// Protobuf.
+    Protobuf(protobuf::Protobuf),
+    /// Change events in one of the others.
+    ChangeEvents(change::ChangeEvents),
+}
+
+/// The formats of a connector's keys and values, and the registry of their schemas.
+#[derive(Debug, Clone)]
+pub struct Formats {
+    key: SideFormat,
+    value: SideFormat,
+    change_events: bool,
+}
+
+#[derive(Debug, Clone)]
+enum SideFormat {
+    Json(JsonOptions),
+    Primitive(Primitive),
+    Registered(RegisteredFormat, Box<RegistryOptions>, Registry),
+}
+
+impl Formats {
+    /// The formats that these converters read. `listener` hears of schemas that arrive.
+    ///
+    /// # Errors
+    /// When a registry's options cannot be used.
+    pub fn start(
+        key: &Converter,
+        value: &Converter,
+        listener: impl Fn(Event) + Clone + Send + 'static,
+    ) -> Result<Self, String> {
+        let value = SideFormat::start(value, listener.clone())?;
+        let key = match (key, &value) {
+            // One registry is asked once for both.
+            (Converter::Registered(format, options), SideFormat::Registered(_, same, registry))
+                if options == same =>
+            {
+                SideFormat::Registered(*format, options.clone(), registry.clone())
+            }
+            _ => SideFormat::start(key, listener)?,
+        };
+        Ok(Self {
+            key,
+            value,
+            change_events: false,
+        })
+    }
+
+    /// The same, with values that are change events (`change.events=debezium`).
+    #[must_use]
+    pub fn with_change_events(mut self, change_events: bool) -> Self {
+        self.change_events = change_events;
+        self
+    }
+
+    /// A format for keys.
+    pub fn key(&self) -> Format {
+        self.key.format(KeyOrValue::Key)
+    }
+
+    /// A format for values.
+    pub fn value(&self) -> Format {
+        let format = self.value.format(KeyOrValue::Value);
+        match self.change_events {
+            true => Format::ChangeEvents(ChangeEvents::new(format)),
+            false => format,
+        }
+    }
+}
+
+impl SideFormat {
+    fn start(
+        converter: &Converter,
+        listener: impl Fn(Event) + Send + 'static,
+    ) -> Result<Self, String> {
+        Ok(match converter {
+            Converter::Json(options) => Self::Json(options.clone()),
+            Converter::Primitive(kind) => Self::Primitive(*kind),
+            Converter::Registered(format, options) => {
+                let registry = Registry::start(options, listener)?;
+                Self::Registered(*format, options.clone(), registry)
+            }
+        })
+    }
+
+    fn format(&self, side: KeyOrValue) -> Format {
+        match self {
+            Self::Json(options) => Format::json(options),
+            Self::Primitive(kind) => Format::Primitive(*kind),
+            Self::Registered(RegisteredFormat::JsonSchema, options, registry) => {
+                let registry = registry.clone();
+                Format::JsonSchema(json_schema::JsonSchema::new(registry, options, side))
+            }
+            Self::Registered(RegisteredFormat::Protobuf, options, registry) => {
+                let registry = registry.clone();
+                Format::Protobuf(protobuf::Protobuf::new(registry, options, side))
+            }
+            Self::Registered(RegisteredFormat::Avro, options, registry) => {
+                Format::Avro(avro::Avro::new(registry.clone(), options, side))
+            }
+        }
+    }
 }
 
 impl Format {
-    /// The format that a converter reads.
-    pub fn new(converter: &Converter) -> Self {
-        match converter {
-            Converter::Json(options) if options.schemas_enable => {
-                Self::Envelope(envelope::Envelope::new(options))
-            }
-            Converter::Json(_) => Self::Json(json::Json),
-            Converter::Primitive(kind) => Self::Primitive(*kind),
+    /// JSON by these options.
+    pub fn json(options: &JsonOptions) -> Self {
+        match options.schemas_enable {
+            true => Self::Envelope(envelope::Envelope::new(options)),
+            false => Self::Json(json::Json),
+        }
+    }
+
+    /// The schema of these bytes is at hand, or known to be none: they can be read now. Else it has
+    /// been asked for.
+    #[inline]
+    pub fn is_ready(&mut self, encoded: Encoded<'_>) -> bool {
+        match self {
+            Self::Json(_) | Self::Envelope(_) | Self::Primitive(_) => true,
+            Self::Avro(format) => format.is_ready(encoded),
+            Self::JsonSchema(format) => format.is_ready(encoded),
+            Self::Protobuf(format) => format.is_ready(encoded),
+            Self::ChangeEvents(format) => format.is_ready(encoded),
         }
     }
 }
 
 impl Decode for Format {
     #[inline]
-    fn read<V: Visitor>(&mut self, encoded: Encoded<'_>, visitor: &mut V) -> Result<(), ReadError> {
+    fn read_part<V: Visitor>(
+        &mut self,
+        encoded: Encoded<'_>,
+        part: &[&str],
+        visitor: &mut V,
+    ) -> Result<(), ReadError> {
         match self {
-            Self::Json(format) => format.read(encoded, visitor),
-            Self::Envelope(format) => format.read(encoded, visitor),
-            Self::Primitive(format) => format.read(encoded, visitor),
+            Self::Json(format) => format.read_part(encoded, part, visitor),
+            Self::Envelope(format) => format.read_part(encoded, part, visitor),
+            Self::Primitive(format) => format.read_part(encoded, part, visitor),
+            Self::Avro(format) => format.read_part(encoded, part, visitor),
+            Self::JsonSchema(format) => format.read_part(encoded, part, visitor),
+            Self::Protobuf(format) => format.read_part(encoded, part, visitor),
+            Self::ChangeEvents(format) => format.read_part(encoded, part, visitor),
         }
     }
 
@@ -165,6 +330,10 @@ impl Decode for Format {
             Self::Json(format) => format.schema(encoded),
             Self::Envelope(format) => format.schema(encoded),
             Self::Primitive(format) => format.schema(encoded),
+            Self::Avro(format) => format.schema(encoded),
+            Self::JsonSchema(format) => format.schema(encoded),
+            Self::Protobuf(format) => format.schema(encoded),
+            Self::ChangeEvents(format) => format.schema(encoded),
         }
     }
 
@@ -173,9 +342,15 @@ impl Decode for Format {
             Self::Json(format) => format.whole(encoded),
             Self::Envelope(format) => format.whole(encoded),
             Self::Primitive(format) => format.whole(encoded),
+            Self::Avro(format) => format.whole(encoded),
+            Self::JsonSchema(format) => format.whole(encoded),
+            Self::Protobuf(format) => format.whole(encoded),
+            Self::ChangeEvents(format) => format.whole(encoded),
         }
     }
 }
 
+#[cfg(test)]
+mod fixtures;
 #[cfg(test)]
 pub(crate) mod probe;

@@ -71,6 +71,8 @@ pub enum ToConsumer {
         /// Where its rows go.
         target: Option<Arc<Target>>,
     },
+    /// Schemas that records wait for have arrived.
+    Schemas,
     /// Read these partitions from these offsets.
     Begin(Vec<(PartitionKey, AssignmentTag, i64)>),
     /// Read on from elsewhere, under a new tag (already on the board).
@@ -148,6 +150,8 @@ impl std::fmt::Debug for ConsumerLink {
 pub struct Board {
     current: Mutex<HashMap<PartitionKey, AssignmentTag>>,
     in_flight: AtomicUsize,
+    settled: AtomicU64,
+    turns: AtomicU64,
     next_tag: AtomicU64,
 }
 
@@ -196,7 +200,23 @@ impl Board {
 
     /// A batch is settled.
     pub fn settle_batch(&self) {
+        self.settled.fetch_add(1, Ordering::Relaxed);
         self.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// How many batches have been settled.
+    pub fn settled(&self) -> u64 {
+        self.settled.load(Ordering::Relaxed)
+    }
+
+    /// The consumer's thread has turned once more.
+    pub fn turn(&self) {
+        self.turns.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often the consumer's thread has turned.
+    pub fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
     }
 
     /// Sends a batch, counted.

@@ -21,7 +21,8 @@
 //! Data path, in the order in which a record meets it; imports point downstream only:
 //!
 //! * [`consume`]: the consumer's thread: membership, assignments, back-pressure.
-//! * [`decode`]: bytes to typed values ([`record`]): JSON, with and without envelope.
+//! * [`decode`]: bytes to typed values ([`record`]), by format: JSON, Avro, single values;
+//!   [`registry`]: the schemas that lie elsewhere.
 //! * [`transform`]: what the connector's config changes about records on their way; records of a
 //!   connector without transforms go past it.
 //! * [`map`]: values to cells of the table's columns; every conversion that can fail fails there.
@@ -37,6 +38,7 @@
 //! * [`task`]: one task: a consumer's thread and a write loop, started and stopped together;
 //!   [`status`]: what it tells about itself.
 //! * [`cluster`]: which connectors there are and what they shall do; standalone: in memory.
+//! * [`offsets`]: where a connector stands, read and set by hand.
 //! * [`api`]: Kafka Connect's REST API. Reads state and appends commands.
 //! * [`worker`], [`signals`], [`telemetry`]: starting and ending the process.
 //! * [`demo`]: all of it on one machine, with an embedded broker and a worker that is killed.
@@ -55,7 +57,9 @@ pub mod decode;
 pub mod demo;
 pub mod handover;
 pub mod map;
+pub mod offsets;
 pub mod record;
+pub mod registry;
 pub mod signals;
 pub mod status;
 pub mod task;

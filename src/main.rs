@@ -12,8 +12,9 @@ use rowdock::cluster::StartSinkTask;
 use rowdock::config::offline::validate_offline;
 use rowdock::config::worker::{Loaded, SettingsSources, WorkerSettings};
 use rowdock::demo::{self, DemoEnd, DemoOptions, RECORDS_MAX, RECORDS_MIN};
-use rowdock::worker::{StandaloneWorker, run_standalone};
-use rowdock::{signals, telemetry};
+use rowdock::signals;
+use rowdock::telemetry::{self, Loggers};
+use rowdock::worker::{ClusterWorker, StandaloneWorker, run_cluster, run_standalone};
 use tokio::runtime::{self, Runtime};
 use tracing::{error, warn};
 
@@ -44,6 +45,11 @@ enum Command {
         settings: SettingsArgs,
         /// Connectors to start with: JSON, or Java properties
         connectors: Vec<PathBuf>,
+    },
+    /// Runs one worker of a cluster, which keeps its state in Kafka
+    Worker {
+        #[command(flatten)]
+        settings: SettingsArgs,
     },
     /// Checks a connector's config without Kafka and without its database
     Validate {
@@ -99,6 +105,7 @@ fn main() -> ExitCode {
             settings,
             connectors,
         } => standalone(settings, connectors),
+        Command::Worker { settings } => worker(settings),
         Command::Validate {
             settings,
             connector,
@@ -125,19 +132,41 @@ fn main() -> ExitCode {
 }
 
 fn standalone(settings: SettingsArgs, connectors: Vec<PathBuf>) -> anyhow::Result<ExitCode> {
+    let (settings, loggers) = begin(settings)?;
+    let worker = StandaloneWorker {
+        settings,
+        connectors,
+        starter: StartSinkTask,
+        loggers,
+    };
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(async { Ok(run_standalone(worker, signals::stop()?).await?) });
+    end(runtime, outcome)
+}
+
+fn worker(settings: SettingsArgs) -> anyhow::Result<ExitCode> {
+    let (settings, loggers) = begin(settings)?;
+    let worker = ClusterWorker {
+        settings,
+        starter: StartSinkTask,
+        loggers,
+    };
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(async { Ok(run_cluster(worker, signals::stop()?).await?) });
+    end(runtime, outcome)
+}
+
+/// Reads the settings and begins to log.
+fn begin(settings: SettingsArgs) -> anyhow::Result<(Arc<WorkerSettings>, Loggers)> {
     let Loaded { settings, warnings } = settings.load()?;
-    telemetry::init(settings.log_format, &settings.log_level)?;
+    let loggers = telemetry::init(settings.log_format, &settings.log_level)?;
     for warning in warnings {
         warn!(problem = warning, "worker settings");
     }
-    let runtime = runtime()?;
-    let worker = StandaloneWorker {
-        settings: Arc::new(settings),
-        connectors,
-        starter: StartSinkTask,
-    };
-    let outcome: anyhow::Result<()> =
-        runtime.block_on(async { Ok(run_standalone(worker, signals::stop()?).await?) });
+    Ok((Arc::new(settings), loggers))
+}
+
+fn end(runtime: Runtime, outcome: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
     // Whatever still blocks has had its deadline: it must not hold up the end of the process.
     runtime.shutdown_background();
     if let Err(problem) = outcome {

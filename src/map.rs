@@ -21,6 +21,7 @@ use std::sync::Arc;
 use rowdock_connectors::{CellState, Origin, RowKind, TableRows, Target, WriteMode};
 
 use crate::config::connector::{KeyMode, SinkKeys, UnknownFields};
+use crate::decode::change::Change;
 use crate::decode::{Encoded, Format};
 use crate::record::{OwnedRecord, RawRecord, RecordError, Stage, Value};
 use side::{Content, SideColumns, SideReader};
@@ -33,6 +34,8 @@ pub struct TopicMapper {
     key_reader: SideReader,
     value_reader: SideReader,
     delete_enabled: bool,
+    truncate_enabled: bool,
+    change_events: bool,
     /// Written columns that must have a value: key, and NOT NULL without a default, unless rows
     /// are only updated.
     required: Vec<usize>,
@@ -109,6 +112,8 @@ impl TopicMapper {
             key_reader: SideReader::new(Stage::KeyConverter, key_format, of_key),
             value_reader: SideReader::new(Stage::ValueConverter, value_format, of_value),
             delete_enabled: keys.delete_enabled,
+            truncate_enabled: keys.truncate_enabled,
+            change_events: keys.change_events,
             required,
             key,
             target,
@@ -120,7 +125,20 @@ impl TopicMapper {
         &self.target
     }
 
-    /// Appends the record's row. `origin` says where it came from; its `kind` is set here. What
+    /// The schemas that the record needs are at hand. Else they have been asked for, and the record
+    /// must wait.
+    #[inline]
+    pub fn is_ready(&mut self, record: &RawRecord<'_>) -> bool {
+        let key = match self.key {
+            KeySource::Record => Encoded::key(record),
+            KeySource::Value | KeySource::Kafka(_) => None,
+        };
+        let key_is_ready = key.is_none_or(|key| self.key_reader.is_ready(key));
+        let value = Encoded::value(record);
+        value.is_none_or(|value| self.value_reader.is_ready(value)) && key_is_ready
+    }
+
+    /// Appends the record's row, unless it is no row (a heartbeat among change events). `origin` says where it came from; its `kind` is set here. What
     /// transforms made of the record is mapped in the place of its bytes.
     ///
     /// # Errors
@@ -134,8 +152,12 @@ impl TopicMapper {
     ) -> Result<(), RecordError> {
         let mapped = self.fill(record, transformed, rows);
         match mapped {
-            Ok(kind) => {
+            Ok(Some(kind)) => {
                 rows.finish_row(Origin { kind, ..origin });
+                Ok(())
+            }
+            Ok(None) => {
+                rows.roll_back_row();
                 Ok(())
             }
             Err(error) => {
@@ -145,29 +167,42 @@ impl TopicMapper {
         }
     }
 
-    /// Fills the row's cells; says what the record does.
+    /// Fills the row's cells; says what the record does. `None`: nothing.
     fn fill(
         &mut self,
         record: &RawRecord<'_>,
         transformed: Option<&OwnedRecord>,
         rows: &mut TableRows,
-    ) -> Result<RowKind, RecordError> {
-        match self.key {
-            KeySource::Value => {}
-            KeySource::Kafka(columns) => self.fill_coordinates(columns, record, rows)?,
-            KeySource::Record => self.fill_key(record, transformed, rows)?,
-        }
+    ) -> Result<Option<RowKind>, RecordError> {
         let reader = &mut self.value_reader;
         let content = match (transformed, Encoded::value(record)) {
             (Some(whole), _) => reader.read_owned(&whole.value, &self.target, rows)?,
             (None, Some(encoded)) => reader.read(encoded, &self.target, rows)?,
             (None, None) => Content::Null,
         };
-        if content == Content::Null {
-            return self.check_delete(rows);
+        let deletes = match content {
+            Content::Filled => false,
+            Content::Null | Content::Change(Change::Delete) => true,
+            // It has no key of its own.
+            Content::Change(Change::Truncate) if self.truncate_enabled => {
+                return Ok(Some(RowKind::Truncate));
+            }
+            Content::Change(Change::Truncate | Change::Nothing) => return Ok(None),
+        };
+        if deletes && self.change_events && !self.delete_enabled {
+            // As Debezium's sink does when deletes are not enabled.
+            return Ok(None);
+        }
+        match self.key {
+            KeySource::Value => {}
+            KeySource::Kafka(columns) => self.fill_coordinates(columns, record, rows)?,
+            KeySource::Record => self.fill_key(record, transformed, rows)?,
+        }
+        if deletes {
+            return self.check_delete(rows).map(Some);
         }
         self.check_required(rows)?;
-        Ok(RowKind::Write)
+        Ok(Some(RowKind::Write))
     }
 
     fn check_delete(&self, rows: &TableRows) -> Result<RowKind, RecordError> {

@@ -1,5 +1,8 @@
 //! What a task tells about itself, in Kafka Connect's words.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 /// State of a task, as Kafka Connect names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TaskState {
@@ -20,6 +23,13 @@ pub struct TaskStatus {
     pub state: TaskState,
     /// Why it failed: topic, partition, offset and reason, for the person who must act.
     pub trace: Option<String>,
+    /// It has joined its consumer group at least once.
+    pub joined: bool,
+    /// It failed by a defect or because the process lacks something, so starting it anew may help;
+    /// not at a record, nor at what a person must mend.
+    pub restartable: bool,
+    /// Topics of which it has written something.
+    pub topics: BTreeSet<Arc<str>>,
     /// While RUNNING: the error that is being retried, when there is one.
     pub retrying: Option<String>,
 }

@@ -1,7 +1,8 @@
 //! One task of a connector: a consumer on its own thread, and a write loop with its own database
 //! session.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer as _;
@@ -12,14 +13,21 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::config::connector::{ConnectorConfig, Delivery, SinkClass};
-use crate::consume::client;
 use crate::consume::intake::Intake;
 use crate::consume::thread::ConsumerThread;
+use crate::consume::{client, native};
 use crate::deadletter::DeadLetters;
+use crate::decode::Formats;
 use crate::handover::{Board, ConsumerLink, ToConsumer};
+use crate::registry::Event;
 pub use crate::status::{TaskState, TaskStatus};
 use crate::write::facts::KafkaFacts;
 use crate::write::{LoopState, WriteLoop};
+
+mod watchdog;
+
+/// How often it is looked whether the consumer has joined its group.
+const JOINED_LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// One question for the cluster id; repeated until it is answered.
 const CLUSTER_ID_TIMEOUT: Duration = Duration::from_secs(5);
@@ -70,6 +78,9 @@ impl TaskHandle {
         let (status, status_seen) = watch::channel(TaskStatus {
             state,
             trace: None,
+            joined: false,
+            restartable: false,
+            topics: BTreeSet::new(),
             retrying: None,
         });
         let status = Arc::new(status);
@@ -82,15 +93,18 @@ impl TaskHandle {
         let told = Arc::clone(&status);
         let write_loop = tokio::spawn(async move {
             // A task of its own, so that a panic is seen and told instead of looking RUNNING.
-            let trace = match tokio::spawn(task.run(commands)).await {
+            let TaskEnd { trace, restartable } = match tokio::spawn(task.run(commands)).await {
                 Ok(Ok(())) => return,
-                Ok(Err(trace)) => trace,
-                Err(ended) => format!("internal error, the task ended unexpectedly: {ended}"),
+                Ok(Err(end)) => end,
+                Err(ended) => TaskEnd::lost(format!(
+                    "internal error, the task ended unexpectedly: {ended}"
+                )),
             };
             tracing::error!(trace, "task failed");
             told.send_modify(|status| {
                 status.state = TaskState::Failed;
                 status.trace = Some(trace);
+                status.restartable = restartable;
             });
         });
         Self {
@@ -117,6 +131,11 @@ impl TaskHandle {
     pub fn resume(&self) {
         self.link.send(ToConsumer::Pause(false));
         self.change_state(TaskState::Paused, TaskState::Running);
+    }
+
+    /// Forgets of which topics something was written.
+    pub fn forget_topics(&self) {
+        self.status.send_modify(|status| status.topics.clear());
     }
 
     /// A FAILED task stays FAILED, whatever is wanted of it.
@@ -166,10 +185,10 @@ struct RunningTask {
 
 impl RunningTask {
     /// Starts the consumer's thread and runs the write loop to its end.
-    async fn run(self, commands: std::sync::mpsc::Receiver<ToConsumer>) -> Result<(), String> {
+    async fn run(self, commands: std::sync::mpsc::Receiver<ToConsumer>) -> Result<(), TaskEnd> {
         let spec = self.spec;
         if let Some(reason) = spec.refused {
-            return Err(reason);
+            return Err(reason.into());
         }
         let config = Arc::clone(&spec.config);
         let client_id = format!("connector-consumer-{}-{}", config.name, spec.task);
@@ -180,8 +199,23 @@ impl RunningTask {
         let Some(cluster_id) = kafka_cluster_id(&consumer, &self.stopping).await? else {
             return Ok(());
         };
-        let sink = open_sink(&config, cluster_id, spec.task).map_err(|error| error.to_string())?;
+        let formats = Formats::start(
+            &config.key_converter,
+            &config.value_converter,
+            schema_listener(self.link.clone(), Arc::clone(&self.status)),
+        )?
+        .with_change_events(config.sink.change_events);
+        let sink = open_sink(&config, cluster_id, &spec.task.to_string())
+            .map_err(|error| error.to_string())?;
+        tokio::spawn(tell_joined(
+            Arc::downgrade(&consumer),
+            Arc::clone(&self.status),
+        ));
         let board = Arc::new(Board::default());
+        tokio::spawn(watchdog::watch(
+            Arc::downgrade(&board),
+            Arc::clone(&self.status),
+        ));
         let (writer, events) = mpsc::unbounded_channel();
         let session_timeout = client::session_timeout(&spec.consumer_properties);
         let stores_positions = config.delivery == Delivery::ExactlyOnce;
@@ -192,7 +226,7 @@ impl RunningTask {
             link: self.link.clone(),
             writer,
             board: Arc::clone(&board),
-            intake: Intake::new(Arc::clone(&config), stores_positions)?,
+            intake: Intake::new(Arc::clone(&config), formats, stores_positions)?,
             delivery: config.delivery,
             linger: config.batch.linger,
             drain_limit: session_timeout.mul_f64(0.4),
@@ -207,7 +241,9 @@ impl RunningTask {
                 // The consumer is closed by now: the group knows that we are gone.
                 left_group.send(())
             })
-            .map_err(|error| format!("the consumer's thread cannot be started: {error}"))?;
+            .map_err(|error| {
+                TaskEnd::lost(format!("the consumer's thread cannot be started: {error}"))
+            })?;
         let write_loop = WriteLoop {
             owner: format!("{}/{}-{}", spec.worker_id, config.name, spec.task),
             sink,
@@ -229,7 +265,65 @@ impl RunningTask {
         write_loop.run().await;
         match has_left_group.await {
             Ok(()) => Ok(()),
-            Err(_) => Err("internal error, the consumer's thread ended unexpectedly".to_owned()),
+            Err(_) => Err(TaskEnd::lost(
+                "internal error, the consumer's thread ended unexpectedly".to_owned(),
+            )),
+        }
+    }
+}
+
+/// Why a task ended by itself.
+struct TaskEnd {
+    trace: String,
+    /// By a defect, or because the process lacks something: starting it anew may help.
+    restartable: bool,
+}
+
+impl TaskEnd {
+    fn lost(trace: String) -> Self {
+        Self {
+            trace,
+            restartable: true,
+        }
+    }
+}
+
+impl From<String> for TaskEnd {
+    fn from(trace: String) -> Self {
+        Self {
+            trace,
+            restartable: false,
+        }
+    }
+}
+
+/// Tells once that the consumer has joined its group. Other workers wait for it when a task moves.
+async fn tell_joined(consumer: Weak<client::TaskConsumer>, status: Arc<watch::Sender<TaskStatus>>) {
+    while let Some(consumer) = consumer.upgrade() {
+        let joined = native::group_generation(&consumer) >= 0;
+        // Only the consumer's own thread may be the last to hold it: letting go of it blocks.
+        drop(consumer);
+        if joined {
+            status.send_modify(|status| status.joined = true);
+            return;
+        }
+        tokio::time::sleep(JOINED_LOOK_INTERVAL).await;
+    }
+}
+
+/// Tells the consumer's thread of schemas that arrive, and the task's status of a registry that does
+/// not answer.
+fn schema_listener(
+    link: ConsumerLink,
+    status: Arc<watch::Sender<TaskStatus>>,
+) -> impl Fn(Event) + Clone + Send + 'static {
+    move |event| match event {
+        Event::Arrived => link.send(ToConsumer::Schemas),
+        Event::Trouble(reason) => {
+            status.send_modify(|status| status.retrying = Some(reason));
+        }
+        Event::Recovered => {
+            status.send_if_modified(|status| status.retrying.take().is_some());
         }
     }
 }
@@ -254,10 +348,11 @@ async fn kafka_cluster_id(
     Ok(None)
 }
 
-fn open_sink(
+/// The connector's database; `label` says in its sessions' names what they are for.
+pub(crate) fn open_sink(
     config: &ConnectorConfig,
     cluster_id: String,
-    task: u32,
+    label: &str,
 ) -> Result<Box<dyn Sink>, SinkError> {
     let options = SinkOptions {
         url: config.sink.url.clone(),
@@ -269,7 +364,7 @@ fn open_sink(
         },
         progress_table: config.sink.progress_table.clone(),
         stores_positions: config.delivery == Delivery::ExactlyOnce,
-        application_name: format!("rowdock/{}-{task}", config.name),
+        application_name: format!("rowdock/{}-{label}", config.name),
         timeouts: SinkTimeouts::default(),
     };
     Ok(match config.class {

@@ -13,6 +13,10 @@ use tracing_subscriber::util::TryInitError;
 
 use crate::config::worker::LogFormat;
 
+mod loggers;
+
+pub use loggers::{Logger, LoggerLevel, Loggers};
+
 /// Overrides `log.level` for one run, as usual among Rust programs.
 const FILTER_VARIABLE: &str = "RUST_LOG";
 
@@ -32,12 +36,13 @@ pub enum TelemetryError {
     Init(#[from] TryInitError),
 }
 
-/// Sets up logging for the process.
+/// Sets up logging for the process. Returns the hand on its levels.
 ///
 /// # Errors
 /// A filter that cannot be read; a second call.
-pub fn init(format: LogFormat, level: &str) -> Result<(), TelemetryError> {
+pub fn init(format: LogFormat, level: &str) -> Result<Loggers, TelemetryError> {
     let filter = filter(level, std::env::var(FILTER_VARIABLE).ok().as_deref())?;
+    let text = filter.to_string();
     let human = match format {
         LogFormat::Human => true,
         LogFormat::Json => false,
@@ -48,11 +53,23 @@ pub fn init(format: LogFormat, level: &str) -> Result<(), TelemetryError> {
         .with_env_filter(filter);
     if human {
         let colours = stderr().is_terminal();
-        init_subscriber(subscriber.with_ansi(colours).finish())?;
+        let subscriber = subscriber.with_ansi(colours).with_filter_reloading();
+        let handle = subscriber.reload_handle();
+        init_subscriber(subscriber.finish())?;
+        Ok(Loggers::new(&text, move |filter| {
+            handle.reload(filter).is_ok()
+        }))
     } else {
-        init_subscriber(subscriber.json().flatten_event(true).finish())?;
+        let subscriber = subscriber
+            .json()
+            .flatten_event(true)
+            .with_filter_reloading();
+        let handle = subscriber.reload_handle();
+        init_subscriber(subscriber.finish())?;
+        Ok(Loggers::new(&text, move |filter| {
+            handle.reload(filter).is_ok()
+        }))
     }
-    Ok(())
 }
 
 fn init_subscriber(

@@ -18,15 +18,16 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::api::{ApiState, router, serve};
+use crate::api::{ApiState, Part, Tls, TlsError, router, serve};
 use crate::cluster::{
-    ClusterError, ClusterHandle, Command, StartTask, TargetState, learn_cluster_id,
-    start_standalone,
+    ClusterError, ClusterFailure, ClusterHandle, ClusterSpec, Command, Distributed, StartTask,
+    TargetState, learn_cluster_id, start_standalone,
 };
-use crate::config::kafka::admin_properties;
+use crate::config::kafka::{admin_properties, https_settings};
 use crate::config::offline::{CheckedFile, FileError, validate_offline};
 use crate::config::parse::KeyError;
-use crate::config::worker::{Listener, WorkerSettings};
+use crate::config::worker::{AdminListeners, Listener, WorkerSettings};
+use crate::telemetry::Loggers;
 
 /// What a worker on its own is started from.
 #[derive(Debug)]
@@ -37,6 +38,19 @@ pub struct StandaloneWorker<S> {
     pub connectors: Vec<PathBuf>,
     /// Starts its tasks.
     pub starter: S,
+    /// Levels of the process's loggers.
+    pub loggers: Loggers,
+}
+
+/// What a worker of a cluster is started from.
+#[derive(Debug)]
+pub struct ClusterWorker<S> {
+    /// Its settings.
+    pub settings: Arc<WorkerSettings>,
+    /// Starts its tasks.
+    pub starter: S,
+    /// Levels of the process's loggers.
+    pub loggers: Loggers,
 }
 
 /// Why a worker cannot start.
@@ -44,10 +58,12 @@ pub struct StandaloneWorker<S> {
 pub enum StartError {
     /// An address cannot be listened on, mostly because another process does.
     #[error(
-        "cannot listen on http://{host}:{port}: {source}; set listeners to another address, for \
+        "cannot listen on {scheme}://{host}:{port}: {source}; set listeners to another address, for \
          example --set listeners=http://127.0.0.1:0 for any free port"
     )]
     Listen {
+        /// `http` or `https`.
+        scheme: &'static str,
         /// As in `listeners`.
         host: String,
         /// As in `listeners`.
@@ -66,6 +82,15 @@ pub enum StartError {
         /// Why.
         source: ClusterError,
     },
+    /// A setting is missing that only a worker of a cluster needs.
+    #[error("{0} is not set, which a worker of a cluster needs; see config/README.md")]
+    Missing(&'static str),
+    /// The worker of a cluster cannot go on.
+    #[error(transparent)]
+    Cluster(#[from] ClusterFailure),
+    /// An https listener cannot be served.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The worker's own settings of the Kafka client have no counterpart here.
     #[error("settings of the kafka client: {}", join(.0))]
     Kafka(Vec<KeyError>),
@@ -85,13 +110,18 @@ pub async fn run_standalone<S: StartTask>(
     stop: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
     let settings = worker.settings;
-    let listeners = bind(&settings.listeners).await?;
-    let port = listeners.first().map_or(0, |(_, address)| address.port());
+    let listeners = bind(&settings).await?;
+    let port = listeners.first().map_or(0, |bound| bound.address.port());
     let worker_id = settings.worker_id(port);
     let files = read_connectors(&worker.connectors, &settings)?;
     let admin = admin_properties(&settings).map_err(StartError::Kafka)?;
 
-    let cluster = start_standalone(Arc::clone(&settings), worker_id.clone(), worker.starter);
+    let cluster = start_standalone(
+        Arc::clone(&settings),
+        worker_id.clone(),
+        worker.starter,
+        worker.loggers.clone(),
+    );
     let outcome = create_connectors(&cluster, files).await;
     if let Err(problem) = outcome {
         cluster.stop().await;
@@ -101,6 +131,8 @@ pub async fn run_standalone<S: StartTask>(
         cluster: cluster.clone(),
         settings,
         worker_id: worker_id.into(),
+        scheme: "http",
+        loggers: worker.loggers,
         kafka_cluster_id: learn_cluster_id(admin),
     };
     serve_until(stop, listeners, state).await;
@@ -108,18 +140,71 @@ pub async fn run_standalone<S: StartTask>(
     Ok(())
 }
 
-async fn serve_until(
+/// Runs a worker of a cluster until `stop` completes.
+///
+/// # Errors
+/// When it cannot start, or cannot go on.
+pub async fn run_cluster<S: StartTask>(
+    worker: ClusterWorker<S>,
     stop: impl Future<Output = ()>,
-    listeners: Vec<(TcpListener, SocketAddr)>,
-    state: ApiState,
-) {
+) -> Result<(), StartError> {
+    let settings = worker.settings;
+    let required = |value: &Option<String>, key| value.clone().ok_or(StartError::Missing(key));
+    let group_id = required(&settings.group_id, "group.id")?;
+    let config_topic = required(&settings.cluster.config_topic, "config.storage.topic")?;
+    let status_topic = required(&settings.cluster.status_topic, "status.storage.topic")?;
+    let listeners = bind(&settings).await?;
+    let port = listeners.first().map_or(0, |bound| bound.address.port());
+    let worker_id = settings.worker_id(port);
+    let properties = admin_properties(&settings).map_err(StartError::Kafka)?;
+    let started = Distributed::start(ClusterSpec {
+        settings: Arc::clone(&settings),
+        worker_id: worker_id.clone(),
+        properties: properties.clone(),
+        group_id,
+        config_topic,
+        status_topic,
+        starter: worker.starter,
+        loggers: worker.loggers.clone(),
+    });
+    let state = ApiState {
+        cluster: started.handle,
+        settings,
+        worker_id: worker_id.into(),
+        scheme: "http",
+        loggers: worker.loggers,
+        kafka_cluster_id: learn_cluster_id(properties),
+    };
+    let (failing, mut failure) = (started.failed, None);
+    let ended = async {
+        tokio::select! {
+            () = stop => {}
+            failed = failing => failure = failed.ok(),
+        }
+    };
+    serve_until(ended, listeners, state).await;
+    info!("worker stopped");
+    failure.map_or(Ok(()), |failure| Err(failure.into()))
+}
+
+async fn serve_until(stop: impl Future<Output = ()>, listeners: Vec<Bound>, state: ApiState) {
     let cluster = state.cluster.clone();
-    let router = router(state);
     let (stopping, stopped) = watch::channel(false);
     let mut servers = JoinSet::new();
-    for (listener, address) in listeners {
+    for Bound {
+        listener,
+        address,
+        part,
+        tls,
+    } in listeners
+    {
         let mut stopped = stopped.clone();
-        servers.spawn(serve(listener, router.clone(), async move {
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let state = ApiState {
+            scheme,
+            ..state.clone()
+        };
+        servers.spawn(serve(listener, tls, router(state, part), async move {
             // An error means that the worker is gone already.
             stopped.wait_for(|stopped| *stopped).await.ok();
         }));
@@ -135,17 +220,46 @@ async fn serve_until(
     }
 }
 
-async fn bind(listeners: &[Listener]) -> Result<Vec<(TcpListener, SocketAddr)>, StartError> {
-    let mut bound = Vec::with_capacity(listeners.len());
-    for Listener { host, port } in listeners {
-        let pair = bind_one(host, *port)
-            .await
-            .map_err(|source| StartError::Listen {
-                host: host.clone(),
-                port: *port,
-                source,
-            })?;
-        bound.push(pair);
+/// An address that is listened on.
+struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+    part: Part,
+    tls: Option<Tls>,
+}
+
+/// Certificates are read before anything is listened on.
+fn https(settings: &WorkerSettings) -> Result<Tls, StartError> {
+    let https = https_settings(settings).map_err(StartError::Kafka)?;
+    Ok(Tls::new(&https)?)
+}
+
+async fn bind(settings: &WorkerSettings) -> Result<Vec<Bound>, StartError> {
+    let (part, admin): (Part, &[Listener]) = match &settings.admin_listeners {
+        AdminListeners::Same => (Part::Whole, &[]),
+        AdminListeners::Off => (Part::WithoutAdmin, &[]),
+        AdminListeners::Separate(listeners) => (Part::WithoutAdmin, listeners),
+    };
+    let main = settings.listeners.iter().map(|listener| (listener, part));
+    let admin = admin.iter().map(|listener| (listener, Part::AdminOnly));
+    let mut bound = Vec::new();
+    for (Listener { host, port, tls }, part) in main.chain(admin) {
+        let tls = tls.then(|| https(settings)).transpose()?;
+        let (listener, address) =
+            bind_one(host, *port)
+                .await
+                .map_err(|source| StartError::Listen {
+                    scheme: if tls.is_some() { "https" } else { "http" },
+                    host: host.clone(),
+                    port: *port,
+                    source,
+                })?;
+        bound.push(Bound {
+            listener,
+            address,
+            part,
+            tls,
+        });
     }
     Ok(bound)
 }

@@ -173,7 +173,10 @@ impl WriteLoop {
                 self.board.settle_batch();
                 // Sent even when nothing was written: it wakes the thread.
                 let (positions, halted) = match stored {
-                    Ok(positions) => (positions, Ok(())),
+                    Ok(positions) => {
+                        self.note_topics(&positions);
+                        (positions, Ok(()))
+                    }
                     Err(halt) => (Vec::new(), Err(halt)),
                 };
                 self.consumer.send(ToConsumer::Written(positions));
@@ -197,6 +200,19 @@ impl WriteLoop {
             ToWriter::TopicChanged => self.confirm_topics().await,
             ToWriter::OutOfRange(key) => Err(self.out_of_range(&key).await),
             ToWriter::Failed(reason) => Err(Halt::Failed(reason)),
+        }
+    }
+
+    /// Tells of topics that were written for the first time.
+    fn note_topics(&self, positions: &[(PartitionKey, i64)]) {
+        let is_new = |known: &TaskStatus, topic: &Arc<str>| !known.topics.contains(topic);
+        for (key, _) in positions {
+            if is_new(&self.status.borrow(), &key.topic) {
+                let topic = Arc::clone(&key.topic);
+                self.status.send_modify(|status| {
+                    status.topics.insert(topic);
+                });
+            }
         }
     }
 

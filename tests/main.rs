@@ -19,10 +19,14 @@
     clippy::print_stderr
 )]
 
+mod avro;
 mod claims;
+mod cluster;
+mod conformance;
 mod database_faults;
 mod dead_letters;
 mod first_run;
+mod foreign_configs;
 mod freeze;
 mod judging;
 mod kafka_faults;

@@ -18,7 +18,7 @@ use std::process::{Command, Stdio};
 use rowdock::config::RawConfig;
 use rowdock::config::connector::ConnectorConfig;
 use rowdock::config::worker::WorkerSettings;
-use rowdock::decode::Format;
+use rowdock::decode::Formats;
 use rowdock::decode::sides::RecordDecoder;
 use rowdock::record::{RawHeader, RawRecord};
 use rowdock::transform::Chain;
@@ -174,10 +174,8 @@ fn ours(case: &Case) -> Answer {
         Err(invalid) => return Answer::Refused(invalid.to_string()),
     };
     let mut chain = Chain::new(&config.transforms, config.header_converter).unwrap();
-    let mut decoder = RecordDecoder::new(
-        Format::new(&config.key_converter),
-        Format::new(&config.value_converter),
-    );
+    let formats = Formats::start(&config.key_converter, &config.value_converter, |_| {}).unwrap();
+    let mut decoder = RecordDecoder::new(formats.key(), formats.value());
     let records = case.records.iter();
     Answer::Records(
         records

@@ -53,7 +53,7 @@ pub use error::{ErrorClass, SinkError};
 pub use options::{SinkOptions, SinkTimeouts};
 pub use position::{
     ClaimAnswer, ClaimRequest, PartitionKey, PositionMove, ProgressScope, RenewAnswer,
-    RenewRequest, StartRows,
+    RenewRequest, ResetRequest, SetPosition, StartRows, StoredPosition,
 };
 pub use row::{Batch, Cell, CellState, Column, Origin, RowKind, TableRows, Timestamp};
 pub use table::{ColumnDef, ColumnType, NewColumn, NewTable, Table, TableName, Target, WriteMode};
@@ -137,6 +137,14 @@ pub trait Session: Send {
     /// id), waiting for an older transaction to end, and returns the truth per partition.
     /// May be repeated with the same ids until it is answered.
     async fn renew(&mut self, request: &RenewRequest) -> Result<Vec<RenewAnswer>, SinkError>;
+
+    /// All positions of this connector, sorted.
+    async fn read_positions(&mut self) -> Result<Vec<StoredPosition>, SinkError>;
+
+    /// Sets positions by hand, in one transaction, under the rows' locks: the new position stands,
+    /// the claim is cleared, so that whoever held it is fenced, and the reset is counted. May be
+    /// repeated.
+    async fn reset_positions(&mut self, request: &ResetRequest) -> Result<(), SinkError>;
 
     /// Moves the positions and writes the rows, in one transaction, positions first.
     /// A batch without positions (at-least-once) writes rows only; one without rows moves

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use crate::error::SinkError;
 use crate::position::{
     ClaimAnswer, ClaimRequest, PartitionKey, PositionMove, ProgressScope, RenewAnswer,
-    RenewRequest, StartRows,
+    RenewRequest, ResetRequest, StartRows, StoredPosition,
 };
 use crate::reject::{self, Trial};
 use crate::row::{Batch, Origin, RowKind};
@@ -267,6 +267,19 @@ impl Session for MemorySession {
     async fn renew(&mut self, request: &RenewRequest) -> Result<Vec<RenewAnswer>, SinkError> {
         let renew = |state: &mut State| Ok(state.progress.renew(request));
         self.call(Call::Renew, renew).await
+    }
+
+    async fn read_positions(&mut self) -> Result<Vec<StoredPosition>, SinkError> {
+        let read = |state: &mut State| Ok(state.progress.read_positions());
+        self.call(Call::ReadPositions, read).await
+    }
+
+    async fn reset_positions(&mut self, request: &ResetRequest) -> Result<(), SinkError> {
+        let reset = |state: &mut State| {
+            state.progress.reset_positions(request);
+            Ok(())
+        };
+        self.call(Call::ResetPositions, reset).await
     }
 
     async fn write(&mut self, batch: &Batch) -> Result<WriteOutcome, SinkError> {

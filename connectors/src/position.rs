@@ -99,6 +99,43 @@ pub struct StartRows {
     pub offsets: Vec<(i32, i64)>,
 }
 
+/// A partition's position as it stands, for people and tools.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredPosition {
+    /// The partition.
+    pub key: PartitionKey,
+    /// Id of the topic incarnation that the position belongs to; empty when unknown.
+    pub topic_id: String,
+    /// Next offset to read.
+    pub next_offset: i64,
+    /// Who claimed it last: worker and task; empty when nobody has since it was set by hand.
+    pub owner: String,
+    /// How often it was set by hand.
+    pub reset_count: i64,
+    /// When the row was changed last, in milliseconds since the epoch.
+    pub updated_ms: i64,
+}
+
+/// Sets positions by hand, while the connector does not run.
+#[derive(Debug, Clone)]
+pub struct ResetRequest {
+    /// First positions, for topics and partitions that may not have any; written before the others.
+    pub starts: Vec<StartRows>,
+    /// The positions to be set, sorted; each has a row, or one in `starts`.
+    pub positions: Vec<SetPosition>,
+}
+
+/// A position set by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetPosition {
+    /// The partition.
+    pub key: PartitionKey,
+    /// Id of the topic incarnation now; empty when the broker is too old to tell.
+    pub topic_id: String,
+    /// Next offset to read.
+    pub next_offset: i64,
+}
+
 /// Exchanges claims after an unknown result or on a new connection.
 #[derive(Debug, Clone)]
 pub struct RenewRequest {

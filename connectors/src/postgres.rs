@@ -4,7 +4,9 @@ use async_trait::async_trait;
 
 use crate::error::SinkError;
 use crate::options::SinkOptions;
-use crate::position::{ClaimAnswer, ClaimRequest, RenewAnswer, RenewRequest, StartRows};
+use crate::position::{
+    ClaimAnswer, ClaimRequest, RenewAnswer, RenewRequest, ResetRequest, StartRows, StoredPosition,
+};
 use crate::row::Batch;
 use crate::table::{NewColumn, NewTable, Table, TableName};
 use crate::{RowReject, Session, Sink, WriteOutcome, reject};
@@ -158,6 +160,26 @@ impl Session for PostgresSession {
         };
         self.is_busy = false;
         renewed
+    }
+
+    async fn read_positions(&mut self) -> Result<Vec<StoredPosition>, SinkError> {
+        self.begin_call()?;
+        let read = match self.progress() {
+            Ok(progress) => progress.read_positions(&self.link).await,
+            Err(error) => Err(error),
+        };
+        self.is_busy = false;
+        read
+    }
+
+    async fn reset_positions(&mut self, request: &ResetRequest) -> Result<(), SinkError> {
+        self.begin_call()?;
+        let reset = match self.progress() {
+            Ok(progress) => progress.reset_positions(&self.link, request).await,
+            Err(error) => Err(error),
+        };
+        self.is_busy = false;
+        reset
     }
 
     async fn write(&mut self, batch: &Batch) -> Result<WriteOutcome, SinkError> {

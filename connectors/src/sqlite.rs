@@ -8,7 +8,9 @@ use async_trait::async_trait;
 
 use crate::error::SinkError;
 use crate::options::SinkOptions;
-use crate::position::{ClaimAnswer, ClaimRequest, RenewAnswer, RenewRequest, StartRows};
+use crate::position::{
+    ClaimAnswer, ClaimRequest, RenewAnswer, RenewRequest, ResetRequest, StartRows, StoredPosition,
+};
 use crate::reject;
 use crate::row::Batch;
 use crate::table::{NewColumn, NewTable, Table, TableName};
@@ -144,6 +146,18 @@ impl Session for SqliteSession {
         self.put_back(connection, renewed)
     }
 
+    async fn read_positions(&mut self) -> Result<Vec<StoredPosition>, SinkError> {
+        let mut connection = self.take()?;
+        let read = self.progress.read_positions(&mut connection).await;
+        self.put_back(connection, read)
+    }
+
+    async fn reset_positions(&mut self, request: &ResetRequest) -> Result<(), SinkError> {
+        let mut connection = self.take()?;
+        let reset = reset_positions(&mut connection, &self.progress, request).await;
+        self.put_back(connection, reset)
+    }
+
     async fn write(&mut self, batch: &Batch) -> Result<WriteOutcome, SinkError> {
         let mut connection = self.take()?;
         let written = write::write(&mut connection, &self.progress, batch).await;
@@ -206,6 +220,16 @@ async fn renew(
     connection.begin().await?;
     let answers = progress.renew(connection, request).await;
     connection.end(answers).await
+}
+
+async fn reset_positions(
+    connection: &mut Connection,
+    progress: &Progress,
+    request: &ResetRequest,
+) -> Result<(), SinkError> {
+    connection.begin().await?;
+    let reset = progress.reset_positions(connection, request).await;
+    connection.end(reset).await
 }
 
 #[cfg(test)]

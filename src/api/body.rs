@@ -5,11 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::cluster::{ConnectorState, ConnectorView, ShownTaskState, TaskView};
+use crate::cluster::{ConnectorState, ConnectorView, Kind, ShownTaskState, TaskView};
 use crate::task::TaskState;
-
-/// All connectors are sinks.
-const TYPE_SINK: &str = "sink";
 
 /// The plugins' version is the program's.
 const PLUGIN_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -28,10 +25,10 @@ pub(super) struct WorkerInfo {
 /// `GET /health`
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Health {
-    /// `healthy` or `unhealthy`.
+    /// `healthy`, `starting` or `unhealthy`.
     pub(super) status: &'static str,
     /// The same for people.
-    pub(super) message: &'static str,
+    pub(super) message: String,
 }
 
 /// A connector with its config.
@@ -43,7 +40,7 @@ pub(super) struct ConnectorInfo {
     config: BTreeMap<String, Option<String>>,
     /// Its tasks.
     tasks: Vec<TaskId>,
-    /// `sink`
+    /// `sink`; `source` or `unknown` for connectors that are shown and not run.
     #[serde(rename = "type")]
     kind: &'static str,
 }
@@ -75,7 +72,7 @@ pub(super) struct StatusInfo {
     connector: ConnectorStatus,
     /// Its tasks' states, by number.
     tasks: Vec<TaskStatus>,
-    /// `sink`
+    /// `sink`; `source` or `unknown` for connectors that are shown and not run.
     #[serde(rename = "type")]
     kind: &'static str,
 }
@@ -138,7 +135,7 @@ impl ConnectorInfo {
             name: view.name.clone(),
             config: BTreeMap::clone(&view.config),
             tasks: tasks.map(|task| TaskId::new(view, task)).collect(),
-            kind: TYPE_SINK,
+            kind: kind(view.kind),
         }
     }
 }
@@ -154,46 +151,50 @@ impl TaskId {
 
 impl TaskInfo {
     pub(super) fn all(view: &ConnectorView) -> Vec<Self> {
-        let mut config = BTreeMap::clone(&view.config);
-        if let Some(Some(class)) = view.config.get("connector.class") {
-            config.insert("task.class".to_owned(), Some(format!("{class}Task")));
-        }
         view.tasks
             .iter()
             .map(|task| Self {
                 id: TaskId::new(view, task),
-                config: config.clone(),
+                config: BTreeMap::clone(&task.config),
             })
             .collect()
     }
 }
 
 impl StatusInfo {
-    pub(super) fn new(view: &ConnectorView, worker_id: &str) -> Self {
+    pub(super) fn new(view: &ConnectorView) -> Self {
         let tasks = view.tasks.iter();
         Self {
             name: view.name.clone(),
             connector: ConnectorStatus {
                 state: connector_state(view.state),
-                worker_id: worker_id.to_owned(),
+                worker_id: view.worker_id.clone(),
                 trace: view.trace.clone(),
                 version: PLUGIN_VERSION,
             },
-            tasks: tasks.map(|task| TaskStatus::new(task, worker_id)).collect(),
-            kind: TYPE_SINK,
+            tasks: tasks.map(TaskStatus::new).collect(),
+            kind: kind(view.kind),
         }
     }
 }
 
 impl TaskStatus {
-    pub(super) fn new(view: &TaskView, worker_id: &str) -> Self {
+    pub(super) fn new(view: &TaskView) -> Self {
         Self {
             id: view.task,
             state: task_state(view.state),
-            worker_id: worker_id.to_owned(),
+            worker_id: view.worker_id.clone(),
             trace: view.trace.clone(),
             version: PLUGIN_VERSION,
         }
+    }
+}
+
+fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Sink => "sink",
+        Kind::Source => "source",
+        Kind::Unknown => "unknown",
     }
 }
 
@@ -208,7 +209,7 @@ fn connector_state(state: ConnectorState) -> &'static str {
     }
 }
 
-fn task_state(state: ShownTaskState) -> &'static str {
+pub(super) fn task_state(state: ShownTaskState) -> &'static str {
     match state {
         ShownTaskState::Restarting => "RESTARTING",
         ShownTaskState::Told(TaskState::Unassigned) => "UNASSIGNED",

@@ -32,7 +32,7 @@ pub(super) async fn list(
     let wanted = |part| parameters.all("expand").any(|value| value == part);
     let (with_status, with_info) = (wanted("status"), wanted("info"));
     let expand = |view: &ConnectorView| Expanded {
-        status: with_status.then(|| StatusInfo::new(view, &state.worker_id)),
+        status: with_status.then(|| StatusInfo::new(view)),
         info: with_info.then(|| ConnectorInfo::new(view)),
     };
     let expanded = connectors
@@ -71,7 +71,7 @@ pub(super) async fn create(
         target,
     };
     let answer = state.cluster.command(command).await?;
-    Ok(created_or_updated(&answer, &headers, &state.worker_id))
+    Ok(created_or_updated(&answer, &headers, &state))
 }
 
 /// A connector with its config and tasks.
@@ -125,7 +125,7 @@ pub(super) async fn put_config(
     let config = parse_map(&body)?;
     let command = Command::PutConfig { name, config };
     let answer = state.cluster.command(command).await?;
-    Ok(created_or_updated(&answer, &headers, &state.worker_id))
+    Ok(created_or_updated(&answer, &headers, &state))
 }
 
 /// Sets some keys of a connector's config; null removes a key.
@@ -161,7 +161,7 @@ pub(super) async fn status(
     Name(name): Name,
 ) -> Result<Json<StatusInfo>, ApiError> {
     match state.cluster.connector(&name).await? {
-        Some(connector) => Ok(Json(StatusInfo::new(&connector, &state.worker_id))),
+        Some(connector) => Ok(Json(StatusInfo::new(&connector))),
         None => Err(ApiError::not_found(format!(
             "No status found for connector {name}"
         ))),
@@ -197,7 +197,7 @@ pub(super) async fn task_status(
         .iter()
         .flat_map(|connector| &connector.tasks)
         .find(|known| i64::from(known.task) == i64::from(task))
-        .map(|known| Json(TaskStatus::new(known, &state.worker_id)))
+        .map(|known| Json(TaskStatus::new(known)))
         .ok_or_else(|| ApiError::not_found(format!("No status found for task {name}-{task}")))
 }
 
@@ -210,7 +210,7 @@ async fn require(state: &ApiState, name: &str) -> Result<ConnectorView, ApiError
 }
 
 /// 200, or 201 with where the connector can be found: at the host the client asked.
-fn created_or_updated(answer: &Answer, headers: &HeaderMap, worker_id: &str) -> Response {
+fn created_or_updated(answer: &Answer, headers: &HeaderMap, state: &ApiState) -> Response {
     let info = Json(ConnectorInfo::new(&answer.connector));
     if !answer.created {
         return info.into_response();
@@ -218,9 +218,9 @@ fn created_or_updated(answer: &Answer, headers: &HeaderMap, worker_id: &str) -> 
     let host = headers
         .get(HOST)
         .and_then(|host| host.to_str().ok())
-        .unwrap_or(worker_id);
+        .unwrap_or(&state.worker_id);
     let path = encode_segment(&answer.connector.name);
-    let location = format!("http://{host}/connectors/{path}");
+    let location = format!("{}://{host}/connectors/{path}", state.scheme);
     (StatusCode::CREATED, [(LOCATION, location)], info).into_response()
 }
 

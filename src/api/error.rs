@@ -59,6 +59,8 @@ impl ApiError {
             | ClusterError::AlreadyExists { .. }
             | ClusterError::OtherName { .. }
             | ClusterError::Invalid(_)
+            | ClusterError::Starting { .. }
+            | ClusterError::Unavailable { .. }
             | ClusterError::Stopped => error.into(),
         }
     }
@@ -82,7 +84,9 @@ impl From<ClusterError> for ApiError {
             }
             ClusterError::AlreadyExists { .. } => StatusCode::CONFLICT,
             ClusterError::OtherName { .. } | ClusterError::Invalid(_) => StatusCode::BAD_REQUEST,
-            ClusterError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+            ClusterError::Starting { .. }
+            | ClusterError::Unavailable { .. }
+            | ClusterError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, error.to_string())
     }

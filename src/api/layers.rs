@@ -1,17 +1,19 @@
 //! Rules for every request: how long it may take, what it may send and accept, what is logged of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::HttpBody;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::error::ApiError;
+use crate::config::worker::WorkerSettings;
 
 /// How long a request may take, the reading of its body included. Kafka Connect's limit; nothing
 /// here comes near it unless the client is slow or the worker is stuck.
@@ -42,6 +44,28 @@ pub(super) async fn log_requests(request: Request, next: Next) -> Response {
         elapsed_ms = begun.elapsed().as_secs_f64() * 1000.0,
         "rest api request"
     );
+    response
+}
+
+/// Adds the headers that the settings ask for to every answer.
+pub(super) async fn add_headers(
+    State(settings): State<Arc<WorkerSettings>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = next.run(request).await;
+    for header in &settings.response_headers {
+        // Both were checked with the settings.
+        let name = HeaderName::from_bytes(header.name.as_bytes());
+        let value = HeaderValue::from_str(&header.value);
+        if let (Ok(name), Ok(value)) = (name, value) {
+            if header.adds {
+                response.headers_mut().append(name, value);
+            } else {
+                response.headers_mut().insert(name, value);
+            }
+        }
+    }
     response
 }
 

@@ -83,7 +83,7 @@ pub(super) async fn restart(
     if scope == RestartScope::default() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let status = StatusInfo::new(&answer.connector, &state.worker_id);
+    let status = StatusInfo::new(&answer.connector);
     Ok((StatusCode::ACCEPTED, Json(status)).into_response())
 }
 

@@ -15,6 +15,7 @@ use utoipa::openapi::OpenApi;
 use super::ApiState;
 use super::body::{Health, WorkerInfo};
 use super::error::ErrorBody;
+use crate::cluster;
 
 /// Clients read the first two numbers to learn which endpoints there are; below 3.9 they hide some.
 /// So this is the Kafka Connect release whose API is spoken, marked as ours.
@@ -24,6 +25,7 @@ const API_VERSION: &str = "4.1.1-rowdock";
 const HEALTH_TIME_MAX: Duration = Duration::from_secs(10);
 
 const HEALTHY: &str = "Worker has completed startup and is ready to handle requests.";
+const STARTING: &str = "Worker is still starting up.";
 const UNHEALTHY: &str =
     "Worker was unable to handle this request and may be unable to handle other requests.";
 
@@ -55,29 +57,38 @@ pub(super) async fn worker(State(state): State<ApiState>) -> Json<WorkerInfo> {
     })
 }
 
-/// Whether the worker handles requests. A broker or database that is away does not make a worker
-/// unhealthy: it goes on by itself when they are back, and restarting it would not help.
+/// Whether the worker handles requests. A broker or database that is away does not make a
+/// standalone worker unhealthy: it goes on by itself when they are back, and restarting it would not
+/// help. A worker of a cluster is unhealthy while it cannot reach what the cluster shares.
 #[utoipa::path(
     get, path = "/health", tag = "worker",
-    responses((status = 200, body = Health), (status = 500, body = Health))
+    responses(
+        (status = 200, body = Health),
+        (status = 500, body = Health),
+        (status = 503, body = Health, description = "still starting up")
+    )
 )]
 pub(super) async fn health(State(state): State<ApiState>) -> (StatusCode, Json<Health>) {
-    match timeout(HEALTH_TIME_MAX, state.cluster.ping()).await {
-        Ok(Ok(())) => (
-            StatusCode::OK,
-            Json(Health {
-                status: "healthy",
-                message: HEALTHY,
-            }),
+    let answered = timeout(HEALTH_TIME_MAX, state.cluster.ping()).await;
+    let (code, status, message) = match answered {
+        Ok(Ok(cluster::Health::Healthy)) => (StatusCode::OK, "healthy", HEALTHY.to_owned()),
+        Ok(Ok(cluster::Health::Starting(stage))) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "starting",
+            format!("{STARTING} {stage}"),
+        ),
+        Ok(Ok(cluster::Health::Unhealthy(reason))) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "unhealthy",
+            format!("{UNHEALTHY} {reason}"),
         ),
         Ok(Err(_)) | Err(_) => (
             StatusCode::INTERNAL_SERVER_ERROR,
-            Json(Health {
-                status: "unhealthy",
-                message: UNHEALTHY,
-            }),
+            "unhealthy",
+            UNHEALTHY.to_owned(),
         ),
-    }
+    };
+    (code, Json(Health { status, message }))
 }
 
 /// This description.

@@ -16,12 +16,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 use tracing::warn;
 
 use super::layers::REQUEST_TIME_MAX;
+use super::tls::Tls;
 
 /// Connections served at once; further ones wait in the kernel's queue. Far more than the tools
 /// that drive a worker open, far fewer than the usual limit of 1,024 file handles.
@@ -34,15 +35,17 @@ pub const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(REQUEST_TIME_MAX.a
 /// How long open requests may take to end once the worker stops.
 const DRAIN_MAX: Duration = Duration::from_secs(2);
 
-/// Serves the API until `stop` completes; then accepts nothing more and lets open requests end, for
+/// Serves the API, by TLS where asked for, until `stop` completes; then accepts nothing more and lets open requests end, for
 /// [`DRAIN_MAX`] at most.
 pub async fn serve(
     listener: TcpListener,
+    tls: Option<Tls>,
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
 ) {
     let bounded = BoundedListener {
         listener,
+        tls,
         free: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
     };
     let (stopping, mut stopped) = tokio::sync::watch::channel(false);
@@ -69,6 +72,7 @@ pub async fn serve(
 
 struct BoundedListener {
     listener: TcpListener,
+    tls: Option<Tls>,
     free: Arc<Semaphore>,
 }
 
@@ -89,6 +93,16 @@ impl Listener for BoundedListener {
                 warn!(error = %error, "connection was lost as it was accepted");
                 continue;
             }
+            let stream: Box<dyn Transport> = match &self.tls {
+                None => Box::new(stream),
+                Some(tls) => match tls.wrap(stream) {
+                    Ok(stream) => Box::new(stream),
+                    Err(error) => {
+                        warn!(error = %error, "tls cannot be begun on a connection");
+                        continue;
+                    }
+                },
+            };
             let connection = BoundedConnection {
                 stream,
                 idle: Box::pin(sleep(CONNECTION_IDLE_MAX)),
@@ -103,9 +117,14 @@ impl Listener for BoundedListener {
     }
 }
 
+/// Bytes in both directions, plain or by TLS.
+trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
+
 /// A connection that fails when it has been idle too long, and gives its place back when dropped.
 struct BoundedConnection {
-    stream: TcpStream,
+    stream: Box<dyn Transport>,
     idle: Pin<Box<Sleep>>,
     _permit: OwnedSemaphorePermit,
 }
@@ -174,6 +193,7 @@ impl AsyncWrite for BoundedConnection {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
     use tokio::sync::oneshot;
     use tokio::time::timeout;
 
@@ -184,7 +204,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = tokio::spawn(serve(listener, Router::new(), async {
+        let server = tokio::spawn(serve(listener, None, Router::new(), async {
             stopped.await.unwrap();
         }));
 
@@ -204,7 +224,7 @@ mod tests {
     async fn connections_beyond_the_limit_wait_for_a_free_place() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = tokio::spawn(serve(listener, Router::new(), std::future::pending()));
+        let server = tokio::spawn(serve(listener, None, Router::new(), std::future::pending()));
         let mut held = Vec::new();
         for _ in 0..CONNECTIONS_MAX {
             held.push(TcpStream::connect(address).await.unwrap());
@@ -219,6 +239,45 @@ mod tests {
         held.pop();
         let served = timeout(DRAIN_MAX, waiting.read_exact(&mut answer)).await;
         served.unwrap().unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 404");
+        server.abort();
+    }
+
+    /// A peer that never finishes its handshake holds up nobody else.
+    #[tokio::test]
+    async fn https_is_served() {
+        use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
+        let (certificate, key) = super::super::tls::tests::identity();
+        let text = |pem: Vec<u8>| String::from_utf8(pem).unwrap();
+        let tls = Tls::new(&super::super::tls::tests::settings(&[
+            ("ssl.certificate.pem", &text(certificate.to_pem().unwrap())),
+            (
+                "ssl.key.pem",
+                &text(key.private_key_to_pem_pkcs8().unwrap()),
+            ),
+        ]));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let never = std::future::pending();
+        let server = tokio::spawn(serve(listener, Some(tls.unwrap()), Router::new(), never));
+        let _silent = TcpStream::connect(address).await.unwrap();
+
+        let mut connector = SslConnector::builder(SslMethod::tls_client()).unwrap();
+        connector.set_verify(SslVerifyMode::NONE);
+        let ssl = connector
+            .build()
+            .configure()
+            .unwrap()
+            .into_ssl("localhost")
+            .unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let mut stream = tokio_openssl::SslStream::new(ssl, stream).unwrap();
+        Pin::new(&mut stream).connect().await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nhost: w\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut answer = [0; 12];
+        let read = timeout(DRAIN_MAX, stream.read_exact(&mut answer));
+        read.await.unwrap().unwrap();
         assert_eq!(&answer, b"HTTP/1.1 404");
         server.abort();
     }

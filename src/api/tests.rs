@@ -4,6 +4,8 @@
 mod connectors;
 mod http;
 mod lifecycle;
+mod loggers;
+mod offsets;
 mod openapi;
 mod plugins;
 
@@ -19,10 +21,11 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
-use super::{ApiState, router};
+use super::{ApiState, Part, router};
 use crate::cluster::fake::FakeTasks;
 use crate::cluster::{ClusterHandle, start_standalone};
 use crate::config::worker::{SettingsSources, WorkerSettings};
+use crate::telemetry::Loggers;
 
 /// Bodies in these tests are small; a larger one is a defect.
 const BODY_MAX: usize = 1 << 20;
@@ -69,6 +72,10 @@ impl Worker {
     }
 
     fn start_with(overrides: &[&str]) -> Self {
+        Self::start_part(overrides, Part::Whole)
+    }
+
+    fn start_part(overrides: &[&str], part: Part) -> Self {
         let sources = SettingsSources {
             overrides: overrides.iter().map(ToString::to_string).collect(),
             ..SettingsSources::default()
@@ -76,15 +83,23 @@ impl Worker {
         let settings = Arc::new(WorkerSettings::load(&sources).unwrap().settings);
         let tasks = FakeTasks::default();
         let (kafka_cluster_id, receiver) = watch::channel(None);
-        let cluster = start_standalone(Arc::clone(&settings), WORKER_ID.to_owned(), tasks.clone());
+        let loggers = Loggers::detached("info");
+        let cluster = start_standalone(
+            Arc::clone(&settings),
+            WORKER_ID.to_owned(),
+            tasks.clone(),
+            loggers.clone(),
+        );
         let state = ApiState {
             cluster: cluster.clone(),
             settings,
             worker_id: WORKER_ID.into(),
+            scheme: "http",
+            loggers,
             kafka_cluster_id: receiver,
         };
         Self {
-            router: router(state),
+            router: router(state, part),
             cluster,
             tasks,
             kafka_cluster_id,

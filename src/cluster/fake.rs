@@ -64,6 +64,9 @@ impl FakeTasks {
         let status = TaskStatus {
             state: TaskState::Failed,
             trace: Some(trace.to_owned()),
+            joined: true,
+            restartable: false,
+            topics: BTreeSet::new(),
             retrying: None,
         };
         self.tell(connector, task, status);
@@ -108,6 +111,9 @@ impl StartTask for FakeTasks {
                 TaskState::Running
             },
             trace: None,
+            joined: true,
+            restartable: false,
+            topics: BTreeSet::new(),
             retrying: None,
         });
         let mut inner = self.lock();
@@ -151,6 +157,12 @@ impl RunTask for FakeTask {
 
     fn resume(&self) {
         self.set_state(TaskState::Running);
+    }
+
+    fn forget_topics(&self) {
+        if let Some(sender) = self.tasks.lock().statuses.get(&self.id) {
+            sender.send_modify(|status| status.topics.clear());
+        }
     }
 
     async fn stop(self, _deadline: Duration) {

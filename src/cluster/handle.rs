@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::view::{ConnectorView, TargetState};
 use crate::config::RawConfig;
 use crate::config::parse::Invalid;
+use crate::telemetry::LoggerLevel;
 
 /// Messages waiting for a control loop. Each takes it microseconds; a longer queue would only hide
 /// that it is stuck.
@@ -71,6 +72,38 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// The connector that it is about.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Create { name, .. }
+            | Self::PutConfig { name, .. }
+            | Self::PatchConfig { name, .. }
+            | Self::Delete { name }
+            | Self::SetTarget { name, .. }
+            | Self::Restart { name, .. }
+            | Self::RestartTask { name, .. } => name,
+        }
+    }
+
+    /// What it does, for the log.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "create",
+            Self::PutConfig { .. } => "put config",
+            Self::PatchConfig { .. } => "patch config",
+            Self::Delete { .. } => "delete",
+            Self::SetTarget { target, .. } => match target {
+                TargetState::Running => "resume",
+                TargetState::Paused => "pause",
+                TargetState::Stopped => "stop",
+            },
+            Self::Restart { .. } => "restart",
+            Self::RestartTask { .. } => "restart task",
+        }
+    }
+}
+
 /// What a restart includes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RestartScope {
@@ -78,6 +111,37 @@ pub struct RestartScope {
     pub include_tasks: bool,
     /// Only what is FAILED.
     pub only_failed: bool,
+}
+
+/// The workers, and which of them has which task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overview {
+    /// Sorted by id.
+    pub workers: Vec<WorkerView>,
+    /// Worker ids by connector, in the order of its tasks.
+    pub placement: BTreeMap<String, Vec<String>>,
+}
+
+/// A worker of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerView {
+    /// Its advertised `host:port`.
+    pub worker_id: String,
+    /// Version of its program; `None` when it has not told yet.
+    pub version: Option<String>,
+    /// It hands its tasks over, to stop.
+    pub leaving: bool,
+}
+
+/// How a worker is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// It works.
+    Healthy,
+    /// It has not begun to work: what it waits for.
+    Starting(String),
+    /// It cannot do all of its work: why.
+    Unhealthy(String),
 }
 
 /// What a command did.
@@ -126,6 +190,18 @@ pub enum ClusterError {
     /// The config is not acceptable.
     #[error(transparent)]
     Invalid(#[from] Invalid),
+    /// The worker has not begun to work yet.
+    #[error("Worker is still starting up. {stage}")]
+    Starting {
+        /// What it waits for.
+        stage: String,
+    },
+    /// The change cannot be recorded now.
+    #[error("the change could not be recorded in time: {reason}")]
+    Unavailable {
+        /// Why, and whether it may take effect nevertheless.
+        reason: String,
+    },
     /// The worker is stopping.
     #[error("the worker is stopping and takes no more requests")]
     Stopped,
@@ -146,13 +222,27 @@ pub(super) enum Message {
     },
     ReadOne {
         name: String,
-        reply: oneshot::Sender<Option<ConnectorView>>,
+        reply: oneshot::Sender<Result<Option<ConnectorView>, ClusterError>>,
     },
     ReadAll {
-        reply: oneshot::Sender<BTreeMap<String, ConnectorView>>,
+        reply: oneshot::Sender<Result<BTreeMap<String, ConnectorView>, ClusterError>>,
     },
     Ping {
-        reply: oneshot::Sender<()>,
+        reply: oneshot::Sender<Health>,
+    },
+    /// Forgets which topics a connector's tasks have written.
+    ResetTopics {
+        name: String,
+        reply: oneshot::Sender<Result<(), ClusterError>>,
+    },
+    /// Sets the level of a logger on all workers.
+    SetLogger {
+        name: String,
+        level: LoggerLevel,
+        reply: oneshot::Sender<Result<(), ClusterError>>,
+    },
+    Overview {
+        reply: oneshot::Sender<Result<Overview, ClusterError>>,
     },
     Stop {
         reply: oneshot::Sender<()>,
@@ -178,26 +268,54 @@ impl ClusterHandle {
     /// One connector, if there is one of that name.
     ///
     /// # Errors
-    /// [`ClusterError::Stopped`] only.
+    /// [`ClusterError::Stopped`] and [`ClusterError::Starting`] only.
     pub async fn connector(&self, name: &str) -> Result<Option<ConnectorView>, ClusterError> {
         let name = name.to_owned();
-        self.ask(|reply| Message::ReadOne { name, reply }).await
+        self.ask(|reply| Message::ReadOne { name, reply }).await?
     }
 
     /// All connectors by name.
     ///
     /// # Errors
-    /// [`ClusterError::Stopped`] only.
+    /// [`ClusterError::Stopped`] and [`ClusterError::Starting`] only.
     pub async fn connectors(&self) -> Result<BTreeMap<String, ConnectorView>, ClusterError> {
-        self.ask(|reply| Message::ReadAll { reply }).await
+        self.ask(|reply| Message::ReadAll { reply }).await?
     }
 
-    /// Returns once the control loop has answered.
+    /// How the worker is, in the control loop's own words.
     ///
     /// # Errors
     /// [`ClusterError::Stopped`] only.
-    pub async fn ping(&self) -> Result<(), ClusterError> {
+    pub async fn ping(&self) -> Result<Health, ClusterError> {
         self.ask(|reply| Message::Ping { reply }).await
+    }
+
+    /// Forgets which topics a connector's tasks have written; of no effect for an unknown connector.
+    ///
+    /// # Errors
+    /// [`ClusterError::Stopped`] and [`ClusterError::Starting`] only.
+    pub async fn reset_topics(&self, name: &str) -> Result<(), ClusterError> {
+        let name = name.to_owned();
+        self.ask(|reply| Message::ResetTopics { name, reply })
+            .await?
+    }
+
+    /// Sets the level of a logger on all workers.
+    ///
+    /// # Errors
+    /// When it cannot be recorded.
+    pub async fn set_logger(&self, name: &str, level: LoggerLevel) -> Result<(), ClusterError> {
+        let name = name.to_owned();
+        self.ask(|reply| Message::SetLogger { name, level, reply })
+            .await?
+    }
+
+    /// The workers, and which of them has which task.
+    ///
+    /// # Errors
+    /// [`ClusterError::Stopped`] and [`ClusterError::Starting`] only.
+    pub async fn overview(&self) -> Result<Overview, ClusterError> {
+        self.ask(|reply| Message::Overview { reply }).await?
     }
 
     /// Stops every task and ends the control loop. Returns when the tasks have drained or their

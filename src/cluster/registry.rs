@@ -1,28 +1,62 @@
-//! What should be: every connector's config, target state and restarts. No tasks, no clock, no I/O.
+//! What should be: every connector's config, target state, tasks and restarts. No tasks, no clock,
+//! no I/O.
 //!
-//! The order of checks is Kafka Connect's, because clients see it: the name in the config, then the
-//! config itself, then whether the connector exists.
+//! The registry is a **fold of a log**: [`apply`](Registry::apply) takes one record of the config
+//! topic after the other, and whoever has read the same records has the same registry. A command is
+//! first planned against it ([`plan`](Registry::plan)): either it is refused, or it comes down to
+//! records. A standalone worker applies them at once; in a cluster they are appended to the topic,
+//! and every worker applies them when it reads them. So there is one place that says what a command
+//! does, and it cannot depend on who asked.
+//!
+//! The position of a record in its log, counted from 1, is the version of what it defines. Versions
+//! of a config and of restarts are therefore the same numbers on every worker.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::accepted::Accepted;
-use super::handle::ClusterError;
-use super::supervisor::Desired;
-use super::view::TargetState;
+use super::format::{ConfigRecord, TASKS_MAX};
+use super::supervisor::TaskKey;
+use super::view::{Kind, TargetState};
 use crate::config::RawConfig;
 use crate::config::parse::Invalid;
 use crate::config::worker::WorkerSettings;
 
-const NAME_KEY: &str = "name";
+mod plan;
+
+const CLASS_KEY: &str = "connector.class";
 
 /// One connector as it should be.
 #[derive(Debug, Clone)]
 pub(super) struct Definition {
     /// The config as it was given, with its name.
     pub(super) raw: Arc<RawConfig>,
-    /// What its supervisor is told.
-    pub(super) desired: Desired,
+    /// What it means, or why it cannot be run here.
+    pub(super) accepted: Result<Arc<Accepted>, Unfit>,
+    /// Version of its first config since it was created, as far as the log still tells.
+    pub(super) created: u64,
+    /// Version of its config; tasks of an older one are stale.
+    pub(super) config_version: u64,
+    /// Running, paused or stopped.
+    pub(super) target: TargetState,
+    /// Version of the last restart of the connector itself.
+    pub(super) connector_restart: u64,
+    /// Version of each task's last restart.
+    task_restarts: BTreeMap<u32, u64>,
+    /// How many tasks it has; `None` when the log does not say.
+    committed: Option<u32>,
+    /// Configs of its tasks as Kafka Connect made them.
+    task_configs: BTreeMap<u32, Arc<RawConfig>>,
+    /// Worker of each task; empty on a standalone worker.
+    pub(super) owners: Vec<String>,
+}
+
+/// A connector that is shown, and never run: of a class that is not built in, or with a config that
+/// is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unfit {
+    pub(super) kind: Kind,
+    pub(super) reason: String,
 }
 
 /// All connectors as they should be.
@@ -30,7 +64,47 @@ pub(super) struct Definition {
 pub(super) struct Registry {
     settings: Arc<WorkerSettings>,
     definitions: BTreeMap<String, Definition>,
-    last_config_version: u64,
+    /// Target states; may precede their connectors, and outlive them.
+    targets: BTreeMap<String, TargetState>,
+    /// Task configs that no commit has put in force.
+    staged: BTreeMap<String, BTreeMap<u32, Arc<RawConfig>>>,
+    /// Levels of loggers on all workers.
+    loggers: BTreeMap<String, String>,
+}
+
+impl Definition {
+    /// Numbers of the tasks that it should have are below this.
+    pub(super) fn task_count(&self) -> u32 {
+        match (&self.accepted, self.committed, self.target) {
+            (_, _, TargetState::Stopped) => 0,
+            (_, Some(tasks), _) => tasks,
+            // Kafka Connect was ended between the config and its tasks.
+            (Ok(accepted), None, TargetState::Running) => accepted.config.tasks_max.min(TASKS_MAX),
+            (_, None, _) => 0,
+        }
+    }
+
+    /// What distinguishes the task of this number from its predecessors.
+    pub(super) fn key(&self, task: u32) -> TaskKey {
+        TaskKey {
+            config_version: self.config_version,
+            restarts: self.task_restarts.get(&task).copied().unwrap_or_default(),
+        }
+    }
+
+    /// The worker that has this task; `None` when it is not placed, or on a standalone worker.
+    pub(super) fn owner(&self, task: u32) -> Option<&str> {
+        let index = usize::try_from(task).ok()?;
+        self.owners.get(index).map(String::as_str)
+    }
+
+    /// The config of a task as it is shown.
+    pub(super) fn task_config(&self, task: u32) -> Arc<RawConfig> {
+        match (&self.accepted, self.task_configs.get(&task)) {
+            (Err(_), Some(config)) => Arc::clone(config),
+            _ => Arc::new(task_config(&self.raw)),
+        }
+    }
 }
 
 impl Registry {
@@ -38,7 +112,9 @@ impl Registry {
         Self {
             settings,
             definitions: BTreeMap::new(),
-            last_config_version: 0,
+            targets: BTreeMap::new(),
+            staged: BTreeMap::new(),
+            loggers: BTreeMap::new(),
         }
     }
 
@@ -50,169 +126,139 @@ impl Registry {
         self.definitions.iter()
     }
 
-    /// Adds a connector.
-    pub(super) fn create(
-        &mut self,
-        name: &str,
-        config: RawConfig,
-        target: TargetState,
-    ) -> Result<&Definition, ClusterError> {
-        let config = with_name(name, config)?;
-        let accepted = self.accept(&config)?;
-        if self.definitions.contains_key(name) {
-            return Err(ClusterError::AlreadyExists {
-                name: name.to_owned(),
-            });
-        }
-        Ok(self.store(name, config, accepted, target))
-    }
-
-    /// Replaces a connector's config or adds the connector; tells whether it was added.
-    pub(super) fn put_config(
-        &mut self,
-        name: &str,
-        config: RawConfig,
-    ) -> Result<(&Definition, bool), ClusterError> {
-        let config = with_name(name, config)?;
-        let accepted = self.accept(&config)?;
-        let target = self.definitions.get(name).map(|known| known.desired.target);
-        let created = target.is_none();
-        let target = target.unwrap_or(TargetState::Running);
-        Ok((self.store(name, config, accepted, target), created))
-    }
-
-    /// Sets and removes some keys of a connector's config.
-    pub(super) fn patch_config(
-        &mut self,
-        name: &str,
-        changes: RawConfig,
-    ) -> Result<&Definition, ClusterError> {
-        let known = self.known(name)?;
-        let mut config = RawConfig::clone(&known.raw);
-        let target = known.desired.target;
-        for (key, value) in changes {
-            if value.is_some() {
-                config.insert(key, value);
-            } else {
-                config.remove(&key);
+    /// Takes in one record of the log. Returns the connector that it concerns.
+    pub(super) fn apply(&mut self, version: u64, record: ConfigRecord) -> Option<String> {
+        match record {
+            ConfigRecord::Connector { name, config } => {
+                match config {
+                    Some(config) => self.define(version, &name, config),
+                    None => self.forget(&name),
+                }
+                Some(name)
+            }
+            ConfigRecord::Task { name, task, config } => {
+                let staged = self.staged.entry(name).or_default();
+                match config {
+                    Some(config) => staged.insert(task, Arc::new(config)),
+                    None => staged.remove(&task),
+                };
+                None
+            }
+            ConfigRecord::Commit { name, tasks } => {
+                // Of a connector that is not there it is a left-over of one that was deleted.
+                let staged = self.staged.remove(&name).unwrap_or_default();
+                let definition = self.definitions.get_mut(&name)?;
+                definition.committed = tasks;
+                definition.task_configs.extend(staged);
+                definition
+                    .task_configs
+                    .retain(|task, _| tasks.is_some_and(|tasks| *task < tasks));
+                Some(name)
+            }
+            ConfigRecord::Target { name, target } => {
+                let definition = self.definitions.get_mut(&name);
+                if let Some(definition) = definition {
+                    definition.target = target.unwrap_or(TargetState::Running);
+                }
+                match target {
+                    Some(target) => self.targets.insert(name.clone(), target),
+                    None => self.targets.remove(&name),
+                };
+                Some(name)
+            }
+            ConfigRecord::Restart { name, restart } => {
+                let definition = self.definitions.get_mut(&name)?;
+                // A restart that Kafka Connect wrote was for its own workers.
+                let chosen = restart.chosen?;
+                if chosen.connector {
+                    definition.connector_restart = version;
+                }
+                for task in chosen.tasks {
+                    definition.task_restarts.insert(task, version);
+                }
+                Some(name)
+            }
+            ConfigRecord::Placement { name, owners } => {
+                let definition = self.definitions.get_mut(&name)?;
+                definition.owners = owners.unwrap_or_default();
+                Some(name)
+            }
+            ConfigRecord::Logger { name, level } => {
+                match level {
+                    Some(level) => self.loggers.insert(name, level),
+                    None => self.loggers.remove(&name),
+                };
+                None
             }
         }
-        if let Some(included) = config.get(NAME_KEY) {
-            check_name(name, included.as_deref())?;
+    }
+
+    fn define(&mut self, version: u64, name: &str, config: RawConfig) {
+        let accepted = self.accept(&config).map(Arc::new).map_err(|invalid| Unfit {
+            kind: kind_of(&config, &invalid),
+            reason: invalid.to_string(),
+        });
+        let raw = Arc::new(config);
+        if let Some(known) = self.definitions.get_mut(name) {
+            known.raw = raw;
+            known.accepted = accepted;
+            known.config_version = version;
+            return;
         }
-        let accepted = self.accept(&config)?;
-        Ok(self.store(name, config, accepted, target))
+        self.staged.remove(name);
+        let target = self.targets.get(name).copied();
+        let definition = Definition {
+            raw,
+            accepted,
+            created: version,
+            config_version: version,
+            target: target.unwrap_or(TargetState::Running),
+            connector_restart: 0,
+            task_restarts: BTreeMap::new(),
+            committed: None,
+            task_configs: BTreeMap::new(),
+            owners: Vec::new(),
+        };
+        self.definitions.insert(name.to_owned(), definition);
     }
 
-    /// Removes a connector and returns what it was.
-    pub(super) fn remove(&mut self, name: &str) -> Result<Definition, ClusterError> {
-        self.definitions
-            .remove(name)
-            .ok_or_else(|| unknown_connector(name))
-    }
-
-    /// Sets what a connector should do.
-    pub(super) fn set_target(
-        &mut self,
-        name: &str,
-        target: TargetState,
-    ) -> Result<&Definition, ClusterError> {
-        let known = self.known_mut(name)?;
-        known.desired.target = target;
-        Ok(known)
-    }
-
-    /// Asks for a restart of the connector itself, and of these tasks.
-    pub(super) fn restart(
-        &mut self,
-        name: &str,
-        connector: bool,
-        tasks: &[u32],
-    ) -> Result<&Definition, ClusterError> {
-        let known = self.known_mut(name)?;
-        if connector {
-            known.desired.connector_restarts += 1;
-        }
-        for task in tasks {
-            let restarts = usize::try_from(*task)
-                .ok()
-                .and_then(|index| known.desired.task_restarts.get_mut(index));
-            if let Some(restarts) = restarts {
-                *restarts += 1;
-            }
-        }
-        Ok(known)
-    }
-
-    fn known(&self, name: &str) -> Result<&Definition, ClusterError> {
-        self.definitions
-            .get(name)
-            .ok_or_else(|| unknown_connector(name))
-    }
-
-    fn known_mut(&mut self, name: &str) -> Result<&mut Definition, ClusterError> {
-        self.definitions
-            .get_mut(name)
-            .ok_or_else(|| unknown_connector(name))
+    fn forget(&mut self, name: &str) {
+        self.definitions.remove(name);
+        self.staged.remove(name);
     }
 
     fn accept(&self, config: &RawConfig) -> Result<Accepted, Invalid> {
         Accepted::of(config, &self.settings)
     }
+}
 
-    /// Stores a config that was accepted. The very same config again changes nothing, so that tools
-    /// that put it over and over do not restart tasks.
-    fn store(
-        &mut self,
-        name: &str,
-        config: RawConfig,
-        accepted: Accepted,
-        target: TargetState,
-    ) -> &Definition {
-        let known = self.definitions.remove(name);
-        let connector_restarts = known
-            .as_ref()
-            .map_or(0, |known| known.desired.connector_restarts);
-        let unchanged = known.filter(|known| *known.raw == config);
-        let definition = unchanged.unwrap_or_else(|| {
-            self.last_config_version += 1;
-            let tasks = usize::try_from(accepted.config.tasks_max).unwrap_or(usize::MAX);
-            Definition {
-                raw: Arc::new(config),
-                desired: Desired {
-                    accepted: Arc::new(accepted),
-                    config_version: self.last_config_version,
-                    target,
-                    connector_restarts,
-                    task_restarts: vec![0; tasks],
-                },
+/// A task's config as Kafka Connect makes it: the connector's, and the class of its tasks.
+fn task_config(config: &RawConfig) -> RawConfig {
+    let mut of_task = config.clone();
+    if let Some(Some(class)) = config.get(CLASS_KEY) {
+        of_task.insert("task.class".to_owned(), Some(format!("{class}Task")));
+    }
+    of_task
+}
+
+/// What kind of connector a config is that cannot be run here.
+fn kind_of(config: &RawConfig, invalid: &Invalid) -> Kind {
+    match invalid {
+        Invalid::Keys(_) | Invalid::OtherClass { .. } => Kind::Sink,
+        Invalid::NoClass { .. } | Invalid::UnknownClass(_) => {
+            let class = config.get(CLASS_KEY).and_then(Option::as_deref);
+            let class = class.unwrap_or_default();
+            let class = class.strip_suffix("Connector").unwrap_or(class);
+            if class.ends_with("Source") {
+                Kind::Source
+            } else if class.ends_with("Sink") {
+                Kind::Sink
+            } else {
+                Kind::Unknown
             }
-        });
-        self.definitions
-            .entry(name.to_owned())
-            .or_insert(definition)
+        }
     }
 }
 
-fn unknown_connector(name: &str) -> ClusterError {
-    ClusterError::UnknownConnector {
-        name: name.to_owned(),
-    }
-}
-
-/// Puts the connector's name into its config, where it must be absent, null, or the same.
-fn with_name(name: &str, mut config: RawConfig) -> Result<RawConfig, ClusterError> {
-    check_name(name, config.get(NAME_KEY).and_then(Option::as_deref))?;
-    config.insert(NAME_KEY.to_owned(), Some(name.to_owned()));
-    Ok(config)
-}
-
-fn check_name(name: &str, included: Option<&str>) -> Result<(), ClusterError> {
-    match included {
-        Some(included) if included != name => Err(ClusterError::OtherName {
-            included: included.to_owned(),
-            expected: name.to_owned(),
-        }),
-        Some(_) | None => Ok(()),
-    }
-}
+#[cfg(test)]
+mod tests;

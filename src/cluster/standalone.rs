@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -13,12 +14,15 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::handle::{Answer, ClusterError, ClusterHandle, Command, Message, RestartScope};
+use super::handle::{
+    Answer, ClusterError, ClusterHandle, Command, Health, Message, Overview, WorkerView,
+};
 use super::registry::{Definition, Registry};
-use super::supervisor::{SupervisorHandle, Workshop};
+use super::supervisor::{Desired, SupervisorHandle, Workshop};
 use super::tasks::StartTask;
 use super::view::{ConnectorView, Published, TargetState, view};
 use crate::config::worker::WorkerSettings;
+use crate::telemetry::Loggers;
 
 /// How long past the tasks' own deadline the worker waits for supervisors before it drops them.
 const STOP_MARGIN: Duration = Duration::from_secs(1);
@@ -29,6 +33,7 @@ pub fn start_standalone<S: StartTask>(
     settings: Arc<WorkerSettings>,
     worker_id: String,
     starter: S,
+    loggers: Loggers,
 ) -> ClusterHandle {
     let (handle, mailbox) = ClusterHandle::new();
     let workshop = Workshop {
@@ -36,11 +41,15 @@ pub fn start_standalone<S: StartTask>(
         settings: Arc::clone(&settings),
         worker_id,
         stop_deadline: settings.shutdown_timeout,
+        tasks: AtomicUsize::new(0),
     };
     let control = ControlLoop {
         registry: Registry::new(settings),
+        last_version: 0,
         workshop: Arc::new(workshop),
         supervisors: BTreeMap::new(),
+        topics_resets: BTreeMap::new(),
+        loggers,
         departing: BTreeMap::new(),
     };
     tokio::spawn(control.run(mailbox));
@@ -49,8 +58,12 @@ pub fn start_standalone<S: StartTask>(
 
 struct ControlLoop<S> {
     registry: Registry,
+    /// Records that the registry has taken in.
+    last_version: u64,
     workshop: Arc<Workshop<S>>,
+    loggers: Loggers,
     supervisors: BTreeMap<String, SupervisorHandle>,
+    topics_resets: BTreeMap<String, u64>,
     /// Supervisors of deleted connectors whose tasks may still be stopping.
     departing: BTreeMap<String, JoinHandle<()>>,
 }
@@ -65,13 +78,27 @@ impl<S: StartTask> ControlLoop<S> {
                     reply.send(self.carry_out(command)).ok();
                 }
                 Message::ReadOne { name, reply } => {
-                    reply.send(self.read_one(&name)).ok();
+                    reply.send(Ok(self.read_one(&name))).ok();
                 }
                 Message::ReadAll { reply } => {
-                    reply.send(self.read_all()).ok();
+                    reply.send(Ok(self.read_all())).ok();
                 }
                 Message::Ping { reply } => {
-                    reply.send(()).ok();
+                    reply.send(Health::Healthy).ok();
+                }
+                Message::ResetTopics { name, reply } => {
+                    *self.topics_resets.entry(name.clone()).or_default() += 1;
+                    if let Some(definition) = self.registry.get(&name).cloned() {
+                        self.follow(&name, &definition);
+                    }
+                    reply.send(Ok(())).ok();
+                }
+                Message::SetLogger { name, level, reply } => {
+                    self.loggers.set(&name, level);
+                    reply.send(Ok(())).ok();
+                }
+                Message::Overview { reply } => {
+                    reply.send(Ok(self.overview())).ok();
                 }
                 Message::Stop { reply } => {
                     asked_to_stop = Some(reply);
@@ -86,103 +113,68 @@ impl<S: StartTask> ControlLoop<S> {
         }
     }
 
+    /// Plans a command and applies its records at once. The view it is answered with is taken
+    /// before the supervisor follows, so that the answer does not depend on how fast that is.
     fn carry_out(&mut self, command: Command) -> Result<Answer, ClusterError> {
-        match command {
-            Command::Create {
-                name,
-                config,
-                target,
-            } => {
-                let definition = self.registry.create(&name, config, target)?.clone();
-                info!(connector = name, target_state = ?target, "connector created");
-                Ok(self.answer(&name, &definition, true))
-            }
-            Command::PutConfig { name, config } => {
-                let (definition, created) = self.registry.put_config(&name, config)?;
-                let definition = definition.clone();
-                info!(connector = name, created, "connector config replaced");
-                Ok(self.answer(&name, &definition, created))
-            }
-            Command::PatchConfig { name, changes } => {
-                let definition = self.registry.patch_config(&name, changes)?.clone();
-                info!(connector = name, "connector config patched");
-                Ok(self.answer(&name, &definition, false))
-            }
-            Command::Delete { name } => self.delete(&name),
-            Command::SetTarget { name, target } => {
-                let definition = self.registry.set_target(&name, target)?.clone();
-                info!(connector = name, target_state = ?target, "connector target state set");
-                Ok(self.answer(&name, &definition, false))
-            }
-            Command::Restart { name, scope } => self.restart(&name, scope),
-            Command::RestartTask { name, task } => self.restart_task(&name, task),
+        let name = command.name().to_owned();
+        let before = self.read_one(&name);
+        let records = self.registry.plan(&command, before.as_ref(), &[])?;
+        for record in records {
+            self.last_version += 1;
+            self.registry.apply(self.last_version, record);
         }
-    }
-
-    /// Takes the view a command is answered with, then lets the supervisor follow: in this order,
-    /// so that the answer does not depend on how fast the supervisor is.
-    fn answer(&mut self, name: &str, definition: &Definition, created: bool) -> Answer {
-        let connector = self.view_of(name, definition);
-        self.follow(name, definition);
-        Answer { connector, created }
+        info!(
+            connector = name,
+            command = command.verb(),
+            "command carried out"
+        );
+        let created = before.is_none();
+        let Some(definition) = self.registry.get(&name).cloned() else {
+            self.depart(&name);
+            let connector = before.ok_or(ClusterError::UnknownConnector { name })?;
+            return Ok(Answer { connector, created });
+        };
+        let connector = self.view_of(&name, &definition);
+        self.follow(&name, &definition);
+        Ok(Answer { connector, created })
     }
 
     fn follow(&mut self, name: &str, definition: &Definition) {
+        let Ok(accepted) = &definition.accepted else {
+            return;
+        };
+        let all = self.registry.iter();
+        let total: u32 = all.map(|(_, definition)| definition.task_count()).sum();
+        let total = usize::try_from(total).unwrap_or(usize::MAX);
+        self.workshop.tasks.store(total, Ordering::Relaxed);
+        let tasks = 0..definition.task_count();
+        let desired = Desired {
+            accepted: Arc::clone(accepted),
+            target: definition.target,
+            connector_restart: definition.connector_restart,
+            topics_resets: self.topics_resets.get(name).copied().unwrap_or_default(),
+            tasks: tasks.map(|task| (task, definition.key(task))).collect(),
+        };
         if let Some(supervisor) = self.supervisors.get(name)
             && supervisor.published().is_some()
         {
-            supervisor.set(definition.desired.clone());
+            supervisor.set(desired);
             return;
         }
         // There is none yet, or it broke down: begin anew.
         let supervisor = SupervisorHandle::start(
             Arc::clone(&self.workshop),
-            definition.desired.clone(),
+            desired,
             self.departing.remove(name),
         );
         self.supervisors.insert(name.to_owned(), supervisor);
     }
 
-    fn delete(&mut self, name: &str) -> Result<Answer, ClusterError> {
-        let definition = self.registry.remove(name)?;
-        let connector = self.view_of(name, &definition);
+    fn depart(&mut self, name: &str) {
         if let Some(supervisor) = self.supervisors.remove(name) {
             self.departing.retain(|_, ended| !ended.is_finished());
             self.departing.insert(name.to_owned(), supervisor.end());
         }
-        info!(connector = name, "connector deleted");
-        Ok(Answer {
-            connector,
-            created: false,
-        })
-    }
-
-    fn restart(&mut self, name: &str, scope: RestartScope) -> Result<Answer, ClusterError> {
-        let now = self.require(name)?;
-        let chosen = |failed: bool| failed || !scope.only_failed;
-        let connector = chosen(now.is_failed());
-        let tasks: Vec<u32> = now
-            .tasks
-            .iter()
-            .filter(|task| scope.include_tasks && chosen(task.is_failed()))
-            .map(|task| task.task)
-            .collect();
-        let definition = self.registry.restart(name, connector, &tasks)?.clone();
-        info!(connector = name, ?tasks, "connector restart asked for");
-        Ok(self.answer(name, &definition, false))
-    }
-
-    fn restart_task(&mut self, name: &str, task: u32) -> Result<Answer, ClusterError> {
-        let now = self.require(name)?;
-        if !now.tasks.iter().any(|known| known.task == task) {
-            return Err(ClusterError::UnknownTask {
-                name: name.to_owned(),
-                task,
-            });
-        }
-        let definition = self.registry.restart(name, false, &[task])?.clone();
-        info!(connector = name, task, "task restart asked for");
-        Ok(self.answer(name, &definition, false))
     }
 
     fn read_one(&self, name: &str) -> Option<ConnectorView> {
@@ -197,19 +189,35 @@ impl<S: StartTask> ControlLoop<S> {
             .collect()
     }
 
-    fn require(&self, name: &str) -> Result<ConnectorView, ClusterError> {
-        self.read_one(name)
-            .ok_or_else(|| ClusterError::UnknownConnector {
-                name: name.to_owned(),
-            })
-    }
-
     fn view_of(&self, name: &str, definition: &Definition) -> ConnectorView {
         let published = match self.supervisors.get(name) {
             Some(supervisor) => supervisor.published(),
             None => Some(Published::unassigned()),
         };
-        view(name, definition, published.as_ref())
+        view(
+            name,
+            definition,
+            published.as_ref(),
+            &self.workshop.worker_id,
+        )
+    }
+
+    fn overview(&self) -> Overview {
+        let connectors = self.registry.iter();
+        let tasks = connectors.map(|(name, definition)| (name.clone(), definition.task_count()));
+        let me = &self.workshop.worker_id;
+        let owners = |(name, tasks): (String, u32)| {
+            let tasks = usize::try_from(tasks).unwrap_or_default();
+            (name, vec![me.clone(); tasks])
+        };
+        Overview {
+            workers: vec![WorkerView {
+                worker_id: me.clone(),
+                version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+                leaving: false,
+            }],
+            placement: tasks.map(owners).collect(),
+        }
     }
 
     async fn stop_all(&mut self) {

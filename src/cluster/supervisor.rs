@@ -7,66 +7,63 @@
 //! config need no code of their own. When the [`Desired`] side goes away, the connector was deleted
 //! or the worker stops: every task is stopped and the supervisor ends.
 //!
+//! A task that was lost by a defect (its thread or its future has ended) is started anew, after a
+//! pause that grows. One that failed at a record, or at what a person must mend, is not: it would
+//! fail again.
+//!
 //! Each round is bounded by the stop deadline, and each connector has its own supervisor, so a task
 //! that hangs while it stops holds up nothing but the tasks of its own connector, for that long.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use super::accepted::Accepted;
 use super::tasks::{RunTask, StartTask};
 use super::view::{ConnectorState, Published, PublishedStatus, PublishedTask, TargetState};
 use crate::config::worker::WorkerSettings;
+use crate::task::{TaskSpec, TaskState};
 
 /// How long past its own deadline a task may take to return from being stopped before it is
 /// dropped: enough for a thread to notice, short enough not to be felt.
 const STOP_MARGIN: Duration = Duration::from_millis(500);
 
-/// What a connector should be.
+/// How often a supervisor looks for lost tasks.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Pauses before a lost task is started anew: the first, and the longest.
+const RESTART_PAUSE_FIRST: Duration = Duration::from_secs(1);
+const RESTART_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// A task that has run for so long starts with short pauses again.
+const RESTARTS_FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
+
+/// What a connector should be on this worker.
 #[derive(Debug, Clone)]
 pub(super) struct Desired {
     /// The config its tasks run with.
     pub(super) accepted: Arc<Accepted>,
-    /// Grows with each config that was accepted; tasks of an older one are stale.
-    pub(super) config_version: u64,
     /// Running, paused or stopped.
     pub(super) target: TargetState,
-    /// How often the connector itself was asked to restart.
-    pub(super) connector_restarts: u64,
-    /// How often each task was asked to restart since this config was accepted; one number per task.
-    pub(super) task_restarts: Vec<u64>,
+    /// Version of the last restart of the connector itself.
+    pub(super) connector_restart: u64,
+    /// How often the topics that its tasks have written were asked to be forgotten.
+    pub(super) topics_resets: u64,
+    /// The tasks that this worker should have, each with its key.
+    pub(super) tasks: BTreeMap<u32, TaskKey>,
 }
 
 /// What distinguishes a task from its successor under the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TaskKey {
-    config_version: u64,
-    restarts: u64,
-}
-
-impl Desired {
-    /// The key the task of this number should have; `None` when there should be no such task.
-    pub(super) fn key(&self, task: u32) -> Option<TaskKey> {
-        if self.target == TargetState::Stopped {
-            return None;
-        }
-        let index = usize::try_from(task).ok()?;
-        let restarts = *self.task_restarts.get(index)?;
-        Some(TaskKey {
-            config_version: self.config_version,
-            restarts,
-        })
-    }
-
-    fn tasks(&self) -> impl Iterator<Item = (u32, TaskKey)> {
-        (0..self.accepted.config.tasks_max).filter_map(|task| Some((task, self.key(task)?)))
-    }
+    /// Version of the config that it runs with.
+    pub(super) config_version: u64,
+    /// Version of its last restart.
+    pub(super) restarts: u64,
 }
 
 /// What every supervisor of a worker shares.
@@ -79,6 +76,36 @@ pub(super) struct Workshop<S> {
     pub(super) worker_id: String,
     /// `task.shutdown.graceful.timeout.ms`.
     pub(super) stop_deadline: Duration,
+    /// How many tasks the worker is to have.
+    pub(super) tasks: AtomicUsize,
+}
+
+/// Prefetched kibibytes of one task: enough for one large record, and enough to read at full speed.
+const PREFETCH_KIB_MIN: u64 = 1024;
+const PREFETCH_KIB_MAX: u64 = 16 * 1024;
+const PREFETCH: &str = "queued.max.messages.kbytes";
+
+impl<S> Workshop<S> {
+    /// Bounds what the task's consumer fetches ahead to its share of the worker's memory, unless its
+    /// connector says how much.
+    fn share_memory(&self, spec: &mut TaskSpec) {
+        if spec
+            .consumer_properties
+            .iter()
+            .any(|(key, _)| key == PREFETCH)
+        {
+            return;
+        }
+        let tasks = u64::try_from(self.tasks.load(Ordering::Relaxed)).unwrap_or(u64::MAX);
+        let share = prefetch_kib(self.settings.fetch_memory_bytes, tasks);
+        let property = (PREFETCH.to_owned(), share.to_string());
+        spec.consumer_properties.push(property);
+    }
+}
+
+fn prefetch_kib(memory_bytes: u64, tasks: u64) -> u64 {
+    let share = memory_bytes / 1024 / tasks.max(1);
+    share.clamp(PREFETCH_KIB_MIN, PREFETCH_KIB_MAX)
 }
 
 /// Tells a supervisor what its connector should be and reads what it is. Dropping it ends the
@@ -98,6 +125,7 @@ impl SupervisorHandle {
         desired: Desired,
         predecessor: Option<JoinHandle<()>>,
     ) -> Self {
+        let topics_resets = desired.topics_resets;
         let (desired, desired_receiver) = watch::channel(desired);
         let (publisher, published) = watch::channel(Published::unassigned());
         let supervisor = Supervisor {
@@ -105,7 +133,8 @@ impl SupervisorHandle {
             desired: desired_receiver,
             publisher,
             tasks: BTreeMap::new(),
-            placed: false,
+            topics_resets,
+            restarts: BTreeMap::new(),
         };
         let ended = tokio::spawn(supervisor.run(predecessor));
         Self {
@@ -139,10 +168,29 @@ struct Supervisor<S: StartTask> {
     desired: watch::Receiver<Desired>,
     publisher: watch::Sender<Published>,
     tasks: BTreeMap<u32, Supervised<S::Task>>,
-    /// Whether the connector has tasks while it is paused. As in Kafka Connect, pausing keeps the
-    /// tasks that run, but a connector that is created paused, or paused when it was stopped, gets
-    /// its first tasks when it is resumed.
-    placed: bool,
+    topics_resets: u64,
+    restarts: BTreeMap<u32, Restarts>,
+}
+
+/// How often a lost task was started anew.
+#[derive(Default)]
+struct Restarts {
+    count: u32,
+    last: Option<Instant>,
+    due: Option<Instant>,
+}
+
+impl Restarts {
+    /// How long to wait before the next.
+    fn pause(&mut self, now: Instant) -> Duration {
+        let held = |last: Instant| now.duration_since(last) > RESTARTS_FORGOTTEN_AFTER;
+        if self.last.is_some_and(held) {
+            self.count = 0;
+        }
+        let pause = RESTART_PAUSE_FIRST.saturating_mul(1 << self.count.min(10));
+        self.count += 1;
+        pause.min(RESTART_PAUSE_MAX)
+    }
 }
 
 struct Supervised<T> {
@@ -165,7 +213,7 @@ impl<S: StartTask> Supervisor<S> {
                 Ok(false) => self.start_missing(&desired),
                 Err(_) => break,
             }
-            if self.desired.changed().await.is_err() {
+            if !self.wait().await {
                 break;
             }
         }
@@ -173,11 +221,58 @@ impl<S: StartTask> Supervisor<S> {
         self.stop(&all).await;
     }
 
+    /// Waits until something else should be, or until lost tasks are due to be started anew. `false`:
+    /// the connector ends.
+    async fn wait(&mut self) -> bool {
+        loop {
+            tokio::select! {
+                changed = self.desired.changed() => return changed.is_ok(),
+                () = sleep(LOOK_INTERVAL) => {}
+            }
+            let due = self.lost_and_due();
+            if !due.is_empty() {
+                let connector = self.desired.borrow().accepted.config.name.clone();
+                warn!(connector, tasks = ?due, "starting lost tasks anew");
+                self.stop(&due).await;
+                return true;
+            }
+        }
+    }
+
+    /// Tasks that were lost by a defect, when their pause is over. The pauses grow, so that what is
+    /// lost over and over costs little.
+    fn lost_and_due(&mut self) -> Vec<u32> {
+        let now = Instant::now();
+        let mut due = Vec::new();
+        for (task, supervised) in &self.tasks {
+            let status = supervised.handle.status();
+            let has_ended = status.has_changed().is_err();
+            let lost = {
+                let told = status.borrow();
+                has_ended || told.state == TaskState::Failed && told.restartable
+            };
+            if !lost {
+                continue;
+            }
+            let restarts = self.restarts.entry(*task).or_default();
+            match restarts.due {
+                None => restarts.due = Some(now + restarts.pause(now)),
+                Some(at) if at <= now => {
+                    restarts.due = None;
+                    restarts.last = Some(now);
+                    due.push(*task);
+                }
+                Some(_) => {}
+            }
+        }
+        due
+    }
+
     async fn stop_stale(&mut self, desired: &Desired) {
         let stale: Vec<u32> = self
             .tasks
             .iter()
-            .filter(|(task, supervised)| desired.key(**task) != Some(supervised.key))
+            .filter(|(task, supervised)| desired.tasks.get(*task) != Some(&supervised.key))
             .map(|(task, _)| *task)
             .collect();
         self.stop(&stale).await;
@@ -216,13 +311,13 @@ impl<S: StartTask> Supervisor<S> {
 
     fn start_missing(&mut self, desired: &Desired) {
         let paused = desired.target == TargetState::Paused;
-        match desired.target {
-            TargetState::Running => self.placed = true,
-            TargetState::Stopped => self.placed = false,
-            TargetState::Paused => {}
+        if self.topics_resets < desired.topics_resets {
+            self.topics_resets = desired.topics_resets;
+            let tasks = self.tasks.values();
+            tasks.for_each(|supervised| supervised.handle.forget_topics());
         }
-        for (task, key) in desired.tasks() {
-            if let Some(supervised) = self.tasks.get(&task) {
+        for (task, key) in &desired.tasks {
+            if let Some(supervised) = self.tasks.get(task) {
                 if paused {
                     supervised.handle.pause();
                 } else {
@@ -230,26 +325,26 @@ impl<S: StartTask> Supervisor<S> {
                 }
                 continue;
             }
-            if !self.placed {
-                continue;
-            }
             let Workshop {
                 settings,
                 worker_id,
                 ..
             } = &*self.workshop;
-            let spec = desired
+            let mut spec = desired
                 .accepted
-                .task_spec(settings, worker_id, task, paused);
+                .task_spec(settings, worker_id, *task, paused);
+            self.workshop.share_memory(&mut spec);
             let handle = self.workshop.starter.start(&spec);
             let connector = &desired.accepted.config.name;
             info!(connector, task, paused, "task started");
-            self.tasks.insert(task, Supervised { key, handle });
+            let key = *key;
+            self.tasks.insert(*task, Supervised { key, handle });
         }
         let tasks = self.live_tasks();
         self.publisher.send_replace(Published {
             state: ConnectorState::of_target(desired.target),
-            connector_restarts: desired.connector_restarts,
+            connector_restart: desired.connector_restart,
+            topics_resets: desired.topics_resets,
             tasks,
         });
     }
@@ -278,5 +373,22 @@ impl<S: StartTask> Supervisor<S> {
         }
         self.publisher
             .send_modify(|published| published.tasks = tasks);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_shared_within_bounds() {
+        let check = |mebibytes: u64, tasks: u64, expected_kib: u64| {
+            assert_eq!(prefetch_kib(mebibytes << 20, tasks), expected_kib);
+        };
+        check(512, 0, 16 * 1024);
+        check(512, 32, 16 * 1024);
+        check(512, 64, 8 * 1024);
+        check(512, 200, 2621);
+        check(512, 5000, 1024);
     }
 }

@@ -33,6 +33,9 @@ pub trait RunTask: Send + Sync + 'static {
     /// Reads on. Idempotent.
     fn resume(&self);
 
+    /// Forgets of which topics something was written.
+    fn forget_topics(&self);
+
     /// Drains what was read, commits, leaves the group; drops everything past the deadline.
     fn stop(self, deadline: Duration) -> impl Future<Output = ()> + Send;
 }
@@ -60,6 +63,10 @@ impl RunTask for TaskHandle {
 
     fn resume(&self) {
         Self::resume(self);
+    }
+
+    fn forget_topics(&self) {
+        Self::forget_topics(self);
     }
 
     fn stop(self, deadline: Duration) -> impl Future<Output = ()> + Send {

@@ -1,16 +1,17 @@
 //! What a connector and its tasks are, as the API shows it.
 //!
-//! A view is put together from two sides: what should be ([`Desired`]) and what the supervisor last
+//! A view is put together from two sides: what should be ([`Definition`]) and what the supervisor last
 //! published. Where both disagree because a task is being replaced, the task is RESTARTING; that is
 //! derived, not stored, so a restart is visible in the answer to the request that asked for it and
 //! no state can be left behind.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use super::registry::Definition;
-use super::supervisor::{Desired, TaskKey};
+use super::supervisor::TaskKey;
 use crate::config::RawConfig;
 use crate::task::{TaskState, TaskStatus};
 
@@ -23,6 +24,17 @@ pub enum TargetState {
     Paused,
     /// No tasks at all.
     Stopped,
+}
+
+/// What kind of connector it is. Only sinks are run here; others are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// From topics to a database.
+    Sink,
+    /// From somewhere to topics.
+    Source,
+    /// Its class is not built in, and its name does not tell.
+    Unknown,
 }
 
 /// State of a connector, as Kafka Connect names it.
@@ -56,6 +68,10 @@ pub enum ShownTaskState {
 pub struct TaskView {
     /// Number of the task.
     pub task: u32,
+    /// The worker that has it.
+    pub worker_id: String,
+    /// Its config as it is shown.
+    pub config: Arc<RawConfig>,
     /// Its state.
     pub state: ShownTaskState,
     /// Why it failed, what it failed with before this restart, or what it is retrying: a task that
@@ -77,12 +93,20 @@ pub struct ConnectorView {
     pub name: String,
     /// The config as it was given.
     pub config: Arc<RawConfig>,
+    /// What kind of connector it is.
+    pub kind: Kind,
+    /// The worker that has it.
+    pub worker_id: String,
+    /// What it should do.
+    pub target: TargetState,
     /// Its state.
     pub state: ConnectorState,
     /// Why it failed.
     pub trace: Option<String>,
     /// Its tasks, sorted by number.
     pub tasks: Vec<TaskView>,
+    /// Topics that its tasks have written since it was created, or since they were reset.
+    pub topics: BTreeSet<String>,
 }
 
 impl ConnectorView {
@@ -96,7 +120,8 @@ impl ConnectorView {
 #[derive(Debug, Clone)]
 pub(super) struct Published {
     pub(super) state: ConnectorState,
-    pub(super) connector_restarts: u64,
+    pub(super) connector_restart: u64,
+    pub(super) topics_resets: u64,
     pub(super) tasks: Vec<PublishedTask>,
 }
 
@@ -122,9 +147,24 @@ impl Published {
     pub(super) fn unassigned() -> Self {
         Self {
             state: ConnectorState::Unassigned,
-            connector_restarts: 0,
+            connector_restart: 0,
+            topics_resets: 0,
             tasks: Vec::new(),
         }
+    }
+}
+
+impl Published {
+    /// Topics that the tasks have written.
+    pub(super) fn topics(&self) -> BTreeSet<String> {
+        let mut topics = BTreeSet::new();
+        for task in &self.tasks {
+            if let PublishedStatus::Live(status) = &task.status {
+                let status = status.borrow();
+                topics.extend(status.topics.iter().map(|topic| topic.to_string()));
+            }
+        }
+        topics
     }
 }
 
@@ -139,55 +179,63 @@ impl ConnectorState {
     }
 }
 
-/// Puts a view together. `published` is `None` when the supervisor broke down.
+/// Puts a view together of what this worker runs. `published` is `None` when the supervisor broke
+/// down.
 pub(super) fn view(
     name: &str,
     definition: &Definition,
     published: Option<&Published>,
+    worker_id: &str,
 ) -> ConnectorView {
-    let desired = &definition.desired;
-    let config = Arc::clone(&definition.raw);
+    let mut shown = ConnectorView {
+        name: name.to_owned(),
+        config: Arc::clone(&definition.raw),
+        kind: Kind::Sink,
+        worker_id: worker_id.to_owned(),
+        target: definition.target,
+        state: ConnectorState::Failed,
+        trace: None,
+        tasks: Vec::new(),
+        topics: BTreeSet::new(),
+    };
     let Some(published) = published else {
-        return ConnectorView {
-            name: name.to_owned(),
-            config,
-            state: ConnectorState::Failed,
-            trace: Some(
-                "the connector's supervisor broke down, which is a defect of this program; the log \
-                 has the details. Restart the connector to begin anew"
-                    .to_owned(),
-            ),
-            tasks: Vec::new(),
-        };
+        let trace = "the connector's supervisor broke down, which is a defect of this program; the \
+                     log has the details. Restart the connector to begin anew";
+        shown.trace = Some(trace.to_owned());
+        return shown;
     };
     let restarting = published.state != ConnectorState::Unassigned
-        && published.connector_restarts < desired.connector_restarts;
-    ConnectorView {
-        name: name.to_owned(),
-        config,
-        state: if restarting {
-            ConnectorState::Restarting
-        } else {
-            published.state
-        },
-        trace: None,
-        tasks: published
-            .tasks
-            .iter()
-            .map(|task| task_view(task, desired))
-            .collect(),
-    }
+        && published.connector_restart < definition.connector_restart;
+    shown.state = if restarting {
+        ConnectorState::Restarting
+    } else {
+        published.state
+    };
+    shown.tasks = published
+        .tasks
+        .iter()
+        .map(|task| task_view(task, definition, worker_id))
+        .collect();
+    shown.topics = published.topics();
+    shown
 }
 
-fn task_view(published: &PublishedTask, desired: &Desired) -> TaskView {
+/// A task of this worker, as it is shown.
+pub(super) fn task_view(
+    published: &PublishedTask,
+    definition: &Definition,
+    worker_id: &str,
+) -> TaskView {
     let task = published.task;
     let (state, trace) = match &published.status {
         PublishedStatus::Live(status) => told(status),
         PublishedStatus::Leaving { trace } => (TaskState::Unassigned, trace.clone()),
     };
-    let replaced = desired.key(task).is_some_and(|key| key != published.key);
+    let replaced = task < definition.task_count() && definition.key(task) != published.key;
     TaskView {
         task,
+        worker_id: worker_id.to_owned(),
+        config: definition.task_config(task),
         state: if replaced {
             ShownTaskState::Restarting
         } else {
@@ -198,7 +246,7 @@ fn task_view(published: &PublishedTask, desired: &Desired) -> TaskView {
 }
 
 /// What the task says. A task that ended without being asked to has failed, whatever it said last.
-fn told(status: &watch::Receiver<TaskStatus>) -> (TaskState, Option<String>) {
+pub(super) fn told(status: &watch::Receiver<TaskStatus>) -> (TaskState, Option<String>) {
     let ended = status.has_changed().is_err();
     let last = status.borrow();
     if ended && last.state != TaskState::Failed {

@@ -21,19 +21,13 @@ mod cross;
 mod extra;
 mod transforms;
 mod translated;
+mod value;
+
+pub(super) use value::{Value, accepts, is_default};
+use value::{check_rule, null_rule, parse};
 
 /// Kafka Connect's message for JSON's `null`.
 const NULL_VALUE: &str = "Null value can not be supplied as the configuration value.";
-
-/// A parsed value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Value {
-    Null,
-    Boolean(bool),
-    Integer(i64),
-    Text(String),
-    List(Vec<String>),
-}
 
 /// One key of the table, as it stands in this config.
 pub(super) struct Entry {
@@ -195,8 +189,12 @@ impl Checked {
 
     /// Adds an error to a key of the table.
     fn refuse(&mut self, key: &ConfigKey, message: String) {
+        self.refuse_named(key.name, message);
+    }
+
+    fn refuse_named(&mut self, name: &str, message: String) {
         for entry in &mut self.entries {
-            if entry.key.name == key.name {
+            if entry.key.name == name {
                 entry.errors.push(message);
                 return;
             }
@@ -260,20 +258,6 @@ impl Entry {
     fn is_default(&self) -> bool {
         matches!(self.key.fallback, Fallback::Value(default) if parse(self.key.kind, default) == Ok(self.value.clone()))
     }
-}
-
-/// Whether a text is a key's default, or says the same.
-pub(super) fn is_default(key: &ConfigKey, text: &str) -> bool {
-    match (parse(key.kind, text), key.fallback) {
-        (Ok(value), Fallback::Value(default)) => parse(key.kind, default) == Ok(value),
-        (_, Fallback::Null | Fallback::Required) => text.is_empty(),
-        (Err(_), _) => false,
-    }
-}
-
-/// Whether a text is acceptable for a key on its own, or why not.
-pub(super) fn accepts(key: &ConfigKey, text: &str) -> Result<(), String> {
-    check_rule(key, &parse(key.kind, text)?, text)
 }
 
 fn shown_text(key: &ConfigKey, text: &str) -> String {
@@ -411,125 +395,5 @@ fn rule_text(key: &ConfigKey, value: &Value, text: &str) -> String {
     match value {
         Value::List(list) => format!("[{}]", list.join(", ")),
         _ => shown_text(key, text),
-    }
-}
-
-/// What Kafka says about the null that it makes of a value that is absent or cannot be read.
-fn null_rule(key: &ConfigKey, name: &str) -> Option<String> {
-    let problem = match key.rule {
-        Rule::Range(..) => "Value must be non-null".to_owned(),
-        Rule::OneOf(values) => one_of(values),
-        _ => return None,
-    };
-    Some(invalid(name, "null", &problem))
-}
-
-fn one_of(values: &[&str]) -> String {
-    format!("String must be one of: {}", values.join(", "))
-}
-
-/// Reads a value as Kafka reads its type.
-fn parse(kind: Kind, text: &str) -> Result<Value, String> {
-    let number = |minimum: i64, maximum: i64| match text.trim().parse::<i64>() {
-        Ok(number) if (minimum..=maximum).contains(&number) => Ok(Value::Integer(number)),
-        Ok(_) | Err(_) => Err(format!("Not a number of type {}", kind.name())),
-    };
-    match kind {
-        Kind::Boolean if text.eq_ignore_ascii_case("true") => Ok(Value::Boolean(true)),
-        Kind::Boolean if text.eq_ignore_ascii_case("false") => Ok(Value::Boolean(false)),
-        Kind::Boolean => Err("Expected value to be either true or false".to_owned()),
-        Kind::Short => number(i16::MIN.into(), i16::MAX.into()),
-        Kind::Int => number(i32::MIN.into(), i32::MAX.into()),
-        Kind::Long => number(i64::MIN, i64::MAX),
-        Kind::List => {
-            let items = text
-                .split(',')
-                .map(str::trim)
-                .filter(|item| !item.is_empty());
-            Ok(Value::List(items.map(str::to_owned).collect()))
-        }
-        Kind::Text | Kind::Class | Kind::Password => Ok(Value::Text(text.to_owned())),
-    }
-}
-
-fn check_rule(key: &ConfigKey, value: &Value, text: &str) -> Result<(), String> {
-    match (key.rule, value) {
-        (Rule::Range(minimum, _), Value::Integer(number)) if *number < minimum => {
-            Err(format!("Value must be at least {minimum}"))
-        }
-        (Rule::Range(_, maximum), Value::Integer(number)) if *number > maximum => {
-            Err(format!("Value must be no more than {maximum}"))
-        }
-        (Rule::OneOf(values), _) if !values.contains(&text) => Err(one_of(values)),
-        (Rule::OneOfIgnoringCase(values), _) if !contains_any_case(values, text) => Err(format!(
-            "String must be one of (case insensitive): {}",
-            values.join(", ")
-        )),
-        (Rule::NonEmptyText, _) => non_empty_text(text),
-        (Rule::Only(values, reason), _) if !contains_any_case(values, text) => {
-            Err(reason.to_owned())
-        }
-        (Rule::Unsupported(reason), Value::List(list)) if !list.is_empty() => {
-            Err(reason.to_owned())
-        }
-        (Rule::Unsupported(reason), Value::Text(text)) if !text.is_empty() => {
-            Err(reason.to_owned())
-        }
-        (Rule::Check(check), _) => check(text),
-        _ => Ok(()),
-    }
-}
-
-fn contains_any_case(values: &[&str], text: &str) -> bool {
-    values.iter().any(|value| value.eq_ignore_ascii_case(text))
-}
-
-fn non_empty_text(text: &str) -> Result<(), String> {
-    if text.trim().is_empty() {
-        return Err("String may not be empty".to_owned());
-    }
-    let control: Vec<String> = text
-        .chars()
-        .filter(|character| character.is_control())
-        .map(|character| u32::from(character).to_string())
-        .collect();
-    if control.is_empty() {
-        return Ok(());
-    }
-    Err(format!(
-        "String may not contain control sequences but had the following ASCII chars: {}",
-        control.join(", ")
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_read_as_kafka_reads_them() {
-        let check = |kind: Kind, text: &str, expected: Result<Value, &str>| {
-            let parsed = parse(kind, text);
-            assert!(parsed == expected.map_err(str::to_owned), "{text}");
-        };
-        check(Kind::Boolean, "TRUE", Ok(Value::Boolean(true)));
-        check(
-            Kind::Boolean,
-            "yes",
-            Err("Expected value to be either true or false"),
-        );
-        check(Kind::Int, "12", Ok(Value::Integer(12)));
-        check(Kind::Int, "2147483648", Err("Not a number of type INT"));
-        check(Kind::Int, "1.0", Err("Not a number of type INT"));
-        check(Kind::Short, "40000", Err("Not a number of type SHORT"));
-        check(
-            Kind::Long,
-            "99999999999999999999",
-            Err("Not a number of type LONG"),
-        );
-        let list =
-            |items: &[&str]| Value::List(items.iter().map(|&item| item.to_owned()).collect());
-        check(Kind::List, " a , b ,,", Ok(list(&["a", "b"])));
-        check(Kind::List, "", Ok(list(&[])));
     }
 }

@@ -177,10 +177,18 @@ pub struct SinkKeys {
     pub key_fields: Vec<String>,
     /// `delete.enabled`: a record without a value deletes its key's row.
     pub delete_enabled: bool,
+    /// `change.events`: values are Debezium's change events.
+    pub change_events: bool,
+    /// `truncate.enabled`: a change event may empty the table.
+    pub truncate_enabled: bool,
     /// `auto.create`: a missing table is created.
     pub auto_create: bool,
     /// `table.name.format`, with `${topic}`.
     pub table_name_format: String,
+    /// `table.name.normalize`: only letters, digits and `_` are left in it.
+    pub table_name_normalize: bool,
+    /// `topics.to.tables.mapping`: the table of each topic; empty: by format.
+    pub tables_of_topics: BTreeMap<String, String>,
     /// `table.name.dots`: what dots of a topic's name are in the table's name.
     pub topic_dots: TopicDots,
     /// `fields.whitelist`: value fields that are written; empty is all.
@@ -279,8 +287,12 @@ impl fmt::Debug for SinkKeys {
             .field("key_mode", &self.key_mode)
             .field("key_fields", &self.key_fields)
             .field("delete_enabled", &self.delete_enabled)
+            .field("change_events", &self.change_events)
+            .field("truncate_enabled", &self.truncate_enabled)
             .field("auto_create", &self.auto_create)
             .field("table_name_format", &self.table_name_format)
+            .field("table_name_normalize", &self.table_name_normalize)
+            .field("tables_of_topics", &self.tables_of_topics)
             .field("topic_dots", &self.topic_dots)
             .field("fields_include", &self.fields_include)
             .field("single_value_column", &self.single_value_column)

@@ -1,9 +1,14 @@
 //! Converters: how record keys and values are read. Their names, their options, and both out of a
 //! config.
 
+mod registry;
+
+use std::time::Duration;
+
 use super::check::{Entry, Value};
 use super::definitions::ConfigKey;
 use super::definitions::converters::ConverterKeys;
+pub use registry::{IdFraming, Pem, PemPart, RegistryAuth, RegistryOptions, RegistryTls};
 
 /// How bytes of a key or value are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +17,19 @@ pub enum Converter {
     Json(JsonOptions),
     /// `StringConverter`, `ByteArrayConverter` and those of single numbers.
     Primitive(Primitive),
+    /// A format whose schemas are in a registry.
+    Registered(RegisteredFormat, Box<RegistryOptions>),
+}
+
+/// A format whose schemas are in a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegisteredFormat {
+    /// `AvroConverter`.
+    Avro,
+    /// `JsonSchemaConverter`.
+    JsonSchema,
+    /// `ProtobufConverter`.
+    Protobuf,
 }
 
 /// Options of `JsonConverter`.
@@ -82,6 +100,10 @@ impl Converter {
 pub(super) enum Kind {
     Json,
     Primitive(Primitive),
+    Registered {
+        format: RegisteredFormat,
+        apicurio: bool,
+    },
 }
 
 const KAFKA_CONVERTERS: &str = "org.apache.kafka.connect.converters.";
@@ -95,6 +117,15 @@ const CLASSES: &[(&str, &str)] = &[
     (
         "org.apache.kafka.connect.storage.StringConverter",
         "StringConverter",
+    ),
+    ("io.confluent.connect.avro.AvroConverter", "AvroConverter"),
+    (
+        "io.confluent.connect.protobuf.ProtobufConverter",
+        "ProtobufConverter",
+    ),
+    (
+        "io.confluent.connect.json.JsonSchemaConverter",
+        "JsonSchemaConverter",
     ),
     (
         "io.debezium.converters.BinaryDataConverter",
@@ -111,12 +142,21 @@ const CLASSES: &[(&str, &str)] = &[
 ];
 
 /// What is built in, in words.
-pub(super) const BUILT_IN: &str = "JsonConverter, StringConverter, ByteArrayConverter, ShortConverter, IntegerConverter, LongConverter, FloatConverter, DoubleConverter, BooleanConverter";
+pub(super) const BUILT_IN: &str = "JsonConverter, StringConverter, AvroConverter, JsonSchemaConverter, ProtobufConverter, ByteArrayConverter, ShortConverter, IntegerConverter, LongConverter, FloatConverter, DoubleConverter, BooleanConverter";
 
 /// Finds a converter by its Java class name, its simple name, or that without `Converter`, as
 /// Kafka Connect does.
 pub(super) fn kind(class: &str) -> Result<Kind, String> {
     let unknown = || format!("Class {class} could not be found. Built in are {BUILT_IN}.");
+    if let Some(apicurio) = class.strip_prefix("io.apicurio.registry.utils.converter.") {
+        return match apicurio {
+            "AvroConverter" => Ok(Kind::Registered {
+                format: RegisteredFormat::Avro,
+                apicurio: true,
+            }),
+            _ => Err(unknown()),
+        };
+    }
     let of_class = CLASSES.iter().find(|(full, _)| *full == class);
     let simple = match of_class {
         Some((_, simple)) => simple,
@@ -126,6 +166,18 @@ pub(super) fn kind(class: &str) -> Result<Kind, String> {
     match simple.strip_suffix("Converter").unwrap_or(simple) {
         "Json" if !of_kafka => Ok(Kind::Json),
         "String" if !of_kafka => Ok(Kind::Primitive(Primitive::Text)),
+        "Avro" if !of_kafka => Ok(Kind::Registered {
+            format: RegisteredFormat::Avro,
+            apicurio: false,
+        }),
+        "Protobuf" if !of_kafka => Ok(Kind::Registered {
+            format: RegisteredFormat::Protobuf,
+            apicurio: false,
+        }),
+        "JsonSchema" if !of_kafka => Ok(Kind::Registered {
+            format: RegisteredFormat::JsonSchema,
+            apicurio: false,
+        }),
         "ByteArray" => Ok(Kind::Primitive(Primitive::Bytes)),
         "Short" => Ok(Kind::Primitive(Primitive::Short)),
         "Integer" => Ok(Kind::Primitive(Primitive::Integer)),
@@ -137,25 +189,79 @@ pub(super) fn kind(class: &str) -> Result<Kind, String> {
     }
 }
 
-/// The converter of this class with the options that stand in `entries`, which must be without
-/// errors. `None`: they are not.
-pub(super) fn read(class: &str, keys: &ConverterKeys, entries: &[Entry]) -> Option<Converter> {
-    let value = |key: &ConfigKey| {
-        let entry = entries.iter().find(|entry| entry.key.name == key.name)?;
-        Some(&entry.value)
-    };
-    let is_true = |key: &ConfigKey| value(key) == Some(&Value::Boolean(true));
-    Some(match kind(class).ok()? {
-        Kind::Primitive(primitive) => Converter::Primitive(primitive),
-        Kind::Json => Converter::Json(JsonOptions {
-            schemas_enable: is_true(keys.schemas_enable),
-            schemas_cache_size: match value(keys.schemas_cache_size)? {
-                Value::Integer(size) => usize::try_from(*size).ok()?,
-                _ => return None,
-            },
-            default_for_null: is_true(keys.default_for_null),
+/// What is wrong with one key: the key, and what to say.
+pub(super) type Problem = (&'static str, String);
+
+/// The converter of this class with the options that stand in `entries`.
+///
+/// # Errors
+/// The key that is wrong beyond its own rule, and why.
+pub(super) fn read(
+    class: &str,
+    keys: &ConverterKeys,
+    entries: &[Entry],
+) -> Result<Converter, Problem> {
+    let values = Values { entries };
+    let kind = kind(class).map_err(|problem| (keys.class.name, problem))?;
+    Ok(match (kind, keys.registry) {
+        (Kind::Primitive(primitive), _) => Converter::Primitive(primitive),
+        (Kind::Json, _) => Converter::Json(JsonOptions {
+            schemas_enable: values.is_true(keys.schemas_enable),
+            schemas_cache_size: usize::try_from(values.number(keys.schemas_cache_size))
+                .unwrap_or(usize::MAX),
+            default_for_null: values.is_true(keys.default_for_null),
         }),
+        (Kind::Registered { format, apicurio }, Some(of_registry)) => {
+            let options = registry::read(of_registry, &values, apicurio)?;
+            Converter::Registered(format, Box::new(options))
+        }
+        (Kind::Registered { .. }, None) => {
+            let problem = "converters with a schema registry read keys and values only";
+            return Err((keys.class.name, problem.to_owned()));
+        }
     })
+}
+
+/// Checked values by their keys.
+struct Values<'a> {
+    entries: &'a [Entry],
+}
+
+impl<'a> Values<'a> {
+    fn of(&self, key: &ConfigKey) -> Option<&'a Value> {
+        let entry = self.entries.iter().find(|entry| entry.key.name == key.name);
+        entry.map(|entry| &entry.value)
+    }
+
+    fn is_true(&self, key: &ConfigKey) -> bool {
+        self.of(key) == Some(&Value::Boolean(true))
+    }
+
+    fn text(&self, key: &ConfigKey) -> Option<&'a str> {
+        match self.of(key)? {
+            Value::Text(text) if !text.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+
+    fn list(&self, key: &ConfigKey) -> &'a [String] {
+        match self.of(key) {
+            Some(Value::List(list)) => list,
+            _ => &[],
+        }
+    }
+
+    /// A number of the table has a default, so there is always one.
+    fn number(&self, key: &ConfigKey) -> i64 {
+        match self.of(key) {
+            Some(Value::Integer(number)) => *number,
+            _ => 0,
+        }
+    }
+
+    fn millis(&self, key: &ConfigKey) -> Duration {
+        Duration::from_millis(u64::try_from(self.number(key)).unwrap_or(0))
+    }
 }
 
 /// The header converter of this class.
@@ -164,6 +270,7 @@ pub(super) fn read_header(class: &str, schemas_enable: bool) -> Option<HeaderCon
         None => HeaderConverter::Simple,
         Some(Kind::Json) => HeaderConverter::Json { schemas_enable },
         Some(Kind::Primitive(primitive)) => HeaderConverter::Primitive(primitive),
+        Some(Kind::Registered { .. }) => return None,
     })
 }
 
@@ -174,11 +281,16 @@ pub(super) fn header_kind(class: &str) -> Result<Option<Kind>, String> {
         "org.apache.kafka.connect.storage.SimpleHeaderConverter"
         | "SimpleHeaderConverter"
         | "Simple" => Ok(None),
-        _ => kind(class).map(Some).map_err(|_| {
-            format!(
+        _ => match kind(class) {
+            Ok(Kind::Registered { .. }) => Err(
+                "converters with a schema registry read keys and values only, not headers"
+                    .to_owned(),
+            ),
+            Ok(kind) => Ok(Some(kind)),
+            Err(_) => Err(format!(
                 "Class {class} could not be found. Built in are SimpleHeaderConverter, {BUILT_IN}."
-            )
-        }),
+            )),
+        },
     }
 }
 
@@ -212,7 +324,17 @@ mod tests {
             Some(Kind::Primitive(Primitive::Long)),
         );
         check("org.apache.kafka.connect.converters.JsonConverter", None);
-        check("io.confluent.connect.avro.AvroConverter", None);
+        let avro = |apicurio| Kind::Registered {
+            format: RegisteredFormat::Avro,
+            apicurio,
+        };
+        check("io.confluent.connect.avro.AvroConverter", Some(avro(false)));
+        check("Avro", Some(avro(false)));
+        check(
+            "io.apicurio.registry.utils.converter.AvroConverter",
+            Some(avro(true)),
+        );
+        check("org.apache.kafka.connect.converters.AvroConverter", None);
         check("", None);
         let message = kind("nope.Converter").unwrap_err();
         assert!(

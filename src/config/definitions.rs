@@ -14,6 +14,7 @@ use super::connector::SinkClass;
 pub mod common;
 pub mod converters;
 pub mod foreign;
+pub mod registry;
 pub mod sink;
 pub mod transforms;
 
@@ -68,7 +69,9 @@ pub(super) fn keys() -> impl Iterator<Item = &'static ConfigKey> {
 const ALL: &[&[&ConfigKey]] = &[
     common::KEYS,
     converters::KEY_KEYS,
+    registry::key::KEYS,
     converters::VALUE_KEYS,
+    registry::value::KEYS,
     converters::HEADER_KEYS,
     sink::KEYS,
 ];

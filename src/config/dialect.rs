@@ -12,7 +12,7 @@
 //! * A default of theirs is adopted where it differs from ours. One that cannot be honoured is
 //!   told as a warning: nobody asked for it in words.
 //! * A key that their sink does not know is told too, with the known key that is nearest.
-//! * Keys of ours that no other sink has, such as `delivery.guarantee`, may be added to any.
+//! * Keys of ours that their sink has no word for, such as `delivery.guarantee`, may be added.
 //!
 //! To add a dialect: a file with its table, and its name in [`ALL`]. `config/MIGRATING.md` is
 //! generated from the tables, and a test holds every table against the documented keys.
@@ -96,9 +96,11 @@ impl Dialect {
             .map(|key| key.name)
     }
 
-    /// Whether a key means with this class what it means with ours.
+    /// Whether a key means with this class what it means with ours: it is every connector's, or
+    /// one of ours that this sink has no word for.
     pub(super) fn shares(&self, name: &str) -> bool {
-        self.key(name).is_none() && (is_of_connect(name) || is_ours_alone(name))
+        let is_additional = is_not_confluents(name) && self.name_of(name).is_none();
+        self.key(name).is_none() && (is_of_connect(name) || is_additional)
     }
 
     /// Every key that may be given with this class.
@@ -291,11 +293,12 @@ fn is_of_connect(name: &str) -> bool {
         || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Keys of ours that no other sink has.
-fn is_ours_alone(name: &str) -> bool {
+/// Keys of ours whose names are not the Confluent sink's. Those that are may stand in a config for
+/// another sink by mistake, and were ignored there.
+fn is_not_confluents(name: &str) -> bool {
     let known = key_table::keys().any(|key| key.name == name)
         || key_table::foreign::is_refused_everywhere(name);
-    known && !ALL.iter().any(|dialect| dialect.key(name).is_some())
+    known && confluent_jdbc::DIALECT.key(name).is_none()
 }
 
 #[cfg(test)]

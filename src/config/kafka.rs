@@ -14,11 +14,11 @@ use rdkafka::ClientConfig;
 
 use super::connector::{ConnectorConfig, StartPosition};
 use super::parse::KeyError;
-use super::worker::WorkerSettings;
+use super::worker::{HttpsSettings, WorkerSettings};
 use super::{secret, suggest};
 
 mod jaas;
-mod java_store;
+pub(in crate::config) mod java_store;
 mod names;
 mod stores;
 
@@ -66,6 +66,22 @@ pub fn producer_properties(
 /// As [`consumer_properties`].
 pub fn admin_properties(worker: &WorkerSettings) -> Result<Vec<(String, String)>, Vec<KeyError>> {
     translate(Scope::Admin, &worker_layers(worker, "admin.")).into_result()
+}
+
+/// How https listeners are served: `ssl.*` below `listeners.https.`, or else the worker's own.
+///
+/// # Errors
+/// As [`consumer_properties`].
+pub fn https_settings(worker: &WorkerSettings) -> Result<HttpsSettings, Vec<KeyError>> {
+    let layers = [
+        worker.clients.layer(""),
+        worker.clients.layer("listeners.https."),
+    ];
+    let properties = translate(Scope::All, &layers).into_result()?;
+    Ok(HttpsSettings {
+        properties,
+        client_auth: worker.client_auth,
+    })
 }
 
 /// Settings that were given together, under one prefix.

@@ -174,9 +174,12 @@ fn converter_of(
 ) -> Result<Converter, Invalid> {
     match checked.text(keys.class) {
         None => Ok(of_worker.clone()),
-        Some(class) => {
-            converter::read(class, keys, &checked.entries).ok_or_else(|| unusable(keys.class))
-        }
+        Some(class) => converter::read(class, keys, &checked.entries).map_err(|(key, message)| {
+            Invalid::Keys(vec![KeyError {
+                key: key.to_owned(),
+                message,
+            }])
+        }),
     }
 }
 
@@ -215,8 +218,21 @@ fn sink_keys(checked: &Checked) -> Result<SinkKeys, Invalid> {
         key_mode: key_mode(checked),
         key_fields: checked.list(&sink::PK_FIELDS).to_vec(),
         delete_enabled: checked.is_true(&sink::DELETE_ENABLED),
+        change_events: checked.is(&sink::CHANGE_EVENTS, "debezium"),
+        truncate_enabled: checked.is_true(&sink::TRUNCATE_ENABLED),
         auto_create: checked.is_true(&sink::AUTO_CREATE),
         table_name_format: text(checked, &sink::TABLE_NAME_FORMAT)?,
+        table_name_normalize: checked.is_true(&sink::TABLE_NAME_NORMALIZE),
+        tables_of_topics: sink::tables_of_topics(
+            checked
+                .list(&sink::TOPICS_TO_TABLES)
+                .iter()
+                .map(String::as_str),
+        )
+        .map_err(|_| unusable(&sink::TOPICS_TO_TABLES))?
+        .into_iter()
+        .map(|(topic, table)| (topic.to_owned(), table.to_owned()))
+        .collect(),
         topic_dots: topic_dots(checked),
         fields_include: checked.list(&sink::FIELDS_WHITELIST).to_vec(),
         single_value_column: text(checked, &sink::STRING_COLUMN)?,

@@ -101,6 +101,67 @@ pub struct Listener {
     pub host: String,
     /// Port; 0: any free one.
     pub port: u16,
+    /// Serves https.
+    pub tls: bool,
+}
+
+/// `admin.listeners`: where the requests are answered that concern the process, not its connectors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdminListeners {
+    /// Where all others are.
+    Same,
+    /// Nowhere.
+    Off,
+    /// There only.
+    Separate(Vec<Listener>),
+}
+
+/// A header that every answer of the REST API gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResponseHeader {
+    /// Beside one of the same name, instead of in its place.
+    pub adds: bool,
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// Whether clients of https listeners must show a certificate: `listeners.https.ssl.client.auth`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// They are not asked.
+    None,
+    /// One that is shown must be good.
+    Requested,
+    /// They must.
+    Required,
+}
+
+/// How https is served: `listeners.https.*`, and the worker's own `ssl.*` where those are not given.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HttpsSettings {
+    /// Certificates, keys and passwords, under librdkafka's names.
+    pub properties: Vec<(String, String)>,
+    /// Whether clients must show a certificate.
+    pub client_auth: ClientAuth,
+}
+
+impl HttpsSettings {
+    /// The value of a property.
+    pub fn property(&self, name: &str) -> Option<&str> {
+        let found = self.properties.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+impl fmt::Debug for HttpsSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("HttpsSettings")
+            .field("client_auth", &self.client_auth)
+            .finish_non_exhaustive()
+    }
 }
 
 /// `log.format`.
@@ -136,6 +197,25 @@ impl OverridePolicy {
     }
 }
 
+/// What only a worker of a cluster needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterSettings {
+    /// `config.storage.topic`.
+    pub config_topic: Option<String>,
+    /// `config.storage.replication.factor`; -1: the broker's default.
+    pub config_replication: i32,
+    /// `status.storage.topic`.
+    pub status_topic: Option<String>,
+    /// `status.storage.partitions`.
+    pub status_partitions: i32,
+    /// `status.storage.replication.factor`; -1: the broker's default.
+    pub status_replication: i32,
+    /// `session.timeout.ms`: of the group of workers.
+    pub session_timeout: Duration,
+    /// `heartbeat.interval.ms`: of the group of workers.
+    pub heartbeat_interval: Duration,
+}
+
 /// The worker's settings, typed and checked. `Default` is the built-in defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerSettings {
@@ -145,12 +225,30 @@ pub struct WorkerSettings {
     pub group_id: Option<String>,
     /// `connector.client.config.override.policy`.
     pub override_policy: OverridePolicy,
+    /// What only a worker of a cluster needs.
+    pub cluster: ClusterSettings,
     /// `listeners`: at least one.
     pub listeners: Vec<Listener>,
+    /// `listeners.https.ssl.client.auth`.
+    pub client_auth: ClientAuth,
+    /// `admin.listeners`.
+    pub admin_listeners: AdminListeners,
+    /// `access.control.allow.origin`: origins whose pages may use the API; `*` is all.
+    pub allowed_origins: Vec<String>,
+    /// `access.control.allow.methods`: by which methods; empty is GET, POST and HEAD.
+    pub allowed_methods: Vec<String>,
+    /// `response.http.headers.config`.
+    pub response_headers: Vec<ResponseHeader>,
     /// `rest.advertised.host.name`.
     pub advertised_host: Option<String>,
     /// `rest.advertised.port`.
     pub advertised_port: Option<u16>,
+    /// `tasks.fetch.memory.bytes`.
+    pub fetch_memory_bytes: u64,
+    /// `topic.tracking.enable`.
+    pub topic_tracking: bool,
+    /// `topic.tracking.allow.reset`.
+    pub topic_tracking_reset: bool,
     /// `rest.request.body.max.bytes`.
     pub request_body_max_bytes: usize,
     /// `key.converter.*`.

@@ -10,7 +10,7 @@ use super::native::Message;
 use super::slots::{Slot, SlotState, Slots};
 use crate::batch::{AssignmentTag, BatchBuilder};
 use crate::config::connector::ConnectorConfig;
-use crate::decode::Format;
+use crate::decode::{Encoded, Formats};
 use crate::map::{self, TopicMapper, plan};
 use crate::record::{HeaderSource as _, RawHeader, RawRecord};
 
@@ -24,10 +24,13 @@ const SAMPLE_RECORDS_MAX: usize = 200;
 /// Fills batches from records.
 pub struct Intake {
     config: Arc<ConnectorConfig>,
+    formats: Formats,
     /// The open batch.
     pub builder: BatchBuilder,
     topics: Vec<TopicState>,
     held_back: VecDeque<HeldRecord>,
+    /// What the first record held back waits for is a schema.
+    awaits_schemas: bool,
     /// `None`: the connector has no transforms, and records go straight to their columns.
     transforms: Option<Transforms>,
 }
@@ -71,20 +74,31 @@ impl Intake {
     ///
     /// # Errors
     /// When its transforms cannot be built, which the check of its config has ruled out.
-    pub fn new(config: Arc<ConnectorConfig>, positions_stored: bool) -> Result<Self, String> {
+    pub fn new(
+        config: Arc<ConnectorConfig>,
+        formats: Formats,
+        positions_stored: bool,
+    ) -> Result<Self, String> {
         let keep_originals = config.errors.keeps_records();
         Ok(Self {
             builder: BatchBuilder::new(config.batch, keep_originals, positions_stored),
-            transforms: Transforms::of(&config)?,
+            transforms: Transforms::of(&config, &formats)?,
             config,
+            formats,
             topics: Vec::new(),
             held_back: VecDeque::new(),
+            awaits_schemas: false,
         })
     }
 
-    /// Records are waiting for a table: read no more.
+    /// Records are waiting for a table or a schema: read no more.
     pub fn is_waiting(&self) -> bool {
         !self.held_back.is_empty()
+    }
+
+    /// They are waiting for a schema.
+    pub fn awaits_schemas(&self) -> bool {
+        self.awaits_schemas && self.is_waiting()
     }
 
     /// There is no use in more records before the table is asked for: enough wait for it to be
@@ -101,8 +115,8 @@ impl Intake {
             Some(target) => TopicState::Ready(Box::new(TopicMapper::new(
                 target,
                 &self.config.sink,
-                Format::new(&self.config.key_converter),
-                Format::new(&self.config.value_converter),
+                self.formats.key(),
+                self.formats.value(),
             ))),
         };
         *self.topic(topic) = state;
@@ -119,6 +133,7 @@ impl Intake {
         }
         let tag = slot.tag;
         if self.held_back.is_empty() {
+            self.awaits_schemas = false;
             let record = RawRecord {
                 topic: message.topic(),
                 partition: message.partition(),
@@ -162,6 +177,7 @@ impl Intake {
 
     /// Maps the records that waited, until one has to wait again.
     pub fn replay(&mut self, slots: &mut Slots) {
+        self.awaits_schemas = false;
         while let Some(held) = self.held_back.pop_front() {
             let Some(slot) = slots.get(held.slot) else {
                 continue;
@@ -194,6 +210,19 @@ impl Intake {
         if !matches!(self.topic(topic), TopicState::Missing) {
             return None;
         }
+        let mut key_format = self.formats.key();
+        let mut value_format = self.formats.value();
+        // All of them are asked for at once.
+        let mut ready = true;
+        for held in self.held_back.iter().take(SAMPLE_RECORDS_MAX) {
+            let record = held.record("", 0);
+            ready &= Encoded::key(&record).is_none_or(|key| key_format.is_ready(key));
+            ready &= Encoded::value(&record).is_none_or(|value| value_format.is_ready(value));
+        }
+        self.awaits_schemas = !ready;
+        if !ready {
+            return None;
+        }
         *self.topic(topic) = TopicState::Creating;
         let name = slots.topic_name(topic)?;
         let sample: Vec<RawRecord<'_>> = self
@@ -208,8 +237,8 @@ impl Intake {
             plan::table_name(keys, name),
             &sample,
             keys,
-            &mut Format::new(&self.config.key_converter),
-            &mut Format::new(&self.config.value_converter),
+            &mut key_format,
+            &mut value_format,
         );
         Some(match table {
             Ok(table) => TableRequest::Create(Arc::clone(name), table),
@@ -223,7 +252,7 @@ impl Intake {
         self.held_back.retain(|held| !slots.contains(&held.slot));
     }
 
-    /// `false`: the record has to wait for its table.
+    /// `false`: the record has to wait for its table, or for a schema.
     #[inline]
     fn append(
         &mut self,
@@ -241,6 +270,10 @@ impl Intake {
         let Some(TopicState::Ready(mapper)) = self.topics.get_mut(slot.topic) else {
             return false;
         };
+        if !mapper.is_ready(record) {
+            self.awaits_schemas = true;
+            return false;
+        }
         let position = account(&mut self.builder, slot_index, slot, record, leader_epoch);
         let target = Arc::clone(mapper.target());
         self.builder

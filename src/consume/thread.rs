@@ -75,13 +75,15 @@ struct Holds {
     congested: bool,
     /// A table is being created.
     awaiting_table: bool,
+    /// Schemas are being fetched.
+    awaiting_schemas: bool,
     /// The task has failed.
     failed: bool,
 }
 
 impl Holds {
     fn any(self) -> bool {
-        self.paused || self.congested || self.awaiting_table || self.failed
+        self.paused || self.congested || self.awaiting_table || self.awaiting_schemas || self.failed
     }
 }
 
@@ -143,6 +145,7 @@ impl ConsumerThread {
         };
         running.subscribe();
         while !running.finished {
+            running.start.board.turn();
             running.turn();
         }
         link.set_waker(None);
@@ -196,7 +199,8 @@ impl Running {
         if self.start.intake.builder.has_records() && self.start.board.in_flight() == 0 {
             return self.linger_left();
         }
-        if self.start.intake.is_waiting() && !self.holds.awaiting_table {
+        let holds = self.holds;
+        if self.start.intake.is_waiting() && !holds.awaiting_table && !holds.awaiting_schemas {
             return Duration::ZERO;
         }
         POLL_MAX
@@ -311,6 +315,10 @@ impl Running {
     /// Hands a full batch on; waits a moment when the write loop is behind, then pauses reading.
     /// `false`: there is no room, and commands want to be looked at.
     fn make_room(&mut self) -> bool {
+        if self.start.intake.awaits_schemas() && !self.holds.awaiting_schemas {
+            self.await_schemas();
+            return false;
+        }
         let behind = self.start.board.in_flight() >= BATCHES_IN_FLIGHT_MAX;
         if !self.start.intake.builder.is_full() {
             if self.holds.congested && !behind {
@@ -337,8 +345,32 @@ impl Running {
         false
     }
 
+    /// Schemas mostly arrive in a moment; only then are partitions paused.
+    fn await_schemas(&mut self) {
+        match self.start.commands.recv_timeout(BACK_PRESSURE_PATIENCE) {
+            Ok(command) => self.obey(command),
+            Err(RecvTimeoutError::Timeout) => {
+                self.holds.awaiting_schemas = true;
+                self.apply_holds();
+            }
+            Err(RecvTimeoutError::Disconnected) => self.finished = true,
+        }
+    }
+
+    fn schemas_arrived(&mut self) {
+        self.start.intake.replay(&mut self.slots);
+        if self.start.intake.is_waiting() {
+            self.ask_for_table();
+        }
+        if self.holds.awaiting_schemas && !self.start.intake.awaits_schemas() {
+            self.holds.awaiting_schemas = false;
+            self.apply_holds();
+        }
+    }
+
     fn obey(&mut self, command: ToConsumer) {
         match command {
+            ToConsumer::Schemas => self.schemas_arrived(),
             ToConsumer::Table { topic, target } => {
                 let topic = self.slots.topic_index(&topic);
                 self.start.intake.set_table(topic, target);

@@ -24,9 +24,7 @@ const NO_ENVELOPE: &str = "JsonConverter with schemas.enable requires \"schema\"
 #[derive(Debug)]
 pub struct Envelope {
     opener: Opener,
-    default_for_null: bool,
-    /// Which fields of the schema the record had.
-    seen: Vec<bool>,
+    typed: Typed,
 }
 
 impl Envelope {
@@ -34,8 +32,63 @@ impl Envelope {
     pub fn new(options: &JsonOptions) -> Self {
         Self {
             opener: Opener::new(options.schemas_cache_size),
-            default_for_null: options.default_for_null,
+            typed: Typed::new(options.default_for_null),
+        }
+    }
+}
+
+/// Reads JSON that has a schema, wherever that is.
+#[derive(Debug)]
+pub(super) struct Typed {
+    default_for_null: bool,
+    /// Which fields of the schema the record had.
+    seen: Vec<bool>,
+}
+
+impl Typed {
+    /// `default_for_null`: null stands for its field's default.
+    pub(super) fn new(default_for_null: bool) -> Self {
+        Self {
+            default_for_null,
             seen: Vec::new(),
+        }
+    }
+
+    /// Reads a part of a text, by its schema if it has one.
+    #[inline]
+    pub(super) fn read<V: Visitor>(
+        &mut self,
+        schema: Option<Arc<Schema>>,
+        text: &str,
+        part: &[&str],
+        visitor: &mut V,
+    ) -> Result<(), ReadError> {
+        let text = match part {
+            [] => text,
+            part => json::part_of(text, part).map_err(ReadError::Malformed)?,
+        };
+        let Some(mut schema) = schema else {
+            return json::read_text(text, visitor);
+        };
+        for name in part {
+            let Some((_, field)) = schema.field(name) else {
+                return Ok(visitor.single(&Value::Null)?);
+            };
+            schema = Arc::clone(&field.schema);
+        }
+        let text = text.trim_ascii();
+        match schema.fields() {
+            Some(_) if text == "null" => Ok(visitor.single(&Value::Null)?),
+            Some(fields) => {
+                visitor.object(Some(&schema));
+                self.read_struct(fields, text, visitor)
+            }
+            None => {
+                let raw = json::check_value(text).map_err(ReadError::Malformed)?;
+                let value = schema::read(&schema, raw, self.default_for_null);
+                let value = value.map_err(ReadError::Malformed)?;
+                Ok(visitor.single(&value)?)
+            }
         }
     }
 
@@ -88,30 +141,19 @@ impl Envelope {
 
 impl Decode for Envelope {
     #[inline]
-    fn read<V: Visitor>(&mut self, encoded: Encoded<'_>, visitor: &mut V) -> Result<(), ReadError> {
+    fn read_part<V: Visitor>(
+        &mut self,
+        encoded: Encoded<'_>,
+        part: &[&str],
+        visitor: &mut V,
+    ) -> Result<(), ReadError> {
         let text = json::text(encoded.bytes).map_err(ReadError::Malformed)?;
         // A null has no envelope either.
         if text == "null" {
             return json::read_text(text, visitor);
         }
         let (schema, payload) = self.opener.open(text).map_err(ReadError::Malformed)?;
-        let Some(schema) = schema else {
-            return json::read_text(payload, visitor);
-        };
-        let payload = payload.trim_ascii();
-        match schema.fields() {
-            Some(_) if payload == "null" => Ok(visitor.single(&Value::Null)?),
-            Some(fields) => {
-                visitor.object(Some(&schema));
-                self.read_struct(fields, payload, visitor)
-            }
-            None => {
-                let raw = json::check_value(payload).map_err(ReadError::Malformed)?;
-                let value = schema::read(&schema, raw, self.default_for_null);
-                let value = value.map_err(ReadError::Malformed)?;
-                Ok(visitor.single(&value)?)
-            }
-        }
+        self.typed.read(schema, payload, part, visitor)
     }
 
     fn schema(&mut self, encoded: Encoded<'_>) -> Result<Option<Arc<Schema>>, String> {
@@ -316,6 +358,18 @@ mod tests {
         let text = format!("{{\"schema\":{ORDER_SCHEMA},\"payload\":{{\"id\":1}}}}");
         let reason = probe::read(&mut format, text.as_bytes()).unwrap_err();
         assert!(reason.starts_with("field \"price\": null"), "{reason}");
+    }
+
+    #[test]
+    fn what_kafkas_converter_wrote_is_read() {
+        for text in [
+            include_str!("fixtures/connect-base64.json"),
+            include_str!("fixtures/connect-numeric.json"),
+        ] {
+            let mut format = Envelope::new(&JsonOptions::default());
+            let found = probe::read(&mut format, text.as_bytes()).unwrap();
+            crate::decode::fixtures::check(&found, true);
+        }
     }
 
     proptest::proptest! {

@@ -9,7 +9,7 @@ use chrono::{NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
 use rowdock_connectors::Timestamp;
 
 use super::{Decode as _, Encoded, Format, json, tree};
-use crate::config::converter::{Converter, HeaderConverter, JsonOptions};
+use crate::config::converter::{HeaderConverter, JsonOptions};
 use crate::decimal;
 use crate::record::{Datum, Header, Kind, RawHeader, RecordError, Schema, Stage};
 
@@ -64,7 +64,7 @@ fn json_value(bytes: &[u8], schemas_enable: bool) -> Result<(Option<Arc<Schema>>
         schemas_enable,
         ..JsonOptions::default()
     };
-    let side = Format::new(&Converter::Json(options)).whole(alone(bytes))?;
+    let side = Format::json(&options).whole(alone(bytes))?;
     Ok((side.schema, side.datum))
 }
 

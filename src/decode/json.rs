@@ -8,6 +8,7 @@ mod scan;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use serde::de::IgnoredAny;
@@ -27,8 +28,17 @@ pub struct Json;
 
 impl Decode for Json {
     #[inline]
-    fn read<V: Visitor>(&mut self, encoded: Encoded<'_>, visitor: &mut V) -> Result<(), ReadError> {
-        read_text(text(encoded.bytes).map_err(ReadError::Malformed)?, visitor)
+    fn read_part<V: Visitor>(
+        &mut self,
+        encoded: Encoded<'_>,
+        part: &[&str],
+        visitor: &mut V,
+    ) -> Result<(), ReadError> {
+        let text = text(encoded.bytes).map_err(ReadError::Malformed)?;
+        match part {
+            [] => read_text(text, visitor),
+            part => read_text(part_of(text, part).map_err(ReadError::Malformed)?, visitor),
+        }
     }
 
     fn schema(&mut self, _encoded: Encoded<'_>) -> Result<Option<Arc<Schema>>, String> {
@@ -38,6 +48,31 @@ impl Decode for Json {
     fn whole(&mut self, encoded: Encoded<'_>) -> Result<Side, String> {
         tree::read(text(encoded.bytes)?, None).map(Side::schemaless)
     }
+}
+
+/// The raw text behind these names; `null` when it is not there.
+///
+/// # Errors
+/// When what is around it is malformed.
+pub(super) fn part_of<'a>(text: &'a str, part: &[&str]) -> Result<&'a str, String> {
+    let mut inner = text;
+    for wanted in part {
+        if inner.trim_ascii() == "null" {
+            return Ok("null");
+        }
+        let mut found = "null";
+        let walked = walk_object(inner, |name, raw| {
+            if name == *wanted {
+                found = raw;
+            }
+            Ok::<(), Infallible>(())
+        });
+        match walked {
+            Ok(()) => inner = found,
+            Err(WalkError::Malformed(reason)) => return Err(reason),
+        }
+    }
+    Ok(inner)
 }
 
 /// Reads a value without a schema.

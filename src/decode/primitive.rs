@@ -82,7 +82,12 @@ const ALL: [Primitive; 8] = [
 ];
 
 impl Decode for Primitive {
-    fn read<V: Visitor>(&mut self, encoded: Encoded<'_>, visitor: &mut V) -> Result<(), ReadError> {
+    fn read_part<V: Visitor>(
+        &mut self,
+        encoded: Encoded<'_>,
+        _part: &[&str],
+        visitor: &mut V,
+    ) -> Result<(), ReadError> {
         let value = self.value(encoded.bytes).map_err(ReadError::Malformed)?;
         Ok(visitor.single(&value)?)
     }

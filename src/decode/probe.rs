@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::change::Change;
 use super::{Decode, Encoded, ReadError, Visitor};
 use crate::record::{RecordError, Schema, Value};
 
@@ -12,6 +13,8 @@ pub(crate) struct Probe {
     pub(crate) schema: Option<Option<Arc<Schema>>>,
     /// Names, places and values of the fields; one value without a name when it was no object.
     pub(crate) fields: Vec<(String, Option<usize>, Value<'static>)>,
+    /// What it does, when it is no row.
+    pub(crate) change: Option<Change>,
 }
 
 impl Visitor for Probe {
@@ -36,6 +39,11 @@ impl Visitor for Probe {
         value: &Value<'_>,
     ) -> Result<(), RecordError> {
         self.fields.push((name.to_owned(), slot, owned(value)));
+        Ok(())
+    }
+
+    fn change(&mut self, change: Change) -> Result<(), RecordError> {
+        self.change = Some(change);
         Ok(())
     }
 

@@ -30,6 +30,15 @@ impl RecordDecoder {
         }
     }
 
+    /// The schemas of both sides are at hand. Else they have been asked for, and the record must wait.
+    pub fn is_ready(&mut self, record: &RawRecord<'_>) -> bool {
+        let key = Encoded::key(record);
+        let value = Encoded::value(record);
+        // Both are asked for at once.
+        let key_is_ready = key.is_none_or(|key| self.key.format.is_ready(key));
+        value.is_none_or(|value| self.value.format.is_ready(value)) && key_is_ready
+    }
+
     /// Decodes key and value; headers are left to whoever needs them ([`super::header`]).
     ///
     /// # Errors
@@ -70,16 +79,15 @@ impl SideDecoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::converter::{Converter, JsonOptions, Primitive};
+    use crate::config::converter::{JsonOptions, Primitive};
     use crate::record::Datum;
 
     fn decoder(schemas_enable: bool) -> RecordDecoder {
-        let json = Converter::Json(JsonOptions {
+        let json = JsonOptions {
             schemas_enable,
             ..JsonOptions::default()
-        });
-        let text = Converter::Primitive(Primitive::Text);
-        RecordDecoder::new(Format::new(&text), Format::new(&json))
+        };
+        RecordDecoder::new(Format::Primitive(Primitive::Text), Format::json(&json))
     }
 
     fn record<'a>(key: Option<&'a str>, value: Option<&'a str>) -> RawRecord<'a> {

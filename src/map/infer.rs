@@ -186,9 +186,15 @@ impl Columns {
             }
             return;
         };
+        // What one schema has and another has not is required by neither.
+        for (known, required) in &mut self.required {
+            *required &= schema.field(known).is_some();
+        }
+        let is_first = self.required.is_empty();
         for field in fields {
             self.see(&field.name, Some(column_type(&field.schema)));
             let required = !field.schema.optional && field.schema.default.is_none();
+            let required = required && (is_first || self.required.contains_key(&*field.name));
             self.required
                 .entry(field.name.to_string())
                 .and_modify(|known| *known &= required)

@@ -14,6 +14,16 @@ pub const KAFKA_KEY_COLUMNS: [&str; 3] =
 /// A dot in the format separates the schema; one that comes from the topic's name is what
 /// `table.name.dots` says.
 pub fn table_name(keys: &SinkKeys, topic: &str) -> TableName {
+    if let Some(table) = keys.tables_of_topics.get(topic) {
+        return TableName::parse(table);
+    }
+    if keys.table_name_normalize {
+        let filled = keys.table_name_format.replace("${topic}", topic);
+        return TableName {
+            schema: None,
+            name: normalized(&filled),
+        };
+    }
     let topic = match keys.topic_dots {
         TopicDots::Keep => topic,
         TopicDots::Underscore => &topic.replace('.', "_"),
@@ -27,6 +37,26 @@ pub fn table_name(keys: &SinkKeys, topic: &str) -> TableName {
         schema: format.schema.as_deref().map(fill),
         name: fill(&format.name),
     }
+}
+
+/// Refuses a topic that `topics.to.tables.mapping` leaves out: with a mapping there is no format.
+///
+/// # Errors
+/// Says which topic has no table.
+pub fn check_mapped(keys: &SinkKeys, topic: &str) -> Result<(), String> {
+    if keys.tables_of_topics.is_empty() || keys.tables_of_topics.contains_key(topic) {
+        return Ok(());
+    }
+    Err(format!(
+        "topic {topic} has no table in topics.to.tables.mapping; every topic must have one"
+    ))
+}
+
+fn normalized(name: &str) -> String {
+    let legal = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    name.chars()
+        .map(|character| if legal(character) { character } else { '_' })
+        .collect()
 }
 
 /// `server.shop.orders` is `orders` in the schema `shop`: what stands before those is the

@@ -9,6 +9,7 @@ use rowdock_connectors::{TableRows, Target};
 use super::names::{FieldNames, FieldRule};
 use super::push;
 use crate::config::connector::UnknownFields;
+use crate::decode::change::Change;
 use crate::decode::{Decode as _, Encoded, Format, ReadError, Visitor};
 use crate::record::{RecordError, Schema, Stage, Value};
 
@@ -49,6 +50,8 @@ pub(super) enum Content {
     Null,
     /// Fields, or a single value: they are in the row now.
     Filled,
+    /// A change event that writes no row.
+    Change(Change),
 }
 
 /// More schemas than versions of one topic that are live at once.
@@ -61,6 +64,11 @@ impl SideReader {
             format,
             columns,
         }
+    }
+
+    #[inline]
+    pub(super) fn is_ready(&mut self, encoded: Encoded<'_>) -> bool {
+        self.format.is_ready(encoded)
     }
 
     /// Reads the side into the row.
@@ -186,12 +194,13 @@ impl Visitor for RowWriter<'_> {
 
     #[inline]
     fn wants(&mut self, name: &str, index: Option<usize>) -> Result<Option<usize>, RecordError> {
-        match self.columns.rule(name, index, self.target) {
-            FieldRule::Column(column) => Ok(Some(column)),
-            FieldRule::Unwanted => Ok(None),
-            FieldRule::Unknown if self.columns.unknown == UnknownFields::Ignore => Ok(None),
-            FieldRule::Unknown => Err(unknown_field(name, self.target)),
+        // What was decided before needs no call.
+        if let (Some(index), Some((_, rules))) = (index, self.columns.rules.first())
+            && let Some(Some(FieldRule::Column(column))) = rules.by_index.get(index)
+        {
+            return Ok(Some(*column));
         }
+        self.wanted(name, index)
     }
 
     #[inline]
@@ -199,6 +208,11 @@ impl Visitor for RowWriter<'_> {
         // Of a repeated field the last one counts, as everywhere in JSON.
         self.rows.columns[column].truncate(self.row);
         push(self.target, column, name, value, self.rows)
+    }
+
+    fn change(&mut self, change: Change) -> Result<(), RecordError> {
+        self.content = Content::Change(change);
+        Ok(())
     }
 
     fn single(&mut self, value: &Value<'_>) -> Result<(), RecordError> {
@@ -227,6 +241,15 @@ impl<'m> RowWriter<'m> {
             columns,
             target,
             rows,
+        }
+    }
+
+    fn wanted(&mut self, name: &str, index: Option<usize>) -> Result<Option<usize>, RecordError> {
+        match self.columns.rule(name, index, self.target) {
+            FieldRule::Column(column) => Ok(Some(column)),
+            FieldRule::Unwanted => Ok(None),
+            FieldRule::Unknown if self.columns.unknown == UnknownFields::Ignore => Ok(None),
+            FieldRule::Unknown => Err(unknown_field(name, self.target)),
         }
     }
 
@@ -272,6 +295,7 @@ fn rule_of(name: &str, accepts: &[Option<usize>], target: &Target) -> FieldRule 
     }
 }
 
+#[cold]
 fn unknown_field(name: &str, target: &Target) -> RecordError {
     RecordError::new(
         Stage::TaskPut,

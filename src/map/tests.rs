@@ -1,11 +1,14 @@
 //! Records into rows, by key mode, format and table.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use rowdock_connectors::{Cell, ColumnDef, ColumnType, Table, TableName, WriteMode};
 
 use super::*;
 use crate::config::connector::TopicDots;
 use crate::config::converter::{Converter, JsonOptions, Primitive};
+use crate::decode::Formats;
 use crate::decode::sides::RecordDecoder;
 
 const SCHEMALESS: Converter = Converter::Json(JsonOptions {
@@ -18,6 +21,13 @@ const ENVELOPE: Converter = Converter::Json(JsonOptions {
     schemas_cache_size: 10,
     default_for_null: true,
 });
+/// A format that has no registry.
+fn format(converter: &Converter) -> Format {
+    Formats::start(converter, converter, |_| {})
+        .unwrap()
+        .value()
+}
+
 const TEXT: Converter = Converter::Primitive(Primitive::Text);
 
 fn column(name: &str, column_type: ColumnType, nullable: bool) -> ColumnDef {
@@ -66,8 +76,12 @@ fn keys(key_mode: KeyMode, key_fields: &[&str]) -> SinkKeys {
         key_mode,
         key_fields: key_fields.iter().map(|&field| field.to_owned()).collect(),
         delete_enabled: key_mode == KeyMode::RecordKey,
+        change_events: false,
+        truncate_enabled: false,
         auto_create: true,
         table_name_format: "${topic}".into(),
+        table_name_normalize: false,
+        tables_of_topics: BTreeMap::new(),
         topic_dots: TopicDots::Keep,
         fields_include: Vec::new(),
         single_value_column: "record_value".into(),
@@ -85,12 +99,7 @@ impl Mapping {
     fn new(table: Table, keys: &SinkKeys, key: &Converter, value: &Converter) -> Self {
         let target = Arc::new(plan::target(table, keys).unwrap());
         Self {
-            mapper: TopicMapper::new(
-                Arc::clone(&target),
-                keys,
-                Format::new(key),
-                Format::new(value),
-            ),
+            mapper: TopicMapper::new(Arc::clone(&target), keys, format(key), format(value)),
             rows: TableRows::new(target),
         }
     }
@@ -249,6 +258,51 @@ fn single_values_have_a_column_of_their_own() {
 }
 
 #[test]
+fn change_events_write_delete_and_truncate() {
+    let mut keys = keys(KeyMode::RecordKey, &["id"]);
+    keys.change_events = true;
+    keys.truncate_enabled = true;
+    let check = |keys: &SinkKeys, key: &str, value: Option<&str>, expected: Option<RowKind>| {
+        let formats = Formats::start(&SCHEMALESS, &SCHEMALESS, |_| {}).unwrap();
+        let formats = formats.with_change_events(keys.change_events);
+        let target = Arc::new(plan::target(orders(), keys).unwrap());
+        let mut rows = TableRows::new(Arc::clone(&target));
+        let mut mapper = TopicMapper::new(target, keys, formats.key(), formats.value());
+        let record = RawRecord {
+            topic: "orders",
+            partition: 0,
+            offset: 1,
+            timestamp_ms: None,
+            key: Some(key.as_bytes()),
+            value: value.map(str::as_bytes),
+            headers: &(),
+        };
+        let origin = Origin {
+            position: 0,
+            offset: 1,
+            kind: RowKind::Write,
+        };
+        mapper.map(&record, None, origin, &mut rows).unwrap();
+        let kinds: Vec<RowKind> = rows.origins.iter().map(|origin| origin.kind).collect();
+        assert_eq!(kinds, expected.into_iter().collect::<Vec<_>>(), "{value:?}");
+    };
+    let key = r#"{"id":1}"#;
+    let write = r#"{"before":null,"after":{"id":1,"note":"a"},"source":{"db":"x"},"op":"u"}"#;
+    let delete = r#"{"before":{"id":1,"other":2},"after":null,"op":"d"}"#;
+    let truncate = r#"{"source":{},"op":"t"}"#;
+    check(&keys, key, Some(write), Some(RowKind::Write));
+    check(&keys, key, Some(delete), Some(RowKind::Delete));
+    check(&keys, key, None, Some(RowKind::Delete));
+    check(&keys, "null", Some(truncate), Some(RowKind::Truncate));
+    check(&keys, key, Some(r#"{"ts_ms":5}"#), None);
+    keys.delete_enabled = false;
+    keys.truncate_enabled = false;
+    check(&keys, key, Some(delete), None);
+    check(&keys, key, None, None);
+    check(&keys, key, Some(truncate), None);
+}
+
+#[test]
 fn kafka_coordinates_are_a_key() {
     let mut table = orders();
     table
@@ -374,6 +428,20 @@ fn tables_are_named_by_format() {
     check(TopicDots::Schema, "${topic}", "db.a.b", (Some("a"), "b"));
     check(TopicDots::Schema, "${topic}_v1", "b", (None, "b_v1"));
     check(TopicDots::Schema, "${topic}", "b.", (None, "b."));
+    let mut keys = keys(KeyMode::None, &[]);
+    keys.table_name_format = "s.${topic}_v1".into();
+    keys.table_name_normalize = true;
+    let name = plan::table_name(&keys, "a.b-ü");
+    assert_eq!((name.schema, name.name.as_str()), (None, "s_a_b___v1"));
+    keys.tables_of_topics = BTreeMap::from([("t".into(), "shop.orders".into())]);
+    let name = plan::table_name(&keys, "t");
+    assert_eq!(
+        (name.schema.as_deref(), name.name.as_str()),
+        (Some("shop"), "orders")
+    );
+    assert!(plan::check_mapped(&keys, "t").is_ok());
+    let refused = plan::check_mapped(&keys, "u").unwrap_err();
+    assert!(refused.contains("topic u has no table"), "{refused}");
 }
 
 #[test]
@@ -399,8 +467,8 @@ fn tables_are_designed_from_the_first_records() {
             TableName::parse("t"),
             &records,
             &keys(key_mode, fields),
-            &mut Format::new(key),
-            &mut Format::new(value),
+            &mut format(key),
+            &mut format(value),
         )
         .map(|table| {
             let columns: Vec<String> = table
@@ -537,7 +605,7 @@ fn owned_records_are_mapped_like_their_bytes() {
             value: value.map(str::as_bytes),
             headers: &(),
         };
-        let whole = RecordDecoder::new(Format::new(&SCHEMALESS), Format::new(converter))
+        let whole = RecordDecoder::new(format(&SCHEMALESS), format(converter))
             .decode(&raw)
             .unwrap();
         let origin = Origin {

@@ -5,7 +5,7 @@ use super::*;
 use crate::config::RawConfig;
 use crate::config::connector::ConnectorConfig;
 use crate::config::worker::WorkerSettings;
-use crate::decode::Format;
+use crate::decode::Formats;
 use crate::decode::sides::RecordDecoder;
 use crate::record::{RawHeader, json};
 
@@ -42,9 +42,8 @@ fn apply(
         value: value.map(str::as_bytes),
         headers: &headers,
     };
-    let key_format = Format::new(&config.key_converter);
-    let value_format = Format::new(&config.value_converter);
-    let record = RecordDecoder::new(key_format, value_format)
+    let formats = Formats::start(&config.key_converter, &config.value_converter, |_| {}).unwrap();
+    let record = RecordDecoder::new(formats.key(), formats.value())
         .decode(&raw)
         .unwrap();
     let origin = record.origin().clone();

@@ -278,6 +278,7 @@ impl WriteLoop {
         if self.state.tables.contains_key(topic) {
             return Ok(());
         }
+        plan::check_mapped(&self.config.sink, topic).map_err(Halt::Failed)?;
         let name = plan::table_name(&self.config.sink, topic);
         self.ready_session().await?;
         let Some(session) = self.state.session.as_mut() else {

@@ -1,7 +1,7 @@
 //! The write loop against a database in memory that fails, loses answers and is written to by a
 //! rival; no Kafka, no clock. The test plays the consumer's thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -94,8 +94,12 @@ fn config(tolerate: bool) -> ConnectorConfig {
             key_mode: KeyMode::None,
             key_fields: Vec::new(),
             delete_enabled: false,
+            change_events: false,
+            truncate_enabled: false,
             auto_create: false,
             table_name_format: "${topic}".into(),
+            table_name_normalize: false,
+            tables_of_topics: BTreeMap::new(),
             topic_dots: TopicDots::Keep,
             fields_include: Vec::new(),
             single_value_column: "record_value".to_owned(),
@@ -149,6 +153,9 @@ impl Harness {
         let (status, _) = watch::channel(TaskStatus {
             state: TaskState::Running,
             trace: None,
+            joined: false,
+            restartable: false,
+            topics: BTreeSet::new(),
             retrying: None,
         });
         let (stop, stopping) = watch::channel(false);

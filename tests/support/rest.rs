@@ -24,9 +24,14 @@ pub(crate) struct Answer {
 
 impl Rest {
     pub(crate) fn new(address: SocketAddr) -> Self {
+        Self::with_deadline(address, ANSWER_DEADLINE)
+    }
+
+    /// One that waits longer: for changes that cannot be recorded at the moment.
+    pub(crate) fn with_deadline(address: SocketAddr, deadline: Duration) -> Self {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(ANSWER_DEADLINE))
+            .timeout_global(Some(deadline))
             .build()
             .into();
         Self {
@@ -45,6 +50,10 @@ impl Rest {
 
     pub(crate) async fn post(&self, path: &str, body: Option<Value>) -> Answer {
         self.call("POST", path, body).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.call("PATCH", path, Some(body)).await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {
@@ -84,6 +93,7 @@ fn blocking_call(
         ("DELETE", _) => agent.delete(url).call(),
         ("PUT", Some(body)) => agent.put(url).send_json(body),
         ("PUT", None) => agent.put(url).send_empty(),
+        ("PATCH", Some(body)) => agent.patch(url).send_json(body),
         ("POST", Some(body)) => agent.post(url).send_json(body),
         _ => agent.post(url).send_empty(),
     };

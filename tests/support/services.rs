@@ -20,6 +20,8 @@ pub(crate) struct Services {
     pub(crate) postgres: String,
     /// The same of the newest supported PostgreSQL.
     pub(crate) postgres_newest: String,
+    /// URL of the schema registry, with the base path of Confluent's API.
+    pub(crate) registry: String,
 }
 
 /// The services. A test that needs them fails, with the reason, when they are absent.
@@ -48,10 +50,12 @@ impl Services {
             kafka: take("ROWDOCK_TEST_KAFKA")?,
             postgres: take("ROWDOCK_TEST_POSTGRES")?,
             postgres_newest: take("ROWDOCK_TEST_POSTGRES_18")?,
+            registry: take("ROWDOCK_TEST_REGISTRY")?,
         };
         answers("Kafka", &services.kafka)?;
         answers("PostgreSQL", host_and_port(&services.postgres))?;
         answers("PostgreSQL 18", host_and_port(&services.postgres_newest))?;
+        answers("The schema registry", host_and_port(&services.registry))?;
         Ok(services)
     }
 }

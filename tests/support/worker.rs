@@ -30,6 +30,7 @@ pub(crate) struct Launch<'a> {
     database: Option<&'a Proxy>,
     kafka: Option<&'a Proxy>,
     settings: Vec<(String, String)>,
+    in_cluster: bool,
 }
 
 /// A worker process; killed when dropped.
@@ -86,6 +87,24 @@ impl<'a> Launch<'a> {
         self
     }
 
+    /// It is a worker of the stage's cluster.
+    pub(crate) fn of_cluster(mut self, stage: &Stage) -> Self {
+        self.in_cluster = true;
+        let session = SESSION.as_millis().to_string();
+        self.setting("group.id", &stage.unique("workers"))
+            .setting("config.storage.topic", &stage.unique("configs"))
+            .setting("config.storage.replication.factor", "1")
+            .setting("status.storage.topic", &stage.unique("statuses"))
+            .setting("status.storage.replication.factor", "1")
+            .setting("session.timeout.ms", &session)
+            .setting("heartbeat.interval.ms", "300")
+    }
+
+    /// It listens at this port.
+    pub(crate) fn port(self, port: u16) -> Self {
+        self.setting("listeners", &format!("http://127.0.0.1:{port}"))
+    }
+
     /// Starts it with these connectors and waits until its API answers.
     pub(crate) async fn start(self, stage: &Stage, connectors: &[&Connector]) -> Worker {
         let worker = self.spawn(stage, connectors);
@@ -114,7 +133,11 @@ impl<'a> Launch<'a> {
         let log = stage.new_log(&self.name);
         let output = File::create(&log).expect("a log file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_rowdock"));
-        command.arg("standalone");
+        command.arg(if self.in_cluster {
+            "worker"
+        } else {
+            "standalone"
+        });
         for (key, value) in self.all_settings() {
             command.arg("--set").arg(format!("{key}={value}"));
         }
@@ -177,6 +200,12 @@ impl Worker {
     pub(crate) fn kill(&mut self) -> ExitStatus {
         self.child.kill().expect("kill the worker");
         self.child.wait().map(|status| self.ended(status)).unwrap()
+    }
+
+    /// SIGKILL; returns the port that it listened at.
+    pub(crate) fn into_killed(mut self) -> u16 {
+        self.kill();
+        self.address.port()
     }
 
     /// SIGSTOP; returns when the kernel has stopped it.

@@ -19,6 +19,10 @@ pub enum Call {
     WriteStarts,
     /// [`Session::renew`](crate::Session::renew).
     Renew,
+    /// [`Session::read_positions`](crate::Session::read_positions).
+    ReadPositions,
+    /// [`Session::reset_positions`](crate::Session::reset_positions).
+    ResetPositions,
     /// [`Session::write`](crate::Session::write).
     Write,
     /// Each step of [`Session::find_rejects`](crate::Session::find_rejects).

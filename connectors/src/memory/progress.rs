@@ -6,7 +6,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::position::{
-    ClaimAnswer, ClaimRequest, PartitionKey, PositionMove, RenewAnswer, RenewRequest, StartRows,
+    ClaimAnswer, ClaimRequest, PartitionKey, PositionMove, RenewAnswer, RenewRequest, ResetRequest,
+    StartRows, StoredPosition,
 };
 
 /// One partition's row.
@@ -26,6 +27,8 @@ pub struct ProgressRow {
     pub generation: i32,
     /// Who claimed it last.
     pub owner: String,
+    /// How often it was set by hand.
+    pub reset_count: i64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -92,7 +95,38 @@ impl Progress {
                 claim_count: 0,
                 generation: -1,
                 owner: String::new(),
+                reset_count: 0,
             });
+        }
+    }
+
+    /// Rows have no times here: the test's clock may not be the system's.
+    pub(super) fn read_positions(&self) -> Vec<StoredPosition> {
+        let position = |(key, row): (&PartitionKey, &ProgressRow)| StoredPosition {
+            key: key.clone(),
+            topic_id: row.topic_id.clone(),
+            next_offset: row.next_offset,
+            owner: row.owner.clone(),
+            reset_count: row.reset_count,
+            updated_ms: 0,
+        };
+        self.rows.iter().map(position).collect()
+    }
+
+    pub(super) fn reset_positions(&mut self, request: &ResetRequest) {
+        for starts in &request.starts {
+            self.write_starts(starts);
+        }
+        for set in &request.positions {
+            if let Some(row) = self.rows.get_mut(&set.key) {
+                row.topic_id.clone_from(&set.topic_id);
+                row.next_offset = set.next_offset;
+                row.leader_epoch = -1;
+                row.claim_id = None;
+                row.generation = -1;
+                row.owner.clear();
+                row.reset_count += 1;
+            }
         }
     }
 

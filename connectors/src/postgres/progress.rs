@@ -33,6 +33,7 @@ use crate::position::{
 };
 
 mod lock;
+mod reset;
 mod table;
 
 use lock::Keys;

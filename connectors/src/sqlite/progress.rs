@@ -3,6 +3,7 @@
 //! commit.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use serde_json::json;
 use sqlx::Row;
@@ -14,7 +15,7 @@ use super::encode::{bound, quoted};
 use crate::error::{ErrorClass, SinkError};
 use crate::position::{
     ClaimAnswer, ClaimRequest, PartitionKey, PositionMove, ProgressScope, RenewAnswer,
-    RenewRequest, StartRows,
+    RenewRequest, ResetRequest, SetPosition, StartRows, StoredPosition,
 };
 
 const MIGRATION: &str = include_str!("../../migrations/sqlite.sql");
@@ -37,6 +38,8 @@ pub(super) struct Progress {
     start: String,
     renew: String,
     advance: String,
+    read_all: String,
+    reset: String,
 }
 
 impl Progress {
@@ -82,6 +85,18 @@ impl Progress {
             renew: format!(
                 "UPDATE main.{table} SET claim_id = ?6, updated_at = {NOW} \
                  WHERE {KEY} AND claim_id IN (?5, ?6) RETURNING next_offset"
+            ),
+            read_all: format!(
+                "SELECT topic, \"partition\" AS stored_partition, topic_id, next_offset, owner, \
+                 reset_count, CAST(round((julianday(updated_at) - 2440587.5) * 86400000) AS INTEGER) \
+                 AS updated_ms FROM main.{table} \
+                 WHERE cluster_id = ?1 AND connector = ?2 AND \"partition\" <> ?3 \
+                 ORDER BY topic, \"partition\""
+            ),
+            reset: format!(
+                "UPDATE main.{table} SET topic_id = ?5, next_offset = ?6, leader_epoch = -1, \
+                 claim_id = NULL, generation = -1, owner = '', session = '', \
+                 reset_count = reset_count + 1, updated_at = {NOW} WHERE {KEY}"
             ),
             advance: format!(
                 "UPDATE main.{table} AS stored SET next_offset = moved.value ->> 4, \
@@ -241,6 +256,62 @@ impl Progress {
             .execute("start a topic", &self.start, arguments)
             .await?;
         Ok(inserted == 1)
+    }
+
+    pub(super) async fn read_positions(
+        &self,
+        connection: &mut Connection,
+    ) -> Result<Vec<StoredPosition>, SinkError> {
+        let mut arguments = SqliteArguments::default();
+        bound(&mut arguments, self.scope.cluster_id.clone())?;
+        bound(&mut arguments, self.scope.connector.clone())?;
+        bound(&mut arguments, GUARD_PARTITION)?;
+        let rows = connection
+            .fetch("read positions", &self.read_all, arguments)
+            .await?;
+        let position = |row: &SqliteRow| {
+            Ok(StoredPosition {
+                key: PartitionKey {
+                    topic: Arc::from(read::<&str>(row, "topic")?),
+                    partition: read(row, "stored_partition")?,
+                },
+                topic_id: read(row, "topic_id")?,
+                next_offset: read(row, "next_offset")?,
+                owner: read(row, "owner")?,
+                reset_count: read(row, "reset_count")?,
+                updated_ms: read(row, "updated_ms")?,
+            })
+        };
+        rows.iter().map(position).collect()
+    }
+
+    pub(super) async fn reset_positions(
+        &self,
+        connection: &mut Connection,
+        request: &ResetRequest,
+    ) -> Result<(), SinkError> {
+        for starts in &request.starts {
+            self.write_starts(connection, starts).await?;
+        }
+        for SetPosition {
+            key,
+            topic_id,
+            next_offset,
+        } in &request.positions
+        {
+            let mut arguments = self.key_arguments(key)?;
+            bound(&mut arguments, topic_id.clone())?;
+            bound(&mut arguments, *next_offset)?;
+            let updated = connection
+                .execute("reset a position", &self.reset, arguments)
+                .await?;
+            if updated != 1 {
+                return Err(SinkError::stop(
+                    "the progress table has no row for a partition whose position is to be set",
+                ));
+            }
+        }
+        Ok(())
     }
 
     pub(super) async fn renew(

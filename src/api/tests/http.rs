@@ -17,7 +17,6 @@ async fn errors_of_the_http_layer_have_the_error_body() {
         (Method::GET, "/connectors/pg/tasks/x/status", not_found),
         (Method::GET, "/connectors/pg/tasks/1.5/status", not_found),
         (Method::POST, "/connectors/pg/tasks/x/restart", not_found),
-        (Method::GET, "/admin/loggers", not_found),
         (Method::DELETE, "/connectors", not_allowed),
         (Method::POST, "/connectors/pg", not_allowed),
         (Method::GET, "/connectors/pg/pause", not_allowed),
@@ -274,4 +273,73 @@ async fn a_request_that_takes_too_long_is_ended() {
     assert_eq!(status, 500);
     assert!(message.starts_with("Request timed out."), "{message}");
     assert!(begun.elapsed() <= crate::api::REQUEST_TIME_MAX + Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_need_permission() {
+    let ask = async |worker: &Worker, method: Method, headers: &[(&str, &str)]| {
+        let mut request = Request::builder().method(method).uri("/connectors");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        worker.request(request.body(Body::empty()).unwrap()).await
+    };
+    let origin = [("origin", "http://a.example")];
+    let question = [origin[0], ("access-control-request-method", "PUT")];
+    let allowed = |reply: &Reply, name: &str| {
+        let header = reply.headers.get(name);
+        header.map(|value| value.to_str().unwrap().to_owned())
+    };
+
+    let closed = Worker::start();
+    let reply = ask(&closed, Method::GET, &origin).await;
+    assert_eq!(reply.status, StatusCode::OK);
+    assert_eq!(allowed(&reply, "access-control-allow-origin"), None);
+
+    let open = Worker::start_with(&[
+        "access.control.allow.origin=http://a.example",
+        "access.control.allow.methods=GET,PUT",
+    ]);
+    let reply = ask(&open, Method::GET, &origin).await;
+    let expected = Some("http://a.example".to_owned());
+    assert_eq!(allowed(&reply, "access-control-allow-origin"), expected);
+    let reply = ask(&open, Method::OPTIONS, &question).await;
+    assert_eq!((reply.status, reply.text.as_str()), (StatusCode::OK, ""));
+    assert_eq!(
+        allowed(&reply, "access-control-allow-methods"),
+        Some("GET,PUT".to_owned())
+    );
+    let other = ask(&open, Method::GET, &[("origin", "http://b.example")]).await;
+    assert_eq!(allowed(&other, "access-control-allow-origin"), None);
+
+    let any = Worker::start_with(&["access.control.allow.origin=*"]);
+    let reply = ask(&any, Method::OPTIONS, &question).await;
+    assert_eq!(allowed(&reply, "access-control-allow-origin"), expected);
+    assert_eq!(
+        allowed(&reply, "access-control-allow-methods"),
+        Some("GET,POST,HEAD".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn every_answer_gets_the_headers_of_the_settings() {
+    let worker = Worker::start_with(&[
+        "response.http.headers.config=set X-Frame-Options: DENY, add Cache-Control: no-store",
+    ]);
+    for path in ["/connectors", "/nope", "/connectors/nope"] {
+        let reply = worker.get(path).await;
+        assert_eq!(reply.headers["x-frame-options"], "DENY", "{path}");
+        assert_eq!(reply.headers["cache-control"], "no-store", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_admin_part_can_stand_apart() {
+    let main = Worker::start_part(&[], Part::WithoutAdmin);
+    assert_eq!(main.get("/connectors").await.status, StatusCode::OK);
+    let not_found = (404, "HTTP 404 Not Found".to_owned());
+    assert_eq!(main.get("/admin/loggers").await.error(), not_found);
+    let admin = Worker::start_part(&[], Part::AdminOnly);
+    assert_eq!(admin.get("/admin/loggers").await.status, StatusCode::OK);
+    assert_eq!(admin.get("/connectors").await.error(), not_found);
 }

@@ -1,5 +1,7 @@
 //! What connectors and tasks do: pause, resume, stop, restart, failing, hanging.
 
+use std::collections::BTreeSet;
+
 use tokio::time::Instant;
 
 use super::*;
@@ -167,6 +169,9 @@ async fn a_retrying_task_is_running_and_says_why_nothing_moves() {
     let status = |retrying: Option<&str>| TaskStatus {
         state: TaskState::Running,
         trace: None,
+        joined: false,
+        restartable: false,
+        topics: BTreeSet::new(),
         retrying: retrying.map(str::to_owned),
     };
     worker
@@ -370,4 +375,31 @@ async fn a_supervisor_that_breaks_down_fails_its_connector_only() {
     let reply = worker.post("/connectors/bad/restart?onlyFailed=true").await;
     assert_eq!(reply.status, StatusCode::ACCEPTED);
     worker.wait_for("bad", "RUNNING", &["RUNNING"]).await;
+}
+
+/// A lost task is started anew by itself, ever more slowly; one that failed for a reason is not.
+#[tokio::test(start_paused = true)]
+async fn lost_tasks_are_started_anew() {
+    let worker = Worker::start();
+    worker.create("pg", 2).await;
+    worker.tasks.fail("pg", 0, "orders-0@17: bad record");
+    let mut last = Duration::ZERO;
+    for starts in 2..6 {
+        let begun = Instant::now();
+        worker.tasks.end("pg", 1);
+        worker
+            .wait_for("pg", "RUNNING", &["FAILED", "FAILED"])
+            .await;
+        worker
+            .wait_for("pg", "RUNNING", &["FAILED", "RUNNING"])
+            .await;
+        assert!(
+            begun.elapsed() > last,
+            "{:?} after {last:?}",
+            begun.elapsed()
+        );
+        last = begun.elapsed();
+        assert_eq!(worker.tasks.starts("pg", 1), starts);
+    }
+    assert_eq!(worker.tasks.starts("pg", 0), 1);
 }

@@ -4,7 +4,7 @@ use regex::RegexBuilder;
 
 use super::Checked;
 use crate::config::connector::SinkClass;
-use crate::config::definitions::{common, sink};
+use crate::config::definitions::{common, converters, sink};
 use crate::config::worker::WorkerSettings;
 use crate::config::{converter, plugins};
 
@@ -17,6 +17,7 @@ const REGEX_BYTES_MAX: usize = 1024 * 1024;
 pub(super) fn check(checked: &mut Checked, worker: &WorkerSettings) {
     check_converters(checked);
     check_topics(checked);
+    check_tables_of_topics(checked);
     check_dead_letter_topic(checked);
     check_tolerance(checked);
     check_key(checked, worker);
@@ -25,13 +26,15 @@ pub(super) fn check(checked: &mut Checked, worker: &WorkerSettings) {
 }
 
 fn check_converters(checked: &mut Checked) {
-    for key in [&common::KEY_CONVERTER, &common::VALUE_CONVERTER] {
-        if !checked.is_given(key) {
+    for keys in [converters::KEY, converters::VALUE] {
+        if !checked.is_given(keys.class) {
             continue;
         }
-        let class = checked.text(key).unwrap_or_default().to_owned();
+        let class = checked.text(keys.class).unwrap_or_default().to_owned();
         if let Err(problem) = converter::kind(&class) {
-            checked.refuse_value(key, &problem);
+            checked.refuse_value(keys.class, &problem);
+        } else if let Err((key, message)) = converter::read(&class, keys, &checked.entries) {
+            checked.refuse_named(key, message);
         }
     }
     if let Some(class) = checked.text(&common::HEADER_CONVERTER)
@@ -69,6 +72,25 @@ fn check_topics(checked: &mut Checked) {
     }
     if let Some(Err(problem)) = checked.text(regex).map(compile) {
         checked.refuse_value(regex, &problem);
+    }
+}
+
+fn check_tables_of_topics(checked: &mut Checked) {
+    let mapping = &sink::TOPICS_TO_TABLES;
+    let items = checked.list(mapping).iter().map(String::as_str);
+    let Ok(pairs) = sink::tables_of_topics(items) else {
+        return;
+    };
+    let has_table = |topic: &str| pairs.iter().any(|(known, _)| *known == topic);
+    let without = checked
+        .list(&common::TOPICS)
+        .iter()
+        .find(|topic| !has_table(topic));
+    if let Some(topic) = without
+        && !pairs.is_empty()
+    {
+        let problem = format!("every topic must have its table, and {topic} has none");
+        checked.refuse_value(mapping, &problem);
     }
 }
 
@@ -139,6 +161,11 @@ fn check_key(checked: &mut Checked, worker: &WorkerSettings) {
     if checked.is_true(&sink::DELETE_ENABLED) && !checked.is(mode, "record_key") {
         let problem = "needs pk.mode=record_key: a record without a value has nothing but its key";
         checked.refuse_value(&sink::DELETE_ENABLED, problem);
+    }
+    let has_events = checked.is(&sink::CHANGE_EVENTS, "debezium");
+    if checked.is_true(&sink::TRUNCATE_ENABLED) && !has_events {
+        let problem = "needs change.events=debezium: only a change event can empty a table";
+        checked.refuse_value(&sink::TRUNCATE_ENABLED, problem);
     }
     if let Some(problem) = key_fields_problem(checked, worker) {
         checked.refuse_value(&sink::PK_FIELDS, problem);

@@ -1,6 +1,7 @@
 //! Keys of converters. They count only in a config that names the converter itself: else the
 //! worker's converter applies with the worker's keys, as in Kafka Connect.
 
+use super::registry::{self, RegistryKeys};
 use super::{ConfigKey, Group, Kind, Rule, common};
 
 /// Most envelope schemas kept parsed by one task.
@@ -26,11 +27,13 @@ pub(in crate::config) struct ConverterKeys {
     pub(in crate::config) schemas_cache_size: &'static ConfigKey,
     /// `replace.null.with.default`
     pub(in crate::config) default_for_null: &'static ConfigKey,
+    /// Those of a schema registry; headers have none.
+    pub(in crate::config) registry: Option<&'static RegistryKeys>,
 }
 
 /// The keys of one converter, for `key` or `value`.
 macro_rules! converter_keys {
-    ($module:ident, $prefix:literal, $side:literal, $class:expr) => {
+    ($module:ident, $prefix:literal, $side:literal, $class:expr, $registry:expr) => {
         pub(in crate::config) mod $module {
             use super::*;
 
@@ -108,6 +111,7 @@ macro_rules! converter_keys {
                 schemas_enable: &SCHEMAS_ENABLE,
                 schemas_cache_size: &SCHEMAS_CACHE_SIZE,
                 default_for_null: &REPLACE_NULL,
+                registry: $registry,
             };
 
             pub(super) const KEYS: &[&ConfigKey] = &[
@@ -122,13 +126,26 @@ macro_rules! converter_keys {
     };
 }
 
-converter_keys!(key, "key.converter", "key", &common::KEY_CONVERTER);
-converter_keys!(value, "value.converter", "value", &common::VALUE_CONVERTER);
+converter_keys!(
+    key,
+    "key.converter",
+    "key",
+    &common::KEY_CONVERTER,
+    Some(&registry::key::NAMED)
+);
+converter_keys!(
+    value,
+    "value.converter",
+    "value",
+    &common::VALUE_CONVERTER,
+    Some(&registry::value::NAMED)
+);
 converter_keys!(
     header,
     "header.converter",
     "header",
-    &common::HEADER_CONVERTER
+    &common::HEADER_CONVERTER,
+    None
 );
 
 /// Of record keys.

@@ -75,12 +75,6 @@ const FOREIGN: &[ForeignKey] = &[
         "flush.retry.delay.ms",
         "failures of the database are retried until they end: leave it out",
     ),
-    key("truncate.enabled", NOT_SUPPORTED),
-    key(
-        "topics.to.tables.mapping",
-        "use table.name.format, one connector per table name",
-    ),
-    key("table.name.normalize", "use table.name.format"),
     key("table.naming.strategy", "use table.name.format"),
     key("collection.naming.strategy", "use table.name.format"),
     key("column.naming.strategy", NOT_SUPPORTED),

@@ -139,6 +139,25 @@ pub(in crate::config) static DELETE_ENABLED: ConfigKey = ConfigKey::new(
 )
 .default("false");
 
+pub(in crate::config) static CHANGE_EVENTS: ConfigKey = ConfigKey::new(
+    "change.events",
+    Kind::Text,
+    Group::Writes,
+    "Change events",
+    "Whether values are change events. `debezium`: of Debezium's events the row is `after`, `d` deletes and `t` empties the table (with `delete.enabled` and `truncate.enabled`; else they are passed over, as Debezium's sink does), and schema changes, heartbeats and transaction metadata are passed over; flattened events and plain records are rows as they stand, and CloudEvents are opened. `none`: every value is a row.",
+)
+.default("none")
+.rule(Rule::OneOfIgnoringCase(&["none", "debezium"]));
+
+pub(in crate::config) static TRUNCATE_ENABLED: ConfigKey = ConfigKey::new(
+    "truncate.enabled",
+    Kind::Boolean,
+    Group::Writes,
+    "Enable truncates",
+    "Whether a change event with op `t` empties the table. Needs `change.events=debezium`.",
+)
+.default("false");
+
 pub(in crate::config) static MAX_RETRIES: ConfigKey = ConfigKey::new(
     "max.retries",
     Kind::Int,
@@ -313,6 +332,26 @@ pub(in crate::config) static TABLE_NAME_DOTS: ConfigKey = ConfigKey::new(
 .rule(Rule::OneOfIgnoringCase(&["keep", "underscore", "schema"]))
 .low();
 
+pub(in crate::config) static TABLE_NAME_NORMALIZE: ConfigKey = ConfigKey::new(
+    "table.name.normalize",
+    Kind::Boolean,
+    Group::Tables,
+    "Normalize table names",
+    "Whether every character of the filled-in format that is no ASCII letter, digit or `_` becomes `_`, dots included.",
+)
+.default("false")
+.low();
+
+pub(in crate::config) static TOPICS_TO_TABLES: ConfigKey = ConfigKey::new(
+    "topics.to.tables.mapping",
+    Kind::List,
+    Group::Tables,
+    "Tables of topics",
+    "Table of each topic, `topic:table` or `topic:schema.table`, separated by commas, instead of a format. Every topic must be in it.",
+)
+.default("")
+.rule(Rule::Check(topics_to_tables));
+
 pub(in crate::config) static AUTO_CREATE: ConfigKey = ConfigKey::new(
     "auto.create",
     Kind::Boolean,
@@ -395,6 +434,8 @@ pub(in crate::config) const KEYS: &[&ConfigKey] = &[
     &BATCH_MAX_BYTES,
     &LINGER_MS,
     &DELETE_ENABLED,
+    &CHANGE_EVENTS,
+    &TRUNCATE_ENABLED,
     &MAX_RETRIES,
     &RETRY_BACKOFF_MS,
     &TRIM_SENSITIVE_LOG,
@@ -411,6 +452,8 @@ pub(in crate::config) const KEYS: &[&ConfigKey] = &[
     &REPLACE_NULL,
     &TABLE_NAME_FORMAT,
     &TABLE_NAME_DOTS,
+    &TABLE_NAME_NORMALIZE,
+    &TOPICS_TO_TABLES,
     &AUTO_CREATE,
     &AUTO_EVOLVE,
     &QUOTE_IDENTIFIERS,
@@ -431,4 +474,34 @@ fn table_name_format(value: &str) -> Result<(), String> {
         Some(_) => Err("only the variable ${topic} is supported".to_owned()),
         None => Ok(()),
     }
+}
+
+/// The pairs of `topics.to.tables.mapping`.
+pub(in crate::config) fn tables_of_topics<'a>(
+    items: impl IntoIterator<Item = &'a str>,
+) -> Result<Vec<(&'a str, &'a str)>, String> {
+    let mut pairs: Vec<(&str, &str)> = Vec::new();
+    for item in items {
+        match item
+            .split_once(':')
+            .map(|(topic, table)| (topic.trim(), table.trim()))
+        {
+            Some((topic, table)) if !topic.is_empty() && !table.is_empty() => {
+                if pairs.iter().any(|(known, _)| *known == topic) {
+                    return Err(format!("topic {topic} has two tables"));
+                }
+                pairs.push((topic, table));
+            }
+            _ => return Err("every entry must be topic:table".to_owned()),
+        }
+    }
+    Ok(pairs)
+}
+
+fn topics_to_tables(value: &str) -> Result<(), String> {
+    let items = value
+        .split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty());
+    tables_of_topics(items).map(|_| ())
 }

@@ -41,17 +41,8 @@ const KEYS: &[TheirKey] = &[
     TheirKey::same("batch.size", Int).default("3000"),
     TheirKey::same("delete.enabled", Boolean).default("false"),
     TheirKey::same("table.name.format", Text).default("${topic}"),
-    TheirKey::new(
-        "table.name.normalize",
-        Boolean,
-        Meaning::Switch("table.name.normalize", "false"),
-    )
-    .default("false"),
-    TheirKey::new(
-        "topics.to.tables.mapping",
-        List,
-        Meaning::Switch("topics.to.tables.mapping", ""),
-    ),
+    TheirKey::same("table.name.normalize", Boolean).default("false"),
+    TheirKey::same("topics.to.tables.mapping", List).default(""),
     TheirKey::same("pk.mode", Text).default("none"),
     TheirKey::same("pk.fields", List).default(""),
     TheirKey::same("fields.whitelist", List).default(""),

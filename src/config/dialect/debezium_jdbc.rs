@@ -46,12 +46,7 @@ const KEYS: &[TheirKey] = &[
     TheirKey::same("insert.mode", Text).default("insert"),
     TheirKey::same("batch.size", Int).default("500"),
     TheirKey::same("delete.enabled", Boolean).default("false"),
-    TheirKey::new(
-        "truncate.enabled",
-        Boolean,
-        Meaning::Switch("truncate.enabled", "false"),
-    )
-    .default("false"),
+    TheirKey::same("truncate.enabled", Boolean).default("false"),
     TheirKey::new(
         "primary.key.mode",
         Text,
@@ -107,9 +102,9 @@ const KEYS: &[TheirKey] = &[
         "field.exclude.list",
         List,
         Meaning::Read {
-            ours: "fields.blacklist",
+            ours: "fields.exclude.list",
             read: fields_excluded,
-            words: "`fields.blacklist`; entries `topic:field` only when the connector reads that topic alone",
+            words: "`fields.exclude.list`; entries `topic:field` only when the connector reads that topic alone",
         },
     ),
     TheirKey::new("use.time.zone", Text, Meaning::Ours("db.timezone")).default("UTC"),
@@ -173,6 +168,7 @@ const KEYS: &[TheirKey] = &[
 
 fn finish(translation: &mut Translation<'_>) {
     jdbc::choose_class(translation);
+    translation.set_unless_given("change.events", "connector.class", "debezium");
     // Their `${topic}` has `_` for every dot.
     translation.set_unless_given("table.name.dots", "collection.name.format", "underscore");
 }
@@ -200,7 +196,7 @@ fn fields_included(translation: &mut Translation<'_>, name: &str, value: &str) {
 fn fields_excluded(translation: &mut Translation<'_>, name: &str, value: &str) {
     if let Some(fields) = fields_of_the_topic(translation, name, value).filter(|it| !it.is_empty())
     {
-        translation.set("fields.blacklist", name, &fields);
+        translation.set("fields.exclude.list", name, &fields);
     }
 }
 

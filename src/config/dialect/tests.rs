@@ -14,6 +14,9 @@ use crate::config::parse::Invalid;
 use crate::config::validate::{Validation, validate, validate_for_plugin};
 use crate::config::worker::WorkerSettings;
 
+mod keys;
+mod wild;
+
 const CONFLUENT: &str = "io.confluent.connect.jdbc.JdbcSinkConnector";
 const AIVEN: &str = "io.aiven.connect.jdbc.JdbcSinkConnector";
 const DEBEZIUM: &str = "io.debezium.connector.jdbc.JdbcSinkConnector";
@@ -304,240 +307,6 @@ fn the_database_is_the_urls() {
 }
 
 #[test]
-fn confluents_keys_mean_what_they_meant() {
-    for (key, value) in [
-        ("connection.user", "ann"),
-        ("connection.password", "s3cret "),
-        ("dialect.name", "PostgreSqlDatabaseDialect"),
-        ("insert.mode", "UPSERT"),
-        ("batch.size", "7"),
-        ("delete.enabled", "true"),
-        ("table.types", "TABLE"),
-        ("replace.null.with.default", "false"),
-        ("table.name.format", "kafka_${topic}"),
-        ("pk.mode", "record_key"),
-        ("pk.fields", "id"),
-        ("fields.whitelist", "a,b"),
-        ("db.timezone", "Europe/Berlin"),
-        ("date.timezone", "utc"),
-        ("timestamp.fields.list", "ts"),
-        ("timestamp.precision.mode", "nanoseconds"),
-        ("string.output.value.column.name", "text"),
-        ("auto.create", "true"),
-        ("auto.evolve", "true"),
-        ("quote.sql.identifiers", "never"),
-        ("max.retries", "4"),
-        ("retry.backoff.ms", "5"),
-        ("connection.attempts", "6"),
-        ("connection.backoff.ms", "7"),
-        ("trim.sensitive.log", "true"),
-    ] {
-        becomes(CONFLUENT, key, value, &[(key, value)]);
-    }
-    becomes(
-        CONFLUENT,
-        "connection.sslmode",
-        "verify full",
-        &[(
-            "connection.url",
-            "jdbc:postgresql://db:5432/shop?sslmode=verify%20full",
-        )],
-    );
-    refused(
-        CONFLUENT,
-        "jdbc.credentials.provider.class",
-        "x.Y",
-        "Java classes",
-    );
-    refused(
-        CONFLUENT,
-        "jdbc.credentials.provider.region",
-        "eu",
-        "Java classes",
-    );
-    refused(CONFLUENT, "date.calendar.system", "JULIAN", "LEGACY");
-    warned(CONFLUENT, "date.calendar.system", "LEGACY", "1582");
-    warned(
-        CONFLUENT,
-        "mssql.use.merge.holdlock",
-        "true",
-        "not written to here",
-    );
-    warned(
-        CONFLUENT,
-        "destination.table.format",
-        "x",
-        "table.name.format was meant",
-    );
-    warned(CONFLUENT, "task.max", "4", "did you mean tasks.max?");
-    warned(
-        CONFLUENT,
-        "primary.key.mode",
-        "record_key",
-        "not a key of this connector",
-    );
-}
-
-#[test]
-fn aivens_keys_mean_what_they_meant() {
-    for (key, value) in [
-        ("connection.user", "ann"),
-        ("connection.password", "s3cret"),
-        ("insert.mode", "update"),
-        ("batch.size", "7"),
-        ("delete.enabled", "true"),
-        ("table.name.format", "kafka_${topic}"),
-        ("pk.mode", "kafka"),
-        ("pk.fields", "a,b,c"),
-        ("fields.whitelist", "a,b"),
-        ("db.timezone", "UTC"),
-        ("auto.create", "true"),
-        ("auto.evolve", "true"),
-        ("max.retries", "4"),
-        ("retry.backoff.ms", "5"),
-        ("dialect.name", "PostgreSqlDatabaseDialect"),
-    ] {
-        becomes(AIVEN, key, value, &[(key, value)]);
-    }
-    becomes(AIVEN, "insert.mode", "MULTI", &[("insert.mode", "insert")]);
-    for (theirs, value) in [("true", "ALWAYS"), ("False", "NEVER")] {
-        let expected = [("quote.sql.identifiers", value)];
-        becomes(AIVEN, "sql.quote.identifiers", theirs, &expected);
-    }
-    assert!(ours(AIVEN, &[("table.name.normalize", "false")]).contains_key("batch.size"));
-    refused(
-        AIVEN,
-        "insert.mode",
-        "merge",
-        "insert, multi, upsert, update",
-    );
-    refused(AIVEN, "sql.quote.identifiers", "maybe", "true, false");
-    warned(
-        AIVEN,
-        "connection.sslmode",
-        "require",
-        "into connection.url",
-    );
-}
-
-#[test]
-fn debeziums_keys_mean_what_they_meant() {
-    for (theirs, value, ours) in [
-        ("connection.username", "ann", "connection.user"),
-        ("connection.password", "s3cret", "connection.password"),
-        ("insert.mode", "upsert", "insert.mode"),
-        ("batch.size", "7", "batch.size"),
-        ("delete.enabled", "true", "delete.enabled"),
-        (
-            "collection.name.format",
-            "kafka_${topic}",
-            "table.name.format",
-        ),
-        ("table.name.format", "kafka_${topic}", "table.name.format"),
-        ("primary.key.mode", "record_key", "pk.mode"),
-        ("primary.key.fields", "id", "pk.fields"),
-        ("field.include.list", "a, orders:b", "fields.whitelist"),
-        ("use.time.zone", "Europe/Berlin", "db.timezone"),
-        ("database.time_zone", "Europe/Berlin", "db.timezone"),
-        ("flush.max.retries", "3", "max.retries"),
-        ("flush.retry.delay.ms", "3", "retry.backoff.ms"),
-    ] {
-        let expected = if theirs == "field.include.list" {
-            "a,b"
-        } else {
-            value
-        };
-        becomes(DEBEZIUM, theirs, value, &[(ours, expected)]);
-    }
-    let evolves = |value| [("auto.create", value), ("auto.evolve", value)];
-    becomes(DEBEZIUM, "schema.evolution", "basic", &evolves("true"));
-    becomes(DEBEZIUM, "schema.evolution", "none", &evolves("false"));
-    becomes(
-        DEBEZIUM,
-        "schema.evolution",
-        "validate-only",
-        &evolves("false"),
-    );
-    becomes(
-        DEBEZIUM,
-        "quote.identifiers",
-        "true",
-        &[("quote.sql.identifiers", "ALWAYS")],
-    );
-    becomes(
-        DEBEZIUM,
-        "quote.identifiers",
-        "false",
-        &[("quote.sql.identifiers", "NEVER")],
-    );
-    assert!(ours(DEBEZIUM, &[("truncate.enabled", "false")]).contains_key("batch.size"));
-
-    refused(
-        DEBEZIUM,
-        "schema.evolution",
-        "all",
-        "none, validate-only, basic",
-    );
-    refused(
-        DEBEZIUM,
-        "field.include.list",
-        "other:a",
-        "connector per topic",
-    );
-    refused(DEBEZIUM, "column.naming.strategy", "x.Y", "rename fields");
-    refused(
-        DEBEZIUM,
-        "table.naming.strategy",
-        "x.Y",
-        "collection.name.format",
-    );
-    refused(
-        DEBEZIUM,
-        "hibernate.connection.sslmode",
-        "require",
-        "connection.url",
-    );
-    refused(
-        DEBEZIUM,
-        "dialect.postgres.postgis.schema",
-        "gis",
-        "search path",
-    );
-    refused(
-        DEBEZIUM,
-        "cloud.events.schema.name.pattern",
-        "x",
-        "default pattern",
-    );
-    for (key, value) in [
-        ("connection.provider", "x.Y"),
-        ("connection.pool.min_size", "5"),
-        ("connection.pool.max_size", "32"),
-        ("connection.pool.timeout", "1800"),
-        ("connection.restart.on.errors", "true"),
-        (
-            "hibernate.dialect",
-            "org.hibernate.dialect.PostgreSQLDialect",
-        ),
-        ("collection.table.format", "x"),
-        ("use.reduction.buffer", "true"),
-        ("internal.enable.sces", "true"),
-        ("keyed.message.batch.mode", "passthrough"),
-        ("dialect.postgres.unnest.insert.enabled", "true"),
-        ("dialect.sqlserver.identity.insert", "true"),
-        ("dialect.starrocks.catalog.name", "x"),
-    ] {
-        warned(DEBEZIUM, key, value, "has no effect");
-    }
-    warned(
-        DEBEZIUM,
-        "pk.mode",
-        "record_key",
-        "not a key of this connector",
-    );
-}
-
-#[test]
 fn messages_speak_of_the_keys_that_were_given() {
     refused(
         DEBEZIUM,
@@ -641,11 +410,13 @@ fn keys_of_ours_may_be_added_to_any_dialect() {
                 ("table.name.dots", "keep"),
                 ("progress.table", "kept"),
                 ("linger.ms", "5"),
+                ("topics.to.tables.mapping", "orders:o"),
             ],
         );
         assert_eq!(config.sink.unknown_fields, UnknownFields::Ignore);
         assert_eq!(config.sink.topic_dots, TopicDots::Keep);
         assert_eq!(config.sink.progress_table, "kept");
+        assert_eq!(config.sink.tables_of_topics["orders"], "o");
         let refused = errors(&self::config(class, &[("connector.plugin.version", "1")]));
         assert_eq!(refused.len(), 1, "{refused:?}");
     }
@@ -666,82 +437,5 @@ fn keys_are_renamed_whole() {
     check(
         "connection.user=a, connection.user",
         "connection.username=a, connection.username",
-    );
-}
-
-#[test]
-fn whole_configs_come_out_as_they_were_meant() {
-    let read = |file: &str| {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("src/config/dialect/wild")
-            .join(file);
-        let request = connector_json::parse(&std::fs::read(path).unwrap()).unwrap();
-        let mut config = request.config;
-        if let Some(name) = request.name {
-            config.insert("name".to_owned(), Some(name));
-        }
-        config
-    };
-    let parse = |file: &str| {
-        let config = read(file);
-        match ConnectorConfig::parse(&config, &worker()) {
-            Ok(parsed) => (parsed, ConnectorConfig::warnings(&config, &worker())),
-            Err(refused) => panic!("{file}: {refused}"),
-        }
-    };
-    let (orders, warnings) = parse("confluent_upsert.json");
-    assert_eq!(orders.sink.insert_mode, WriteMode::Upsert);
-    assert_eq!(orders.sink.key_mode, KeyMode::RecordKey);
-    assert_eq!((orders.tasks_max, orders.batch.max_rows), (4, 3000));
-    assert!(orders.sink.auto_create && orders.sink.delete_enabled);
-    assert!(
-        orders.sink.url.ends_with("?sslmode=require"),
-        "{}",
-        orders.sink.url
-    );
-    assert_eq!(warnings.len(), 3, "{warnings:?}");
-
-    let (log, warnings) = parse("confluent_append.json");
-    assert_eq!(log.sink.key_mode, KeyMode::Kafka);
-    assert_eq!(log.sink.key_fields, ["t", "p", "o"]);
-    assert!(log.errors.tolerate && log.errors.dead_letter.is_some());
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
-
-    let (local, _) = parse("confluent_sqlite.json");
-    assert_eq!(local.class, SinkClass::Sqlite);
-    assert_eq!(local.topics, TopicSelection::Regex("shop\\..*".to_owned()));
-
-    let (aiven, warnings) = parse("aiven_multi.json");
-    assert_eq!(aiven.sink.insert_mode, WriteMode::Insert);
-    assert_eq!(aiven.batch.max_rows, 1000);
-    assert!(warnings.is_empty(), "{warnings:?}");
-
-    let (aiven, _) = parse("aiven_upsert.json");
-    assert_eq!(aiven.sink.key_mode, KeyMode::RecordValue);
-    assert_eq!(aiven.sink.fields_include, ["id", "total"]);
-
-    let (debezium, warnings) = parse("debezium_upsert.json");
-    assert_eq!(debezium.sink.user.as_deref(), Some("shop"));
-    assert_eq!(debezium.sink.insert_mode, WriteMode::Upsert);
-    assert!(debezium.sink.delete_enabled);
-    assert_eq!(debezium.sink.table_name_format, "public.${topic}");
-    assert_eq!(warnings.len(), 4, "{warnings:?}");
-
-    let (debezium, _) = parse("debezium_append.json");
-    assert_eq!(debezium.sink.fields_include, ["id", "amount"]);
-    assert_eq!(debezium.consumer_overrides["max.poll.records"], "1000");
-
-    let refused = |file: &str| {
-        let errors = errors(&read(file));
-        errors.into_iter().map(|(key, _)| key).collect::<Vec<_>>()
-    };
-    assert_eq!(refused("confluent_oracle.json"), ["connection.url"]);
-    assert_eq!(
-        refused("aiven_mapping.json"),
-        ["table.name.normalize", "topics.to.tables.mapping"]
-    );
-    assert_eq!(
-        refused("debezium_naming.json"),
-        ["column.naming.strategy", "field.exclude.list"]
     );
 }

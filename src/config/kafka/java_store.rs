@@ -20,22 +20,22 @@ const DIGEST_BYTES: usize = 20;
 
 /// What a store holds, in PEM.
 #[derive(Default, PartialEq, Eq)]
-pub(super) struct JavaStore {
+pub(in crate::config) struct JavaStore {
     /// Certificates that are trusted.
-    pub(super) trusted: String,
+    pub(in crate::config) trusted: String,
     /// The first private key.
-    pub(super) key: Option<PrivateKey>,
+    pub(in crate::config) key: Option<PrivateKey>,
 }
 
 /// A private key with its certificates, its own first.
 #[derive(PartialEq, Eq)]
-pub(super) struct PrivateKey {
-    pub(super) key: String,
-    pub(super) chain: String,
+pub(in crate::config) struct PrivateKey {
+    pub(in crate::config) key: String,
+    pub(in crate::config) chain: String,
 }
 
 /// Reads a store. The passwords are those of the store, and of the key in it when it has another.
-pub(super) fn read(
+pub(in crate::config) fn read(
     bytes: &[u8],
     store_password: &str,
     key_password: Option<&str>,

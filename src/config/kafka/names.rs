@@ -6,9 +6,13 @@
 //! own names where they are harmless. Left out on purpose: what loads libraries or runs commands
 //! (`plugin.library.paths`, `ssl.engine.location`, `sasl.kerberos.kinit.cmd`), and callbacks.
 
+mod security;
 mod table;
 
-use table::SETTINGS;
+/// Every setting.
+fn settings() -> impl Iterator<Item = &'static Setting> {
+    table::SETTINGS.iter().chain(security::SETTINGS)
+}
 
 /// Which clients have a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,15 +82,12 @@ pub(super) struct Setting {
 
 /// The setting of that name, if a client of this kind has it.
 pub(super) fn find(name: &str, scope: Scope) -> Option<&'static Setting> {
-    SETTINGS
-        .iter()
-        .find(|setting| setting.name == name && setting.is_for(scope))
+    settings().find(|setting| setting.name == name && setting.is_for(scope))
 }
 
 /// The names that clients of this kind have.
 pub(super) fn names(scope: Scope) -> impl Iterator<Item = &'static str> {
-    SETTINGS
-        .iter()
+    settings()
         .filter(move |setting| setting.is_for(scope))
         .map(|setting| setting.name)
 }
@@ -94,9 +95,7 @@ pub(super) fn names(scope: Scope) -> impl Iterator<Item = &'static str> {
 /// Every setting with its clients and, in words, what becomes of it.
 #[cfg(test)]
 pub(in crate::config) fn describe() -> impl Iterator<Item = (&'static str, Scope, String)> {
-    SETTINGS
-        .iter()
-        .map(|setting| (setting.name, setting.scope, setting.meaning.in_words()))
+    settings().map(|setting| (setting.name, setting.scope, setting.meaning.in_words()))
 }
 
 #[cfg(test)]
@@ -138,7 +137,7 @@ mod tests {
     #[test]
     fn names_are_unique() {
         let mut seen = std::collections::BTreeSet::new();
-        for setting in SETTINGS {
+        for setting in settings() {
             let name = (setting.name, format!("{:?}", setting.scope));
             assert!(seen.insert(name), "{} is listed twice", setting.name);
             let for_all = find(setting.name, Scope::All).is_some();
@@ -174,7 +173,7 @@ mod tests {
 
     #[test]
     fn every_target_is_a_property_of_the_linked_client() {
-        for setting in SETTINGS {
+        for setting in settings() {
             let target = match setting.meaning {
                 Same => setting.name,
                 Renamed(name) | BufferSize(name) | Kibibytes(name) => name,

@@ -7,9 +7,10 @@ use super::ConfigProviders;
 use super::source::Texts;
 use crate::config::RawConfig;
 
-/// Values at least this long are taken out of every message. A shorter one, such as `1`, is no
-/// secret, and would tear other words apart; it is taken out of its own key's messages only.
-const TELLING_LENGTH: usize = 4;
+/// Values at least this long are taken out of every message. A shorter one, such as `shop`, would
+/// tear other words apart; it is taken out of its own key's messages only, and no other key's
+/// message has reason to show it.
+const TELLING_LENGTH: usize = 8;
 
 /// A config, resolved.
 pub(in crate::config) struct Resolution<'a> {
@@ -109,7 +110,7 @@ mod tests {
             ("config.providers", "env"),
             ("config.providers.env.class", "EnvVarConfigProvider"),
         ];
-        let environment = [("PW", "s3cret"), ("N", "7"), ("HOST", " db ")]
+        let environment = [("PW", "s3cret-word"), ("N", "7"), ("HOST", " db ")]
             .map(|(variable, value)| (variable.to_owned(), value.to_owned()));
         configure(settings.into_iter(), &environment).unwrap()
     }
@@ -132,7 +133,11 @@ mod tests {
         ]);
         let providers = providers();
         let resolution = providers.resolve_config(&config);
-        let expected = raw(&[("name", "${env:PW}"), ("a", "xs3crety7"), ("b", "${topic}")]);
+        let expected = raw(&[
+            ("name", "${env:PW}"),
+            ("a", "xs3cret-wordy7"),
+            ("b", "${topic}"),
+        ]);
         assert_eq!(*resolution.config, expected);
         assert_eq!(resolution.given("a"), Some("x${env:PW}y${env:N}"));
         assert_eq!(resolution.given("b"), None);
@@ -154,7 +159,7 @@ mod tests {
         let check = |key: &str, message: &str, expected: &str| {
             assert_eq!(resolution.without_values(key, message), expected);
         };
-        check("x", "value s3cret!", "value ${env:PW}!");
+        check("x", "value s3cret-word!", "value ${env:PW}!");
         check("x", "7 at most", "7 at most");
         check("b", "7 at most", "${env:N} at most");
         check("c", "no host db", "no host ${env:HOST}");

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use axum::http::{HeaderName, HeaderValue};
 use tracing_subscriber::EnvFilter;
 
 use super::keys::{self, Form, WorkerKey};
 use super::sources::{Place, Settings};
 use super::{
-    ClientSettings, Listener, Loaded, LogFormat, OverridePolicy, SettingProblem, SettingsError,
-    WorkerSettings,
+    AdminListeners, ClientAuth, ClientSettings, ClusterSettings, Listener, Loaded, LogFormat,
+    OverridePolicy, ResponseHeader, SettingProblem, SettingsError, WorkerSettings,
 };
 use crate::config::converter::{self, Converter, HeaderConverter, JsonOptions};
 use crate::config::definitions::converters::{self, ConverterKeys};
@@ -146,11 +147,34 @@ impl Reader<'_> {
                 "none" => OverridePolicy::None,
                 _ => OverridePolicy::All,
             },
+            cluster: ClusterSettings {
+                config_topic: self.text(&keys::CONFIG_TOPIC),
+                config_replication: self.integer(&keys::CONFIG_REPLICATION).unwrap_or_default(),
+                status_topic: self.text(&keys::STATUS_TOPIC),
+                status_partitions: self.integer(&keys::STATUS_PARTITIONS).unwrap_or_default(),
+                status_replication: self.integer(&keys::STATUS_REPLICATION).unwrap_or_default(),
+                session_timeout: self.milliseconds(&keys::SESSION_TIMEOUT),
+                heartbeat_interval: self.milliseconds(&keys::HEARTBEAT_INTERVAL),
+            },
             listeners: self
                 .read(&keys::LISTENERS, parse_listeners)
                 .unwrap_or_default(),
+            client_auth: match self.choice(&keys::CLIENT_AUTH).as_str() {
+                "required" => ClientAuth::Required,
+                "requested" => ClientAuth::Requested,
+                _ => ClientAuth::None,
+            },
+            admin_listeners: self.admin_listeners(),
+            allowed_origins: self.list(&keys::ALLOWED_ORIGINS),
+            allowed_methods: self.list(&keys::ALLOWED_METHODS),
+            response_headers: self
+                .read(&keys::RESPONSE_HEADERS, parse_headers)
+                .unwrap_or_default(),
             advertised_host: self.text(&keys::ADVERTISED_HOST),
             advertised_port: self.integer(&keys::ADVERTISED_PORT),
+            fetch_memory_bytes: self.integer(&keys::FETCH_MEMORY).unwrap_or_default(),
+            topic_tracking: self.boolean(&keys::TOPIC_TRACKING),
+            topic_tracking_reset: self.boolean(&keys::TOPIC_TRACKING_RESET),
             request_body_max_bytes: self.integer(&keys::BODY_MAX_BYTES).unwrap_or_default(),
             key_converter: self.converter(
                 &keys::KEY_CONVERTER,
@@ -211,6 +235,25 @@ impl Reader<'_> {
 
     fn text(&mut self, key: &WorkerKey) -> Option<String> {
         self.read(key, |value| Some(value.to_owned()))
+    }
+
+    fn list(&mut self, key: &WorkerKey) -> Vec<String> {
+        let text = self.required_text(key);
+        let items = text
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty());
+        items.map(str::to_owned).collect()
+    }
+
+    /// Unlike everywhere else, to be given and empty means something: nowhere.
+    fn admin_listeners(&mut self) -> AdminListeners {
+        let given = self.settings.get(keys::ADMIN_LISTENERS.name);
+        if given.is_some_and(|given| given.value.trim().is_empty()) {
+            return AdminListeners::Off;
+        }
+        self.read(&keys::ADMIN_LISTENERS, parse_listeners)
+            .map_or(AdminListeners::Same, AdminListeners::Separate)
     }
 
     fn required_text(&mut self, key: &WorkerKey) -> String {
@@ -287,8 +330,25 @@ impl Reader<'_> {
             });
             self.problems.extend(problems);
         }
-        let read = converter::read(&name.unwrap_or_default(), options, &entries);
-        read.unwrap_or_else(|| Converter::Json(JsonOptions::default()))
+        let had_errors = entries.iter().any(|entry| !entry.errors.is_empty());
+        match converter::read(&name.unwrap_or_default(), options, &entries) {
+            Ok(converter) => converter,
+            Err((key, problem)) => {
+                let place = self
+                    .settings
+                    .get(class.name)
+                    .map(|given| given.place.clone());
+                if let Some(place) = place.filter(|_| !had_errors) {
+                    self.problems.push(SettingProblem {
+                        key: key.to_owned(),
+                        place,
+                        problem,
+                        allowed: None,
+                    });
+                }
+                Converter::Json(JsonOptions::default())
+            }
+        }
     }
 }
 
@@ -300,9 +360,11 @@ fn parse_listeners(text: &str) -> Option<Vec<Listener>> {
 
 fn parse_listener(text: &str) -> Option<Listener> {
     let (scheme, rest) = text.split_once("://")?;
-    if !scheme.eq_ignore_ascii_case("http") {
-        return None;
-    }
+    let tls = match scheme.to_ascii_lowercase().as_str() {
+        "http" => false,
+        "https" => true,
+        _ => return None,
+    };
     let (host, port) = rest.trim_end_matches('/').rsplit_once(':')?;
     let host = match host.strip_prefix('[') {
         Some(address) => address.strip_suffix(']')?,
@@ -315,6 +377,47 @@ fn parse_listener(text: &str) -> Option<Listener> {
     Some(Listener {
         host: host.to_owned(),
         port: port.parse().ok()?,
+        tls,
+    })
+}
+
+/// Rules such as `set X-Frame-Options: DENY`, separated by commas; a rule with a comma in its value
+/// stands in quotes.
+fn parse_headers(text: &str) -> Option<Vec<ResponseHeader>> {
+    split_quoted(text)?
+        .iter()
+        .map(|rule| parse_header(rule.trim()))
+        .collect()
+}
+
+fn split_quoted(text: &str) -> Option<Vec<String>> {
+    let mut rules = vec![String::new()];
+    let mut quoted = false;
+    for character in text.chars() {
+        match character {
+            '"' => quoted = !quoted,
+            ',' if !quoted => rules.push(String::new()),
+            character => rules.last_mut()?.push(character),
+        }
+    }
+    (!quoted).then_some(rules)
+}
+
+fn parse_header(rule: &str) -> Option<ResponseHeader> {
+    let (action, rest) = rule.split_once(char::is_whitespace)?;
+    let (name, value) = rest.split_once(':')?;
+    let adds = match action.to_ascii_lowercase().as_str() {
+        "set" => false,
+        "add" => true,
+        _ => return None,
+    };
+    let (name, value) = (name.trim(), value.trim());
+    HeaderName::from_bytes(name.as_bytes()).ok()?;
+    HeaderValue::from_str(value).ok()?;
+    Some(ResponseHeader {
+        adds,
+        name: name.to_owned(),
+        value: value.to_owned(),
     })
 }
 

@@ -1,5 +1,5 @@
 //! The worker's Kafka client settings: for all its clients, and below `consumer.`, `producer.` and
-//! `admin.` for one kind.
+//! `admin.` for one kind; below `listeners.https.` those of the REST API's own TLS.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,10 +8,11 @@ use crate::config::kafka::{self, Layer, Problem, Scope};
 use crate::config::secret;
 
 /// Prefixes and the kinds of clients that they are for.
-const KINDS: [(&str, Scope); 3] = [
+const KINDS: [(&str, Scope); 4] = [
     ("consumer.", Scope::Consumer),
     ("producer.", Scope::Producer),
     ("admin.", Scope::Admin),
+    ("listeners.https.", Scope::All),
 ];
 
 /// Client settings under their full keys. Secrets do not show in `Debug`.

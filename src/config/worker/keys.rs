@@ -20,6 +20,8 @@ pub enum Form {
     Converter,
     /// A log filter.
     Filter,
+    /// Headers for every answer.
+    Headers,
 }
 
 impl Form {
@@ -31,9 +33,12 @@ impl Form {
             Self::Boolean => "true or false".to_owned(),
             Self::Choice(values) => values.join(", "),
             Self::Listeners => {
-                "http://<host>:<port>, several separated by commas; no host: all interfaces; port 0: any free one".to_owned()
+                "http://<host>:<port> or https://<host>:<port>, several separated by commas; no host: all interfaces; port 0: any free one".to_owned()
             }
             Self::Converter => format!("{}, or their full Java class names", converter::BUILT_IN),
+            Self::Headers => {
+                "`set <name>: <value>` or `add <name>: <value>`, several separated by commas; one with a comma in its value in double quotes".to_owned()
+            }
             Self::Filter => {
                 "error, warn, info, debug, trace or off, or a list such as info,rowdock::write=debug".to_owned()
             }
@@ -93,6 +98,7 @@ const fn optional(
 }
 
 const KAFKA: &str = "Kafka";
+const CLUSTER: &str = "Cluster";
 const REST: &str = "REST API";
 const CONVERTERS: &str = "Converters";
 const TASKS: &str = "Tasks";
@@ -112,7 +118,63 @@ pub static GROUP_ID: WorkerKey = optional(
     "group.id",
     Form::Text,
     "connect-cluster",
-    "Group of the workers that form a cluster. A standalone worker only checks that no connector's consumer group has this name.",
+    "Group of the workers that form a cluster. Needed by `rowdock worker`; a standalone worker only checks that no connector's consumer group has this name.",
+);
+
+pub static CONFIG_TOPIC: WorkerKey = optional(
+    CLUSTER,
+    "config.storage.topic",
+    Form::Text,
+    "connect-configs",
+    "Topic that holds the cluster's connectors; compacted, with one partition. Created when it is missing. Needed by `rowdock worker`.",
+);
+
+pub static CONFIG_REPLICATION: WorkerKey = key(
+    CLUSTER,
+    "config.storage.replication.factor",
+    Form::Integer(-1, 32_767),
+    "3",
+    "Replication factor with which that topic is created; -1: the broker's default.",
+);
+
+pub static STATUS_TOPIC: WorkerKey = optional(
+    CLUSTER,
+    "status.storage.topic",
+    Form::Text,
+    "connect-status",
+    "Topic in which workers tell how their tasks are; compacted. Created when it is missing. Needed by `rowdock worker`.",
+);
+
+pub static STATUS_PARTITIONS: WorkerKey = key(
+    CLUSTER,
+    "status.storage.partitions",
+    Form::Integer(1, 1000),
+    "5",
+    "Partitions with which that topic is created.",
+);
+
+pub static STATUS_REPLICATION: WorkerKey = key(
+    CLUSTER,
+    "status.storage.replication.factor",
+    Form::Integer(-1, 32_767),
+    "3",
+    "Replication factor with which that topic is created; -1: the broker's default.",
+);
+
+pub static SESSION_TIMEOUT: WorkerKey = key(
+    CLUSTER,
+    "session.timeout.ms",
+    Form::Integer(500, 3_600_000),
+    "6000",
+    "How long a worker may be silent before its tasks are given to others, in milliseconds. Shorter than that of the connectors' consumers (10000), so that the new task is in its group by the time the old one is put out of it.",
+);
+
+pub static HEARTBEAT_INTERVAL: WorkerKey = key(
+    CLUSTER,
+    "heartbeat.interval.ms",
+    Form::Integer(100, 3_600_000),
+    "1000",
+    "How often a worker tells the group of workers that it lives, in milliseconds.",
 );
 
 pub static OVERRIDE_POLICY: WorkerKey = key(
@@ -129,6 +191,46 @@ pub static LISTENERS: WorkerKey = key(
     Form::Listeners,
     "http://127.0.0.1:9398",
     "Addresses of the REST API. The default is reachable from this machine only, because the API has no authentication and its configs hold passwords; `http://:9398` listens on all interfaces, which a container needs.",
+);
+
+pub static CLIENT_AUTH: WorkerKey = key(
+    REST,
+    "listeners.https.ssl.client.auth",
+    Form::Choice(&["none", "requested", "required"]),
+    "none",
+    "Whether clients of https listeners must show a certificate. Certificates and keys of https listeners are set as those of Kafka clients are, with the prefix `listeners.https.`: `listeners.https.ssl.keystore.location`, ..; what is not given there is taken from the worker's own `ssl.*`.",
+);
+
+pub static ADMIN_LISTENERS: WorkerKey = optional(
+    REST,
+    "admin.listeners",
+    Form::Listeners,
+    "http://127.0.0.1:9399",
+    "Addresses of the requests under /admin. Not given: those of `listeners`. Given and empty: they are answered nowhere.",
+);
+
+pub static ALLOWED_ORIGINS: WorkerKey = optional(
+    REST,
+    "access.control.allow.origin",
+    Form::Text,
+    "https://console.example.com",
+    "Origins, separated by commas, whose pages a browser lets use the REST API; `*` is all. Not given: none but its own.",
+);
+
+pub static ALLOWED_METHODS: WorkerKey = optional(
+    REST,
+    "access.control.allow.methods",
+    Form::Text,
+    "GET,POST,PUT,PATCH,DELETE",
+    "Methods, separated by commas, that such pages may use. Not given: GET, POST and HEAD.",
+);
+
+pub static RESPONSE_HEADERS: WorkerKey = optional(
+    REST,
+    "response.http.headers.config",
+    Form::Headers,
+    "set X-Frame-Options: DENY",
+    "Headers that every answer of the REST API gets.",
 );
 
 pub static ADVERTISED_HOST: WorkerKey = optional(
@@ -234,6 +336,30 @@ pub static SHUTDOWN_TIMEOUT: WorkerKey = key(
     "How long all tasks together may take to write what they have read, commit and leave their groups when the worker stops, in milliseconds. What is not written by then is read again later.",
 );
 
+pub static FETCH_MEMORY: WorkerKey = key(
+    TASKS,
+    "tasks.fetch.memory.bytes",
+    Form::Integer(16 * 1024 * 1024, 1024 * 1024 * 1024 * 1024),
+    "536870912",
+    "Bytes of records that all tasks of the worker together may have fetched and not read yet. Each gets an even share when it starts, from 1 MiB to 16 MiB, unless its connector sets consumer.override.queued.max.messages.kbytes.",
+);
+
+pub static TOPIC_TRACKING: WorkerKey = key(
+    TASKS,
+    "topic.tracking.enable",
+    Form::Boolean,
+    "true",
+    "Whether the topics that a connector's tasks have written are remembered (`GET /connectors/{name}/topics`).",
+);
+
+pub static TOPIC_TRACKING_RESET: WorkerKey = key(
+    TASKS,
+    "topic.tracking.allow.reset",
+    Form::Boolean,
+    "true",
+    "Whether they may be forgotten by a request.",
+);
+
 pub static CONFIG_PROVIDERS: WorkerKey = optional(
     PROVIDERS,
     "config.providers",
@@ -303,7 +429,19 @@ pub const ALL: &[&WorkerKey] = &[
     &BOOTSTRAP_SERVERS,
     &GROUP_ID,
     &OVERRIDE_POLICY,
+    &CONFIG_TOPIC,
+    &CONFIG_REPLICATION,
+    &STATUS_TOPIC,
+    &STATUS_PARTITIONS,
+    &STATUS_REPLICATION,
+    &SESSION_TIMEOUT,
+    &HEARTBEAT_INTERVAL,
     &LISTENERS,
+    &CLIENT_AUTH,
+    &ADMIN_LISTENERS,
+    &ALLOWED_ORIGINS,
+    &ALLOWED_METHODS,
+    &RESPONSE_HEADERS,
     &ADVERTISED_HOST,
     &ADVERTISED_PORT,
     &BODY_MAX_BYTES,
@@ -316,6 +454,9 @@ pub const ALL: &[&WorkerKey] = &[
     &HEADER_CONVERTER,
     &OFFSET_FLUSH_INTERVAL,
     &SHUTDOWN_TIMEOUT,
+    &FETCH_MEMORY,
+    &TOPIC_TRACKING,
+    &TOPIC_TRACKING_RESET,
     &CONFIG_PROVIDERS,
     &CONFIG_PROVIDER_FILE,
     &CONFIG_PROVIDER_PATHS,
@@ -352,20 +493,18 @@ const fn refused(pattern: &'static str, reason: &'static str) -> ForeignKey {
 }
 
 const NO_PLUGINS: &str = "connectors are built in";
-const IN_MEMORY: &str = "a standalone worker keeps configs and states in memory";
+const AS_NEEDED: &str = "the topic is created as it has to be";
 const IN_TARGET: &str = "positions are kept in the target database, or in the consumer group";
 const NO_INTERNAL: &str = "there are no internal converters";
-const NO_GROUP: &str = "a standalone worker joins no group of workers";
+const NO_GROUP: &str = "workers do not talk to each other, and have no leader";
 const NO_SOURCES: &str = "there are no source connectors";
-const NO_CORS: &str =
-    "the REST API sends no CORS headers, so browsers of other sites cannot use it";
 
 /// Worker keys of Kafka Connect.
 pub const FOREIGN: &[ForeignKey] = &[
     ignored("plugin.path", NO_PLUGINS),
     ignored("plugin.discovery", NO_PLUGINS),
-    ignored("config.storage.*", IN_MEMORY),
-    ignored("status.storage.*", IN_MEMORY),
+    ignored("config.storage.*", AS_NEEDED),
+    ignored("status.storage.*", AS_NEEDED),
     ignored("offset.storage.*", IN_TARGET),
     ignored(
         "offset.flush.timeout.ms",
@@ -374,8 +513,6 @@ pub const FOREIGN: &[ForeignKey] = &[
     ignored("internal.key.converter*", NO_INTERNAL),
     ignored("internal.value.converter*", NO_INTERNAL),
     ignored("header.converter.*", "headers do not become columns"),
-    ignored("session.timeout.ms", NO_GROUP),
-    ignored("heartbeat.interval.ms", NO_GROUP),
     ignored("rebalance.timeout.ms", NO_GROUP),
     ignored("worker.sync.timeout.ms", NO_GROUP),
     ignored("worker.unsync.backoff.ms", NO_GROUP),
@@ -388,20 +525,14 @@ pub const FOREIGN: &[ForeignKey] = &[
     ),
     ignored("exactly.once.source.support", NO_SOURCES),
     ignored("topic.creation.enable", NO_SOURCES),
-    ignored("topic.tracking.enable", "topics are always tracked"),
-    ignored("topic.tracking.allow.reset", "topics are always tracked"),
     ignored("metrics.context.*", "metrics are the worker's own"),
-    ignored("access.control.allow.*", NO_CORS),
     ignored(
-        "response.http.headers.config",
-        "the REST API sends no extra headers",
+        "rest.advertised.listener",
+        "workers do not talk to each other",
     ),
-    ignored("admin.listeners", "there is one set of listeners"),
-    ignored("rest.advertised.listener", "all listeners are http"),
     ignored("rest.host.name", "listeners replaced it"),
     ignored("rest.port", "listeners replaced it"),
-    ignored("listeners.https.*", "all listeners are http"),
-    ignored("ssl.client.auth", "all listeners are http"),
+    ignored("ssl.client.auth", "set listeners.https.ssl.client.auth"),
     refused(
         "rest.extension.classes",
         "Java classes cannot be loaded, and without the extension the REST API may be open to everyone: put a proxy in front of it, and leave this out",

@@ -50,6 +50,7 @@ fn listener(host: &str, port: u16) -> Listener {
     Listener {
         host: host.to_owned(),
         port,
+        tls: false,
     }
 }
 
@@ -67,9 +68,26 @@ fn without_sources_the_documented_defaults_stand() {
         bootstrap_servers: "localhost:9092".to_owned(),
         group_id: None,
         override_policy: OverridePolicy::All,
+        cluster: ClusterSettings {
+            config_topic: None,
+            config_replication: 3,
+            status_topic: None,
+            status_partitions: 5,
+            status_replication: 3,
+            session_timeout: Duration::from_secs(6),
+            heartbeat_interval: Duration::from_secs(1),
+        },
         listeners: vec![listener("127.0.0.1", 9398)],
+        client_auth: ClientAuth::None,
+        admin_listeners: AdminListeners::Same,
+        allowed_origins: Vec::new(),
+        allowed_methods: Vec::new(),
+        response_headers: Vec::new(),
         advertised_host: None,
         advertised_port: None,
+        fetch_memory_bytes: 512 * 1024 * 1024,
+        topic_tracking: true,
+        topic_tracking_reset: true,
         request_body_max_bytes: 1024 * 1024,
         key_converter: envelope.clone(),
         value_converter: envelope,
@@ -158,7 +176,7 @@ fn bad_values_name_key_place_value_and_what_is_allowed() {
     };
     check(
         "listeners=foo",
-        "listeners (--set): \"foo\" is not possible; allowed: http://<host>:<port>, several separated by commas; no host: all interfaces; port 0: any free one",
+        "listeners (--set): \"foo\" is not possible; allowed: http://<host>:<port> or https://<host>:<port>, several separated by commas; no host: all interfaces; port 0: any free one",
     );
     check(
         "rest.advertised.port=0",
@@ -201,7 +219,7 @@ fn bad_values_name_key_place_value_and_what_is_allowed() {
 #[test]
 fn more_bad_values_are_refused() {
     for given in [
-        "listeners=https://h:1",
+        "listeners=ftp://h:1",
         "listeners=http://h",
         "listeners=http://h:65536",
         "listeners=http://a:b:1",
@@ -329,7 +347,11 @@ fn connects_own_files_are_accepted_with_warnings() {
         loaded.settings.offset_flush_interval,
         Duration::from_secs(10)
     );
-    assert_eq!(loaded.warnings.len(), 7, "{:?}", loaded.warnings);
+    assert_eq!(
+        loaded.settings.cluster.config_topic.as_deref(),
+        Some("connect-configs")
+    );
+    assert_eq!(loaded.warnings.len(), 3, "{:?}", loaded.warnings);
     assert!(
         loaded
             .warnings
@@ -474,6 +496,46 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn extra_headers_and_admin_listeners() {
+    let header = |adds: bool, name: &str, value: &str| ResponseHeader {
+        adds,
+        name: name.to_owned(),
+        value: value.to_owned(),
+    };
+    let of = |setting: &str| from_overrides(&[setting]).map(|loaded| loaded.settings);
+    let headers = |text: &str| {
+        let settings = of(&format!("response.http.headers.config={text}"));
+        settings.ok().map(|settings| settings.response_headers)
+    };
+    assert_eq!(
+        headers("set X-A: b, \"add Cache-Control: no-cache, no-store\""),
+        Some(vec![
+            header(false, "X-A", "b"),
+            header(true, "Cache-Control", "no-cache, no-store"),
+        ])
+    );
+    for wrong in [
+        "X-A: b",
+        "setDate Expires: 1",
+        "set X A: b",
+        "set X-A",
+        "\"set X-A: b",
+    ] {
+        assert_eq!(headers(wrong), None, "{wrong}");
+    }
+    let admin = |text: &str| {
+        of(&format!("admin.listeners={text}"))
+            .unwrap()
+            .admin_listeners
+    };
+    assert_eq!(admin(""), AdminListeners::Off);
+    assert_eq!(
+        admin("http://127.0.0.1:1"),
+        AdminListeners::Separate(vec![listener("127.0.0.1", 1)])
+    );
 }
 
 #[test]

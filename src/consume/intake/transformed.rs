@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Intake, SAMPLE_RECORDS_MAX, TableRequest, TopicState, account};
 use crate::config::connector::ConnectorConfig;
 use crate::consume::slots::Slots;
-use crate::decode::Format;
+use crate::decode::Formats;
 use crate::decode::sides::RecordDecoder;
 use crate::map;
 use crate::map::plan;
@@ -31,17 +31,14 @@ pub(super) struct Transforms {
 
 impl Transforms {
     /// `None` for a connector without transforms.
-    pub(super) fn of(config: &ConnectorConfig) -> Result<Option<Self>, String> {
+    pub(super) fn of(config: &ConnectorConfig, formats: &Formats) -> Result<Option<Self>, String> {
         if config.transforms.is_empty() {
             return Ok(None);
         }
         let chain = Chain::new(&config.transforms, config.header_converter)
             .map_err(|(alias, fault)| format!("transforms.{alias}.{fault}"))?;
         Ok(Some(Self {
-            decoder: RecordDecoder::new(
-                Format::new(&config.key_converter),
-                Format::new(&config.value_converter),
-            ),
+            decoder: RecordDecoder::new(formats.key(), formats.value()),
             chain,
             last_topic: None,
             stuck: false,
@@ -84,6 +81,10 @@ impl Intake {
         let Some(transforms) = &mut self.transforms else {
             return true;
         };
+        if !transforms.decoder.is_ready(record) {
+            self.awaits_schemas = true;
+            return false;
+        }
         let outcome = transforms.apply(record).and_then(|outcome| {
             let Some(whole) = outcome else {
                 return Ok(None);
@@ -121,8 +122,18 @@ impl Intake {
     /// What the first waiting record needs, by the topic that it is transformed to.
     pub(super) fn request_transformed_table(&mut self, slots: &mut Slots) -> Option<TableRequest> {
         let transforms = self.transforms.as_mut()?;
+        // All schemas are asked for at once.
+        let mut ready = true;
+        for held in self.held_back.iter().take(SAMPLE_RECORDS_MAX) {
+            ready &= transforms.decoder.is_ready(&held.record("", 0));
+        }
+        self.awaits_schemas = !ready;
+        if !ready {
+            return None;
+        }
         // What fails or is dropped was not held back, and is again accounted for in the replay.
-        let mut waiting = self.held_back.iter().filter_map(|held| {
+        let sampled = self.held_back.iter().take(SAMPLE_RECORDS_MAX);
+        let mut waiting = sampled.filter_map(|held| {
             let key = &slots.get(held.slot)?.key;
             let raw = held.record(&key.topic, key.partition);
             transforms.apply(&raw).ok().flatten()
@@ -131,7 +142,7 @@ impl Intake {
         let topic = Arc::clone(&first.topic);
         let same_topic = waiting.filter(|other| other.topic == topic);
         let sample = std::iter::once(first).chain(same_topic);
-        let sample: Vec<OwnedRecord> = sample.take(SAMPLE_RECORDS_MAX).collect();
+        let sample: Vec<OwnedRecord> = sample.collect();
         transforms.stuck = false;
         let index = slots.topic_index(&topic);
         match self.topic(index) {

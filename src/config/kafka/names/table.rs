@@ -2,18 +2,13 @@
 
 use super::Form::{Boolean, Choice, Integer, Text};
 use super::Meaning::{
-    Assignor, BufferSize, Endpoint, Fixed, Jaas, Kibibytes, Mechanism, NoEffect, Refused, Renamed,
-    Same, Start, Store,
+    Assignor, BufferSize, Fixed, Kibibytes, NoEffect, Refused, Renamed, Same, Start,
 };
 use super::Scope::{Admin, All, Consumer, Producer};
 use super::{Form, Meaning, Scope, Setting};
 
-const JAVA_CLASS: &str = "Java classes cannot be loaded";
-const KERBEROS: &str = "Kerberos is not built in";
-const OAUTH: &str = "OAUTHBEARER is not built in: use PLAIN, SCRAM or TLS certificates";
-const LOGINS: &str = "it is for logins that expire, which PLAIN and SCRAM do not";
+pub(super) const JAVA_CLASS: &str = "Java classes cannot be loaded";
 const JAVA_INTERNAL: &str = "it is internal to Java's client";
-const TLS_DEFAULTS: &str = "OpenSSL decides it: TLS 1.2 or 1.3 with its default ciphers";
 const METRICS: &str = "metrics are the worker's own";
 const OUR_TIMEOUTS: &str = "the worker has its own deadlines";
 const OWN_BYTES: &str = "records are handled as bytes";
@@ -22,7 +17,12 @@ const LEVELS: &str = "compression levels are left at their defaults";
 const BY_KEY: &str = "dead letters keep their key, which chooses the partition";
 const NO_TRANSACTIONS: &str = "dead letters are not written in transactions";
 
-const fn setting(name: &'static str, scope: Scope, form: Form, meaning: Meaning) -> Setting {
+pub(super) const fn setting(
+    name: &'static str,
+    scope: Scope,
+    form: Form,
+    meaning: Meaning,
+) -> Setting {
     Setting {
         name,
         scope,
@@ -31,6 +31,7 @@ const fn setting(name: &'static str, scope: Scope, form: Form, meaning: Meaning)
     }
 }
 
+/// All settings but those of security.
 pub(super) const SETTINGS: &[Setting] = &[
     // Connection.
     setting("bootstrap.servers", All, Text, Same),
@@ -108,278 +109,6 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("auto.include.jmx.reporter", All, Boolean, NoEffect(METRICS)),
     setting("interceptor.classes", All, Text, Refused(JAVA_CLASS)),
     setting("security.providers", All, Text, Refused(JAVA_CLASS)),
-    // Security.
-    setting(
-        "security.protocol",
-        All,
-        Choice(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]),
-        Same,
-    ),
-    setting("sasl.mechanism", All, Text, Mechanism),
-    setting("sasl.jaas.config", All, Text, Jaas),
-    setting(
-        "sasl.client.callback.handler.class",
-        All,
-        Text,
-        Refused(JAVA_CLASS),
-    ),
-    setting(
-        "sasl.login.callback.handler.class",
-        All,
-        Text,
-        Refused(JAVA_CLASS),
-    ),
-    setting("sasl.login.class", All, Text, Refused(JAVA_CLASS)),
-    setting("sasl.kerberos.service.name", All, Text, Refused(KERBEROS)),
-    setting("sasl.kerberos.kinit.cmd", All, Text, Refused(KERBEROS)),
-    setting(
-        "sasl.kerberos.min.time.before.relogin",
-        All,
-        Text,
-        Refused(KERBEROS),
-    ),
-    setting(
-        "sasl.kerberos.ticket.renew.jitter",
-        All,
-        Text,
-        Refused(KERBEROS),
-    ),
-    setting(
-        "sasl.kerberos.ticket.renew.window.factor",
-        All,
-        Text,
-        Refused(KERBEROS),
-    ),
-    setting(
-        "sasl.oauthbearer.token.endpoint.url",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting(
-        "sasl.oauthbearer.jwks.endpoint.url",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting(
-        "sasl.oauthbearer.scope.claim.name",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting("sasl.oauthbearer.sub.claim.name", All, Text, Refused(OAUTH)),
-    setting(
-        "sasl.oauthbearer.client.credentials.client.id",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting(
-        "sasl.oauthbearer.client.credentials.client.secret",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting(
-        "sasl.oauthbearer.jwt.retriever.class",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting(
-        "sasl.oauthbearer.jwt.validator.class",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting("sasl.login.connect.timeout.ms", All, Text, NoEffect(LOGINS)),
-    setting("sasl.login.read.timeout.ms", All, Text, NoEffect(LOGINS)),
-    setting(
-        "sasl.login.refresh.buffer.seconds",
-        All,
-        Text,
-        NoEffect(LOGINS),
-    ),
-    setting(
-        "sasl.login.refresh.min.period.seconds",
-        All,
-        Text,
-        NoEffect(LOGINS),
-    ),
-    setting(
-        "sasl.login.refresh.window.factor",
-        All,
-        Text,
-        NoEffect(LOGINS),
-    ),
-    setting(
-        "sasl.login.refresh.window.jitter",
-        All,
-        Text,
-        NoEffect(LOGINS),
-    ),
-    setting(
-        "sasl.login.retry.backoff.max.ms",
-        All,
-        Text,
-        NoEffect(LOGINS),
-    ),
-    setting("sasl.login.retry.backoff.ms", All, Text, NoEffect(LOGINS)),
-    setting(
-        "sasl.oauthbearer.assertion.algorithm",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting(
-        "sasl.oauthbearer.assertion.claim.aud",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting(
-        "sasl.oauthbearer.assertion.claim.exp.seconds",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting(
-        "sasl.oauthbearer.assertion.claim.iss",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting(
-        "sasl.oauthbearer.assertion.claim.jti.include",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting(
-        "sasl.oauthbearer.assertion.claim.nbf.seconds",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting(
-        "sasl.oauthbearer.assertion.claim.sub",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting("sasl.oauthbearer.assertion.file", All, Text, Refused(OAUTH)),
-    setting(
-        "sasl.oauthbearer.assertion.private.key.file",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting(
-        "sasl.oauthbearer.assertion.private.key.passphrase",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting(
-        "sasl.oauthbearer.assertion.template.file",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting(
-        "sasl.oauthbearer.clock.skew.seconds",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting(
-        "sasl.oauthbearer.expected.audience",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting(
-        "sasl.oauthbearer.expected.issuer",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting(
-        "sasl.oauthbearer.header.urlencode",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting(
-        "sasl.oauthbearer.jwks.endpoint.refresh.ms",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting(
-        "sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting(
-        "sasl.oauthbearer.jwks.endpoint.retry.backoff.ms",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
-    setting("sasl.oauthbearer.scope", All, Text, Refused(OAUTH)),
-    setting("ssl.truststore.location", All, Text, Store),
-    setting("ssl.truststore.type", All, Text, Store),
-    setting("ssl.truststore.password", All, Text, Store),
-    setting("ssl.truststore.certificates", All, Text, Store),
-    setting("ssl.keystore.location", All, Text, Store),
-    setting("ssl.keystore.type", All, Text, Store),
-    setting("ssl.keystore.password", All, Text, Store),
-    setting("ssl.keystore.key", All, Text, Store),
-    setting("ssl.keystore.certificate.chain", All, Text, Store),
-    setting("ssl.key.password", All, Text, Same),
-    setting("ssl.endpoint.identification.algorithm", All, Text, Endpoint),
-    setting("ssl.engine.factory.class", All, Text, Refused(JAVA_CLASS)),
-    setting(
-        "ssl.cipher.suites",
-        All,
-        Text,
-        Refused("Java's names of cipher suites are not OpenSSL's; OpenSSL's defaults are used"),
-    ),
-    setting("ssl.enabled.protocols", All, Text, NoEffect(TLS_DEFAULTS)),
-    setting("ssl.protocol", All, Text, NoEffect(TLS_DEFAULTS)),
-    setting("ssl.provider", All, Text, NoEffect(TLS_DEFAULTS)),
-    setting(
-        "ssl.keymanager.algorithm",
-        All,
-        Text,
-        NoEffect(TLS_DEFAULTS),
-    ),
-    setting(
-        "ssl.trustmanager.algorithm",
-        All,
-        Text,
-        NoEffect(TLS_DEFAULTS),
-    ),
-    setting(
-        "ssl.secure.random.implementation",
-        All,
-        Text,
-        NoEffect(TLS_DEFAULTS),
-    ),
-    // Security, by librdkafka's own names.
-    setting("sasl.mechanisms", All, Text, Mechanism),
-    setting("sasl.username", All, Text, Same),
-    setting("sasl.password", All, Text, Same),
-    setting("ssl.ca.location", All, Text, Same),
-    setting("ssl.ca.pem", All, Text, Same),
-    setting("ssl.certificate.location", All, Text, Same),
-    setting("ssl.certificate.pem", All, Text, Same),
-    setting("ssl.key.location", All, Text, Same),
-    setting("ssl.key.pem", All, Text, Same),
-    setting("enable.ssl.certificate.verification", All, Boolean, Same),
     // More of librdkafka's own.
     setting("socket.timeout.ms", All, Integer, Same),
     setting("socket.keepalive.enable", All, Boolean, Same),

@@ -1,0 +1,441 @@
+//! A worker of a cluster: connectors live in Kafka, and outlive every worker.
+//!
+//! **No leader, no traffic between workers.** Each worker tails the config topic into a
+//! [`Registry`] and the status topic into [`Statuses`], so all of them know the same, and every read
+//! is answered from memory. A read first catches up with the end of the log, so what one worker has
+//! acknowledged every other shows; when Kafka does not answer, it is answered from memory
+//! nevertheless. A write goes through Kafka's own lock ([`log::writer`](super::log::writer)), so
+//! its precondition is exact; it is acknowledged once the worker has read its own record back.
+//!
+//! **One loop.** As in a standalone worker one control loop owns all state and waits for nothing
+//! but its mailbox and what its threads tell it; whatever blocks is on a thread.
+//!
+//! | module            | part of the loop                                                    |
+//! |-------------------|---------------------------------------------------------------------|
+//! | [`beginning`]     | topics, threads, catching up                                        |
+//! | [`reads`]         | answering reads, after catching up                                  |
+//! | [`writes`]        | one command after the other through the log                         |
+//! | [`follow`]        | own tasks made to be as the log says; moves; leaving                 |
+//! | [`show`]          | a connector as the API shows it, from own tasks and others' word     |
+//! | [`say`]           | what this worker says in the status topic                           |
+//!
+//! **Moves are make-before-break.** The worker that is to give a task keeps it until the one that
+//! is to have it says that its consumer has joined the group: brokers make the first member of an
+//! empty group wait for seconds. A worker that is asked to stop says so in the status topic, and
+//! goes once others have its tasks.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use super::format::status::StatusRecord;
+use super::format::{ConfigRecord, Decoded};
+use super::handle::{ClusterError, ClusterHandle, Health, Message, Overview, WorkerView};
+use super::log::statements::Speech;
+use super::log::tail::{Tail, TailRecord, Tailed};
+use super::log::writer::{ToWriterThread, WriterAnswer};
+use super::members::{Heard, Member};
+use super::registry::Registry;
+use super::statuses::Statuses;
+use super::supervisor::{Desired, SupervisorHandle, Workshop};
+use super::tasks::StartTask;
+use crate::config::worker::WorkerSettings;
+use crate::telemetry::{LoggerLevel, Loggers};
+
+mod beginning;
+mod follow;
+mod reads;
+mod say;
+mod show;
+mod writes;
+
+pub use beginning::ClusterSpec;
+
+use follow::Leaving;
+use reads::Reads;
+use say::Said;
+use writes::{Job, Write};
+
+/// How often the loop looks at deadlines, at the statuses of its tasks, and at the placement.
+const TICK: Duration = Duration::from_millis(100);
+/// Without a word from the group of workers for so long, the worker is not well.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
+
+/// Why a worker of a cluster ends by itself.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ClusterFailure(pub String);
+
+/// A started worker of a cluster.
+#[derive(Debug)]
+pub struct Distributed {
+    /// Asks its control loop.
+    pub handle: ClusterHandle,
+    /// Completes when the worker cannot go on, with the reason.
+    pub failed: oneshot::Receiver<ClusterFailure>,
+}
+
+/// What the loop's threads and helpers tell it.
+enum Event {
+    /// Records of the config topic.
+    Config(Tailed),
+    /// Records of the status topic.
+    Status(Tailed),
+    /// The end of the config topic, or why it is not known.
+    End(Result<i64, String>),
+    Writer(WriterAnswer),
+    Group(Heard),
+    /// What the start has come to.
+    Begun(Box<beginning::Begun>),
+    /// The start goes on, and this is what it waits for.
+    Stage(String),
+    /// The worker cannot go on.
+    Failed(String),
+}
+
+/// The loop.
+struct Control<S: StartTask> {
+    settings: Arc<WorkerSettings>,
+    worker_id: String,
+    incarnation: Uuid,
+    started_ms: i64,
+    workshop: Arc<Workshop<S>>,
+    events: mpsc::UnboundedSender<Event>,
+    failure: Option<oneshot::Sender<ClusterFailure>>,
+
+    /// What the start waits for; `None` once requests are answered.
+    stage: Option<String>,
+    /// Threads and clients, once there are any.
+    links: Option<Links>,
+
+    registry: Registry,
+    statuses: Statuses,
+    /// The next offset to be read of the config topic.
+    position: i64,
+    caught_up: (bool, bool),
+    /// Members of the group of workers, by worker id.
+    members: BTreeSet<String>,
+    heard_at: Instant,
+    silence: Option<String>,
+
+    reads: Reads,
+    write: Option<Write>,
+    /// Everything that others wrote before we became the writer has been read.
+    writer_is_current: bool,
+    jobs: VecDeque<Job>,
+
+    supervisors: BTreeMap<String, SupervisorHandle>,
+    told: BTreeMap<String, Desired>,
+    departing: BTreeMap<String, JoinHandle<()>>,
+    /// Tasks that others are to have, kept until they have them or until then.
+    keeping: BTreeMap<(String, u32), Instant>,
+    /// The placement may not be as it should be, since then.
+    unplaced_since: Option<Instant>,
+    said: BTreeMap<String, Said>,
+    topics_resets: BTreeMap<String, u64>,
+    loggers: Loggers,
+    /// Connectors that were deleted while we listened, whose statuses are to be taken back.
+    deleted: BTreeMap<String, Instant>,
+    leaving: Option<Leaving>,
+}
+
+/// What the loop speaks to Kafka through.
+struct Links {
+    config: Tail,
+    _status: Tail,
+    writer: std::sync::mpsc::Sender<ToWriterThread>,
+    speech: Arc<Speech>,
+    member: Option<Member>,
+}
+
+impl<S: StartTask> Control<S> {
+    async fn run(
+        mut self,
+        mut mailbox: mpsc::Receiver<Message>,
+        mut events: mpsc::UnboundedReceiver<Event>,
+    ) {
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                message = mailbox.recv(), if self.leaving.is_none() => match message {
+                    Some(message) => self.receive(message),
+                    // Nobody can ask any more: as if asked to stop.
+                    None => self.begin_to_leave(None),
+                },
+                Some(event) = events.recv() => self.hear(event),
+                _ = tick.tick() => self.look_around(),
+            }
+            if self.has_left() {
+                break;
+            }
+        }
+        mailbox.close();
+        self.end().await;
+    }
+
+    fn receive(&mut self, message: Message) {
+        // A caller that no longer waits for its answer is none of our business: hence `ok`.
+        match message {
+            Message::Ping { reply } => {
+                reply.send(self.health()).ok();
+            }
+            Message::Stop { reply } => self.begin_to_leave(Some(reply)),
+            Message::Command { command, reply } => match self.starting() {
+                Some(error) => {
+                    reply.send(Err(error)).ok();
+                }
+                None => self.enqueue(Job::Command(command, reply)),
+            },
+            Message::ReadOne { name, reply } => match self.starting() {
+                Some(error) => {
+                    reply.send(Err(error)).ok();
+                }
+                None => self.read(reads::Read::One(name, reply)),
+            },
+            Message::ResetTopics { name, reply } => {
+                let refused = self.starting();
+                if refused.is_none() {
+                    for record in self.statuses.retraction_of_topics(&name) {
+                        self.say(record);
+                    }
+                }
+                reply.send(refused.map_or(Ok(()), Err)).ok();
+            }
+            Message::SetLogger { name, level, reply } => match self.starting() {
+                Some(error) => {
+                    reply.send(Err(error)).ok();
+                }
+                None => self.enqueue(Job::Logger { name, level, reply }),
+            },
+            Message::Overview { reply } => {
+                let refused = self.starting();
+                reply
+                    .send(refused.map_or_else(|| Ok(self.overview()), Err))
+                    .ok();
+            }
+            Message::ReadAll { reply } => match self.starting() {
+                Some(error) => {
+                    reply.send(Err(error)).ok();
+                }
+                None => self.read(reads::Read::All(reply)),
+            },
+        }
+    }
+
+    fn starting(&self) -> Option<ClusterError> {
+        let stage = self.stage.clone()?;
+        Some(ClusterError::Starting { stage })
+    }
+
+    fn health(&self) -> Health {
+        if let Some(stage) = &self.stage {
+            return Health::Starting(stage.clone());
+        }
+        let silent = self.heard_at.elapsed() > SILENCE_MAX;
+        match &self.silence {
+            Some(reason) if silent => {
+                Health::Unhealthy(format!("the group of workers does not answer: {reason}"))
+            }
+            _ => match self.reads.unreachable() {
+                Some(reason) => {
+                    Health::Unhealthy(format!("the config topic cannot be read: {reason}"))
+                }
+                None => Health::Healthy,
+            },
+        }
+    }
+
+    fn hear(&mut self, event: Event) {
+        match event {
+            Event::Config(tailed) => self.take_config(tailed),
+            Event::Status(tailed) => self.take_statuses(tailed),
+            Event::End(end) => self.take_end(end),
+            Event::Writer(answer) => self.writer_answered(answer),
+            Event::Group(heard) => self.take_group(heard),
+            Event::Begun(begun) => self.begun(*begun),
+            Event::Stage(stage) => self.stage = Some(stage),
+            Event::Failed(reason) => self.fail(reason),
+        }
+    }
+
+    fn look_around(&mut self) {
+        self.look_at_reads();
+        self.look_at_write();
+        if self.stage.is_some() {
+            return;
+        }
+        self.look_at_keeping();
+        self.look_at_placement();
+        self.say_what_is();
+    }
+
+    fn take_config(&mut self, tailed: Tailed) {
+        let mut touched = BTreeSet::new();
+        for record in tailed.records {
+            self.note_request(record.request_id.as_deref());
+            let decoded = ConfigRecord::decode(record.key.as_deref(), record.value.as_deref());
+            match decoded {
+                Ok(Decoded::Known(known)) => {
+                    if let ConfigRecord::Logger { name, level } = &known {
+                        self.set_logger(name, level.as_deref());
+                    }
+                    if let ConfigRecord::Connector { name, config } = &known {
+                        match config {
+                            None => self.deleted.insert(name.clone(), Instant::now()),
+                            Some(_) => self.deleted.remove(name),
+                        };
+                    }
+                    touched.extend(self.registry.apply(record.version, known));
+                }
+                Ok(Decoded::Foreign) => {}
+                Err(problem) => {
+                    warn!(%problem, offset = record.version.saturating_sub(1), "record of the config topic is passed over");
+                }
+            }
+        }
+        self.position = tailed.position;
+        self.caught_up.0 = tailed.caught_up;
+        if self.stage.is_some() {
+            self.finish_start();
+            return;
+        }
+        // Before the tasks follow, so that the answer does not depend on how fast they are.
+        self.look_at_write();
+        if !touched.is_empty() {
+            self.doubt_placement();
+        }
+        for name in touched {
+            self.follow(&name);
+        }
+        self.serve_reads();
+    }
+
+    fn take_statuses(&mut self, tailed: Tailed) {
+        let members = self.statuses.staying(&self.members);
+        let mut reset = BTreeSet::new();
+        for record in tailed.records {
+            let TailRecord { key, value, .. } = &record;
+            match StatusRecord::decode(key.as_deref(), value.as_deref()) {
+                Ok(Decoded::Known(known)) => {
+                    self.look_for_double(&known);
+                    if let StatusRecord::Topic {
+                        name, used: None, ..
+                    } = &known
+                        && self.told.contains_key(name)
+                    {
+                        *self.topics_resets.entry(name.clone()).or_default() += 1;
+                        reset.insert(name.clone());
+                    }
+                    self.statuses.apply(known);
+                }
+                Ok(Decoded::Foreign) => {}
+                Err(problem) => {
+                    warn!(%problem, "record of the status topic is passed over");
+                }
+            }
+        }
+        self.caught_up.1 = tailed.caught_up;
+        if self.stage.is_some() {
+            self.finish_start();
+            return;
+        }
+        if members != self.statuses.staying(&self.members) {
+            info!(leaving = ?self.members, "a worker is about to leave, or has come back");
+            self.doubt_placement();
+        }
+        for name in reset {
+            self.follow(&name);
+        }
+        self.look_at_keeping();
+    }
+
+    fn take_group(&mut self, heard: Heard) {
+        match heard {
+            Heard::Members(members) => {
+                self.heard_at = Instant::now();
+                self.silence = None;
+                // An empty group is one that is being joined: nothing is known yet.
+                if members.is_empty() || members == self.members {
+                    return;
+                }
+                info!(?members, "workers of the cluster");
+                self.members = members;
+                if self.stage.is_some() {
+                    self.finish_start();
+                    return;
+                }
+                self.doubt_placement();
+                self.look_at_keeping();
+            }
+            Heard::Silence(reason) => self.silence = Some(reason),
+            Heard::Foreign(workers) => self.fail(format!(
+                "the group {} has workers of Kafka Connect in it: {}. Stop all of them first; a \
+                 cluster is run by one or the other",
+                self.settings.group_id.as_deref().unwrap_or_default(),
+                workers.join(", ")
+            )),
+        }
+    }
+
+    /// Another process that goes by our name, and is younger: one of both must go.
+    fn look_for_double(&mut self, record: &StatusRecord) {
+        if let StatusRecord::Worker {
+            worker_id,
+            worker: Some(worker),
+        } = record
+            && *worker_id == self.worker_id
+            && worker.incarnation != self.incarnation.to_string()
+            && worker.started_ms > self.started_ms
+            && self.stage.is_none()
+        {
+            self.fail(format!(
+                "another worker has been started under this one's name {worker_id}: give each its \
+                 own rest.advertised.host.name or rest.advertised.port"
+            ));
+        }
+    }
+
+    /// Members that are to have tasks, sorted.
+    fn staying(&self) -> Vec<String> {
+        self.statuses.staying(&self.members)
+    }
+
+    fn fail(&mut self, reason: String) {
+        if let Some(failure) = self.failure.take() {
+            failure.send(ClusterFailure(reason)).ok();
+        }
+    }
+
+    /// As in Kafka Connect, of effect on workers that run when it is asked for.
+    fn set_logger(&self, name: &str, level: Option<&str>) {
+        let level = level.and_then(LoggerLevel::parse);
+        if let (None, Some(level)) = (&self.stage, level) {
+            self.loggers.set(name, level);
+        }
+    }
+
+    fn overview(&self) -> Overview {
+        let worker = |worker_id: &String| {
+            let told = self.statuses.worker(worker_id);
+            WorkerView {
+                worker_id: worker_id.clone(),
+                version: told.map(|told| told.version.clone()),
+                leaving: told.is_some_and(|told| told.leaving),
+            }
+        };
+        let placed = self.registry.iter();
+        Overview {
+            workers: self.members.iter().map(worker).collect(),
+            placement: placed
+                .map(|(name, definition)| (name.clone(), definition.owners.clone()))
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! What this worker says in the status topic: of the tasks that are its own, of the connectors that
+//! it speaks for, and of itself.
+//!
+//! Nothing is sent because something happened. Each time round, what should stand in the topic is
+//! compared with what does, and the difference is said; so a word that was lost, or overwritten by a
+//! worker that was slow to let go, is said again.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Control;
+use crate::cluster::format::status::{Started, StatusRecord, Told, TopicUse, WorkerRecord};
+use crate::cluster::placement;
+use crate::cluster::tasks::StartTask;
+use crate::cluster::view::{ConnectorState, PublishedStatus, told};
+use crate::task::TaskState;
+
+/// How long the topic may take to show what was said before it is said again.
+const SAY_AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// How long it is remembered what was said: longer than it takes to be shown.
+const SAID_KEPT: Duration = Duration::from_secs(30);
+/// How long the statuses of a deleted connector are looked out for.
+const DELETED_TIME_MAX: Duration = Duration::from_secs(60);
+/// The plugins' version is the program's.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What was said last under a key.
+pub(super) struct Said {
+    record: StatusRecord,
+    at: Instant,
+}
+
+impl<S: StartTask> Control<S> {
+    /// Says what is, where the topic says something else.
+    pub(super) fn say_what_is(&mut self) {
+        self.said.retain(|_, said| said.at.elapsed() < SAID_KEPT);
+        self.say(StatusRecord::Worker {
+            worker_id: self.worker_id.clone(),
+            worker: Some(WorkerRecord {
+                leaving: self.leaving.is_some(),
+                incarnation: self.incarnation.to_string(),
+                version: VERSION.to_owned(),
+                started_ms: self.started_ms,
+            }),
+        });
+        for record in self.tasks_as_they_are() {
+            self.say(record);
+        }
+        for record in self.connectors_as_they_are() {
+            self.say(record);
+        }
+        for record in self.word_to_take_back() {
+            self.say(record);
+        }
+    }
+
+    /// Says that the tasks which are still this worker's do not run any more.
+    pub(super) fn say_goodbye(&mut self) {
+        if self.stage.is_some() {
+            return;
+        }
+        let own: Vec<StatusRecord> = self
+            .registry
+            .iter()
+            .flat_map(|(name, definition)| {
+                let own = (0..definition.task_count())
+                    .filter(|task| definition.owner(*task) == Some(&self.worker_id));
+                own.map(|task| self.word_of(name, task, TaskState::Unassigned, None, None))
+            })
+            .collect();
+        for record in own {
+            self.say(record);
+        }
+    }
+
+    fn tasks_as_they_are(&self) -> Vec<StatusRecord> {
+        let mut records = Vec::new();
+        for (name, supervisor) in &self.supervisors {
+            let Some(definition) = self.registry.get(name) else {
+                continue;
+            };
+            let Some(published) = supervisor.published() else {
+                continue;
+            };
+            for task in &published.tasks {
+                // Whoever is to have it speaks for it.
+                if definition.owner(task.task) != Some(&self.worker_id) {
+                    continue;
+                }
+                let PublishedStatus::Live(status) = &task.status else {
+                    continue;
+                };
+                let (state, trace) = told(status);
+                let started = Started {
+                    config: task.key.config_version,
+                    restart: task.key.restarts,
+                    joined: status.borrow().joined,
+                };
+                records.push(self.word_of(name, task.task, state, trace, Some(started)));
+                let resets = self.topics_resets.get(name).copied().unwrap_or_default();
+                if published.topics_resets == resets && self.settings.topic_tracking {
+                    let status = status.borrow();
+                    let topics = status.topics.iter();
+                    records.extend(topics.map(|topic| self.use_of(name, task.task, topic)));
+                }
+            }
+        }
+        records
+    }
+
+    fn use_of(&self, name: &str, task: u32, topic: &str) -> StatusRecord {
+        let used = |discovered_ms| StatusRecord::Topic {
+            topic: topic.to_owned(),
+            name: name.to_owned(),
+            used: Some(TopicUse {
+                name: topic.to_owned(),
+                connector: name.to_owned(),
+                task,
+                discovered_ms,
+            }),
+        };
+        let now = chrono::Utc::now().timestamp_millis();
+        let record = used(now);
+        // Said again as it was said, so that it is not said over and over.
+        match self.said.get(&record.key()).map(|said| &said.record) {
+            Some(StatusRecord::Topic {
+                used: Some(said), ..
+            }) => used(said.discovered_ms),
+            _ => record,
+        }
+    }
+
+    fn word_of(
+        &self,
+        name: &str,
+        task: u32,
+        state: TaskState,
+        trace: Option<String>,
+        rowdock: Option<Started>,
+    ) -> StatusRecord {
+        StatusRecord::Task {
+            name: name.to_owned(),
+            task,
+            status: Some(Told {
+                state: task_state(state).to_owned(),
+                trace,
+                worker_id: self.worker_id.clone(),
+                generation: 0,
+                version: Some(VERSION.to_owned()),
+                rowdock,
+            }),
+        }
+    }
+
+    /// For Kafka Connect, and other tools that read the topic: workers derive it themselves.
+    fn connectors_as_they_are(&self) -> Vec<StatusRecord> {
+        let members = self.staying();
+        let mut records = Vec::new();
+        for (name, definition) in self.registry.iter() {
+            let speaks = placement::speaker(&members, name) == Some(&self.worker_id);
+            if !speaks || definition.accepted.is_err() {
+                continue;
+            }
+            let state = match ConnectorState::of_target(definition.target) {
+                ConnectorState::Paused => "PAUSED",
+                ConnectorState::Stopped => "STOPPED",
+                _ => "RUNNING",
+            };
+            records.push(StatusRecord::Connector {
+                name: name.clone(),
+                status: Some(Told {
+                    state: state.to_owned(),
+                    trace: None,
+                    worker_id: self.worker_id.clone(),
+                    generation: 0,
+                    version: Some(VERSION.to_owned()),
+                    rowdock: None,
+                }),
+            });
+            let count = definition.task_count();
+            let surplus = self.statuses.tasks(name).filter(|(task, _)| *task >= count);
+            records.extend(surplus.map(|(task, _)| StatusRecord::Task {
+                name: name.clone(),
+                task,
+                status: None,
+            }));
+        }
+        records
+    }
+
+    /// Statuses of connectors that were deleted while we listened, said by the first of the members.
+    fn word_to_take_back(&mut self) -> Vec<StatusRecord> {
+        self.deleted
+            .retain(|_, since| since.elapsed() < DELETED_TIME_MAX);
+        if self.staying().first() != Some(&self.worker_id) {
+            return Vec::new();
+        }
+        let gone = self
+            .deleted
+            .keys()
+            .filter(|name| self.registry.get(name).is_none() && self.statuses.mentions(name));
+        gone.flat_map(|name| self.statuses.retraction(name))
+            .collect()
+    }
+
+    /// Says it unless the topic says the same, or has had no time to.
+    pub(super) fn say(&mut self, record: StatusRecord) {
+        if self.stands(&record) {
+            return;
+        }
+        let key = record.key();
+        if let Some(said) = self.said.get(&key)
+            && said.record == record
+            && said.at.elapsed() < SAY_AGAIN_AFTER
+        {
+            return;
+        }
+        if let Some(links) = &self.links {
+            links.speech.say(&record.encode());
+        }
+        let at = Instant::now();
+        self.said.insert(key, Said { record, at });
+    }
+
+    fn stands(&self, record: &StatusRecord) -> bool {
+        match record {
+            StatusRecord::Connector { name, status } => {
+                self.statuses.connector(name) == status.as_ref()
+            }
+            StatusRecord::Task { name, task, status } => {
+                self.statuses.task(name, *task) == status.as_ref()
+            }
+            StatusRecord::Topic { topic, name, used } => {
+                self.statuses.topics(name).any(|known| known == topic) == used.is_some()
+            }
+            StatusRecord::Worker { worker_id, worker } => {
+                self.statuses.worker(worker_id) == worker.as_ref()
+            }
+        }
+    }
+}
+
+fn task_state(state: TaskState) -> &'static str {
+    match state {
+        TaskState::Unassigned => "UNASSIGNED",
+        TaskState::Running => "RUNNING",
+        TaskState::Paused => "PAUSED",
+        TaskState::Failed => "FAILED",
+    }
+}

@@ -1,0 +1,148 @@
+//! A connector as the API shows it: own tasks by their own word, others' tasks by what their
+//! workers say in the status topic, and nothing by the word of a worker that is gone.
+
+use std::sync::Arc;
+
+use super::Control;
+use crate::cluster::format::status::Told;
+use crate::cluster::placement;
+use crate::cluster::registry::{Definition, Unfit};
+use crate::cluster::supervisor::{SupervisorHandle, TaskKey};
+use crate::cluster::tasks::StartTask;
+use crate::cluster::view::{
+    ConnectorState, ConnectorView, Kind, Published, ShownTaskState, TargetState, TaskView,
+    task_view, view,
+};
+use crate::task::TaskState;
+
+impl<S: StartTask> Control<S> {
+    /// The connector of this name, if there is one.
+    pub(super) fn view_of(&self, name: &str) -> Option<ConnectorView> {
+        let definition = self.registry.get(name)?;
+        if let Err(unfit) = &definition.accepted {
+            return Some(self.view_of_unfit(name, definition, unfit));
+        }
+        let published = match self.supervisors.get(name).map(SupervisorHandle::published) {
+            Some(Some(published)) => published,
+            // There is a supervisor, and it broke down.
+            Some(None) => return Some(view(name, definition, None, &self.worker_id)),
+            None => Published::unassigned(),
+        };
+        Some(ConnectorView {
+            name: name.to_owned(),
+            config: Arc::clone(&definition.raw),
+            kind: Kind::Sink,
+            worker_id: self.speaker(name),
+            target: definition.target,
+            state: ConnectorState::of_target(definition.target),
+            trace: None,
+            tasks: (0..definition.task_count())
+                .map(|task| self.task(name, definition, &published, task))
+                .collect(),
+            topics: self.statuses.topics(name).cloned().collect(),
+        })
+    }
+
+    fn task(
+        &self,
+        name: &str,
+        definition: &Definition,
+        published: &Published,
+        task: u32,
+    ) -> TaskView {
+        let own = published.tasks.iter().find(|own| own.task == task);
+        if let Some(own) = own
+            && definition.owner(task) == Some(&self.worker_id)
+        {
+            return task_view(own, definition, &self.worker_id);
+        }
+        let told = self.statuses.task(name, task);
+        let is_alive = |told: &&Told| self.members.contains(&told.worker_id);
+        let owner = definition.owner(task);
+        let unassigned = |worker_id: Option<&str>| TaskView {
+            task,
+            worker_id: worker_id.unwrap_or_default().to_owned(),
+            config: definition.task_config(task),
+            state: ShownTaskState::Told(TaskState::Unassigned),
+            trace: None,
+        };
+        let Some(told) = told.filter(is_alive) else {
+            return unassigned(owner);
+        };
+        let Some(started) = told.rowdock else {
+            return unassigned(owner);
+        };
+        if started.config < definition.created {
+            // The word of a task of an earlier connector of this name.
+            return unassigned(owner);
+        }
+        let should = definition.key(task);
+        let is = TaskKey {
+            config_version: started.config,
+            restarts: started.restart,
+        };
+        let stale = is.config_version < should.config_version || is.restarts < should.restarts;
+        TaskView {
+            worker_id: told.worker_id.clone(),
+            state: if stale {
+                ShownTaskState::Restarting
+            } else {
+                ShownTaskState::Told(state(&told.state))
+            },
+            trace: told.trace.clone(),
+            ..unassigned(None)
+        }
+    }
+
+    fn view_of_unfit(&self, name: &str, definition: &Definition, unfit: &Unfit) -> ConnectorView {
+        let told = |told: Option<&Told>| {
+            told.map_or((TaskState::Unassigned, String::new()), |told| {
+                (state(&told.state), told.worker_id.clone())
+            })
+        };
+        let task = |task| {
+            let (state, worker_id) = told(self.statuses.task(name, task));
+            let alive = self.members.contains(&worker_id);
+            let state = if alive { state } else { TaskState::Unassigned };
+            TaskView {
+                task,
+                worker_id,
+                config: definition.task_config(task),
+                state: ShownTaskState::Told(state),
+                trace: None,
+            }
+        };
+        ConnectorView {
+            name: name.to_owned(),
+            config: Arc::clone(&definition.raw),
+            kind: unfit.kind,
+            worker_id: self.speaker(name),
+            target: definition.target,
+            state: match (unfit.kind, definition.target) {
+                // Of a class that runs here: its config is at fault, and can be mended.
+                (Kind::Sink, TargetState::Running) => ConnectorState::Failed,
+                (Kind::Sink, target) => ConnectorState::of_target(target),
+                (Kind::Source | Kind::Unknown, _) => ConnectorState::Unassigned,
+            },
+            trace: Some(format!("shown and not run: {}", unfit.reason)),
+            tasks: (0..definition.task_count()).map(task).collect(),
+            topics: self.statuses.topics(name).cloned().collect(),
+        }
+    }
+
+    /// The worker that speaks for a connector as a whole.
+    pub(super) fn speaker(&self, name: &str) -> String {
+        let members = self.staying();
+        let speaker = placement::speaker(&members, name);
+        speaker.unwrap_or(&self.worker_id).clone()
+    }
+}
+
+fn state(text: &str) -> TaskState {
+    match text {
+        "RUNNING" => TaskState::Running,
+        "PAUSED" => TaskState::Paused,
+        "FAILED" => TaskState::Failed,
+        _ => TaskState::Unassigned,
+    }
+}

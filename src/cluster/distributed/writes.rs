@@ -1,0 +1,348 @@
+//! Writes: one after the other, each checked against a log that nobody else can append to.
+//!
+//! ```text
+//!  Preparing ──Ready (fresh)──▶ CatchingUp ──end reached──▶ check ──▶ Committing ──▶ AwaitingOwn ──▶ answer
+//!      │ └─────Ready───────────────────────────────────────▶                │
+//!      ◀──────────── Fenced, Failed, Unknown: after a growing pause ────────┘
+//! ```
+//!
+//! A commit that was answered may still be invisible for a moment, so a command is answered when
+//! its own record has been read back. That also settles an unknown result: whatever became of it,
+//! once the role has been taken over anew and the log has been read to its end, the record is there
+//! or never will be.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+use uuid::Uuid;
+
+use super::Control;
+use crate::cluster::format::ConfigRecord;
+use crate::cluster::handle::{Answer, ClusterError, Command};
+use crate::cluster::log::writer::{ToWriterThread, WriterAnswer};
+use crate::cluster::tasks::StartTask;
+use crate::cluster::view::{ConnectorState, ConnectorView};
+use crate::telemetry::LoggerLevel;
+
+/// How long a command may take, with waiting for others. Clients wait a minute and more; a person
+/// does not.
+const COMMAND_TIME_MAX: Duration = Duration::from_secs(20);
+/// Pauses between attempts: the first, and the longest. Jittered, so that workers that fence each
+/// other do not do it for ever.
+const PAUSE_FIRST: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// How long one's own record may take to be read back before the commit is doubted.
+const OWN_RECORD_MAX: Duration = Duration::from_secs(5);
+/// Commands that wait. Each takes milliseconds; more would only hide that the log is stuck.
+const JOBS_MAX: usize = 256;
+
+/// What is to be written, and whom to answer.
+pub(super) enum Job {
+    Command(Command, oneshot::Sender<Result<Answer, ClusterError>>),
+    /// The level of a logger on all workers.
+    Logger {
+        name: String,
+        level: LoggerLevel,
+        reply: oneshot::Sender<Result<(), ClusterError>>,
+    },
+    /// Tasks to be put where they should be.
+    Placement,
+}
+
+/// A write that is under way.
+pub(super) struct Write {
+    job: Option<Job>,
+    deadline: Instant,
+    request_id: String,
+    attempts: u32,
+    stage: Stage,
+    /// Its record has been read.
+    seen: bool,
+    /// The connector before it.
+    before: Option<ConnectorView>,
+    problem: String,
+}
+
+enum Stage {
+    Preparing,
+    /// Up to there, once that is known.
+    CatchingUp(Option<i64>),
+    Committing,
+    AwaitingOwn(Instant),
+    Pausing(Instant),
+}
+
+impl<S: StartTask> Control<S> {
+    pub(super) fn enqueue(&mut self, job: Job) {
+        if self.jobs.len() >= JOBS_MAX {
+            let reason = format!("{JOBS_MAX} changes wait already");
+            refuse(job, &reason);
+            return;
+        }
+        self.jobs.push_back(job);
+        self.next_write();
+    }
+
+    pub(super) fn has_placement_job(&self) -> bool {
+        let under_way = self.write.as_ref().and_then(|write| write.job.as_ref());
+        let mut all = self.jobs.iter().chain(under_way);
+        all.any(|job| matches!(job, Job::Placement))
+    }
+
+    fn next_write(&mut self) {
+        if self.write.is_some() {
+            return;
+        }
+        let Some(job) = self.jobs.pop_front() else {
+            return;
+        };
+        self.write = Some(Write {
+            job: Some(job),
+            deadline: Instant::now() + COMMAND_TIME_MAX,
+            request_id: Uuid::new_v4().to_string(),
+            attempts: 0,
+            stage: Stage::Preparing,
+            seen: false,
+            before: None,
+            problem: "kafka does not answer".to_owned(),
+        });
+        self.order(ToWriterThread::Prepare);
+    }
+
+    fn order(&mut self, order: ToWriterThread) {
+        let sent = self.links.as_ref().map(|links| links.writer.send(order));
+        if !matches!(sent, Some(Ok(()))) {
+            self.fail("the thread that writes to the config topic has ended".to_owned());
+        }
+    }
+
+    pub(super) fn writer_answered(&mut self, answer: WriterAnswer) {
+        // Others may have written before this moment: whoever is asked next must catch up first.
+        if answer == (WriterAnswer::Ready { fresh: true }) {
+            self.writer_is_current = false;
+        }
+        let Some(write) = &mut self.write else {
+            return;
+        };
+        match answer {
+            WriterAnswer::Ready { .. } if !matches!(write.stage, Stage::Preparing) => {}
+            WriterAnswer::Ready { .. } if self.writer_is_current => self.check_and_commit(),
+            WriterAnswer::Ready { .. } => {
+                write.stage = Stage::CatchingUp(None);
+                self.reads.for_write = true;
+                self.ask_for_end();
+            }
+            WriterAnswer::Committed => {
+                write.stage = Stage::AwaitingOwn(Instant::now() + OWN_RECORD_MAX);
+                self.look_at_write();
+            }
+            WriterAnswer::Fenced => {
+                debug!("another worker writes; trying again");
+                self.pause_write("other workers write at the same time".to_owned());
+            }
+            WriterAnswer::Failed(reason) | WriterAnswer::Unknown(reason) => {
+                warn!(reason, "change cannot be written now");
+                self.pause_write(reason);
+            }
+        }
+    }
+
+    fn pause_write(&mut self, problem: String) {
+        let Some(write) = &mut self.write else {
+            return;
+        };
+        let pause = PAUSE_FIRST
+            .saturating_mul(1 << write.attempts.min(10))
+            .min(PAUSE_MAX);
+        write.attempts += 1;
+        write.problem = problem;
+        write.stage = Stage::Pausing(Instant::now() + pause.mul_f64(0.5 + fastrand::f64()));
+    }
+
+    /// The end of the log, asked for after the role was taken over.
+    pub(super) fn write_learns_end(&mut self, end: i64) {
+        if let Some(write) = &mut self.write
+            && let Stage::CatchingUp(known @ None) = &mut write.stage
+        {
+            *known = Some(end);
+        }
+        self.look_at_write();
+    }
+
+    pub(super) fn note_request(&mut self, request_id: Option<&str>) {
+        if let Some(write) = &mut self.write
+            && request_id == Some(&write.request_id)
+        {
+            write.seen = true;
+        }
+    }
+
+    /// Goes on with the write as far as it can.
+    pub(super) fn look_at_write(&mut self) {
+        let now = Instant::now();
+        let Some(write) = &mut self.write else {
+            return;
+        };
+        if write.deadline <= now && write.job.is_some() {
+            self.give_up_write();
+        }
+        let Some(write) = &mut self.write else {
+            return;
+        };
+        match write.stage {
+            _ if write.seen && !matches!(write.stage, Stage::Committing) => self.finish_write(),
+            Stage::CatchingUp(Some(end)) if end <= self.position => {
+                self.writer_is_current = true;
+                self.check_and_commit();
+            }
+            Stage::AwaitingOwn(until) if until <= now => {
+                self.writer_is_current = false;
+                self.order(ToWriterThread::Reset);
+                self.pause_write("kafka does not show what was written".to_owned());
+            }
+            Stage::Pausing(until) if until <= now => {
+                write.stage = Stage::Preparing;
+                self.order(ToWriterThread::Prepare);
+            }
+            Stage::Preparing
+            | Stage::Committing
+            | Stage::CatchingUp(_)
+            | Stage::AwaitingOwn(_)
+            | Stage::Pausing(_) => {}
+        }
+    }
+
+    fn check_and_commit(&mut self) {
+        let Some(mut write) = self.write.take() else {
+            return;
+        };
+        let members = self.staying();
+        let planned = match &write.job {
+            // Given up meanwhile, before anything was written.
+            None => return self.next_write(),
+            Some(Job::Command(command, _)) => {
+                write.before = self.view_of(command.name());
+                self.registry.plan(command, write.before.as_ref(), &members)
+            }
+            Some(Job::Logger { name, level, .. }) => Ok(vec![ConfigRecord::Logger {
+                name: name.clone(),
+                level: Some(level.name().to_owned()),
+            }]),
+            Some(Job::Placement) => Ok(self.registry.plan_placement(&members)),
+        };
+        self.write = Some(write);
+        match planned {
+            Err(error) => self.end_write(Some(error)),
+            Ok(records) if records.is_empty() => self.finish_write(),
+            Ok(records) => self.commit(&records),
+        }
+    }
+
+    fn commit(&mut self, records: &[ConfigRecord]) {
+        let Some(write) = &mut self.write else {
+            return;
+        };
+        write.stage = Stage::Committing;
+        let order = ToWriterThread::Commit {
+            records: records.iter().map(ConfigRecord::encode).collect(),
+            request_id: write.request_id.clone(),
+        };
+        self.order(order);
+    }
+
+    /// The write has taken effect, or there was nothing to do.
+    fn finish_write(&mut self) {
+        self.end_write(None);
+    }
+
+    fn end_write(&mut self, refused: Option<ClusterError>) {
+        let Some(write) = self.write.take() else {
+            return;
+        };
+        let job = write.job;
+        if let Some(Job::Command(command, reply)) = job {
+            let answer = match refused {
+                Some(error) => Err(error),
+                None => self.answer(&command, write.before),
+            };
+            if answer.is_ok() {
+                info!(
+                    connector = command.name(),
+                    command = command.verb(),
+                    "command carried out"
+                );
+            }
+            // Whoever no longer waits is none of our business.
+            reply.send(answer).ok();
+        } else if let Some(Job::Logger { reply, .. }) = job {
+            reply.send(refused.map_or(Ok(()), Err)).ok();
+        }
+        self.next_write();
+    }
+
+    /// The connector right after the command.
+    fn answer(
+        &self,
+        command: &Command,
+        before: Option<ConnectorView>,
+    ) -> Result<Answer, ClusterError> {
+        let created = before.is_none();
+        let Some(mut connector) = self.view_of(command.name()) else {
+            let name = command.name().to_owned();
+            let connector = before.ok_or(ClusterError::UnknownConnector { name })?;
+            return Ok(Answer { connector, created });
+        };
+        match command {
+            Command::Restart { scope, .. } => {
+                let was_failed = before.as_ref().is_some_and(ConnectorView::is_failed);
+                if was_failed || !scope.only_failed {
+                    connector.state = ConnectorState::Restarting;
+                }
+            }
+            // As in Kafka Connect: the tasks that were known before.
+            _ => connector.tasks = before.map(|before| before.tasks).unwrap_or_default(),
+        }
+        Ok(Answer { connector, created })
+    }
+
+    /// Answers that it took too long. What is on its way is not called back.
+    fn give_up_write(&mut self) {
+        let Some(write) = &mut self.write else {
+            return;
+        };
+        let Some(job) = write.job.take() else {
+            return;
+        };
+        let perhaps = match write.stage {
+            Stage::Committing | Stage::AwaitingOwn(_) => "; it may still take effect",
+            _ if write.attempts > 0 => "; it may have taken effect",
+            _ => "",
+        };
+        refuse(job, &format!("{}{perhaps}", write.problem));
+        if matches!(
+            write.stage,
+            Stage::Pausing(_) | Stage::CatchingUp(_) | Stage::AwaitingOwn(_)
+        ) {
+            // What was written may not have been read yet.
+            self.writer_is_current = false;
+            self.write = None;
+            self.next_write();
+        }
+    }
+}
+
+fn refuse(job: Job, reason: &str) {
+    let reason = reason.to_owned();
+    let refused = ClusterError::Unavailable { reason };
+    match job {
+        Job::Command(_, reply) => {
+            reply.send(Err(refused)).ok();
+        }
+        Job::Logger { reply, .. } => {
+            reply.send(Err(refused)).ok();
+        }
+        Job::Placement => {}
+    }
+}

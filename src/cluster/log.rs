@@ -1,0 +1,35 @@
+//! The two topics that workers share: made and checked, tailed, and written to.
+//!
+//! * [`topics`]: creating them, and refusing those that would lose what is written to them.
+//! * [`tail`]: reading a topic from its beginning, for ever, on a thread of its own.
+//! * [`writer`]: appending to the config topic, one writer at a time in the whole cluster.
+//! * [`statements`]: what the worker says in the status topic.
+
+pub(super) mod statements;
+pub(super) mod tail;
+pub(super) mod topics;
+pub(super) mod writer;
+
+/// Name of the header that carries the id of the request which a record belongs to.
+pub(super) const REQUEST_ID_HEADER: &str = "rowdock-request";
+
+/// Properties of the Kafka client, as librdkafka names them.
+pub(super) type Properties = Vec<(String, String)>;
+
+/// A client of the worker itself: its properties, then these.
+pub(super) fn client_config(
+    properties: &Properties,
+    own: &[(&str, &str)],
+) -> rdkafka::config::ClientConfig {
+    let mut config = rdkafka::config::ClientConfig::new();
+    config.set("socket.keepalive.enable", "true");
+    config.set("reconnect.backoff.max.ms", "1000");
+    for (key, value) in properties {
+        config.set(key, value);
+    }
+    for (key, value) in own {
+        config.set(*key, *value);
+    }
+    config.set_log_level(rdkafka::config::RDKafkaLogLevel::Warning);
+    config
+}

@@ -1,0 +1,81 @@
+//! What the worker says in the status topic. Best effort: what was said and did not arrive is said
+//! again by whoever finds that the topic says something else.
+
+use std::time::Duration;
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::Message as _;
+use rdkafka::producer::{
+    BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
+};
+use tracing::debug;
+
+use super::{Properties, client_config};
+use crate::cluster::format::Encoded;
+
+/// Says it.
+pub(in crate::cluster) struct Speech {
+    producer: ThreadedProducer<SpeechContext>,
+    topic: String,
+}
+
+impl Speech {
+    /// # Errors
+    /// When the client cannot be made.
+    pub(in crate::cluster) fn new(properties: &Properties, topic: &str) -> KafkaResult<Self> {
+        let own = [
+            ("enable.idempotence", "true"),
+            ("message.timeout.ms", "10000"),
+            ("linger.ms", "5"),
+            // Java's, so that a key stays in the partition where Kafka Connect has put it.
+            ("partitioner", "murmur2_random"),
+        ];
+        let producer = client_config(properties, &own).create_with_context(SpeechContext)?;
+        let topic = topic.to_owned();
+        Ok(Self { producer, topic })
+    }
+
+    /// Says it, at some time soon.
+    pub(in crate::cluster) fn say(&self, encoded: &Encoded) {
+        let mut record: BaseRecord<'_, [u8], [u8]> =
+            BaseRecord::to(&self.topic).key(encoded.key.as_bytes());
+        if let Some(value) = &encoded.value {
+            record = record.payload(value.as_slice());
+        }
+        if let Err((error, _)) = self.producer.send(record) {
+            debug!(%error, key = encoded.key, "status cannot be said now");
+        }
+    }
+
+    /// Waits until everything has arrived, for so long at most. Blocks.
+    pub(in crate::cluster) fn flush(&self, time_max: Duration) {
+        if let Err(error) = self.producer.flush(time_max) {
+            debug!(%error, "statuses may not have arrived");
+        }
+    }
+}
+
+struct SpeechContext;
+
+impl ClientContext for SpeechContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        debug!(?level, facility, "kafka client: {message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        debug!(%error, "kafka client: {reason}");
+    }
+}
+
+impl ProducerContext for SpeechContext {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, message)) = result {
+            let key = message.key().unwrap_or_default();
+            debug!(%error, key = %String::from_utf8_lossy(key), "status did not arrive");
+        }
+    }
+}

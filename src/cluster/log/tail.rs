@@ -1,0 +1,200 @@
+//! Tails a topic: every record from the beginning on, in order, for as long as anybody listens.
+//!
+//! Positions count, not records: a transaction's markers take offsets too, so the end of the log is
+//! reached when the next offset to be read is the end, which only the end-of-partition event says.
+//! Read committed: what another writer has not committed is not there.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::sync::mpsc::UnboundedSender;
+use tracing::{debug, warn};
+
+use super::{Properties, REQUEST_ID_HEADER, client_config};
+use crate::consume::native::{Content, Message, Poller};
+use crate::record::HeaderSource as _;
+
+/// How long one poll waits; also how long the thread outlives its listener.
+const POLL_MAX: Duration = Duration::from_millis(500);
+/// Records handed on at once: enough that a start reads a long log quickly.
+const RECORDS_MAX: usize = 500;
+/// How long the end of the log may take to be told.
+const END_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// A record of the topic.
+#[derive(Debug)]
+pub(in crate::cluster) struct TailRecord {
+    /// Where it stands in its partition, counted from 1.
+    pub(in crate::cluster) version: u64,
+    pub(in crate::cluster) key: Option<Vec<u8>>,
+    pub(in crate::cluster) value: Option<Vec<u8>>,
+    /// The request that wrote it, if one of ours did.
+    pub(in crate::cluster) request_id: Option<String>,
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(in crate::cluster) struct Tailed {
+    pub(in crate::cluster) records: Vec<TailRecord>,
+    /// The next offset to be read in the last partition that was read from.
+    pub(in crate::cluster) position: i64,
+    /// Every partition has been read to its end at least once.
+    pub(in crate::cluster) caught_up: bool,
+}
+
+/// A tailed topic.
+#[derive(Clone)]
+pub(in crate::cluster) struct Tail {
+    consumer: Arc<BaseConsumer<TailContext>>,
+    topic: Arc<str>,
+}
+
+impl Tail {
+    /// Starts to read, on a thread of its own that ends when nobody listens any more.
+    ///
+    /// # Errors
+    /// When the client or its thread cannot be made.
+    pub(in crate::cluster) fn start<T: Send + 'static>(
+        properties: &Properties,
+        group_id: &str,
+        topic: &str,
+        partitions: i32,
+        listener: UnboundedSender<T>,
+        wrap: fn(Tailed) -> T,
+    ) -> KafkaResult<Self> {
+        let own = [
+            // Assigned by hand: the group's name only has to be one that the worker may use.
+            ("group.id", group_id),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("auto.offset.reset", "earliest"),
+            ("enable.partition.eof", "true"),
+            ("isolation.level", "read_committed"),
+            ("allow.auto.create.topics", "false"),
+            ("queued.max.messages.kbytes", "4096"),
+            ("fetch.queue.backoff.ms", "10"),
+        ];
+        let consumer: BaseConsumer<TailContext> =
+            client_config(properties, &own).create_with_context(TailContext)?;
+        let consumer = Arc::new(consumer);
+        let mut all = TopicPartitionList::new();
+        for partition in 0..partitions {
+            all.add_partition_offset(topic, partition, Offset::Beginning)?;
+        }
+        consumer.assign(&all)?;
+        let thread = TailThread {
+            consumer: Arc::clone(&consumer),
+            partitions: (0..partitions).collect(),
+            listener,
+            wrap,
+        };
+        let spawned = thread::Builder::new()
+            .name(format!("tail-{topic}"))
+            .spawn(move || thread.run());
+        spawned.map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
+        let topic = topic.into();
+        Ok(Self { consumer, topic })
+    }
+
+    /// The end of the first partition: what has been committed by now stands before it. Blocks.
+    ///
+    /// # Errors
+    /// When Kafka does not answer in time.
+    pub(in crate::cluster) fn end(&self) -> KafkaResult<i64> {
+        let (_, end) = self
+            .consumer
+            .fetch_watermarks(&self.topic, 0, END_TIME_MAX)?;
+        Ok(end)
+    }
+}
+
+struct TailThread<T> {
+    consumer: Arc<BaseConsumer<TailContext>>,
+    /// Not read to their ends yet.
+    partitions: BTreeSet<i32>,
+    listener: UnboundedSender<T>,
+    wrap: fn(Tailed) -> T,
+}
+
+impl<T> TailThread<T> {
+    fn run(mut self) {
+        let Some(poller) = Poller::new(&self.consumer) else {
+            warn!("the tailing consumer has no group");
+            return;
+        };
+        while !self.listener.is_closed() {
+            let mut tailed = Tailed::default();
+            let mut heard = false;
+            let mut patience = POLL_MAX;
+            while tailed.records.len() < RECORDS_MAX {
+                let Some(event) = poller.poll(patience) else {
+                    break;
+                };
+                match event.content() {
+                    Content::Message(message) => {
+                        tailed.position = message.offset() + 1;
+                        tailed.records.push(record(&message));
+                        heard = true;
+                    }
+                    Content::EndOfPartition {
+                        partition, offset, ..
+                    } => {
+                        self.partitions.remove(&partition);
+                        tailed.position = offset;
+                        heard = true;
+                        break;
+                    }
+                    Content::Error { code, reason, .. } => {
+                        debug!(?code, reason, "tailing consumer");
+                    }
+                    Content::Assigned(_)
+                    | Content::Revoked(_)
+                    | Content::Log { .. }
+                    | Content::Other => {}
+                }
+                // What is there is taken at once; nothing is waited for with records in hand.
+                patience = Duration::ZERO;
+            }
+            tailed.caught_up = self.partitions.is_empty();
+            if heard && self.listener.send((self.wrap)(tailed)).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn record(message: &Message<'_>) -> TailRecord {
+    let header = message
+        .headers()
+        .into_iter()
+        .find(|(name, _)| name == REQUEST_ID_HEADER)
+        .and_then(|(_, value)| String::from_utf8(value?).ok());
+    TailRecord {
+        version: u64::try_from(message.offset() + 1).unwrap_or_default(),
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.value().map(<[u8]>::to_vec),
+        request_id: header,
+    }
+}
+
+/// Kafka that is away is told by whoever needs it.
+pub(in crate::cluster) struct TailContext;
+
+impl ClientContext for TailContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        debug!(?level, facility, "kafka client: {message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        debug!(%error, "kafka client: {reason}");
+    }
+}
+
+impl ConsumerContext for TailContext {}

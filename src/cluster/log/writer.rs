@@ -1,0 +1,257 @@
+//! Appends to the config topic, one writer at a time in the whole cluster.
+//!
+//! Kafka itself is the lock: all workers use one transactional id, and whoever initialises it last
+//! fences the one before, whose open transaction is aborted. So as long as a commit of ours
+//! succeeds, nobody else has committed anything since we initialised: what was checked before the
+//! commit still holds at it.
+//!
+//! Taking the role over costs up to a second, a further write a few milliseconds, so the producer
+//! is kept until it is fenced. The thread does as it is told, and the control loop decides: catch
+//! up after [`WriterAnswer::Ready`] with `fresh`, check, then commit; after an unknown result
+//! prepare again, which settles it, and look whether one's own record is there.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use tokio::sync::mpsc::UnboundedSender;
+use tracing::debug;
+
+use super::{Properties, REQUEST_ID_HEADER, client_config};
+use crate::cluster::format::Encoded;
+
+/// A writer that was killed blocks readers for no longer than this.
+const TRANSACTION_TIMEOUT_MS: &str = "10000";
+/// How long taking the role over, or one commit, may take.
+const STEP_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// What the writer is told.
+#[derive(Debug)]
+pub(in crate::cluster) enum ToWriterThread {
+    /// Be the writer.
+    Prepare,
+    /// Append these in one transaction.
+    Commit {
+        records: Vec<Encoded>,
+        request_id: String,
+    },
+    /// Give the role up: what it holds is not to be believed.
+    Reset,
+}
+
+/// What the writer answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cluster) enum WriterAnswer {
+    /// We are the writer. `fresh`: since this moment, so others may have written before.
+    Ready { fresh: bool },
+    /// Committed.
+    Committed,
+    /// Somebody else is the writer now; nothing was written.
+    Fenced,
+    /// Nothing was written, for this reason; may be tried again.
+    Failed(String),
+    /// It may or may not have been written, for this reason.
+    Unknown(String),
+}
+
+/// Starts the writer's thread. It ends when the sender is dropped.
+///
+/// # Errors
+/// When there can be no thread.
+pub(in crate::cluster) fn start<T: Send + 'static>(
+    properties: Properties,
+    transactional_id: String,
+    topic: String,
+    listener: UnboundedSender<T>,
+    wrap: fn(WriterAnswer) -> T,
+) -> std::io::Result<mpsc::Sender<ToWriterThread>> {
+    let (sender, orders) = mpsc::channel();
+    let mut writer = Writer {
+        properties,
+        transactional_id,
+        topic,
+        producer: None,
+    };
+    thread::Builder::new()
+        .name("config-writer".to_owned())
+        .spawn(move || {
+            while let Ok(order) = orders.recv() {
+                let answer = match order {
+                    ToWriterThread::Prepare => writer.prepare(),
+                    ToWriterThread::Commit {
+                        records,
+                        request_id,
+                    } => writer.commit(&records, &request_id),
+                    ToWriterThread::Reset => {
+                        writer.producer = None;
+                        continue;
+                    }
+                };
+                if listener.send(wrap(answer)).is_err() {
+                    return;
+                }
+            }
+        })?;
+    Ok(sender)
+}
+
+struct Writer {
+    properties: Properties,
+    transactional_id: String,
+    topic: String,
+    producer: Option<BaseProducer<WriterContext>>,
+}
+
+impl Writer {
+    fn prepare(&mut self) -> WriterAnswer {
+        if self.producer.is_some() {
+            return WriterAnswer::Ready { fresh: false };
+        }
+        match self.take_over() {
+            Ok(producer) => {
+                self.producer = Some(producer);
+                WriterAnswer::Ready { fresh: true }
+            }
+            Err(error) => WriterAnswer::Failed(explain(&error, &self.transactional_id)),
+        }
+    }
+
+    fn take_over(&self) -> KafkaResult<BaseProducer<WriterContext>> {
+        let own = [
+            ("transactional.id", self.transactional_id.as_str()),
+            ("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS),
+            ("message.timeout.ms", TRANSACTION_TIMEOUT_MS),
+            ("linger.ms", "0"),
+            ("acks", "all"),
+        ];
+        let producer: BaseProducer<WriterContext> =
+            client_config(&self.properties, &own).create_with_context(WriterContext)?;
+        let deadline = Instant::now() + STEP_TIME_MAX;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match producer.init_transactions(left) {
+                Ok(()) => return Ok(producer),
+                Err(KafkaError::Transaction(error)) if error.is_retriable() && !left.is_zero() => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn commit(&mut self, records: &[Encoded], request_id: &str) -> WriterAnswer {
+        let Some(producer) = self.producer.take() else {
+            return WriterAnswer::Fenced;
+        };
+        let written = self.write(&producer, records, request_id);
+        match written {
+            Ok(()) => {
+                self.producer = Some(producer);
+                WriterAnswer::Committed
+            }
+            // The producer is dropped in all of these cases: the next one settles what is open.
+            Err((_, error)) if is_fenced(&error) => WriterAnswer::Fenced,
+            Err((Step::Append, error)) => {
+                WriterAnswer::Failed(explain(&error, &self.transactional_id))
+            }
+            Err((Step::Commit, error)) => {
+                WriterAnswer::Unknown(explain(&error, &self.transactional_id))
+            }
+        }
+    }
+
+    fn write(
+        &self,
+        producer: &BaseProducer<WriterContext>,
+        records: &[Encoded],
+        request_id: &str,
+    ) -> Result<(), (Step, KafkaError)> {
+        let appending = |error| (Step::Append, error);
+        producer.begin_transaction().map_err(appending)?;
+        for Encoded { key, value } in records {
+            let headers = OwnedHeaders::new().insert(Header {
+                key: REQUEST_ID_HEADER,
+                value: Some(request_id),
+            });
+            let mut record = BaseRecord::to(&self.topic)
+                .partition(0)
+                .key(key.as_bytes())
+                .headers(headers);
+            if let Some(value) = value {
+                record = record.payload(value.as_slice());
+            }
+            producer
+                .send(record)
+                .map_err(|(error, _)| appending(error))?;
+        }
+        let deadline = Instant::now() + STEP_TIME_MAX;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match producer.commit_transaction(left) {
+                Ok(()) => return Ok(()),
+                Err(KafkaError::Transaction(error)) if error.is_retriable() && !left.is_zero() => {}
+                Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => {
+                    // Aborted when the next producer initialises, if not now.
+                    producer.abort_transaction(STEP_TIME_MAX).ok();
+                    return Err((Step::Append, KafkaError::Transaction(error)));
+                }
+                Err(error) => return Err((Step::Commit, error)),
+            }
+        }
+    }
+}
+
+/// How far a write got.
+enum Step {
+    /// Certainly not committed.
+    Append,
+    /// Perhaps committed.
+    Commit,
+}
+
+fn is_fenced(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::Fenced
+                | RDKafkaErrorCode::ProducerFenced
+                | RDKafkaErrorCode::InvalidProducerEpoch
+                | RDKafkaErrorCode::InvalidProducerIdMapping
+        )
+    )
+}
+
+fn explain(error: &KafkaError, transactional_id: &str) -> String {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::TransactionalIdAuthorizationFailed) => format!(
+            "the worker may not use the transactional id {transactional_id}: allow Write and \
+             Describe on it"
+        ),
+        Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+            "the worker may not write to the config topic: allow Write on it".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+struct WriterContext;
+
+impl ClientContext for WriterContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        debug!(?level, facility, "kafka client: {message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        debug!(%error, "kafka client: {reason}");
+    }
+}
+
+impl ProducerContext for WriterContext {
+    type DeliveryOpaque = ();
+
+    /// What became of records is told by the commit.
+    fn delivery(&self, _result: &DeliveryResult<'_>, (): ()) {}
+}

@@ -1,0 +1,233 @@
+//! Who is in the cluster: the members of one ordinary consumer group.
+//!
+//! Kafka's coordinator finds out who has died, so workers need not talk to each other. A member's
+//! client id is its worker's advertised `host:port`. The group is subscribed to the config topic
+//! because a group must be subscribed to something; nothing is read through it.
+//!
+//! The group is asked who is in it once a second, and at once when its coordinator says that it
+//! changes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientContext;
+use rdkafka::TopicPartitionList;
+use rdkafka::bindings::rd_kafka_resp_err_t;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::types::RDKafkaRespErr;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
+use tracing::{debug, warn};
+
+use super::log::{Properties, client_config};
+
+/// How often the group is asked while nothing happens.
+const ASK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often while it changes: a member that joins is listed before the group has settled.
+const ASK_INTERVAL_UNSETTLED: Duration = Duration::from_millis(200);
+/// How long an answer may take.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
+const POLL_MAX: Duration = Duration::from_millis(100);
+/// The protocol of Kafka Connect's own workers.
+const CONNECT_PROTOCOL: &str = "connect";
+
+/// What is heard of the group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// These are in it, by worker id.
+    Members(BTreeSet<String>),
+    /// It does not answer.
+    Silence(String),
+    /// It is Kafka Connect's: these are its workers.
+    Foreign(Vec<String>),
+}
+
+/// How the worker is a member.
+#[derive(Debug, Clone)]
+pub(super) struct Membership {
+    pub(super) properties: Properties,
+    pub(super) group_id: String,
+    pub(super) worker_id: String,
+    pub(super) topic: String,
+    pub(super) session_timeout: Duration,
+    pub(super) heartbeat_interval: Duration,
+}
+
+/// A membership that lasts until it is left.
+#[derive(Debug)]
+pub(super) struct Member {
+    leave: Arc<AtomicBool>,
+    left: oneshot::Receiver<()>,
+}
+
+impl Member {
+    /// Joins, on a thread of its own.
+    ///
+    /// # Errors
+    /// When the client or its thread cannot be made.
+    pub(super) fn join<T: Send + 'static>(
+        membership: &Membership,
+        listener: UnboundedSender<T>,
+        wrap: fn(Heard) -> T,
+    ) -> KafkaResult<Self> {
+        let session_timeout = membership.session_timeout.as_millis().to_string();
+        let heartbeat = membership.heartbeat_interval.as_millis().to_string();
+        let own = [
+            ("group.id", membership.group_id.as_str()),
+            ("client.id", membership.worker_id.as_str()),
+            ("session.timeout.ms", session_timeout.as_str()),
+            ("heartbeat.interval.ms", heartbeat.as_str()),
+            ("partition.assignment.strategy", "range"),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("allow.auto.create.topics", "false"),
+        ];
+        let changed = Arc::new(AtomicBool::new(false));
+        let context = MemberContext {
+            changed: Arc::clone(&changed),
+        };
+        let consumer: BaseConsumer<MemberContext> =
+            client_config(&membership.properties, &own).create_with_context(context)?;
+        let leave = Arc::new(AtomicBool::new(false));
+        let (gone, left) = oneshot::channel();
+        let thread = MemberThread {
+            consumer,
+            group_id: membership.group_id.clone(),
+            topic: membership.topic.clone(),
+            changed,
+            leave: Arc::clone(&leave),
+            joined: false,
+        };
+        let spawned = thread::Builder::new()
+            .name("group-member".to_owned())
+            .spawn(move || {
+                thread.run(|heard| listener.send(wrap(heard)).is_ok());
+                gone.send(()).ok();
+            });
+        spawned.map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
+        Ok(Self { leave, left })
+    }
+
+    /// Leaves the group; waits so long at most.
+    pub(super) async fn leave(self, time_max: Duration) {
+        self.leave.store(true, Ordering::Release);
+        if tokio::time::timeout(time_max, self.left).await.is_err() {
+            warn!("the worker's group did not let it go in time; it will be missed there");
+        }
+    }
+}
+
+struct MemberThread {
+    consumer: BaseConsumer<MemberContext>,
+    group_id: String,
+    topic: String,
+    changed: Arc<AtomicBool>,
+    leave: Arc<AtomicBool>,
+    joined: bool,
+}
+
+impl MemberThread {
+    fn run(mut self, tell: impl Fn(Heard) -> bool) {
+        let mut ask_at = Instant::now();
+        while !self.leave.load(Ordering::Acquire) {
+            if self.changed.swap(false, Ordering::AcqRel) || ask_at <= Instant::now() {
+                let (heard, settled) = self.ask();
+                let interval = if settled {
+                    ASK_INTERVAL
+                } else {
+                    ASK_INTERVAL_UNSETTLED
+                };
+                ask_at = Instant::now() + interval;
+                if !self.joined && matches!(heard, Heard::Members(_)) {
+                    self.join();
+                }
+                if !tell(heard) {
+                    break;
+                }
+            }
+            // Nothing is assigned, so what comes are errors, which the client tells its context.
+            if let Some(Err(error)) = self.consumer.poll(POLL_MAX) {
+                debug!(%error, "group of workers");
+            }
+        }
+        // Dropping the consumer leaves the group.
+        self.consumer.unsubscribe();
+    }
+
+    fn join(&mut self) {
+        match self.consumer.subscribe(&[&self.topic]) {
+            Ok(()) => self.joined = true,
+            Err(error) => warn!(%error, "cannot join the group of workers"),
+        }
+    }
+
+    /// Who is in the group, and whether it has settled.
+    fn ask(&self) -> (Heard, bool) {
+        let listed = self
+            .consumer
+            .fetch_group_list(Some(&self.group_id), ANSWER_TIME_MAX);
+        let groups = match listed {
+            Ok(groups) => groups,
+            Err(error) => return (Heard::Silence(error.to_string()), true),
+        };
+        let Some(group) = groups
+            .groups()
+            .iter()
+            .find(|group| group.name() == self.group_id)
+        else {
+            return (Heard::Members(BTreeSet::new()), false);
+        };
+        let members = group
+            .members()
+            .iter()
+            .map(|member| member.client_id().to_owned());
+        if group.protocol_type() == CONNECT_PROTOCOL && !group.members().is_empty() {
+            let hosts = group
+                .members()
+                .iter()
+                .map(|member| format!("{} at {}", member.client_id(), member.client_host()));
+            return (Heard::Foreign(hosts.collect()), true);
+        }
+        (Heard::Members(members.collect()), group.state() == "Stable")
+    }
+}
+
+/// Answers every assignment with none: the group is for its members, not for its partitions.
+struct MemberContext {
+    changed: Arc<AtomicBool>,
+}
+
+impl ClientContext for MemberContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        debug!(?level, facility, "kafka client: {message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        debug!(%error, "kafka client: {reason}");
+    }
+}
+
+impl ConsumerContext for MemberContext {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        event: RDKafkaRespErr,
+        _partitions: &mut TopicPartitionList,
+    ) {
+        self.changed.store(true, Ordering::Release);
+        let answered = match event {
+            rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                consumer.assign(&TopicPartitionList::new())
+            }
+            _ => consumer.unassign(),
+        };
+        if let Err(error) = answered {
+            debug!(%error, "rebalance of the group of workers");
+        }
+    }
+}

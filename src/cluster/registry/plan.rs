@@ -1,0 +1,356 @@
+//! Commands, checked against what is and made into records. Pure: nothing is changed here.
+//!
+//! The order of checks is Kafka Connect's, because clients see it: the name in the config, then the
+//! config itself, then whether the connector exists.
+
+use super::{Definition, Registry, task_config};
+use crate::cluster::accepted::Accepted;
+use crate::cluster::format::{Chosen, ConfigRecord, Restart, TASKS_MAX};
+use crate::cluster::handle::{ClusterError, Command, RestartScope};
+use crate::cluster::placement::{self, Wanted};
+use crate::cluster::view::{ConnectorView, TargetState};
+use crate::config::RawConfig;
+
+const NAME_KEY: &str = "name";
+
+impl Registry {
+    /// Checks a command against what is, and says which records carry it out; none when nothing
+    /// would change. `now` is the connector as it is shown, for what a restart chooses; `members`
+    /// are the workers to place tasks on, sorted, none on a standalone worker.
+    ///
+    /// # Errors
+    /// When the command's precondition does not hold.
+    pub(in crate::cluster) fn plan(
+        &self,
+        command: &Command,
+        now: Option<&ConnectorView>,
+        members: &[String],
+    ) -> Result<Vec<ConfigRecord>, ClusterError> {
+        match command {
+            Command::Create {
+                name,
+                config,
+                target,
+            } => {
+                let config = with_name(name, config.clone())?;
+                let accepted = self.accept(&config)?;
+                if self.definitions.contains_key(name) {
+                    return Err(ClusterError::AlreadyExists { name: name.clone() });
+                }
+                Ok(self.creation(name, config, &accepted, *target, members))
+            }
+            Command::PutConfig { name, config } => {
+                let config = with_name(name, config.clone())?;
+                let accepted = self.accept(&config)?;
+                match self.definitions.get(name) {
+                    Some(known) => Ok(self.change(name, known, config, &accepted, members)),
+                    None => {
+                        let target = TargetState::Running;
+                        Ok(self.creation(name, config, &accepted, target, members))
+                    }
+                }
+            }
+            Command::PatchConfig { name, changes } => {
+                let known = self.known(name)?;
+                let config = patched(name, &known.raw, changes)?;
+                let accepted = self.accept(&config)?;
+                Ok(self.change(name, known, config, &accepted, members))
+            }
+            Command::Delete { name } => Ok(deletion(name, self.known(name)?)),
+            Command::SetTarget { name, target } => {
+                let known = self.known(name)?;
+                Ok(self.new_target(name, known, *target, members))
+            }
+            Command::Restart { name, scope } => {
+                self.known(name)?;
+                let now = now.ok_or_else(|| unknown_connector(name))?;
+                Ok(restart(now, *scope))
+            }
+            Command::RestartTask { name, task } => {
+                self.known(name)?;
+                let now = now.ok_or_else(|| unknown_connector(name))?;
+                restart_task(now, *task)
+            }
+        }
+    }
+
+    /// Records that put every task where it should be; none when all are.
+    pub(in crate::cluster) fn plan_placement(&self, members: &[String]) -> Vec<ConfigRecord> {
+        let placed = placement::place(members, &self.wanted());
+        placed
+            .into_iter()
+            .filter(|(name, owners)| {
+                let known = self.definitions.get(name);
+                known.is_some_and(|known| known.owners != *owners)
+            })
+            .map(|(name, owners)| ConfigRecord::Placement {
+                name,
+                owners: Some(owners),
+            })
+            .collect()
+    }
+
+    /// Connectors with tasks to place.
+    fn wanted(&self) -> Vec<Wanted<'_>> {
+        let runs = |definition: &Definition| definition.accepted.is_ok();
+        self.definitions
+            .iter()
+            .filter(|(_, definition)| runs(definition))
+            .map(|(name, definition)| Wanted {
+                name,
+                tasks: usize::try_from(definition.task_count()).unwrap_or(usize::MAX),
+                previous: &definition.owners,
+            })
+            .collect()
+    }
+
+    fn known(&self, name: &str) -> Result<&Definition, ClusterError> {
+        self.definitions
+            .get(name)
+            .ok_or_else(|| unknown_connector(name))
+    }
+
+    fn creation(
+        &self,
+        name: &str,
+        config: RawConfig,
+        accepted: &Accepted,
+        target: TargetState,
+        members: &[String],
+    ) -> Vec<ConfigRecord> {
+        // First, so that no reader sees the connector with another target.
+        let mut records = vec![ConfigRecord::Target {
+            name: name.to_owned(),
+            target: Some(target),
+        }];
+        let tasks = match target {
+            TargetState::Running => accepted.config.tasks_max.min(TASKS_MAX),
+            // As in Kafka Connect, they come with the first resume.
+            TargetState::Paused | TargetState::Stopped => 0,
+        };
+        let of_tasks = self.tasks(name, &config, tasks, members);
+        records.push(connector(name, config));
+        records.extend(of_tasks);
+        records
+    }
+
+    /// The very same config again changes nothing, so that tools that put it over and over do not
+    /// restart tasks.
+    fn change(
+        &self,
+        name: &str,
+        known: &Definition,
+        config: RawConfig,
+        accepted: &Accepted,
+        members: &[String],
+    ) -> Vec<ConfigRecord> {
+        if *known.raw == config && known.accepted.is_ok() {
+            return Vec::new();
+        }
+        let has_tasks = match known.target {
+            TargetState::Running => true,
+            TargetState::Paused => known.task_count() > 0,
+            TargetState::Stopped => false,
+        };
+        let of_tasks = if has_tasks {
+            let tasks = accepted.config.tasks_max.min(TASKS_MAX);
+            self.tasks(name, &config, tasks, members)
+        } else {
+            Vec::new()
+        };
+        let mut records = vec![connector(name, config)];
+        records.extend(of_tasks);
+        records
+    }
+
+    fn new_target(
+        &self,
+        name: &str,
+        known: &Definition,
+        target: TargetState,
+        members: &[String],
+    ) -> Vec<ConfigRecord> {
+        let mut records = Vec::new();
+        if self.targets.get(name) != Some(&target) {
+            records.push(ConfigRecord::Target {
+                name: name.to_owned(),
+                target: Some(target),
+            });
+        }
+        let committed = known.committed.unwrap_or_default();
+        match (target, &known.accepted) {
+            (TargetState::Running, Ok(accepted)) if committed == 0 => {
+                let tasks = accepted.config.tasks_max.min(TASKS_MAX);
+                records.extend(self.tasks(name, &known.raw, tasks, members));
+            }
+            (TargetState::Stopped, _) if committed != 0 || known.committed.is_none() => {
+                records.extend(self.tasks(name, &known.raw, 0, members));
+            }
+            _ => {}
+        }
+        records
+    }
+
+    /// The connector's tasks from now on, and where they are.
+    fn tasks(
+        &self,
+        name: &str,
+        config: &RawConfig,
+        tasks: u32,
+        members: &[String],
+    ) -> Vec<ConfigRecord> {
+        let of_task = task_config(config);
+        let task = |task| ConfigRecord::Task {
+            name: name.to_owned(),
+            task,
+            config: Some(of_task.clone()),
+        };
+        let mut records: Vec<ConfigRecord> = (0..tasks).map(task).collect();
+        records.push(ConfigRecord::Commit {
+            name: name.to_owned(),
+            tasks: Some(tasks),
+        });
+        let known = self.definitions.get(name);
+        let wanted = Wanted {
+            name,
+            tasks: usize::try_from(tasks).unwrap_or(usize::MAX),
+            previous: known.map_or(&[], |known| known.owners.as_slice()),
+        };
+        let mut all = self.wanted();
+        match all.binary_search_by(|other| other.name.cmp(name)) {
+            Ok(index) => all[index] = wanted,
+            Err(index) => all.insert(index, wanted),
+        }
+        if let Some(owners) = placement::place(members, &all).remove(name) {
+            records.push(ConfigRecord::Placement {
+                name: name.to_owned(),
+                owners: Some(owners),
+            });
+        }
+        records
+    }
+}
+
+fn connector(name: &str, config: RawConfig) -> ConfigRecord {
+    ConfigRecord::Connector {
+        name: name.to_owned(),
+        config: Some(config),
+    }
+}
+
+fn deletion(name: &str, known: &Definition) -> Vec<ConfigRecord> {
+    let name = || name.to_owned();
+    let mut records = vec![
+        ConfigRecord::Connector {
+            name: name(),
+            config: None,
+        },
+        ConfigRecord::Target {
+            name: name(),
+            target: None,
+        },
+        ConfigRecord::Commit {
+            name: name(),
+            tasks: None,
+        },
+    ];
+    let tasks = known.task_configs.keys();
+    records.extend(tasks.map(|task| ConfigRecord::Task {
+        name: name(),
+        task: *task,
+        config: None,
+    }));
+    if !known.owners.is_empty() {
+        records.push(ConfigRecord::Placement {
+            name: name(),
+            owners: None,
+        });
+    }
+    records
+}
+
+/// What the flags choose of the connector as it is now.
+fn restart(now: &ConnectorView, scope: RestartScope) -> Vec<ConfigRecord> {
+    let chosen = |failed: bool| failed || !scope.only_failed;
+    let tasks = now
+        .tasks
+        .iter()
+        .filter(|task| scope.include_tasks && chosen(task.is_failed()))
+        .map(|task| task.task)
+        .collect();
+    restart_of(
+        now,
+        scope,
+        Chosen {
+            connector: chosen(now.is_failed()),
+            tasks,
+        },
+    )
+}
+
+fn restart_task(now: &ConnectorView, task: u32) -> Result<Vec<ConfigRecord>, ClusterError> {
+    if !now.tasks.iter().any(|known| known.task == task) {
+        return Err(ClusterError::UnknownTask {
+            name: now.name.clone(),
+            task,
+        });
+    }
+    let scope = RestartScope::default();
+    let chosen = Chosen {
+        connector: false,
+        tasks: vec![task],
+    };
+    Ok(restart_of(now, scope, chosen))
+}
+
+fn restart_of(now: &ConnectorView, scope: RestartScope, chosen: Chosen) -> Vec<ConfigRecord> {
+    if !chosen.connector && chosen.tasks.is_empty() {
+        return Vec::new();
+    }
+    vec![ConfigRecord::Restart {
+        name: now.name.clone(),
+        restart: Restart {
+            include_tasks: scope.include_tasks,
+            only_failed: scope.only_failed,
+            chosen: Some(chosen),
+        },
+    }]
+}
+
+fn unknown_connector(name: &str) -> ClusterError {
+    ClusterError::UnknownConnector {
+        name: name.to_owned(),
+    }
+}
+
+fn patched(name: &str, known: &RawConfig, changes: &RawConfig) -> Result<RawConfig, ClusterError> {
+    let mut config = known.clone();
+    for (key, value) in changes {
+        if value.is_some() {
+            config.insert(key.clone(), value.clone());
+        } else {
+            config.remove(key);
+        }
+    }
+    if let Some(included) = config.get(NAME_KEY) {
+        check_name(name, included.as_deref())?;
+    }
+    Ok(config)
+}
+
+/// Puts the connector's name into its config, where it must be absent, null, or the same.
+fn with_name(name: &str, mut config: RawConfig) -> Result<RawConfig, ClusterError> {
+    check_name(name, config.get(NAME_KEY).and_then(Option::as_deref))?;
+    config.insert(NAME_KEY.to_owned(), Some(name.to_owned()));
+    Ok(config)
+}
+
+fn check_name(name: &str, included: Option<&str>) -> Result<(), ClusterError> {
+    match included {
+        Some(included) if included != name => Err(ClusterError::OtherName {
+            included: included.to_owned(),
+            expected: name.to_owned(),
+        }),
+        Some(_) | None => Ok(()),
+    }
+}

@@ -1,0 +1,367 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::cluster::format::{Chosen, Decoded, Restart};
+use crate::cluster::handle::{ClusterError, Command, RestartScope};
+use crate::cluster::view::{ConnectorView, Published, view};
+use crate::config::worker::SettingsSources;
+
+fn registry() -> Registry {
+    let settings = WorkerSettings::load(&SettingsSources::default()).unwrap();
+    Registry::new(Arc::new(settings.settings))
+}
+
+fn config(tasks: u32) -> RawConfig {
+    [
+        ("connector.class", "SqliteSink"),
+        ("topics", "orders"),
+        ("tasks.max", &tasks.to_string()),
+        ("connection.url", "jdbc:sqlite:orders.db"),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), Some(value.to_owned())))
+    .collect()
+}
+
+fn create(name: &str, tasks: u32, target: TargetState) -> Command {
+    Command::Create {
+        name: name.to_owned(),
+        config: config(tasks),
+        target,
+    }
+}
+
+fn set_target(name: &str, target: TargetState) -> Command {
+    let name = name.to_owned();
+    Command::SetTarget { name, target }
+}
+
+fn members(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("w{number}:9398")).collect()
+}
+
+/// A registry and the log that made it.
+struct Log {
+    registry: Registry,
+    records: Vec<ConfigRecord>,
+}
+
+impl Log {
+    fn new() -> Self {
+        Self {
+            registry: registry(),
+            records: Vec::new(),
+        }
+    }
+
+    fn append(&mut self, records: Vec<ConfigRecord>) {
+        for record in records {
+            self.records.push(record.clone());
+            let version = u64::try_from(self.records.len()).unwrap();
+            self.registry.apply(version, record);
+        }
+    }
+
+    fn shown(&self, name: &str) -> Option<ConnectorView> {
+        let definition = self.registry.get(name)?;
+        let nothing = Published::unassigned();
+        let mut shown = view(name, definition, Some(&nothing), "w0:9398");
+        shown.tasks = (0..definition.task_count())
+            .map(|task| crate::cluster::view::TaskView {
+                task,
+                worker_id: String::new(),
+                config: definition.task_config(task),
+                state: crate::cluster::ShownTaskState::Told(crate::task::TaskState::Running),
+                trace: None,
+            })
+            .collect();
+        Some(shown)
+    }
+
+    fn carry_out(&mut self, command: &Command, workers: usize) -> Result<usize, ClusterError> {
+        let now = self.shown(command.name());
+        let records = self
+            .registry
+            .plan(command, now.as_ref(), &members(workers))?;
+        let count = records.len();
+        self.append(records);
+        Ok(count)
+    }
+}
+
+/// What a connector comes down to.
+fn essence(definition: &Definition) -> (RawConfig, TargetState, u32, Vec<String>, u64) {
+    (
+        RawConfig::clone(&definition.raw),
+        definition.target,
+        definition.task_count(),
+        definition.owners.clone(),
+        definition.config_version,
+    )
+}
+
+#[test]
+fn tasks_come_and_go_with_the_target_state() {
+    let mut log = Log::new();
+    let check = |log: &mut Log, command: &Command, tasks: u32| {
+        log.carry_out(command, 2).unwrap();
+        let definition = log.registry.get("pg").unwrap();
+        assert_eq!(definition.task_count(), tasks, "{command:?}");
+        let placed: Vec<bool> = (0..tasks)
+            .map(|task| definition.owner(task).is_some())
+            .collect();
+        assert!(placed.iter().all(|placed| *placed));
+    };
+    check(&mut log, &create("pg", 3, TargetState::Paused), 0);
+    check(&mut log, &set_target("pg", TargetState::Running), 3);
+    check(&mut log, &set_target("pg", TargetState::Paused), 3);
+    let put = |tasks| Command::PutConfig {
+        name: "pg".to_owned(),
+        config: config(tasks),
+    };
+    check(&mut log, &put(5), 5);
+    check(&mut log, &set_target("pg", TargetState::Stopped), 0);
+    check(&mut log, &put(2), 0);
+    check(&mut log, &set_target("pg", TargetState::Paused), 0);
+    check(&mut log, &set_target("pg", TargetState::Running), 2);
+    // What is so already needs no record.
+    for command in [set_target("pg", TargetState::Running), put(2)] {
+        assert_eq!(log.carry_out(&command, 2).unwrap(), 0, "{command:?}");
+    }
+}
+
+#[test]
+fn restarts_reach_the_chosen_only() {
+    let mut log = Log::new();
+    log.carry_out(&create("pg", 2, TargetState::Running), 1)
+        .unwrap();
+    let before = [0, 1].map(|task| log.registry.get("pg").unwrap().key(task));
+    let restart = |task| Command::RestartTask {
+        name: "pg".to_owned(),
+        task,
+    };
+    log.carry_out(&restart(1), 1).unwrap();
+    let after = [0, 1].map(|task| log.registry.get("pg").unwrap().key(task));
+    assert_eq!(before[0], after[0]);
+    assert!(before[1].restarts < after[1].restarts);
+    assert!(matches!(
+        log.carry_out(&restart(2), 1),
+        Err(ClusterError::UnknownTask { task: 2, .. })
+    ));
+    // Nothing has failed, so nothing is chosen.
+    let only_failed = Command::Restart {
+        name: "pg".to_owned(),
+        scope: RestartScope {
+            include_tasks: true,
+            only_failed: true,
+        },
+    };
+    assert_eq!(log.carry_out(&only_failed, 1).unwrap(), 0);
+    // A restart that Kafka Connect wrote was not for us.
+    let foreign = Restart {
+        include_tasks: true,
+        only_failed: false,
+        chosen: None,
+    };
+    log.append(vec![ConfigRecord::Restart {
+        name: "pg".to_owned(),
+        restart: foreign,
+    }]);
+    assert_eq!(
+        after,
+        [0, 1].map(|task| log.registry.get("pg").unwrap().key(task))
+    );
+}
+
+/// Records in the order of a real Kafka Connect log that was compacted: a commit whose connector
+/// was deleted, a target state before its connector, a source connector, a class of elsewhere.
+#[test]
+fn a_kafka_connect_log_is_taken_over() {
+    let log = [
+        (
+            "session-key",
+            r#"{"key":"x","algorithm":"HmacSHA256","creation-timestamp":1}"#,
+        ),
+        ("task-gone-0", r#"{"properties":{"task.class":"T"}}"#),
+        ("commit-gone", r#"{"tasks":1}"#),
+        (
+            "target-state-pg",
+            r#"{"state":"PAUSED","state.v2":"PAUSED"}"#,
+        ),
+        (
+            "connector-pg",
+            r#"{"properties":{"name":"pg","connector.class":"SqliteSink","topics":"t","tasks.max":"4","connection.url":"jdbc:sqlite:a.db"}}"#,
+        ),
+        ("task-pg-0", r#"{"properties":{"task.class":"T"}}"#),
+        ("task-pg-1", r#"{"properties":{"task.class":"T"}}"#),
+        ("commit-pg", r#"{"tasks":2}"#),
+        (
+            "connector-cdc",
+            r#"{"properties":{"name":"cdc","connector.class":"io.debezium.connector.mysql.MySqlSourceConnector"}}"#,
+        ),
+        ("task-cdc-0", r#"{"properties":{"task.class":"S","k":"v"}}"#),
+        ("commit-cdc", r#"{"tasks":1}"#),
+        (
+            "connector-odd",
+            r#"{"properties":{"name":"odd","connector.class":"org.acme.Odd"}}"#,
+        ),
+        (
+            "connector-young",
+            r#"{"properties":{"name":"young","connector.class":"SqliteSink","topics":"t","tasks.max":"3","connection.url":"jdbc:sqlite:a.db"}}"#,
+        ),
+        (
+            "connector-bad",
+            r#"{"properties":{"name":"bad","connector.class":"SqliteSink"}}"#,
+        ),
+    ];
+    let mut registry = registry();
+    for (index, (key, value)) in log.into_iter().enumerate() {
+        let record = ConfigRecord::decode(Some(key.as_bytes()), Some(value.as_bytes()));
+        if let Decoded::Known(record) = record.unwrap() {
+            registry.apply(u64::try_from(index).unwrap() + 1, record);
+        }
+    }
+    let names: Vec<&String> = registry.iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["bad", "cdc", "odd", "pg", "young"]);
+    let check = |name: &str, tasks: u32, kind: Option<Kind>| {
+        let definition = registry.get(name).unwrap();
+        let unfit = definition.accepted.as_ref().err();
+        assert_eq!(definition.task_count(), tasks, "{name}");
+        assert_eq!(unfit.map(|unfit| unfit.kind), kind, "{name}");
+    };
+    check("pg", 2, None);
+    check("cdc", 1, Some(Kind::Source));
+    check("odd", 0, Some(Kind::Unknown));
+    // Kafka Connect was ended before it had made this one's tasks.
+    check("young", 3, None);
+    check("bad", 0, Some(Kind::Sink));
+    assert_eq!(registry.get("pg").unwrap().target, TargetState::Paused);
+    let cdc = registry.get("cdc").unwrap();
+    assert_eq!(cdc.task_config(0)["k"].as_deref(), Some("v"));
+    // Only what can be run is placed.
+    let placed = registry.plan_placement(&members(2));
+    let keys: BTreeSet<String> = placed.iter().map(|record| record.encode().key).collect();
+    let expected = ["rowdock-placement-pg", "rowdock-placement-young"];
+    assert_eq!(keys, expected.map(str::to_owned).into());
+}
+
+/// A connector of a name that was used before has nothing of the one before.
+#[test]
+fn nothing_survives_a_deletion() {
+    let mut log = Log::new();
+    log.carry_out(&create("pg", 3, TargetState::Stopped), 2)
+        .unwrap();
+    log.carry_out(&set_target("pg", TargetState::Running), 2)
+        .unwrap();
+    let delete = Command::Delete {
+        name: "pg".to_owned(),
+    };
+    log.carry_out(&delete, 2).unwrap();
+    assert!(log.registry.get("pg").is_none());
+    assert!(matches!(
+        log.carry_out(&delete, 2),
+        Err(ClusterError::UnknownConnector { .. })
+    ));
+    log.carry_out(&create("pg", 1, TargetState::Running), 2)
+        .unwrap();
+    let definition = log.registry.get("pg").unwrap();
+    assert_eq!((definition.task_count(), definition.owners.len()), (1, 1));
+    assert_eq!(definition.target, TargetState::Running);
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    let name = prop_oneof![Just("a"), Just("b"), Just("a-1")].prop_map(str::to_owned);
+    let target = prop_oneof![
+        Just(TargetState::Running),
+        Just(TargetState::Paused),
+        Just(TargetState::Stopped)
+    ];
+    let tasks = 1_u32..4;
+    prop_oneof![
+        (name.clone(), tasks.clone(), target.clone())
+            .prop_map(|(name, tasks, target)| create(&name, tasks, target)),
+        (name.clone(), tasks.clone()).prop_map(|(name, tasks)| Command::PutConfig {
+            name,
+            config: config(tasks)
+        }),
+        (name.clone(), tasks).prop_map(|(name, tasks)| Command::PatchConfig {
+            name,
+            changes: [("tasks.max".to_owned(), Some(tasks.to_string()))].into(),
+        }),
+        (name.clone(), target).prop_map(|(name, target)| set_target(&name, target)),
+        name.clone().prop_map(|name| Command::Delete { name }),
+        (name, 0_u32..3).prop_map(|(name, task)| Command::RestartTask { name, task }),
+    ]
+}
+
+proptest! {
+    /// Whatever was done: a log of which compaction has left the last record of each key makes the
+    /// same registry, and so do the bytes of the records.
+    #[test]
+    fn a_compacted_log_means_the_same(
+        commands in prop::collection::vec((command(), 1_usize..4), 1..25),
+        drop_tombstones: bool,
+    ) {
+        let mut log = Log::new();
+        for (command, workers) in &commands {
+            if let Ok(0) = log.carry_out(command, *workers) {
+                prop_assert!(log.registry.get(command.name()).is_some());
+            }
+            let placement = log.registry.plan_placement(&members(*workers));
+            log.append(placement);
+            prop_assert!(log.registry.plan_placement(&members(*workers)).is_empty());
+        }
+        let mut compacted = registry();
+        for (index, record) in log.records.iter().enumerate() {
+            let encoded = record.encode();
+            let later = &log.records[index + 1..];
+            if later.iter().any(|later| later.encode().key == encoded.key)
+                || (drop_tombstones && encoded.value.is_none())
+            {
+                continue;
+            }
+            let key = Some(encoded.key.as_bytes());
+            let decoded = ConfigRecord::decode(key, encoded.value.as_deref()).unwrap();
+            if let Decoded::Known(record) = decoded {
+                compacted.apply(u64::try_from(index).unwrap() + 1, record);
+            }
+        }
+        let all = |registry: &Registry| -> Vec<_> {
+            registry.iter().map(|(name, definition)| (name.clone(), essence(definition))).collect()
+        };
+        prop_assert_eq!(all(&log.registry), all(&compacted));
+    }
+
+    /// No order of records breaks the fold.
+    #[test]
+    fn any_log_can_be_read(
+        records in prop::collection::vec((0_u8..7, 0_u32..3, any::<bool>()), 0..40),
+    ) {
+        let mut registry = registry();
+        for (index, (kind, number, some)) in records.into_iter().enumerate() {
+            let name = || format!("c{}", number % 2);
+            let record = match kind {
+                0 => ConfigRecord::Connector { name: name(), config: some.then(|| config(number + 1)) },
+                1 => ConfigRecord::Task { name: name(), task: number, config: some.then(|| config(1)) },
+                2 => ConfigRecord::Commit { name: name(), tasks: some.then_some(number) },
+                3 => ConfigRecord::Target { name: name(), target: some.then_some(TargetState::Paused) },
+                4 => ConfigRecord::Placement { name: name(), owners: some.then(|| members(2)) },
+                5 => ConfigRecord::Logger { name: name(), level: some.then(|| "INFO".to_owned()) },
+                _ => ConfigRecord::Restart {
+                    name: name(),
+                    restart: Restart {
+                        include_tasks: some,
+                        only_failed: false,
+                        chosen: some.then(|| Chosen { connector: true, tasks: vec![number] }),
+                    },
+                },
+            };
+            registry.apply(u64::try_from(index).unwrap() + 1, record);
+            for (_, definition) in registry.iter() {
+                prop_assert!(definition.task_count() <= 3);
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Avro with a schema registry: records that begin with the number of the schema they were written
+//! with, or carry it in a header.
+//!
+//! The writer's schema is compiled once per id ([`schema`]) and fields go from the bytes straight
+//! into values ([`wire`]); what no column wants is passed over. There is no reader's schema: the
+//! table is what is read for. Records of different schemas may follow each other.
+
+mod schema;
+mod wire;
+
+use std::sync::Arc;
+
+use super::registered::{KeyOrValue, Registered, Source};
+use super::{Decode, Encoded, ReadError, Visitor, json};
+use crate::config::converter::RegistryOptions;
+use crate::record::{Schema, Side, Value};
+use crate::registry::Registry;
+use schema::{Node, NodeId, Program};
+use wire::Cursor;
+
+/// Reads Avro.
+#[derive(Debug)]
+pub struct Avro {
+    source: Source<Program>,
+    default_for_null: bool,
+    /// Room for what has no text of its own.
+    scratch: String,
+}
+
+impl Avro {
+    /// With schemas from this registry.
+    pub fn new(registry: Registry, options: &RegistryOptions, side: KeyOrValue) -> Self {
+        Self {
+            source: Source::new(registry, options, side),
+            default_for_null: options.default_for_null,
+            scratch: String::new(),
+        }
+    }
+
+    /// The schema is at hand, or known to be none: the bytes can be read now.
+    pub fn is_ready(&mut self, encoded: Encoded<'_>) -> bool {
+        self.source.is_ready(encoded)
+    }
+}
+
+impl Decode for Avro {
+    #[inline]
+    fn read_part<V: Visitor>(
+        &mut self,
+        encoded: Encoded<'_>,
+        part: &[&str],
+        visitor: &mut V,
+    ) -> Result<(), ReadError> {
+        let (program, body) = self.source.open(encoded).map_err(ReadError::Malformed)?;
+        read_body(
+            &program,
+            self.default_for_null,
+            &mut self.scratch,
+            body,
+            part,
+            visitor,
+        )
+    }
+
+    fn schema(&mut self, encoded: Encoded<'_>) -> Result<Option<Arc<Schema>>, String> {
+        let (program, _) = self.source.open(encoded)?;
+        Ok(Some(Arc::clone(program.schema(program.root))))
+    }
+
+    fn whole(&mut self, encoded: Encoded<'_>) -> Result<Side, String> {
+        let (program, body) = self.source.open(encoded)?;
+        let schema = program.schema(program.root);
+        let mut cursor = Cursor::new(body);
+        let datum = cursor
+            .datum(&program, program.root, schema, 0)
+            .map_err(|fault| format!("malformed Avro: {fault}"))?;
+        if !cursor.is_at_end() {
+            return Err("malformed Avro: bytes are left over behind the record".to_owned());
+        }
+        Ok(Side {
+            schema: Some(Arc::clone(schema)),
+            datum,
+        })
+    }
+}
+
+fn read_body<V: Visitor>(
+    program: &Program,
+    default_for_null: bool,
+    scratch: &mut String,
+    body: &[u8],
+    part: &[&str],
+    visitor: &mut V,
+) -> Result<(), ReadError> {
+    let mut cursor = Cursor::new(body);
+    let fault = |fault: &str| ReadError::Malformed(format!("malformed Avro: {fault}"));
+    let start = cursor.descend(program, part).map_err(fault)?;
+    match start {
+        None => visitor.single(&Value::Null)?,
+        Some(node) => match program.node(node) {
+            Node::Record(_) => {
+                read_record(
+                    program,
+                    node,
+                    default_for_null,
+                    scratch,
+                    &mut cursor,
+                    visitor,
+                )?;
+            }
+            _ => {
+                scratch.clear();
+                let value = cursor.value(program, node, scratch, 0);
+                visitor.single(&value.map_err(fault)?)?;
+            }
+        },
+    }
+    // What follows a part is not looked at.
+    match cursor.is_at_end() || !part.is_empty() {
+        true => Ok(()),
+        false => Err(fault("bytes are left over behind the record")),
+    }
+}
+
+fn read_record<V: Visitor>(
+    program: &Program,
+    root: NodeId,
+    default_for_null: bool,
+    scratch: &mut String,
+    cursor: &mut Cursor<'_>,
+    visitor: &mut V,
+) -> Result<(), ReadError> {
+    let schema = program.schema(root);
+    let (Node::Record(record), Some(of_connect)) = (program.node(root), schema.fields()) else {
+        return Ok(());
+    };
+    visitor.object(Some(schema));
+    for (index, (field, connect)) in record.fields.iter().zip(of_connect).enumerate() {
+        let fault = |fault: &str| json::in_field(&field.name, &format!("malformed Avro: {fault}"));
+        let Some(slot) = visitor.wants(&field.name, Some(index))? else {
+            cursor.skip(program, field.node, 0).map_err(fault)?;
+            continue;
+        };
+        scratch.clear();
+        // By reference: moving the value out costs more than reading most of them.
+        let read = &cursor.value(program, field.node, scratch, 0);
+        let value = match read {
+            Ok(value) => value,
+            Err(reason) => return Err(fault(reason)),
+        };
+        match (value, &connect.schema.default) {
+            (Value::Null, Some(default)) if default_for_null => {
+                let default = default.value();
+                let default = default.map_err(|reason| json::in_field(&field.name, reason))?;
+                visitor.field(slot, &field.name, &default)?;
+            }
+            (value, _) => visitor.field(slot, &field.name, value)?,
+        }
+    }
+    Ok(())
+}
+
+impl super::registered::Compile for Program {
+    fn compile(registered: &Registered) -> Result<Self, String> {
+        registered.check_kind("AVRO")?;
+        Self::parse(&registered.text, &registered.references)
+    }
+}
+
+#[cfg(test)]
+mod tests;

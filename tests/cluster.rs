@@ -1,0 +1,446 @@
+//! Several workers that share the load, agree on what there is, and survive each other.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::support::connector::Connector;
+use crate::support::kafka;
+use crate::support::orders::Orders;
+use crate::support::proxy::{Network, Proxy};
+use crate::support::rest::{Answer, Rest};
+use crate::support::stage::Stage;
+use crate::support::wait::{check, eventually, seconds};
+use crate::support::worker::{Launch, SESSION, Worker};
+
+const NAMES: [&str; 3] = ["first", "second", "third"];
+
+async fn start(stage: &Stage, name: &str) -> Worker {
+    let worker = Launch::new(name).of_cluster(stage).start(stage, &[]).await;
+    until_healthy(&worker).await;
+    worker
+}
+
+pub(crate) async fn until_healthy(worker: &Worker) {
+    eventually("a healthy worker", seconds(30), || async {
+        let answer = worker.rest.get("/health").await;
+        check(answer.code == 200, || format!("{}", answer.body))
+    })
+    .await;
+}
+
+async fn start_all(stage: &Stage) -> Vec<Worker> {
+    stage.named_topic("configs", 1);
+    stage.named_topic("statuses", 5);
+    join_all(NAMES.map(|name| start(stage, name))).await
+}
+
+async fn create(worker: &Worker, document: Value) -> Answer {
+    worker.rest.post("/connectors", Some(document)).await
+}
+
+/// A connector that has nothing to do.
+fn idle(stage: &Stage, name: &str, tasks: u32) -> Value {
+    let path = stage.folder().join("idle.db");
+    let connector = Connector::of_class("SqliteSink", name)
+        .set("topics", &stage.unique("nothing"))
+        .set("auto.create", "true")
+        .set("tasks.max", &tasks.to_string());
+    connector.document(&format!("jdbc:sqlite:{}", path.display()))
+}
+
+/// What a worker shows: names, target states and configs.
+async fn shown(worker: &Worker) -> Value {
+    worker.rest.get("/connectors?expand=info").await.body
+}
+
+/// Waits until each task of the connector runs on one of these workers, and as many of them as can
+/// have one.
+async fn until_placed(
+    asked: &Worker,
+    name: &str,
+    tasks: usize,
+    workers: &[&Worker],
+    deadline: Duration,
+) {
+    let known: BTreeSet<String> = workers
+        .iter()
+        .map(|worker| worker.address.to_string())
+        .collect();
+    eventually("every task to run on these workers", deadline, || async {
+        let status = asked.rest.get(&format!("/connectors/{name}/status")).await;
+        let all = status.body["tasks"].as_array().cloned().unwrap_or_default();
+        let placed: Vec<String> = all
+            .iter()
+            .filter(|task| task["state"] == "RUNNING")
+            .filter_map(|task| task["worker_id"].as_str().map(str::to_owned))
+            .filter(|worker_id| known.contains(worker_id))
+            .collect();
+        let used = placed.iter().collect::<BTreeSet<_>>().len();
+        let is_spread = used == tasks.min(workers.len());
+        if all.len() == tasks && placed.len() == tasks && is_spread {
+            return Ok(());
+        }
+        Err(status.body.to_string())
+    })
+    .await
+}
+
+/// Whatever is asked of whichever worker, all show the same, at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_truth() {
+    let stage = Stage::begin("cluster_truth", 3).await;
+    let nothing = stage.topic("nothing", 1).await;
+    let workers = start_all(&stage).await;
+    let all: Vec<&Worker> = workers.iter().collect();
+
+    // What one has acknowledged, each other shows.
+    let mut slowest = Duration::ZERO;
+    for round in 0..6 {
+        let name = format!("sink{round}");
+        let begun = Instant::now();
+        let answer = create(all[round % 3], idle(&stage, &name, 3)).await;
+        slowest = slowest.max(begun.elapsed());
+        assert_eq!(answer.code, 201, "{}", answer.body);
+        for worker in &all {
+            let found = worker.rest.get(&format!("/connectors/{name}")).await;
+            assert_eq!(found.code, 200, "{} does not show {name}", worker.name);
+        }
+        let changed = json!({"tasks.max": "2", "connector.class": "SqliteSink", "topics": nothing.name,
+            "auto.create": "true", "connection.url": format!("jdbc:sqlite:{round}.db")});
+        let path = format!("/connectors/{name}/config");
+        let answer = all[(round + 1) % 3].rest.put(&path, Some(changed)).await;
+        assert_eq!(answer.code, 200, "{}", answer.body);
+        for worker in &all {
+            let config = worker.rest.get(&path).await;
+            assert_eq!(config.body["tasks.max"], "2", "{}", worker.name);
+        }
+    }
+    stage.tell(format_args!("slowest creation {slowest:?}"));
+
+    // The same names at once on all of them: one wins each.
+    for round in 0..3 {
+        let name = format!("same{round}");
+        let created = join_all(
+            all.iter()
+                .map(|worker| create(worker, idle(&stage, &name, 1))),
+        );
+        let created = created.await;
+        let mut codes: Vec<u16> = created.iter().map(|answer| answer.code).collect();
+        codes.sort_unstable();
+        assert_eq!(codes, [201, 409, 409], "{created:?}");
+        let path = format!("/connectors/{name}");
+        let deleted = join_all(all.iter().map(|worker| worker.rest.delete(&path))).await;
+        let mut codes: Vec<u16> = deleted.iter().map(|answer| answer.code).collect();
+        codes.sort_unstable();
+        assert_eq!(codes, [204, 404, 404], "{deleted:?}");
+    }
+    let mut random = stage.random();
+    let changes = (0..24).map(|_| (random.usize(0..3), random.u32(0..4), random.u32(0..4)));
+    let changes: Vec<(usize, u32, u32)> = changes.collect();
+    let all_workers = &all;
+    let stage_of_all = &stage;
+    join_all(changes.iter().map(|(worker, name, what)| async move {
+        let (all, stage) = (all_workers, stage_of_all);
+        let path = format!("/connectors/mixed{name}");
+        let rest = &all[*worker].rest;
+        match what {
+            0 => rest.delete(&path).await,
+            1 => rest.put(&format!("{path}/pause"), None).await,
+            2 => rest.put(&format!("{path}/stop"), None).await,
+            _ => create(all[*worker], idle(stage, &format!("mixed{name}"), 2)).await,
+        }
+    }))
+    .await;
+    let truth = shown(all[0]).await;
+    for worker in &all[1..] {
+        assert_eq!(shown(worker).await, truth, "{}", worker.name);
+    }
+    until_placed(all[2], "sink0", 2, &all, seconds(20)).await;
+
+    // A worker that comes later knows all of it.
+    drop(workers);
+    let late = start(&stage, "late").await;
+    assert_eq!(shown(&late).await, truth);
+    until_placed(&late, "sink0", 2, &[&late], seconds(20)).await;
+}
+
+/// A worker is killed, one leaves, all are replaced: records go on, each exactly once.
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_come_and_go() {
+    let stage = Stage::begin("cluster_members", 4).await;
+    let mut orders = Orders::prepare(&stage, 12).await;
+    orders.connector = orders.connector.clone().set("tasks.max", "4");
+    let mut workers = start_all(&stage).await;
+    let document = orders.connector.document(&stage.database.url(None));
+    assert_eq!(create(&workers[0], document).await.code, 201);
+    let name = orders.connector.name.clone();
+    let all: Vec<&Worker> = workers.iter().collect();
+    until_placed(all[0], &name, 4, &all, seconds(20)).await;
+    let load = orders.load(&stage, 300);
+    eventually("the first records", seconds(20), || async {
+        check(stage.ledger.len() > 0, || "none".to_owned())
+    })
+    .await;
+    orders.until_shared(&stage, &all).await;
+    orders.until_flowing(&stage, seconds(20)).await;
+
+    // Killed: its tasks are not shown as running, and others have them soon.
+    let dead = workers.remove(0).into_killed();
+    let begun = Instant::now();
+    let survivors: Vec<&Worker> = workers.iter().collect();
+    until_placed(survivors[0], &name, 4, &survivors, SESSION + seconds(6)).await;
+    stage.tell(format_args!(
+        "tasks of the killed worker run elsewhere after {:?}",
+        begun.elapsed()
+    ));
+    orders.until_flowing(&stage, SESSION + seconds(10)).await;
+    let (pause, partition) = orders.judged(&stage).longest_pause().await;
+    stage.tell(format_args!(
+        "after the kill partition {partition} paused {pause:?} at most"
+    ));
+    assert!(
+        pause <= SESSION + seconds(3),
+        "partition {partition} paused {pause:?}"
+    );
+
+    // Back under its name, and each replaced in turn without a word of fencing.
+    let back = Launch::new("first")
+        .of_cluster(&stage)
+        .port(dead)
+        .start(&stage, &[])
+        .await;
+    until_healthy(&back).await;
+    workers.insert(0, back);
+    for index in 0..workers.len() {
+        let port = workers[index].address.port();
+        workers[index].terminate();
+        let status = workers[index].exit(seconds(25)).await;
+        assert!(status.success(), "a clean stop: {status}");
+        assert_eq!(workers[index].logged(&["fenced"]), Vec::<String>::new());
+        let again = Launch::new(NAMES[index]).of_cluster(&stage).port(port);
+        workers[index] = again.start(&stage, &[]).await;
+        until_healthy(&workers[index]).await;
+        orders.until_flowing(&stage, seconds(15)).await;
+    }
+    let all: Vec<&Worker> = workers.iter().collect();
+    until_placed(all[0], &name, 4, &all, seconds(20)).await;
+    load.finish().await;
+    let verdict = orders.judged(&stage);
+    verdict.healed(&all, seconds(20)).await;
+    let (pause, partition) = verdict.longest_pause().await;
+    stage.tell(format_args!(
+        "partition {partition} paused {pause:?} at most"
+    ));
+    assert!(
+        pause <= SESSION + seconds(3),
+        "partition {partition} paused {pause:?}"
+    );
+}
+
+/// Topics that would lose the cluster's connectors are refused, with what to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn unfit_topics_are_refused() {
+    let stage = Stage::begin("cluster_topics", 1).await;
+    stage
+        .topic_with("configs", 1, &[("cleanup.policy", "delete")])
+        .await;
+    stage
+        .topic_with("many", 2, &[("cleanup.policy", "compact")])
+        .await;
+    stage.named_topic("statuses", 5);
+    let check = async |key: &str, value: &str, expected: &str| {
+        let launch = Launch::new("refused")
+            .of_cluster(&stage)
+            .setting(key, value);
+        let mut worker = launch.start(&stage, &[]).await;
+        let status = worker.exit(seconds(20)).await;
+        assert!(!status.success(), "{key}={value}");
+        assert_eq!(worker.logged(&[expected]).len(), 1, "{}", worker.log());
+    };
+    check("log.level", "info", "must have compact alone").await;
+    let many = stage.unique("many");
+    check("config.storage.topic", &many, "must have exactly 1").await;
+    let fresh = stage.named_topic("fresh", 1);
+    let launch = Launch::new("brokers")
+        .of_cluster(&stage)
+        .setting("config.storage.topic", &fresh.name)
+        .setting("config.storage.replication.factor", "3");
+    let mut worker = launch.start(&stage, &[]).await;
+    assert!(!worker.exit(seconds(20)).await.success());
+    assert_eq!(worker.logged(&["fewer than 3 brokers"]).len(), 1);
+    assert_eq!(kafka::watermarks(&many, 0).await, (0, 0));
+}
+
+/// Positions of a stopped connector are set through any worker, and are where its tasks go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn positions_are_set_by_hand() {
+    let stage = Stage::begin("cluster_offsets", 2).await;
+    stage.named_topic("configs", 1);
+    stage.named_topic("statuses", 5);
+    let orders = Orders::prepare(&stage, 1).await;
+    let (first, second) = tokio::join!(start(&stage, "first"), start(&stage, "second"));
+    let name = orders.connector.name.clone();
+    let topic = orders.topic.name.clone();
+    let mut document = orders.connector.document(&stage.database.url(None));
+    document["initial_state"] = json!("STOPPED");
+    assert_eq!(create(&first, document).await.code, 201);
+    orders.writer(&stage, 1).send_good(0, 10, 1).await;
+
+    let path = format!("/connectors/{name}/offsets");
+    let at = |offset: Value| {
+        json!({"offsets": [
+        {"partition": {"kafka_topic": topic, "kafka_partition": 0}, "offset": offset}]})
+    };
+    let rows = async |count: i64| {
+        eventually("rows in the table", seconds(20), || async {
+            let rows = stage.database.number("SELECT count(*) FROM orders").await;
+            check(rows == count, || format!("{rows} of {count}"))
+        })
+        .await;
+    };
+    let until = async |verb: &str, state: &str| {
+        let answer = first
+            .rest
+            .put(&format!("/connectors/{name}/{verb}"), None)
+            .await;
+        assert!(answer.code < 300, "{answer:?}");
+        eventually("the connector's state", seconds(10), || async {
+            let status = second
+                .rest
+                .get(&format!("/connectors/{name}/status"))
+                .await
+                .body;
+            let there = status["connector"]["state"] == state;
+            check(there, || status.to_string())
+        })
+        .await;
+    };
+    let set = async |offset: Value| {
+        let answer = second.rest.patch(&path, at(offset)).await;
+        assert_eq!(answer.code, 200, "{}", answer.body);
+    };
+    assert_eq!(second.rest.get(&path).await.body, json!({"offsets": []}));
+    let missing = json!({"offsets": [
+        {"partition": {"kafka_topic": topic, "kafka_partition": 7}, "offset": null}]});
+    assert_eq!(second.rest.patch(&path, missing).await.code, 400);
+
+    // Of ten records the first five are never delivered.
+    set(json!({"kafka_offset": 5})).await;
+    until("resume", "RUNNING").await;
+    rows(5).await;
+    assert_eq!(
+        first.rest.get(&path).await.body,
+        at(json!({"kafka_offset": 10}))
+    );
+    assert_eq!(second.rest.patch(&path, at(Value::Null)).await.code, 400);
+    eventually("the topic to be listed", seconds(10), || async {
+        let topics = second
+            .rest
+            .get(&format!("/connectors/{name}/topics"))
+            .await
+            .body;
+        check(topics[&name]["topics"] == json!([topic]), || {
+            topics.to_string()
+        })
+    })
+    .await;
+    let progress = second
+        .rest
+        .get(&format!("/rowdock/connectors/{name}/progress"))
+        .await
+        .body;
+    let partition = &progress["partitions"][0];
+    assert_eq!(progress["health"], "well", "{progress}");
+    assert_eq!(
+        (&partition["lag_records"], &partition["resets"]),
+        (&json!(0), &json!(1))
+    );
+
+    // Back a little, and back to the start.
+    until("stop", "STOPPED").await;
+    set(json!({"kafka_offset": "8"})).await;
+    until("resume", "RUNNING").await;
+    rows(7).await;
+    until("stop", "STOPPED").await;
+    assert_eq!(second.rest.delete(&path).await.code, 200);
+    until("resume", "RUNNING").await;
+    rows(17).await;
+}
+
+/// Without Kafka reads go on from memory, changes are refused in bounded time with the reason, and
+/// the worker says that it is not well; with Kafka back all is as before.
+#[tokio::test(flavor = "multi_thread")]
+async fn kafka_out_of_reach() {
+    let stage = Stage::begin("cluster_cut_off", 1).await;
+    stage.topic("nothing", 1).await;
+    stage.named_topic("configs", 1);
+    stage.named_topic("statuses", 5);
+    let proxy = Proxy::to_kafka().await;
+    proxy.set(Network::Cut);
+    let launch = Launch::new("first").of_cluster(&stage).kafka(&proxy);
+    let worker = launch.start(&stage, &[]).await;
+    // It answers from the first moment, and says what it waits for.
+    for path in ["/health", "/connectors"] {
+        let answer = worker.rest.get(path).await;
+        let message = answer.body["message"].as_str().unwrap_or_default();
+        assert_eq!(answer.code, 503, "{path}: {}", answer.body);
+        let starting = "Worker is still starting up. ";
+        assert!(message.starts_with(starting), "{message}");
+    }
+    proxy.set(Network::Whole);
+    until_healthy(&worker).await;
+    assert_eq!(create(&worker, idle(&stage, "kept", 1)).await.code, 201);
+
+    for network in [Network::Cut, Network::Stalled] {
+        proxy.set(network);
+        for _ in 0..3 {
+            let begun = Instant::now();
+            let kept = worker.rest.get("/connectors/kept/config").await;
+            assert_eq!((kept.code, &kept.body["tasks.max"]), (200, &json!("1")));
+            assert!(
+                begun.elapsed() < seconds(3),
+                "a read took {:?}",
+                begun.elapsed()
+            );
+        }
+        let patient = Rest::with_deadline(worker.address, seconds(40));
+        let begun = Instant::now();
+        let name = format!("late_{network:?}");
+        let refused = patient
+            .post("/connectors", Some(idle(&stage, &name, 1)))
+            .await;
+        assert_eq!(refused.code, 503, "{}", refused.body);
+        let reason = refused.body["message"].as_str().unwrap_or_default();
+        assert!(
+            reason.contains("could not be recorded in time: "),
+            "{reason}"
+        );
+        stage.tell(format_args!(
+            "{network:?}: refused after {:?}: {reason}",
+            begun.elapsed()
+        ));
+        assert!(
+            begun.elapsed() < seconds(25),
+            "refused after {:?}",
+            begun.elapsed()
+        );
+        let health = worker.rest.get("/health").await;
+        assert_eq!(
+            (health.code, &health.body["status"]),
+            (500, &json!("unhealthy"))
+        );
+
+        proxy.set(Network::Whole);
+        until_healthy(&worker).await;
+        eventually("a change to be taken again", seconds(40), || async {
+            let path = format!("/connectors/{name}/config");
+            let config = idle(&stage, &name, 1)["config"].clone();
+            let answer = patient.put(&path, Some(config)).await;
+            check(answer.code < 300, || answer.body.to_string())
+        })
+        .await;
+    }
+}
