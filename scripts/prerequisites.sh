@@ -14,6 +14,7 @@ usage: scripts/prerequisites.sh PART... [-- COMMAND...]
   services   what real Kafka and databases run with: a container engine, or Java, Maven, apt and a few system tools
   shellcheck what lints the scripts
   java       Java and Maven alone (the reference Kafka Connect worker of the benchmark)
+  oracle     Java's compiler and Maven (the real transforms, which ours are compared with)
 
 Then runs COMMAND, if there is one, with the Rust toolchain that was found.
 TEXT
@@ -43,6 +44,7 @@ main() {
       build) need_for_build && rust=needed ;;
       services) need_for_services ;;
       java) need_java ;;
+      oracle) need_oracle ;;
       shellcheck) need shellcheck command -v shellcheck ;;
       --) shift && break ;;
       *) usage >&2 && exit 2 ;;
@@ -77,6 +79,11 @@ need_for_services() {
 
 need_java() {
   need default-jre-headless has_java
+  need maven command -v mvn
+}
+
+need_oracle() {
+  need default-jdk-headless command -v javac
   need maven command -v mvn
 }
 

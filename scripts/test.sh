@@ -34,7 +34,7 @@ main() {
   trap 'end 143' TERM HUP
   trap 'end $?' EXIT
 
-  stage prerequisites scripts/prerequisites.sh build services shellcheck
+  stage prerequisites scripts/prerequisites.sh build services shellcheck oracle
   use_toolchain
   stage format cargo fmt --all --check
   stage scripts shellcheck --check-sourced .ci/run scripts/*.sh

@@ -20,6 +20,10 @@ use crate::config::connector::BatchLimits;
 use crate::map::Unmapped;
 use crate::record::{RawHeader, RawRecord, RecordError};
 
+/// Records left out on purpose before their positions are stored, so that a restart does not read a
+/// long stream of them again.
+const SKIPPED_MAX: usize = 100_000;
+
 /// Names one assignment of one partition; every assignment and every seek makes a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AssignmentTag(pub u64);
@@ -89,6 +93,8 @@ pub struct BatchBuilder {
     batch: ReadBatch,
     bytes: usize,
     row_count: usize,
+    /// Records left out on purpose.
+    skipped: usize,
     /// Position of each partition slot, and rows of each topic slot, in this batch.
     position_of_slot: Vec<Option<usize>>,
     table_of_topic: Vec<Option<usize>>,
@@ -107,6 +113,7 @@ impl BatchBuilder {
             batch: ReadBatch::default(),
             bytes: 0,
             row_count: 0,
+            skipped: 0,
             position_of_slot: Vec::new(),
             table_of_topic: Vec::new(),
             room: Vec::new(),
@@ -127,6 +134,7 @@ impl BatchBuilder {
     pub fn is_full(&self) -> bool {
         self.row_count + self.batch.rejects.len() >= self.limits.max_rows
             || self.bytes >= self.limits.max_bytes
+            || self.skipped >= SKIPPED_MAX
     }
 
     /// The position of this partition in the batch, opened at `from` when it is new.
@@ -197,12 +205,32 @@ impl BatchBuilder {
                 settled: false,
             }),
         }
+        self.count(position, record);
+        Ok(())
+    }
+
+    /// Accounts for a record that cannot be stored, whatever its table.
+    pub fn reject(&mut self, position: usize, record: &RawRecord<'_>, error: RecordError) {
+        self.batch.rejects.push(Reject {
+            position,
+            offset: record.offset,
+            error,
+            settled: false,
+        });
+        self.count(position, record);
+    }
+
+    /// Accounts for a record that is left out on purpose; its position was advanced.
+    pub fn skip(&mut self) {
+        self.skipped += 1;
+    }
+
+    fn count(&mut self, position: usize, record: &RawRecord<'_>) {
         let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
         self.bytes += length(record.key) + length(record.value);
         if self.keep_originals {
             self.batch.originals.keep(position, record);
         }
-        Ok(())
     }
 
     /// Cuts partitions out, by slot.
@@ -240,6 +268,7 @@ impl BatchBuilder {
         self.room = tables.map(TableRows::empty_with_same_room).collect();
         self.bytes = 0;
         self.row_count = 0;
+        self.skipped = 0;
         self.position_of_slot.clear();
         self.table_of_topic.clear();
         closed

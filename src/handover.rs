@@ -43,6 +43,8 @@ pub enum ToWriter {
     },
     /// These partitions are gone; forget them.
     Gone(Vec<PartitionKey>),
+    /// Transforms send records to this topic: tell what its table is.
+    DescribeTable(Arc<str>),
     /// A topic's table is missing and may be created: like this.
     CreateTable {
         /// The topic.

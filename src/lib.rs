@@ -2,9 +2,9 @@
 //! target's tables, and writes them in batches, each record exactly once.
 //!
 //! ```text
-//! Kafka ─ consume ─ decode ─ map ─ batch ─ write ─ database
-//!            │                       (one stage, one module, one verb)   rows + positions,
-//! HTTP ─ api ─ cluster ─ task                                             one transaction
+//! Kafka ─ consume ─ decode ─ transform ─ map ─ batch ─ write ─ database
+//!            │             (one stage, one module, one verb)     rows + positions,
+//! HTTP ─ api ─ cluster ─ task                                    one transaction
 //! ```
 //!
 //! # Why each record is stored exactly once
@@ -23,6 +23,8 @@
 //! * [`consume`]: the consumer's thread: membership, assignments, back-pressure.
 //! * [`decode`]: bytes to typed values ([`record`]), by format: JSON, Avro, single values;
 //!   [`registry`]: the schemas that lie elsewhere.
+//! * [`transform`]: what the connector's config changes about records on their way; records of a
+//!   connector without transforms go past it.
 //! * [`map`]: values to cells of the table's columns; every conversion that can fail fails there.
 //! * [`batch`]: rows, rejects and position moves, collected until they are written.
 //! * [`handover`]: what the consumer's thread and the write loop say to each other.
@@ -62,5 +64,6 @@ pub mod signals;
 pub mod status;
 pub mod task;
 pub mod telemetry;
+pub mod transform;
 pub mod worker;
 pub mod write;

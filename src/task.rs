@@ -226,7 +226,7 @@ impl RunningTask {
             link: self.link.clone(),
             writer,
             board: Arc::clone(&board),
-            intake: Intake::new(Arc::clone(&config), formats, stores_positions),
+            intake: Intake::new(Arc::clone(&config), formats, stores_positions)?,
             delivery: config.delivery,
             linger: config.batch.linger,
             drain_limit: session_timeout.mul_f64(0.4),

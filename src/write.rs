@@ -200,6 +200,7 @@ impl WriteLoop {
                 }
                 Ok(())
             }
+            ToWriter::DescribeTable(topic) => self.describe_table(&topic).await,
             ToWriter::CreateTable { topic, table } => self.create_table(topic, table).await,
             ToWriter::EvolveTable { topic, wanted } => self.evolve_table(topic, wanted).await,
             ToWriter::TopicChanged => self.confirm_topics().await,

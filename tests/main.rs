@@ -37,3 +37,4 @@ mod network;
 mod process;
 mod rolling;
 mod support;
+mod transforms;

@@ -13,11 +13,13 @@ use super::parse::{Invalid, KeyError};
 use super::plugins::{self, Plugin};
 use super::providers::reference::has_reference;
 use super::providers::resolution::Resolution;
+use super::transforms::TransformConfig;
 use super::worker::WorkerSettings;
 use super::{RawConfig, secret};
 
 mod cross;
 mod extra;
+mod transforms;
 mod translated;
 mod value;
 
@@ -56,6 +58,10 @@ pub(super) struct Checked {
     pub(super) extras: Vec<Extra>,
     /// What is accepted without effect; each begins with the key that it is about.
     pub(super) warnings: Vec<String>,
+    /// In their order; complete only when nothing has errors.
+    pub(super) transforms: Vec<TransformConfig>,
+    /// Groups of keys beside those of the table: one per transform and predicate.
+    pub(super) groups: Vec<String>,
     pub(super) consumer_overrides: BTreeMap<String, String>,
     pub(super) producer_overrides: BTreeMap<String, String>,
     pub(super) start: StartPosition,
@@ -79,6 +85,8 @@ pub(super) fn check(raw: &RawConfig, worker: &WorkerSettings) -> Result<Checked,
         entries: entries(config, &resolution),
         extras: Vec::new(),
         warnings: Vec::new(),
+        transforms: Vec::new(),
+        groups: Vec::new(),
         consumer_overrides: overrides(config, super::kafka::CONSUMER_OVERRIDE),
         producer_overrides: overrides(config, super::kafka::PRODUCER_OVERRIDE),
         start: StartPosition::Earliest,
@@ -88,6 +96,7 @@ pub(super) fn check(raw: &RawConfig, worker: &WorkerSettings) -> Result<Checked,
         translated::take_over(&mut checked, translation);
     }
     cross::check(&mut checked, worker);
+    transforms::check(&mut checked, config, &resolution);
     extra::check(&mut checked, raw, worker);
     if let Some(translation) = &translation {
         translated::give_back(&mut checked, raw, translation);
@@ -281,42 +290,53 @@ fn entries(config: &RawConfig, resolution: &Resolution<'_>) -> Vec<Entry> {
             key.belongs_to
                 .is_none_or(|converter| config.contains_key(converter))
         })
-        .map(|key| match resolution.problems.get(key.name) {
-            Some(problem) => Entry {
-                key,
-                given: true,
-                value: Value::Null,
-                errors: vec![problem.clone()],
-                shown_as: None,
-                hidden: false,
-            },
-            None => entry(key, config.get(key.name)),
-        })
-        .map(|entry| Entry {
-            shown_as: resolution.given(entry.key.name).map(str::to_owned),
-            ..entry
-        })
+        .map(|key| resolved_entry(key, key.name, config, resolution))
         .collect()
+}
+
+/// A key of the table as it stands in this config, under this name: keys of transforms have a
+/// prefix.
+fn resolved_entry(
+    key: &'static ConfigKey,
+    name: &str,
+    config: &RawConfig,
+    resolution: &Resolution<'_>,
+) -> Entry {
+    let entry = match resolution.problems.get(name) {
+        Some(problem) => Entry {
+            key,
+            given: true,
+            value: Value::Null,
+            errors: vec![problem.clone()],
+            shown_as: None,
+            hidden: false,
+        },
+        None => entry(key, name, config.get(name)),
+    };
+    Entry {
+        shown_as: resolution.given(name).map(str::to_owned),
+        ..entry
+    }
 }
 
 /// The keys of one converter as they stand in these settings; `class` is the converter's own key.
 pub(super) fn converter_entries(class: &str, raw: &RawConfig) -> Vec<Entry> {
     definitions::keys()
         .filter(|key| key.belongs_to == Some(class))
-        .map(|key| entry(key, raw.get(key.name)))
+        .map(|key| entry(key, key.name, raw.get(key.name)))
         .collect()
 }
 
-fn entry(key: &'static ConfigKey, given: Option<&Option<String>>) -> Entry {
+fn entry(key: &'static ConfigKey, name: &str, given: Option<&Option<String>>) -> Entry {
     let mut errors = Vec::new();
     let value = match given {
-        Some(Some(text)) => given_value(key, text, &mut errors),
+        Some(Some(text)) => given_value(key, name, text, &mut errors),
         Some(None) => {
-            errors.extend(null_rule(key));
+            errors.extend(null_rule(key, name));
             errors.push(NULL_VALUE.to_owned());
             Value::Null
         }
-        None => default_value(key, &mut errors),
+        None => default_value(key, name, &mut errors),
     };
     Entry {
         key,
@@ -328,12 +348,11 @@ fn entry(key: &'static ConfigKey, given: Option<&Option<String>>) -> Entry {
     }
 }
 
-fn default_value(key: &ConfigKey, errors: &mut Vec<String>) -> Value {
+fn default_value(key: &ConfigKey, name: &str, errors: &mut Vec<String>) -> Value {
     match key.fallback {
         Fallback::Required => {
             errors.push(format!(
-                "Missing required configuration \"{}\" which has no default value.",
-                key.name
+                "Missing required configuration \"{name}\" which has no default value."
             ));
             Value::Null
         }
@@ -342,29 +361,29 @@ fn default_value(key: &ConfigKey, errors: &mut Vec<String>) -> Value {
     }
 }
 
-fn given_value(key: &ConfigKey, text: &str, errors: &mut Vec<String>) -> Value {
+fn given_value(key: &ConfigKey, name: &str, text: &str, errors: &mut Vec<String>) -> Value {
     // A name is kept as it is: it is the connector's identity. A password may end in a blank.
-    let keeps_blanks = key.kind == Kind::Password || key.name == common::NAME.name;
+    let keeps_blanks = key.kind == Kind::Password || name == common::NAME.name;
     let text = if keeps_blanks { text } else { text.trim() };
-    if key.name == common::NAME.name && has_reference(text) {
+    if name == common::NAME.name && has_reference(text) {
         let problem = "a connector's name cannot come from a config provider";
-        errors.push(invalid(key.name, text, problem));
+        errors.push(invalid(name, text, problem));
         return Value::Null;
     }
     if matches!(key.rule, Rule::Only(..)) && text.is_empty() {
-        return default_value(key, errors);
+        return default_value(key, name, errors);
     }
     match parse(key.kind, text) {
         Err(problem) => {
-            errors.push(invalid(key.name, &shown_text(key, text), &problem));
+            errors.push(invalid(name, &shown_text(key, text), &problem));
             if matches!(key.rule, Rule::Range(..)) {
-                errors.extend(null_rule(key));
+                errors.extend(null_rule(key, name));
             }
             Value::Null
         }
         Ok(value) => {
             if let Err(problem) = check_rule(key, &value, text) {
-                errors.push(invalid(key.name, &rule_text(key, &value, text), &problem));
+                errors.push(invalid(name, &rule_text(key, &value, text), &problem));
             }
             value
         }

@@ -11,6 +11,7 @@ use secrecy::SecretString;
 
 use super::converter::{Converter, HeaderConverter};
 use super::secret;
+use super::transforms::TransformConfig;
 
 /// A connector's config after parsing.
 #[derive(Clone)]
@@ -29,6 +30,8 @@ pub struct ConnectorConfig {
     pub value_converter: Converter,
     /// `header.converter`: for transforms that look into headers.
     pub header_converter: HeaderConverter,
+    /// `transforms` and `predicates`, in their order.
+    pub transforms: Vec<TransformConfig>,
     /// `errors.*`.
     pub errors: ErrorPolicy,
     /// `consumer.override.*`, prefix removed, names as given.
@@ -263,6 +266,7 @@ impl fmt::Debug for ConnectorConfig {
             .field("key_converter", &self.key_converter)
             .field("value_converter", &self.value_converter)
             .field("header_converter", &self.header_converter)
+            .field("transforms", &self.transforms)
             .field("errors", &self.errors)
             .field(
                 "consumer_overrides",

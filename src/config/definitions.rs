@@ -16,6 +16,7 @@ pub mod converters;
 pub mod foreign;
 pub mod registry;
 pub mod sink;
+pub mod transforms;
 
 /// A key's definition, in Kafka Connect's shape.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use super::definitions::transforms::{self, PluginClass};
 use super::definitions::{self, ConfigKey, Fallback, Group, Rule};
 use super::dialect::{self, Dialect, Meaning};
 use super::kafka::{Scope, describe_settings};
@@ -138,6 +139,62 @@ fn dialect_table(dialect: &Dialect) -> String {
             meaning => meaning.in_words(),
         };
         writeln!(table, "| `{}` | {default} | {} |", key.name, cell(&here)).unwrap();
+    }
+    table
+}
+
+#[test]
+fn the_page_of_transforms_lists_every_key() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/transform/README.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut expected = with_part(&text, "transforms", &plugin_table(transforms::transforms()));
+    expected = with_part(
+        &expected,
+        "predicates",
+        &plugin_table(transforms::predicates()),
+    );
+    if std::env::var_os("ROWDOCK_WRITE_DOCUMENTS").is_some() {
+        std::fs::write(&path, &expected).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap();
+    assert!(
+        found == expected,
+        "src/transform/README.md differs from the code; see the documentation of this module"
+    );
+}
+
+fn plugin_table<K: 'static>(classes: impl Iterator<Item = &'static PluginClass<K>>) -> String {
+    let mut table = String::new();
+    for class in classes {
+        let sides = if class.is_sided {
+            ", with `$Key` or `$Value`"
+        } else {
+            ""
+        };
+        let package = class.name.trim_end_matches(class.simple_name());
+        writeln!(
+            table,
+            "\n**{}** (`{package}`{sides}): {}\n",
+            class.simple_name(),
+            class.doc
+        )
+        .unwrap();
+        if class.keys.is_empty() {
+            continue;
+        }
+        table.push_str("| key | type | default | allowed | meaning |\n|---|---|---|---|---|\n");
+        for key in class.keys {
+            writeln!(
+                table,
+                "| `{}` | {} | {} | {} | {} |",
+                key.name,
+                key.kind.name().to_lowercase(),
+                default_of(key),
+                allowed_by(key),
+                cell(&key.documentation())
+            )
+            .unwrap();
+        }
     }
     table
 }

@@ -94,7 +94,11 @@ fn describe(checked: &Checked) -> Validation {
     Validation {
         name: checked.plugin().full_name().to_owned(),
         error_count: configs.iter().map(|config| config.value.errors.len()).sum(),
-        groups: Group::ALL.map(|group| group.title().to_owned()).to_vec(),
+        groups: Group::ALL
+            .iter()
+            .map(|group| group.title().to_owned())
+            .chain(checked.groups.iter().cloned())
+            .collect(),
         configs,
     }
 }

@@ -16,6 +16,10 @@ use crate::decode::{Encoded, Formats};
 use crate::map::{self, TopicMapper, plan};
 use crate::record::{HeaderSource as _, RawHeader, RawRecord};
 
+mod transformed;
+
+use transformed::Transforms;
+
 /// Records of a topic without a table that are looked at before it is created.
 const SAMPLE_RECORDS_MAX: usize = 200;
 
@@ -31,10 +35,14 @@ pub struct Intake {
     lacks_columns: bool,
     /// What the first record held back waits for is a schema.
     awaits_schemas: bool,
+    /// `None`: the connector has no transforms, and records go straight to their columns.
+    transforms: Option<Transforms>,
 }
 
 /// What a topic's table is asked for.
 pub enum TableRequest {
+    /// To be made known.
+    Describe(Arc<str>),
     /// To be created, like this.
     Create(Arc<str>, NewTable),
     /// To have these columns, this wide.
@@ -73,17 +81,25 @@ struct HeldRecord {
 
 impl Intake {
     /// An intake for this connector.
-    pub fn new(config: Arc<ConnectorConfig>, formats: Formats, positions_stored: bool) -> Self {
+    ///
+    /// # Errors
+    /// When its transforms cannot be built, which the check of its config has ruled out.
+    pub fn new(
+        config: Arc<ConnectorConfig>,
+        formats: Formats,
+        positions_stored: bool,
+    ) -> Result<Self, String> {
         let keep_originals = config.errors.keeps_records();
-        Self {
+        Ok(Self {
             builder: BatchBuilder::new(config.batch, keep_originals, positions_stored),
+            transforms: Transforms::of(&config, &formats)?,
             config,
             formats,
             topics: Vec::new(),
             held_back: VecDeque::new(),
             lacks_columns: false,
             awaits_schemas: false,
-        }
+        })
     }
 
     /// Records are waiting for a table or a schema: read no more.
@@ -106,9 +122,12 @@ impl Intake {
     }
 
     /// There is no use in more records before the table is asked for: enough wait for it to be
-    /// designed, or it is known what it lacks.
+    /// designed, or it is known what it lacks, or nothing is known of it at all.
     pub fn wants_table(&self) -> bool {
-        self.lacks_columns || self.held_back.len() >= SAMPLE_RECORDS_MAX
+        let is_stuck = self.transforms.as_ref().is_some_and(Transforms::is_stuck);
+        self.lacks_columns
+            || self.held_back.len() >= SAMPLE_RECORDS_MAX
+            || (is_stuck && self.is_waiting())
     }
 
     /// The topic's table is known, or known to be missing.
@@ -150,27 +169,20 @@ impl Intake {
             return;
         }
         let tag = slot.tag;
-        let record = RawRecord {
-            topic: message.topic(),
-            partition: message.partition(),
-            offset: message.offset(),
-            timestamp_ms: message.timestamp_ms(),
-            key: message.key(),
-            value: message.value(),
-            headers: message,
-        };
-        let mut ready = self.held_back.is_empty();
-        if ready {
-            (ready, self.awaits_schemas) = match self.topics.get_mut(slot.topic) {
-                Some(TopicState::Ready(mapper)) => {
-                    let ready = mapper.is_ready(&record);
-                    (ready, !ready)
-                }
-                _ => (false, false),
+        if self.held_back.is_empty() {
+            self.awaits_schemas = false;
+            let record = RawRecord {
+                topic: message.topic(),
+                partition: message.partition(),
+                offset: message.offset(),
+                timestamp_ms: message.timestamp_ms(),
+                key: message.key(),
+                value: message.value(),
+                headers: message,
             };
-        }
-        if ready && self.append(slot_index, slots, &record, message.leader_epoch()) {
-            return;
+            if self.append(slot_index, slots, &record, message.leader_epoch()) {
+                return;
+            }
         }
         self.held_back.push_back(HeldRecord {
             slot: slot_index,
@@ -212,15 +224,7 @@ impl Intake {
             }
             let key = slot.key.clone();
             let record = held.record(&key.topic, key.partition);
-            let ready = match self.topics.get_mut(slot.topic) {
-                Some(TopicState::Ready(mapper)) => {
-                    let ready = mapper.is_ready(&record);
-                    self.awaits_schemas = !ready;
-                    ready
-                }
-                _ => false,
-            };
-            if !(ready && self.append(held.slot, slots, &record, held.leader_epoch)) {
+            if !self.append(held.slot, slots, &record, held.leader_epoch) {
                 self.held_back.push_front(held);
                 return;
             }
@@ -229,7 +233,7 @@ impl Intake {
 
     /// What the first waiting record needs of its table, once. `None` when nothing is to be asked
     /// for.
-    pub fn request_table(&mut self, slots: &Slots) -> Option<TableRequest> {
+    pub fn request_table(&mut self, slots: &mut Slots) -> Option<TableRequest> {
         // What is no longer ours must not block the others.
         self.held_back.retain(|held| {
             slots
@@ -237,6 +241,9 @@ impl Intake {
                 .is_some_and(|slot| slot.tag == held.tag && slot.state == SlotState::Reading)
         });
         self.lacks_columns = false;
+        if self.transforms.is_some() {
+            return self.request_transformed_table(slots);
+        }
         let topic = slots.get(self.held_back.front()?.slot)?.topic;
         let name = Arc::clone(slots.topic_name(topic)?);
         match std::mem::replace(self.topic(topic), TopicState::Unknown) {
@@ -305,7 +312,7 @@ impl Intake {
         self.held_back.retain(|held| !slots.contains(&held.slot));
     }
 
-    /// `false`: the record has to wait for its table to have more columns.
+    /// `false`: the record has to wait for its table, or for a schema.
     #[inline]
     fn append(
         &mut self,
@@ -314,12 +321,19 @@ impl Intake {
         record: &RawRecord<'_>,
         leader_epoch: i32,
     ) -> bool {
+        if self.transforms.is_some() {
+            return self.append_transformed(slot_index, slots, record, leader_epoch);
+        }
         let Some(slot) = slots.get_mut(slot_index) else {
             return true;
         };
         let Some(TopicState::Ready(mapper)) = self.topics.get_mut(slot.topic) else {
-            return true;
+            return false;
         };
+        if !mapper.is_ready(record) {
+            self.awaits_schemas = true;
+            return false;
+        }
         let position = self
             .builder
             .position(slot_index, slot.next, || (slot.key.clone(), slot.tag));

@@ -466,7 +466,8 @@ impl Running {
         if self.holds.awaiting_table {
             return;
         }
-        let request = match self.start.intake.request_table(&self.slots) {
+        let request = match self.start.intake.request_table(&mut self.slots) {
+            Some(TableRequest::Describe(topic)) => ToWriter::DescribeTable(topic),
             Some(TableRequest::Create(topic, table)) => ToWriter::CreateTable { topic, table },
             Some(TableRequest::Evolve(topic, wanted)) => {
                 // What was mapped to the table as it is is written before it changes.

@@ -225,9 +225,15 @@ impl Struct {
             .unwrap_or(value)
     }
 
-    /// The value of a field by name, the default in the place of null. `None`: no such field.
-    pub fn get_named(&self, name: &str) -> Option<&Datum> {
-        self.schema.field(name).map(|(index, _)| self.get(index))
+    /// The value of a field by name, with or without `defaults` in the place of null. `None`: no
+    /// such field.
+    pub fn get_named(&self, name: &str, defaults: bool) -> Option<&Datum> {
+        let (index, _) = self.schema.field(name)?;
+        Some(if defaults {
+            self.get(index)
+        } else {
+            self.raw(index)
+        })
     }
 
     /// Values in the schema's order, nulls as they are.
@@ -235,8 +241,11 @@ impl Struct {
         &self.values
     }
 
-    /// Values in the schema's order, defaults in the place of nulls.
-    pub fn into_values(mut self) -> Vec<Datum> {
+    /// Values in the schema's order, with or without `defaults` in the place of nulls.
+    pub fn into_values(mut self, defaults: bool) -> Vec<Datum> {
+        if !defaults {
+            return self.values;
+        }
         let fields = self.schema.fields().unwrap_or_default();
         for (field, value) in fields.iter().zip(&mut self.values) {
             if value.is_null()
@@ -286,10 +295,10 @@ mod tests {
             field("b", Schema::new(Kind::Int8).optional()),
         ]));
         let value = Struct::new(Arc::new(schema), vec![Datum::Null, Datum::Null]);
-        assert_eq!(value.get_named("a"), Some(&Datum::Int8(7)));
-        assert_eq!(value.get_named("b"), Some(&Datum::Null));
-        assert_eq!(value.get_named("c"), None);
+        assert_eq!(value.get_named("a", true), Some(&Datum::Int8(7)));
+        assert_eq!(value.get_named("b", true), Some(&Datum::Null));
+        assert_eq!(value.get_named("c", true), None);
         assert_eq!(value.raw(0), &Datum::Null);
-        assert_eq!(value.into_values(), [Datum::Int8(7), Datum::Null]);
+        assert_eq!(value.into_values(true), [Datum::Int8(7), Datum::Null]);
     }
 }

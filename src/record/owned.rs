@@ -35,6 +35,15 @@ pub struct Coordinates {
     pub offset: i64,
 }
 
+/// Which side of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The key.
+    Key,
+    /// The value.
+    Value,
+}
+
 /// A key or a value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Side {
@@ -71,6 +80,14 @@ impl OwnedRecord {
     /// Where it was read.
     pub fn origin(&self) -> &Coordinates {
         &self.origin
+    }
+
+    /// One side of it.
+    pub fn side_mut(&mut self, part: Part) -> &mut Side {
+        match part {
+            Part::Key => &mut self.key,
+            Part::Value => &mut self.value,
+        }
     }
 }
 

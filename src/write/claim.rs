@@ -242,8 +242,11 @@ impl WriteLoop {
             .iter()
             .map(|(key, _, _)| Arc::clone(&key.topic))
             .collect();
-        for topic in topics {
-            self.make_table_known(&topic).await?;
+        // Where transforms may choose the topic, a topic that is read needs no table.
+        if self.config.transforms.is_empty() {
+            for topic in topics {
+                self.make_table_known(&topic).await?;
+            }
         }
         let mut begun = Vec::with_capacity(claimed.len());
         for (key, tag, held) in claimed {

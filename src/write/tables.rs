@@ -26,6 +26,21 @@ impl WriteLoop {
         Ok(self.announce_table(Arc::clone(topic), &name, table)?)
     }
 
+    /// Tells the consumer's thread of a table that transforms send records to.
+    pub(super) async fn describe_table(&mut self, topic: &Arc<str>) -> Result<(), Halt> {
+        self.state.tables.remove(topic);
+        loop {
+            match self.make_table_known(topic).await {
+                Ok(()) => {
+                    self.recovered();
+                    return Ok(());
+                }
+                Err(ClaimError::Halt(halt)) => return Err(halt),
+                Err(ClaimError::Sink(error)) => self.pause_or_give_up(&error).await?,
+            }
+        }
+    }
+
     /// Creates the table that was designed for a topic's first records.
     pub(super) async fn create_table(
         &mut self,

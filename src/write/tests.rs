@@ -71,6 +71,7 @@ fn config(tolerate: bool) -> ConnectorConfig {
         topics: TopicSelection::List(vec!["orders".into()]),
         key_converter: Converter::Primitive(Primitive::Text),
         header_converter: HeaderConverter::Simple,
+        transforms: Vec::new(),
         value_converter: Converter::Json(JsonOptions {
             schemas_enable: false,
             schemas_cache_size: 1,

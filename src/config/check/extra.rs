@@ -16,7 +16,11 @@ pub(super) fn check(checked: &mut Checked, raw: &RawConfig, worker: &WorkerSetti
         let is_theirs = checked
             .dialect
             .is_some_and(|dialect| dialect.key(key).is_some());
-        if is_theirs || checked.entries.iter().any(is_shown) {
+        let is_of_transform = |extra: &Extra| extra.definition.name == *key;
+        if is_theirs
+            || checked.entries.iter().any(is_shown)
+            || checked.extras.iter().any(is_of_transform)
+        {
             continue;
         }
         let extra = describe(checked, key, value.as_deref(), raw, worker);
@@ -50,7 +54,7 @@ fn describe(
         checked.warnings.push(format!(
             "{key} has no effect: {converter} is not given, so the worker's converter applies with the worker's keys"
         ));
-    } else if !belongs_to_refused_list(checked, key) {
+    } else {
         extra.recommended = note_unknown(checked, key);
     }
     if value.is_none() {
@@ -129,33 +133,24 @@ fn absent_converter(key: &str) -> Option<&'static str> {
         .and_then(|known| known.belongs_to)
 }
 
-/// `transforms.x.type` beside a refused `transforms` needs no complaint of its own.
-fn belongs_to_refused_list(checked: &Checked, key: &str) -> bool {
-    [&common::TRANSFORMS, &common::PREDICATES]
-        .iter()
-        .any(|list| {
-            let below = key
-                .strip_prefix(list.name)
-                .is_some_and(|rest| rest.starts_with('.'));
-            below && !checked.list(list).is_empty()
-        })
-}
-
 /// Unknown keys are accepted, as Kafka Connect does, but not in silence. Returns the key that was
 /// probably meant.
 fn note_unknown(checked: &mut Checked, key: &str) -> Vec<String> {
-    let known: Vec<&str> = match checked.dialect {
+    let mut known: Vec<&str> = match checked.dialect {
         Some(dialect) => dialect.vocabulary().collect(),
         None => definitions::keys().map(|known| known.name).collect(),
     };
-    let near = suggest::nearest(key, known);
+    let own = checked.extras.iter();
+    known.extend(own.map(|extra| extra.definition.name.as_str()));
+    let near = suggest::nearest(key, known).map(str::to_owned);
     let hint = near
+        .as_ref()
         .map(|near| format!("; did you mean {near}?"))
         .unwrap_or_default();
     checked.warnings.push(format!(
         "{key} is not a key of this connector and has no effect{hint}"
     ));
-    near.map(|near| vec![near.to_owned()]).unwrap_or_default()
+    near.into_iter().collect()
 }
 
 fn check_clients(checked: &mut Checked, worker: &WorkerSettings) {

@@ -4,7 +4,7 @@ use super::invalid;
 use crate::config::definitions::{ConfigKey, Fallback, Kind, Rule};
 
 /// A parsed value.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::config) enum Value {
     Null,
     Boolean(bool),
@@ -28,13 +28,13 @@ pub(in crate::config) fn accepts(key: &ConfigKey, text: &str) -> Result<(), Stri
 }
 
 /// What Kafka says about the null that it makes of a value that is absent or cannot be read.
-pub(super) fn null_rule(key: &ConfigKey) -> Option<String> {
+pub(super) fn null_rule(key: &ConfigKey, name: &str) -> Option<String> {
     let problem = match key.rule {
         Rule::Range(..) => "Value must be non-null".to_owned(),
         Rule::OneOf(values) => one_of(values),
         _ => return None,
     };
-    Some(invalid(key.name, "null", &problem))
+    Some(invalid(name, "null", &problem))
 }
 
 fn one_of(values: &[&str]) -> String {

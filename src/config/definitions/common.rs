@@ -80,12 +80,9 @@ pub(in crate::config) static TRANSFORMS: ConfigKey = ConfigKey::new(
     Kind::List,
     Group::Transforms,
     "Transforms",
-    "Single message transforms.",
+    "Names for the transforms that are applied to each record before it is mapped, in this order. The keys of each begin with `transforms.<name>.`; see the page of transforms.",
 )
 .default("")
-.rule(Rule::Unsupported(
-    "This version applies none: leave it empty.",
-))
 .low();
 
 pub(in crate::config) static PREDICATES: ConfigKey = ConfigKey::new(
@@ -93,12 +90,9 @@ pub(in crate::config) static PREDICATES: ConfigKey = ConfigKey::new(
     Kind::List,
     Group::Predicates,
     "Predicates",
-    "Conditions of single message transforms.",
+    "Names for the predicates that transforms refer to. The keys of each begin with `predicates.<name>.`.",
 )
 .default("")
-.rule(Rule::Unsupported(
-    "This version applies no transforms: leave it empty.",
-))
 .low();
 
 pub(in crate::config) static CONFIG_ACTION_RELOAD: ConfigKey = ConfigKey::new(

@@ -1,6 +1,7 @@
 //! What is refused, what is accepted all the same, and what is warned of.
 
 use super::*;
+use crate::record::Part;
 
 /// One error that begins with the first text and contains the second.
 fn refused(changes: &[(&str, &str)], key: &str, part: &str) {
@@ -17,13 +18,6 @@ fn what_is_not_built_is_refused_with_what_is() {
         "insert.mode",
         "insert, upsert, update, insert_ignore",
     );
-    refused(&[("transforms", "route")], "transforms", "[route]");
-    refused(
-        &[("transforms", "r"), ("transforms.r.type", "RegexRouter")],
-        "transforms",
-        "applies none",
-    );
-    refused(&[("predicates", "p")], "predicates", "leave it empty");
     refused(
         &[("table.name.format", "${source.db}")],
         "table.name.format",
@@ -122,6 +116,111 @@ fn values_of_other_sinks_that_mean_the_same_are_accepted() {
         ("admin.override.client.id", "x"),
     ];
     assert_eq!(messages(&changes), Vec::<String>::new());
+}
+
+/// Messages and keys are those of Kafka Connect where it has the check.
+#[test]
+fn transforms_are_checked() {
+    let with = |changes: &[(&str, &str)], key: &str, part: &str| {
+        let mut all = vec![("transforms", "r")];
+        all.extend_from_slice(changes);
+        refused(&all, key, part);
+    };
+    refused(
+        &[("transforms", "r, r"), ("transforms.r.type", "Filter")],
+        "transforms",
+        "Invalid value [r, r] for configuration transforms: Duplicate alias provided.",
+    );
+    with(
+        &[],
+        "transforms.r.type",
+        "Missing required configuration \"transforms.r.type\" which has no default value.",
+    );
+    with(
+        &[("transforms.r.type", "nope.X")],
+        "transforms.r.type",
+        "Invalid value nope.X for configuration transforms.r.type: Class nope.X could not be found.",
+    );
+    with(
+        &[("transforms.r.type", "Cast")],
+        "transforms.r.type",
+        "Transformation is abstract and cannot be created. Did you mean",
+    );
+    with(
+        &[
+            ("transforms.r.type", "Filter"),
+            ("transforms.r.negate", "true"),
+        ],
+        "transforms.r.type",
+        "Config 'transforms.r.negate' was provided but there is no config 'transforms.r.predicate'",
+    );
+    with(
+        &[
+            ("transforms.r.type", "Filter"),
+            ("transforms.r.predicate", "p"),
+        ],
+        "transforms.r.predicate",
+        "no such name in predicates",
+    );
+    with(
+        &[
+            ("transforms.r.type", "RegexRouter"),
+            ("transforms.r.regex", "("),
+            ("transforms.r.replacement", "x"),
+        ],
+        "transforms.r.regex",
+        "Invalid value ( for configuration transforms.r.regex: Invalid regex",
+    );
+    with(
+        &[
+            ("transforms.r.type", "Cast$Value"),
+            ("transforms.r.spec", "a:int9"),
+        ],
+        "transforms.r.spec",
+        "Invalid type found in casting spec: int9",
+    );
+    with(
+        &[
+            ("transforms.r.type", "Flatten$Value"),
+            ("transforms.r.delimiter", "_"),
+            ("predicates", "p"),
+        ],
+        "predicates.p.type",
+        "Missing required",
+    );
+}
+
+#[test]
+fn transforms_are_read_in_their_order() {
+    let config = accepted(&[
+        ("transforms", "second,first"),
+        (
+            "transforms.first.type",
+            "org.apache.kafka.connect.transforms.Cast$Key",
+        ),
+        ("transforms.first.spec", "int32"),
+        ("transforms.second.type", "Filter"),
+        ("transforms.second.predicate", "t"),
+        ("transforms.second.negate", "TRUE"),
+        ("predicates", "t"),
+        ("predicates.t.type", "RecordIsTombstone"),
+    ]);
+    let found: Vec<(&str, Part, Option<bool>)> = config
+        .transforms
+        .iter()
+        .map(|transform| {
+            let condition = transform.condition.as_ref();
+            let negate = condition.map(|condition| condition.negate);
+            (transform.alias.as_str(), transform.part, negate)
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("second", Part::Value, Some(true)),
+            ("first", Part::Key, None)
+        ]
+    );
 }
 
 #[test]

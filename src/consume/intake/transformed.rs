@@ -1,0 +1,177 @@
+//! The way of records through transforms: decoded as a whole, transformed, then mapped to the table
+//! of the topic that they have then.
+//!
+//! Positions, dead letters and `pk.mode=kafka` keep to where the record was read. A record that is
+//! dropped moves its position like any other.
+
+use std::sync::Arc;
+
+use super::{Intake, SAMPLE_RECORDS_MAX, TableRequest, TopicState};
+use crate::config::connector::ConnectorConfig;
+use crate::consume::slots::Slots;
+use crate::decode::Formats;
+use crate::decode::sides::RecordDecoder;
+use crate::map;
+use crate::map::plan;
+use crate::record::{OwnedRecord, RawRecord, RecordError, Stage};
+use crate::transform::Chain;
+
+/// More topics than anybody has tables: a transform that makes names up must not fill the memory.
+const TOPICS_MAX: usize = 10_000;
+
+/// A connector's transforms, and what they need.
+pub(super) struct Transforms {
+    decoder: RecordDecoder,
+    chain: Chain,
+    /// The topic of the record before this one, and its index.
+    last_topic: Option<(Arc<str>, usize)>,
+    /// The first waiting record goes to a topic whose table was never asked for.
+    stuck: bool,
+}
+
+impl Transforms {
+    /// `None` for a connector without transforms.
+    pub(super) fn of(config: &ConnectorConfig, formats: &Formats) -> Result<Option<Self>, String> {
+        if config.transforms.is_empty() {
+            return Ok(None);
+        }
+        let chain = Chain::new(&config.transforms, config.header_converter)
+            .map_err(|(alias, fault)| format!("transforms.{alias}.{fault}"))?;
+        Ok(Some(Self {
+            decoder: RecordDecoder::new(formats.key(), formats.value()),
+            chain,
+            last_topic: None,
+            stuck: false,
+        }))
+    }
+
+    pub(super) fn is_stuck(&self) -> bool {
+        self.stuck
+    }
+
+    fn apply(&mut self, raw: &RawRecord<'_>) -> Result<Option<OwnedRecord>, RecordError> {
+        let record = self.decoder.decode(raw)?;
+        self.chain.apply(record, raw)
+    }
+
+    fn topic_index(&mut self, topic: &Arc<str>, slots: &mut Slots) -> Result<usize, RecordError> {
+        match &self.last_topic {
+            Some((last, index)) if last == topic => return Ok(*index),
+            _ => {}
+        }
+        let index = slots.topic_index(topic);
+        if index >= TOPICS_MAX {
+            let reason = format!("transforms have made more than {TOPICS_MAX} topics");
+            return Err(RecordError::new(Stage::Transformation, reason));
+        }
+        self.last_topic = Some((Arc::clone(topic), index));
+        Ok(index)
+    }
+}
+
+impl Intake {
+    /// Transforms a record and appends what comes of it. `false`: its table is not ready.
+    pub(super) fn append_transformed(
+        &mut self,
+        slot_index: usize,
+        slots: &mut Slots,
+        record: &RawRecord<'_>,
+        leader_epoch: i32,
+    ) -> bool {
+        let Some(transforms) = &mut self.transforms else {
+            return true;
+        };
+        if !transforms.decoder.is_ready(record) {
+            self.awaits_schemas = true;
+            return false;
+        }
+        let outcome = transforms.apply(record).and_then(|outcome| {
+            let Some(whole) = outcome else {
+                return Ok(None);
+            };
+            let topic = transforms.topic_index(&whole.topic, slots)?;
+            Ok(Some((whole, topic)))
+        });
+        if let Ok(Some((_, topic))) = &outcome
+            && !matches!(self.topics.get(*topic), Some(TopicState::Ready(_)))
+        {
+            transforms.stuck = matches!(self.topics.get(*topic), None | Some(TopicState::Unknown));
+            return false;
+        }
+        let Some(slot) = slots.get_mut(slot_index) else {
+            return true;
+        };
+        let position = self
+            .builder
+            .position(slot_index, slot.next, || (slot.key.clone(), slot.tag));
+        match outcome {
+            Err(error) => self.builder.reject(position, record, error),
+            Ok(None) => self.builder.skip(),
+            Ok(Some((whole, topic))) => {
+                let Some(TopicState::Ready(mapper)) = self.topics.get_mut(topic) else {
+                    return false;
+                };
+                let target = Arc::clone(mapper.target());
+                let appended =
+                    self.builder
+                        .append(position, topic, &target, record, |origin, rows| {
+                            mapper.map(record, Some(&whole), origin, rows)
+                        });
+                if let Err(columns) = appended {
+                    self.lack(topic, columns);
+                    return false;
+                }
+            }
+        }
+        self.builder
+            .advance(position, record.offset + 1, leader_epoch);
+        slot.next = record.offset + 1;
+        true
+    }
+
+    /// What the first waiting record needs, by the topic that it is transformed to.
+    pub(super) fn request_transformed_table(&mut self, slots: &mut Slots) -> Option<TableRequest> {
+        let transforms = self.transforms.as_mut()?;
+        // All schemas are asked for at once.
+        let mut ready = true;
+        for held in self.held_back.iter().take(SAMPLE_RECORDS_MAX) {
+            ready &= transforms.decoder.is_ready(&held.record("", 0));
+        }
+        self.awaits_schemas = !ready;
+        if !ready {
+            return None;
+        }
+        // What fails or is dropped was not held back, and is again accounted for in the replay.
+        let sampled = self.held_back.iter().take(SAMPLE_RECORDS_MAX);
+        let mut waiting = sampled.filter_map(|held| {
+            let key = &slots.get(held.slot)?.key;
+            let raw = held.record(&key.topic, key.partition);
+            transforms.apply(&raw).ok().flatten()
+        });
+        let first = waiting.next()?;
+        let topic = Arc::clone(&first.topic);
+        let same_topic = waiting.filter(|other| other.topic == topic);
+        let sample = std::iter::once(first).chain(same_topic);
+        let sample: Vec<OwnedRecord> = sample.collect();
+        transforms.stuck = false;
+        let index = slots.topic_index(&topic);
+        match std::mem::replace(self.topic(index), TopicState::Unknown) {
+            TopicState::Unknown => return Some(TableRequest::Describe(topic)),
+            TopicState::Missing => *self.topic(index) = TopicState::Creating,
+            TopicState::Lacking(mapper, columns) => {
+                *self.topic(index) = TopicState::Evolving(mapper);
+                return Some(TableRequest::Evolve(topic, columns));
+            }
+            other => {
+                *self.topic(index) = other;
+                return None;
+            }
+        }
+        let keys = &self.config.sink;
+        let name = plan::table_name(keys, &topic);
+        Some(match map::infer::table_of_owned(name, &sample, keys) {
+            Ok(table) => TableRequest::Create(topic, table),
+            Err(reason) => TableRequest::Hopeless(reason),
+        })
+    }
+}

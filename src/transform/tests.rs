@@ -1,0 +1,136 @@
+//! Chains as configs describe them, over schemaless records. The comparison with the real classes
+//! covers types and schemas; here is what a chain does with its parts.
+
+use super::*;
+use crate::config::RawConfig;
+use crate::config::connector::ConnectorConfig;
+use crate::config::worker::WorkerSettings;
+use crate::decode::Formats;
+use crate::decode::sides::RecordDecoder;
+use crate::record::{RawHeader, json};
+
+/// What becomes of one record: topic, key and value as JSON.
+fn apply(
+    config: &[(&str, &str)],
+    key: &str,
+    value: Option<&str>,
+) -> Result<Option<[String; 3]>, String> {
+    let base = [
+        ("name", "chain"),
+        ("connector.class", "SqliteSink"),
+        ("connection.url", "sqlite:chain.db"),
+        ("topics", "orders"),
+        ("key.converter", "JsonConverter"),
+        ("key.converter.schemas.enable", "false"),
+        ("value.converter", "JsonConverter"),
+        ("value.converter.schemas.enable", "false"),
+    ];
+    let raw: RawConfig = base
+        .iter()
+        .chain(config)
+        .map(|(key, value)| ((*key).to_owned(), Some((*value).to_owned())))
+        .collect();
+    let config = ConnectorConfig::parse(&raw, &WorkerSettings::default()).unwrap();
+    let mut chain = Chain::new(&config.transforms, config.header_converter).unwrap();
+    let headers: Vec<RawHeader> = vec![("source".into(), Some(b"web".to_vec()))];
+    let raw = RawRecord {
+        topic: "orders",
+        partition: 3,
+        offset: 7,
+        timestamp_ms: Some(1_795_957_445_067),
+        key: Some(key.as_bytes()),
+        value: value.map(str::as_bytes),
+        headers: &headers,
+    };
+    let formats = Formats::start(&config.key_converter, &config.value_converter, |_| {}).unwrap();
+    let record = RecordDecoder::new(formats.key(), formats.value())
+        .decode(&raw)
+        .unwrap();
+    let origin = record.origin().clone();
+    let applied = chain.apply(record, &raw).map_err(|error| {
+        assert_eq!(error.stage, Stage::Transformation);
+        error.reason
+    })?;
+    Ok(applied.map(|changed| {
+        assert_eq!(*changed.origin(), origin, "where it was read never changes");
+        [
+            changed.topic.to_string(),
+            json::text(&changed.key.datum).unwrap(),
+            json::text(&changed.value.datum).unwrap(),
+        ]
+    }))
+}
+
+#[test]
+fn transforms_apply_in_their_order() {
+    let config = [
+        ("transforms", "hoist,key,route"),
+        ("transforms.hoist.type", "HoistField$Value"),
+        ("transforms.hoist.field", "order"),
+        ("transforms.key.type", "ValueToKey"),
+        ("transforms.key.fields", "order"),
+        ("transforms.route.type", "TimestampRouter"),
+        ("transforms.route.timestamp.format", "yyyyMM"),
+    ];
+    let value = r#"{"id":12345678901234567890,"price":1.50}"#;
+    let hoisted = format!("{{\"order\":{value}}}");
+    assert_eq!(
+        apply(&config, "1", Some(value)),
+        Ok(Some(["orders-202611".into(), hoisted.clone(), hoisted]))
+    );
+}
+
+#[test]
+fn predicates_choose_records() {
+    let filter = |predicate: &[(&'static str, &'static str)], negate: &'static str| {
+        let mut config = vec![
+            ("transforms", "f"),
+            ("transforms.f.type", "Filter"),
+            ("transforms.f.predicate", "p"),
+            ("transforms.f.negate", negate),
+            ("predicates", "p"),
+        ];
+        config.extend_from_slice(predicate);
+        config
+    };
+    let tombstone = [("predicates.p.type", "RecordIsTombstone")];
+    let header = |name| {
+        [
+            ("predicates.p.type", "HasHeaderKey"),
+            ("predicates.p.name", name),
+        ]
+    };
+    let topic = |pattern| {
+        let kind = ("predicates.p.type", "TopicNameMatches");
+        [kind, ("predicates.p.pattern", pattern)]
+    };
+    let check = |config: Vec<(&str, &str)>, value: Option<&str>, dropped: bool| {
+        assert_eq!(
+            apply(&config, "1", value).unwrap().is_none(),
+            dropped,
+            "{config:?}"
+        );
+    };
+    check(filter(&tombstone, "false"), None, true);
+    check(filter(&tombstone, "false"), Some("{}"), false);
+    check(filter(&tombstone, "true"), Some("{}"), true);
+    check(filter(&header("source"), "false"), Some("{}"), true);
+    check(filter(&header("other"), "false"), Some("{}"), false);
+    check(filter(&topic("ord.*"), "false"), Some("{}"), true);
+    check(filter(&topic("ord"), "false"), Some("{}"), false);
+}
+
+#[test]
+fn failures_name_the_transform_and_the_field_but_no_value() {
+    let config = [
+        ("transforms", "cast"),
+        ("transforms.cast.type", "Cast$Value"),
+        ("transforms.cast.spec", "age:int8"),
+    ];
+    let reason = apply(&config, "1", Some(r#"{"age":"secret"}"#)).unwrap_err();
+    assert!(
+        reason.starts_with("transform \"cast\": field \"age\": "),
+        "{reason}"
+    );
+    assert!(!reason.contains("secret"), "{reason}");
+}
