@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer as _;
+use rowdock_connectors::mysql::MySqlSink;
 use rowdock_connectors::postgres::PostgresSink;
 use rowdock_connectors::sqlite::SqliteSink;
 use rowdock_connectors::{ProgressScope, Sink, SinkError, SinkOptions, SinkTimeouts};
@@ -369,6 +370,7 @@ pub(crate) fn open_sink(
     };
     Ok(match config.class {
         SinkClass::Postgres => Box::new(PostgresSink::new(options)?),
+        SinkClass::MySql => Box::new(MySqlSink::new(options)?),
         SinkClass::Sqlite => Box::new(SqliteSink::new(options)?),
     })
 }

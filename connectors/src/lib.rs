@@ -32,7 +32,7 @@
 //! * [`fold`]: the order of one key's records inside a batch, made into statements. Pure.
 //! * [`statement`]: rows grouped by the columns that they have. Pure.
 //! * [`reject`]: finding the rows that a database refuses, by bisection over savepoints.
-//! * [`postgres`], [`sqlite`], [`memory`]: the sinks. Each has the same rooms.
+//! * [`postgres`], [`mysql`], [`sqlite`], [`memory`]: the sinks. Each has the same rooms.
 //!
 //! To add a sink: a folder with the same rooms, an implementation of [`Sink`] and [`Session`].
 
@@ -40,7 +40,9 @@ pub mod error;
 pub mod evolve;
 pub mod fold;
 pub mod memory;
+pub mod mysql;
 pub mod options;
+mod percent;
 pub mod position;
 pub mod postgres;
 pub mod reject;

@@ -5,5 +5,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // as inside `cfg(test)`
 
+mod conformance;
+mod mysql;
 mod postgres;
 mod services;

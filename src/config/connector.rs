@@ -54,6 +54,8 @@ pub struct ConnectorConfig {
 pub enum SinkClass {
     /// `PostgresSink`
     Postgres,
+    /// `MySqlSink`, also for MariaDB
+    MySql,
     /// `SqliteSink`
     Sqlite,
 }

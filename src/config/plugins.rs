@@ -31,7 +31,7 @@ pub struct UnknownClass {
     hint: &'static str,
 }
 
-const CLASSES: [SinkClass; 2] = [SinkClass::Postgres, SinkClass::Sqlite];
+const CLASSES: [SinkClass; 3] = [SinkClass::Postgres, SinkClass::MySql, SinkClass::Sqlite];
 
 /// Why names that others may expect stand for nothing, by the name without its endings.
 const HINTS: &[(&str, &str)] = &[
@@ -40,12 +40,8 @@ const HINTS: &[(&str, &str)] = &[
         " (several sinks have a class of that name: give its full name)",
     ),
     (
-        "MySql",
-        " (this version writes to PostgreSQL and SQLite only)",
-    ),
-    (
         "Cassandra",
-        " (this version writes to PostgreSQL and SQLite only)",
+        " (this version writes to PostgreSQL, MySQL, MariaDB and SQLite only)",
     ),
 ];
 
@@ -140,6 +136,7 @@ pub(super) fn find(name: &str) -> Result<Plugin, UnknownClass> {
 pub fn full_name(class: SinkClass) -> &'static str {
     match class {
         SinkClass::Postgres => "rowdock.PostgresSink",
+        SinkClass::MySql => "rowdock.MySqlSink",
         SinkClass::Sqlite => "rowdock.SqliteSink",
     }
 }
@@ -152,6 +149,7 @@ pub(super) fn own(name: &str) -> Result<SinkClass, UnknownClass> {
     let simple = name.strip_prefix("rowdock.").unwrap_or(name);
     match without_suffix(simple) {
         "PostgresSink" => Ok(SinkClass::Postgres),
+        "MySqlSink" | "MariaDbSink" => Ok(SinkClass::MySql),
         "SqliteSink" => Ok(SinkClass::Sqlite),
         _ => Err(UnknownClass {
             class: name.to_owned(),
@@ -195,7 +193,10 @@ mod tests {
         check("rowdock.SqliteSinkConnector", Some(SinkClass::Sqlite));
         check("postgressink", None);
         check("org.acme.PostgresSink", None);
-        check("MySqlSink", None);
+        check("MySqlSink", Some(SinkClass::MySql));
+        check("rowdock.MySqlSinkConnector", Some(SinkClass::MySql));
+        check("MariaDbSink", Some(SinkClass::MySql));
+        check("MySQLSink", None);
         check("", None);
     }
 
@@ -205,14 +206,15 @@ mod tests {
         assert!(
             message.starts_with(
                 "Failed to find any class that implements Connector and which name matches Foo, \
-                 available connectors are: rowdock.PostgresSink, rowdock.SqliteSink, io.confluent."
+                 available connectors are: rowdock.PostgresSink, rowdock.MySqlSink, rowdock.SqliteSink, \
+                 io.confluent."
             ),
             "{message}"
         );
         let message = find("JdbcSinkConnector").unwrap_err().to_string();
         assert!(message.contains("give its full name"), "{message}");
         let message = find("CassandraSink").unwrap_err().to_string();
-        assert!(message.contains("PostgreSQL and SQLite only"), "{message}");
+        assert!(message.contains("MariaDB and SQLite only"), "{message}");
     }
 
     #[test]
@@ -241,6 +243,7 @@ mod tests {
                 "version": env!("CARGO_PKG_VERSION"),
             })
         );
-        assert_eq!(listed[1]["class"], "rowdock.SqliteSink");
+        assert_eq!(listed[1]["class"], "rowdock.MySqlSink");
+        assert_eq!(listed[2]["class"], "rowdock.SqliteSink");
     }
 }

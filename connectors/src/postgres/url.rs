@@ -12,9 +12,8 @@ use secrecy::SecretString;
 use tokio_postgres::config::ChannelBinding;
 
 mod parameter;
-mod percent;
 
-use percent::{PlusSign, decode};
+use crate::percent::{PlusSign, Undecodable, decode};
 
 const DEFAULT_PORT: u16 = 5432;
 
@@ -97,6 +96,12 @@ pub(super) enum UrlError {
     Value { name: String, allowed: &'static str },
     #[error("connection url parameter {name:?} is not supported: {reason}")]
     Unsupported { name: String, reason: &'static str },
+}
+
+impl From<Undecodable> for UrlError {
+    fn from(_: Undecodable) -> Self {
+        Self::Encoding
+    }
 }
 
 impl ConnectionUrl {

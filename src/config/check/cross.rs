@@ -250,6 +250,10 @@ fn check_url(checked: &mut Checked) {
             &["jdbc:postgresql:", "postgresql://", "postgres://"],
             "must begin with jdbc:postgresql:// or postgresql://",
         ),
+        SinkClass::MySql => (
+            &["jdbc:mysql:", "jdbc:mariadb:", "mysql://", "mariadb://"],
+            "must begin with jdbc:mysql://, jdbc:mariadb:// or mysql://",
+        ),
         SinkClass::Sqlite => (
             &["jdbc:sqlite:", "sqlite:"],
             "must begin with jdbc:sqlite: or sqlite:",
@@ -281,6 +285,7 @@ fn has_errors(checked: &Checked) -> bool {
 fn check_dialect(checked: &mut Checked) {
     let expected = match checked.class {
         SinkClass::Postgres => "PostgreSqlDatabaseDialect",
+        SinkClass::MySql => "MySqlDatabaseDialect",
         SinkClass::Sqlite => "SqliteDatabaseDialect",
     };
     let differs = checked

@@ -20,7 +20,7 @@ pub(in crate::config) static CONNECTION_URL: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Connection,
     "Connection URL",
-    "Where the database is: `jdbc:postgresql://host:5432/database` or `postgresql://..` for `PostgresSink`, `jdbc:sqlite:/path/to/file.db` or `sqlite:..` for `SqliteSink`.",
+    "Where the database is: `jdbc:postgresql://host:5432/database` or `postgresql://..` for `PostgresSink`, `jdbc:mysql://host:3306/database`, `jdbc:mariadb://..` or `mysql://..` for `MySqlSink`, `jdbc:sqlite:/path/to/file.db` or `sqlite:..` for `SqliteSink`.",
 )
 .required()
 .high()
@@ -71,7 +71,7 @@ pub(in crate::config) static DIALECT_NAME: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Connection,
     "Database dialect",
-    "The database is the class's: `PostgreSqlDatabaseDialect` with `PostgresSink` and `SqliteDatabaseDialect` with `SqliteSink` are accepted, nothing else.",
+    "The database is the class's: `PostgreSqlDatabaseDialect` with `PostgresSink`, `MySqlDatabaseDialect` with `MySqlSink` and `SqliteDatabaseDialect` with `SqliteSink` are accepted, nothing else.",
 )
 .default("")
 .low();

@@ -374,7 +374,7 @@ fn classes_are_checked_before_anything_else() {
     );
     let unknown = |class: &str| {
         format!(
-            "Failed to find any class that implements Connector and which name matches {class}, available connectors are: rowdock.PostgresSink, rowdock.SqliteSink"
+            "Failed to find any class that implements Connector and which name matches {class}, available connectors are: rowdock.PostgresSink, rowdock.MySqlSink, rowdock.SqliteSink"
         )
     };
     check(Some(Some("Foo")), &unknown("Foo"));

@@ -539,7 +539,7 @@ fn what_has_no_effect_is_said() {
 fn providing_worker(folder: &std::path::Path) -> WorkerSettings {
     std::fs::write(
         folder.join("s.properties"),
-        "pg = s3cret\nurl=jdbc:mysql://h/d\n",
+        "pg = s3cret\nurl=jdbc:oracle://h/d\n",
     )
     .unwrap();
     std::fs::write(folder.join("login"), "s3cret").unwrap();
@@ -651,7 +651,7 @@ fn values_of_config_providers_are_shown_nowhere() {
         let errors = errors(&config, &worker);
         assert!(!errors.is_empty(), "{key}");
         for (_, message) in &errors {
-            let shows = message.contains("s3cret") || message.contains("mysql:");
+            let shows = message.contains("s3cret") || message.contains("oracle:");
             assert!(!shows, "{key}: {message}");
             assert!(
                 message.contains("${") || message.contains("null"),
@@ -661,7 +661,7 @@ fn values_of_config_providers_are_shown_nowhere() {
         if let Ok(validation) = crate::config::validate::validate(&config, &worker) {
             let answer = serde_json::to_string(&validation).unwrap();
             assert!(
-                !answer.contains("s3cret") && !answer.contains("mysql://"),
+                !answer.contains("s3cret") && !answer.contains("oracle://"),
                 "{answer}"
             );
         }

@@ -1,15 +1,17 @@
 //! Percent decoding of URL parts.
 
-use super::UrlError;
+/// A percent sign without its two hexadecimal digits, or bytes that are no UTF-8 text.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Undecodable;
 
 /// What a plus sign stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PlusSign {
+pub(crate) enum PlusSign {
     Blank,
     Itself,
 }
 
-pub(super) fn decode(text: &str, plus: PlusSign) -> Result<String, UrlError> {
+pub(crate) fn decode(text: &str, plus: PlusSign) -> Result<String, Undecodable> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -23,14 +25,14 @@ pub(super) fn decode(text: &str, plus: PlusSign) -> Result<String, UrlError> {
             byte => byte,
         });
     }
-    String::from_utf8(decoded).map_err(|_| UrlError::Encoding)
+    String::from_utf8(decoded).map_err(|_| Undecodable)
 }
 
-fn hexadecimal_digit(byte: Option<u8>) -> Result<u8, UrlError> {
+fn hexadecimal_digit(byte: Option<u8>) -> Result<u8, Undecodable> {
     match byte {
         Some(digit @ b'0'..=b'9') => Ok(digit - b'0'),
         Some(digit @ b'a'..=b'f') => Ok(digit - b'a' + 10),
         Some(digit @ b'A'..=b'F') => Ok(digit - b'A' + 10),
-        _ => Err(UrlError::Encoding),
+        _ => Err(Undecodable),
     }
 }

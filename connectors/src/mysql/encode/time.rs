@@ -1,0 +1,75 @@
+//! Dates and times, from the Unix epoch to fields.
+
+use chrono::{DateTime, Datelike, NaiveDate, Timelike};
+use mysql_async::Value;
+
+use crate::row::Timestamp;
+
+/// Digits after the second that the server keeps at most.
+pub(super) const FRACTION_DIGITS_MAX: u32 = 6;
+
+const SECOND_NANOS: i64 = 1_000_000_000;
+const DAY_NANOS: i64 = 86_400 * SECOND_NANOS;
+const OUT_OF_RANGE: &str = "date or time out of range: the database has the years 0001 to 9999";
+
+/// A day.
+pub(super) fn date(days: i32) -> Result<Value, &'static str> {
+    let date = NaiveDate::from_epoch_days(days).ok_or(OUT_OF_RANGE)?;
+    let (year, month, day) = fields(date)?;
+    Ok(Value::Date(year, month, day, 0, 0, 0, 0))
+}
+
+/// A time of day up to and including 24:00, from nanoseconds since midnight. What is finer than
+/// `digits` is cut off.
+pub(super) fn time_of_day(nanos: i64, digits: u32) -> Result<Value, &'static str> {
+    const RULE: &str = "a time of day lies between 00:00 and 24:00";
+    if !(0..=DAY_NANOS).contains(&nanos) {
+        return Err(RULE);
+    }
+    let part = |value: i64| u8::try_from(value).map_err(|_| RULE);
+    let seconds = nanos / SECOND_NANOS;
+    let micros = micros(
+        u32::try_from(nanos % SECOND_NANOS).map_err(|_| RULE)?,
+        digits,
+    );
+    Ok(Value::Time(
+        false,
+        u32::try_from(seconds / 86_400).map_err(|_| RULE)?,
+        part(seconds / 3_600 % 24)?,
+        part(seconds / 60 % 60)?,
+        part(seconds % 60)?,
+        micros,
+    ))
+}
+
+/// A date and time. What is finer than `digits` is cut off, towards the past.
+pub(super) fn timestamp(at: Timestamp, digits: u32) -> Result<Value, &'static str> {
+    let moment = DateTime::from_timestamp(at.seconds, at.nanos).ok_or(OUT_OF_RANGE)?;
+    let (year, month, day) = fields(moment.date_naive())?;
+    let part = |value: u32| u8::try_from(value).map_err(|_| OUT_OF_RANGE);
+    Ok(Value::Date(
+        year,
+        month,
+        day,
+        part(moment.hour())?,
+        part(moment.minute())?,
+        part(moment.second())?,
+        micros(at.nanos, digits),
+    ))
+}
+
+fn fields(date: NaiveDate) -> Result<(u16, u8, u8), &'static str> {
+    let year = u16::try_from(date.year()).map_err(|_| OUT_OF_RANGE)?;
+    let month = u8::try_from(date.month()).map_err(|_| OUT_OF_RANGE)?;
+    let day = u8::try_from(date.day()).map_err(|_| OUT_OF_RANGE)?;
+    if (1..=9999).contains(&year) {
+        Ok((year, month, day))
+    } else {
+        Err(OUT_OF_RANGE)
+    }
+}
+
+fn micros(nanos: u32, digits: u32) -> u32 {
+    let step = 10_u32.pow(FRACTION_DIGITS_MAX - digits.min(FRACTION_DIGITS_MAX));
+    nanos / 1_000 / step * step
+}

@@ -1,0 +1,275 @@
+//! Changing tables: columns are added and widened, in one statement.
+//!
+//! To change a column's type its whole definition must be written out. Columns with more to them
+//! than type, collation, nullability and comment are left to people.
+
+use super::connect::Connector;
+use super::link::Link;
+use super::schema::{self, Described, native};
+use super::sql::{self, Flavor, literal};
+use crate::error::{ErrorClass, SinkError};
+use crate::evolve::{self, Change};
+use crate::table::{ColumnDef, NewColumn, Table, TableName};
+
+/// Attempts against others who change the table without knowing the lock.
+const ATTEMPTS_MAX: usize = 3;
+
+/// See [`Session::evolve_table`](crate::Session::evolve_table).
+pub(super) async fn evolve(
+    connector: &Connector,
+    link: &mut Link,
+    name: &TableName,
+    wanted: &[NewColumn],
+) -> Result<Table, SinkError> {
+    let mut attempt = 1;
+    loop {
+        match evolve_once(connector, link, name, wanted).await {
+            Err(error) if error.table_changed() && attempt < ATTEMPTS_MAX => attempt += 1,
+            evolved => return evolved,
+        }
+    }
+}
+
+async fn evolve_once(
+    connector: &Connector,
+    link: &mut Link,
+    name: &TableName,
+    wanted: &[NewColumn],
+) -> Result<Table, SinkError> {
+    let action = format!("change table {name}");
+    let flavor = link.server.flavor;
+    // A definition commits whatever is open, so it has a connection of its own.
+    let mut definer = schema::lock_definitions(connector, &action).await?;
+    let described = described(&mut definer, name).await?;
+    let changes = changes(&described.table, wanted, flavor);
+    if changes.is_empty() {
+        definer.close().await;
+        return Ok(described.table);
+    }
+    let statement = statement(&described, &changes, flavor)?;
+    if let Err(error) = definer.run(&action, &statement).await {
+        let may_pass = error.connection_lost() || error.class() == ErrorClass::Retry;
+        if may_pass {
+            // It was another connection that was lost.
+            return Err(SinkError::retry(error.to_string()));
+        }
+        return Err(match changes.first() {
+            Some(first) if !error.table_changed() => {
+                evolve::refused(&described.table, first, &error.to_string(), &statement)
+            }
+            _ => error,
+        });
+    }
+    tracing::info!(table = %name, changes = changes.len(), "table is changed: {statement}");
+    // The lock ends with the connection.
+    definer.close().await;
+    let changed = self::described(link, name).await?;
+    Ok(changed.table)
+}
+
+async fn described(link: &mut Link, name: &TableName) -> Result<Described, SinkError> {
+    schema::describe(link, name).await?.ok_or_else(|| {
+        let message = format!("table {name} is gone: create it or set auto.create");
+        SinkError::stop(message).with_changed_table()
+    })
+}
+
+/// Without those that make no difference here: the widest decimal is the widest there is, and what
+/// a key's text may hold is bounded by its index.
+fn changes(table: &Table, wanted: &[NewColumn], flavor: Flavor) -> Vec<Change> {
+    let is_key = |name: &String| {
+        let mut keys = std::iter::once(&table.primary_key).chain(&table.unique_keys);
+        keys.any(|key| key.contains(name))
+    };
+    let mut changes = evolve::changes(table, wanted);
+    changes.retain(|change| match change {
+        Change::Add { .. } => true,
+        Change::Widen { column, to } => {
+            let is_text = matches!(to, crate::table::ColumnType::Text { .. });
+            let native_type = native::plain_type(to, flavor);
+            !(is_text && is_key(&column.name))
+                && native_type.as_deref() != Some(column.native_type.as_str())
+        }
+    });
+    changes
+}
+
+/// All changes in one statement, so that the table is locked, and rewritten, once.
+fn statement(
+    described: &Described,
+    changes: &[Change],
+    flavor: Flavor,
+) -> Result<String, SinkError> {
+    let table = &described.table;
+    let mut actions = Vec::with_capacity(changes.len());
+    let on_table = format!("ALTER TABLE {}", sql::qualified(&table.name));
+    for change in changes {
+        match change {
+            Change::Add { name, column_type } => {
+                sql::check_identifier("column", name)?;
+                let native_type = native::plain_type(column_type, flavor)
+                    .ok_or_else(|| schema::cannot_create(name))?;
+                actions.push(format!(
+                    "ADD COLUMN {} {native_type} NULL",
+                    sql::quoted(name)
+                ));
+            }
+            Change::Widen { column, to } => {
+                let native_type = native::plain_type(to, flavor)
+                    .ok_or_else(|| schema::cannot_create(&column.name))?;
+                let modify = format!(
+                    "MODIFY COLUMN {} {native_type}{}",
+                    sql::quoted(&column.name),
+                    rest_of(described, column)
+                );
+                if let Some(reason) = why_by_hand(described, column) {
+                    let by_hand = format!("{on_table} {modify}");
+                    return Err(evolve::refused(table, change, reason, &by_hand));
+                }
+                actions.push(modify);
+            }
+        }
+    }
+    Ok(format!("{on_table} {}", actions.join(", ")))
+}
+
+fn rest_of(described: &Described, column: &ColumnDef) -> String {
+    let traits = described.traits_of(column);
+    let mut rest = String::new();
+    if let Some(collation) = traits.and_then(|traits| traits.collation.as_deref()) {
+        rest.push_str(&format!(" COLLATE {collation}"));
+    }
+    rest.push_str(if column.nullable {
+        " NULL"
+    } else {
+        " NOT NULL"
+    });
+    if let Some(comment) = traits.and_then(|traits| traits.comment.as_deref()) {
+        rest.push_str(&format!(" COMMENT {}", literal(comment)));
+    }
+    rest
+}
+
+fn why_by_hand(described: &Described, column: &ColumnDef) -> Option<&'static str> {
+    if column.generated {
+        return Some("the column is generated");
+    }
+    let is_odd = described
+        .traits_of(column)
+        .is_some_and(|traits| traits.is_odd);
+    if column.has_default || is_odd {
+        return Some("the column has a default or more, which would have to be written out again");
+    }
+    column
+        .native_type
+        .contains("unsigned")
+        .then_some("the column is unsigned")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::form::Traits;
+    use super::*;
+    use crate::table::ColumnType;
+
+    fn column(name: &str, column_type: ColumnType, native_type: &str) -> ColumnDef {
+        ColumnDef {
+            name: name.to_owned(),
+            column_type,
+            native_type: native_type.to_owned(),
+            native_type_id: 0,
+            nullable: name != "id",
+            has_default: name == "defaulted",
+            generated: false,
+        }
+    }
+
+    fn text(max_chars: Option<u32>) -> ColumnType {
+        ColumnType::Text { max_chars }
+    }
+
+    fn decimal(limits: Option<(u32, u32)>) -> ColumnType {
+        ColumnType::Decimal {
+            precision: limits.map(|(precision, _)| precision),
+            scale: limits.map(|(_, scale)| scale),
+        }
+    }
+
+    fn orders() -> Described {
+        let columns = vec![
+            column("id", text(Some(20)), "varchar(20)"),
+            column("n", ColumnType::Int32, "int"),
+            column("v", text(Some(3)), "varchar(3)"),
+            column("d", decimal(Some((65, 30))), "decimal(65,30)"),
+            column("defaulted", ColumnType::Int16, "smallint"),
+            column("u", ColumnType::Int32, "smallint unsigned"),
+        ];
+        let traits = columns.iter().map(|column| Traits {
+            collation: matches!(column.column_type, ColumnType::Text { .. })
+                .then(|| "utf8mb4_bin".to_owned()),
+            comment: (column.name == "v").then(|| "it's".to_owned()),
+            ..Traits::default()
+        });
+        Described {
+            traits: traits.collect(),
+            table: Table {
+                name: TableName::parse("shop.orders"),
+                columns,
+                primary_key: vec!["id".to_owned()],
+                unique_keys: Vec::new(),
+                text_allows_nul: true,
+            },
+        }
+    }
+
+    fn evolved(wanted: &[(&str, ColumnType)]) -> Result<String, SinkError> {
+        let described = orders();
+        let wanted: Vec<NewColumn> = wanted
+            .iter()
+            .map(|(name, column_type)| NewColumn {
+                name: (*name).to_owned(),
+                column_type: column_type.clone(),
+                nullable: true,
+            })
+            .collect();
+        let changes = changes(&described.table, &wanted, Flavor::MySql);
+        if changes.is_empty() {
+            return Ok(String::new());
+        }
+        statement(&described, &changes, Flavor::MySql)
+    }
+
+    #[test]
+    fn one_statement_makes_all_changes() {
+        let wanted = [
+            ("n`n", ColumnType::Json),
+            ("n", ColumnType::Int64),
+            ("v", text(Some(9))),
+        ];
+        assert_eq!(
+            evolved(&wanted).expect("possible"),
+            "ALTER TABLE `shop`.`orders` ADD COLUMN `n``n` json NULL, \
+             MODIFY COLUMN `n` bigint NULL, \
+             MODIFY COLUMN `v` varchar(9) COLLATE utf8mb4_bin NULL COMMENT 'it''s'"
+        );
+    }
+
+    #[test]
+    fn keys_and_the_widest_decimal_stay_as_they_are() {
+        let wanted = [("id", text(None)), ("d", decimal(None))];
+        assert_eq!(evolved(&wanted).expect("nothing to do"), "");
+    }
+
+    #[test]
+    fn what_would_be_lost_is_left_to_people() {
+        let check = |name: &str, column_type: ColumnType, expected: &str| {
+            let error = evolved(&[(name, column_type)]).expect_err(name);
+            assert_eq!(error.class(), ErrorClass::Stop);
+            let message = error.to_string();
+            assert!(message.contains(expected), "{message}");
+            assert!(message.contains("ALTER TABLE"), "{message}");
+        };
+        check("defaulted", ColumnType::Int64, "a default");
+        check("u", ColumnType::Int64, "unsigned");
+    }
+}

@@ -1,0 +1,298 @@
+//! The database's own types: what each holds, and which is made for what.
+
+use mysql_async::Row;
+
+use super::{number, text};
+use crate::mysql::form::{Traits, is_geometry, is_unsigned, type_length, type_word};
+use crate::mysql::sql::Flavor;
+use crate::table::{ColumnDef, ColumnType, NewColumn, NewTable};
+
+/// The servers' bounds of `decimal(p,s)`.
+const DECIMAL_PRECISION_MAX: u32 = 65;
+const DECIMAL_SCALE_MAX: u32 = 30;
+/// Beyond it a text becomes `longtext`: a row holds 65,535 bytes, all its `varchar` together.
+const VARCHAR_CHARS_MAX: u32 = 4_000;
+/// Characters of a text in a key, when nothing bounds it; see [`key_chars`].
+const KEY_CHARS_MAX: u32 = 255;
+/// Bytes that an index takes, and of these the ones left to texts; the rest is for other columns.
+const INDEX_BYTES_FOR_TEXTS: u32 = 3_072 - 64;
+const CHARACTER_BYTES_MAX: u32 = 4;
+
+/// From a row of the catalog's columns.
+pub(super) fn column(row: &Row, flavor: Flavor) -> (ColumnDef, Traits) {
+    let native_type = text(row, 1).unwrap_or_default();
+    let extra = text(row, 4).unwrap_or_default().to_ascii_uppercase();
+    let default = text(row, 3);
+    // MariaDB writes out that there is none.
+    let has_default = match flavor {
+        Flavor::MySql => default.is_some(),
+        Flavor::MariaDb => default.is_some_and(|default| default != "NULL"),
+    };
+    let generated = [
+        "VIRTUAL GENERATED",
+        "STORED GENERATED",
+        "PERSISTENT",
+        "AS ROW ",
+    ]
+    .iter()
+    .any(|sign| extra.contains(sign));
+    let limits = Limits {
+        chars: number(row, 5),
+        precision: number(row, 6),
+        scale: number(row, 7),
+    };
+    let column_type = if number(row, 10) == Some(1) {
+        ColumnType::Json
+    } else {
+        column_type(&native_type, &limits)
+    };
+    let traits = Traits {
+        collation: text(row, 8),
+        srid: number(row, 9).and_then(|srid| u32::try_from(srid).ok()),
+        comment: text(row, 11).filter(|comment| !comment.is_empty()),
+        is_odd: extra.contains("ON UPDATE") || extra.contains("INVISIBLE"),
+    };
+    let definition = ColumnDef {
+        name: text(row, 0).unwrap_or_default(),
+        column_type,
+        native_type,
+        native_type_id: 0,
+        nullable: text(row, 2).as_deref() == Some("YES"),
+        has_default: has_default || generated || extra.contains("AUTO_INCREMENT"),
+        generated,
+    };
+    (definition, traits)
+}
+
+/// What the catalog says about a type's size.
+#[derive(Debug, Clone, Copy, Default)]
+struct Limits {
+    chars: Option<i64>,
+    precision: Option<i64>,
+    scale: Option<i64>,
+}
+
+fn column_type(native_type: &str, limits: &Limits) -> ColumnType {
+    let unsigned = is_unsigned(native_type);
+    let bound = |number: Option<i64>| number.and_then(|number| u32::try_from(number).ok());
+    match type_word(native_type) {
+        // What BOOLEAN stands for; any other tinyint is a number.
+        "tinyint" if native_type.starts_with("tinyint(1)") && !unsigned => ColumnType::Bool,
+        "tinyint" | "year" => ColumnType::Int16,
+        "smallint" if unsigned => ColumnType::Int32,
+        "smallint" => ColumnType::Int16,
+        "mediumint" => ColumnType::Int32,
+        "int" | "integer" if unsigned => ColumnType::Int64,
+        "int" | "integer" => ColumnType::Int32,
+        "bigint" if unsigned => unsigned_64_bits(),
+        "bigint" => ColumnType::Int64,
+        "bit" => match type_length(native_type) {
+            None | Some(1) => ColumnType::Bool,
+            Some(64) => unsigned_64_bits(),
+            Some(_) => ColumnType::Int64,
+        },
+        "float" => ColumnType::Float32,
+        "double" | "real" => ColumnType::Float64,
+        "decimal" | "numeric" => ColumnType::Decimal {
+            precision: bound(limits.precision),
+            scale: bound(limits.scale),
+        },
+        "char" | "varchar" => ColumnType::Text {
+            max_chars: bound(limits.chars),
+        },
+        // Their limit is one of bytes: the server checks it.
+        "tinytext" | "text" | "mediumtext" | "longtext" | "enum" | "set" | "inet4" | "inet6"
+        | "vector" => ColumnType::Text { max_chars: None },
+        "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => {
+            ColumnType::Bytes
+        }
+        "date" => ColumnType::Date,
+        "time" => ColumnType::Time,
+        "datetime" => ColumnType::Timestamp,
+        "timestamp" => ColumnType::TimestampTz,
+        "json" => ColumnType::Json,
+        "uuid" => ColumnType::Uuid,
+        word if is_geometry(word) => ColumnType::Bytes,
+        _ => ColumnType::Unsupported,
+    }
+}
+
+fn unsigned_64_bits() -> ColumnType {
+    ColumnType::Decimal {
+        precision: Some(20),
+        scale: Some(0),
+    }
+}
+
+/// The type for a column of a table to be created; `None` when there is none.
+pub(super) fn native_type(table: &NewTable, column: &NewColumn, flavor: Flavor) -> Option<String> {
+    if !table.primary_key.contains(&column.name) {
+        return plain_type(&column.column_type, flavor);
+    }
+    match &column.column_type {
+        ColumnType::Text { max_chars } => Some(key_text(table, *max_chars, flavor)),
+        ColumnType::Bytes => Some(format!("varbinary({})", key_chars(table))),
+        ColumnType::Json => None,
+        other => plain_type(other, flavor),
+    }
+}
+
+/// The type for a column that is in no key; `None` when there is none.
+pub(in crate::mysql) fn plain_type(column_type: &ColumnType, flavor: Flavor) -> Option<String> {
+    let name = match column_type {
+        ColumnType::Bool => "tinyint(1)",
+        ColumnType::Int16 => "smallint",
+        ColumnType::Int32 => "int",
+        ColumnType::Int64 => "bigint",
+        ColumnType::Float32 => "float",
+        ColumnType::Float64 => "double",
+        ColumnType::Decimal { precision, scale } => return Some(decimal(*precision, *scale)),
+        ColumnType::Text {
+            max_chars: Some(chars @ 1..=VARCHAR_CHARS_MAX),
+        } => return Some(format!("varchar({chars})")),
+        ColumnType::Text { .. } => "longtext",
+        ColumnType::Bytes => "longblob",
+        ColumnType::Date => "date",
+        ColumnType::Time => "time(6)",
+        // The type called timestamp ends in 2038.
+        ColumnType::Timestamp | ColumnType::TimestampTz => "datetime(6)",
+        ColumnType::Uuid if flavor == Flavor::MariaDb => "uuid",
+        ColumnType::Uuid => "char(36) CHARACTER SET ascii COLLATE ascii_bin",
+        ColumnType::Json => "json",
+        ColumnType::Unsupported => return None,
+    };
+    Some(name.to_owned())
+}
+
+/// Without limits, or beyond the server's: as many digits as there can be.
+fn decimal(precision: Option<u32>, scale: Option<u32>) -> String {
+    let scale = match precision {
+        Some(_) => scale.unwrap_or(0).min(DECIMAL_SCALE_MAX),
+        None => DECIMAL_SCALE_MAX,
+    };
+    let precision = precision.unwrap_or(DECIMAL_PRECISION_MAX);
+    let precision = precision.clamp(scale.max(1), DECIMAL_PRECISION_MAX);
+    format!("decimal({precision},{scale})")
+}
+
+/// Compared byte by byte and without filling up with blanks, so that different keys of Kafka are
+/// different rows.
+fn key_text(table: &NewTable, max_chars: Option<u32>, flavor: Flavor) -> String {
+    let fits = key_chars(table);
+    let chars = max_chars.filter(|chars| *chars > 0).unwrap_or(fits);
+    let collation = match flavor {
+        Flavor::MySql => "utf8mb4_0900_bin",
+        Flavor::MariaDb => "utf8mb4_nopad_bin",
+    };
+    format!(
+        "varchar({}) CHARACTER SET utf8mb4 COLLATE {collation}",
+        chars.min(fits)
+    )
+}
+
+/// As many characters as fit the index, shared out evenly.
+fn key_chars(table: &NewTable) -> u32 {
+    let is_text = |column: &&NewColumn| {
+        table.primary_key.contains(&column.name)
+            && matches!(
+                column.column_type,
+                ColumnType::Text { .. } | ColumnType::Bytes
+            )
+    };
+    let texts = u32::try_from(table.columns.iter().filter(is_text).count()).unwrap_or(u32::MAX);
+    let share = INDEX_BYTES_FOR_TEXTS / CHARACTER_BYTES_MAX / texts.max(1);
+    share.clamp(1, KEY_CHARS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::TableName;
+
+    #[test]
+    fn types_from_the_catalog() {
+        let check = |native_type: &str, expected: ColumnType| {
+            let limits = Limits {
+                chars: Some(7),
+                precision: Some(10),
+                scale: Some(2),
+            };
+            assert_eq!(column_type(native_type, &limits), expected, "{native_type}");
+        };
+        let text = ColumnType::Text { max_chars: None };
+        check("tinyint(1)", ColumnType::Bool);
+        check("tinyint(4)", ColumnType::Int16);
+        check("tinyint", ColumnType::Int16);
+        check("tinyint unsigned", ColumnType::Int16);
+        check("tinyint(1) unsigned", ColumnType::Int16);
+        check("smallint(5) unsigned", ColumnType::Int32);
+        check("mediumint unsigned", ColumnType::Int32);
+        check("int(10) unsigned zerofill", ColumnType::Int64);
+        check("int", ColumnType::Int32);
+        check("bigint unsigned", unsigned_64_bits());
+        check("bit(1)", ColumnType::Bool);
+        check("bit(12)", ColumnType::Int64);
+        check("bit(64)", unsigned_64_bits());
+        check(
+            "decimal(10,2)",
+            ColumnType::Decimal {
+                precision: Some(10),
+                scale: Some(2),
+            },
+        );
+        check("char(7)", ColumnType::Text { max_chars: Some(7) });
+        check("mediumtext", text.clone());
+        check("enum('a','b')", text.clone());
+        check("binary(16)", ColumnType::Bytes);
+        check("datetime(6)", ColumnType::Timestamp);
+        check("timestamp", ColumnType::TimestampTz);
+        check("year(4)", ColumnType::Int16);
+        check("geomcollection", ColumnType::Bytes);
+        check("sys_refcursor", ColumnType::Unsupported);
+    }
+
+    #[test]
+    fn types_to_be_created() {
+        let table = |key: &[&str]| NewTable {
+            name: TableName::parse("t"),
+            columns: ["a", "b", "c"]
+                .map(|name| NewColumn {
+                    name: name.to_owned(),
+                    column_type: ColumnType::Text { max_chars: None },
+                    nullable: true,
+                })
+                .to_vec(),
+            primary_key: key.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let check = |key: &[&str], column_type: ColumnType, expected: &str| {
+            let column = NewColumn {
+                name: "a".to_owned(),
+                column_type,
+                nullable: true,
+            };
+            let found = native_type(&table(key), &column, Flavor::MariaDb);
+            assert_eq!(found.as_deref(), Some(expected), "{key:?}");
+        };
+        let text = |max_chars| ColumnType::Text { max_chars };
+        let decimal = |precision, scale| ColumnType::Decimal { precision, scale };
+        check(&[], text(None), "longtext");
+        check(&[], text(Some(20)), "varchar(20)");
+        check(&[], text(Some(4_001)), "longtext");
+        check(
+            &["a"],
+            text(Some(9)),
+            "varchar(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",
+        );
+        check(
+            &["a", "b", "c"],
+            text(None),
+            "varchar(250) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",
+        );
+        check(&["a"], ColumnType::Bytes, "varbinary(255)");
+        check(&[], decimal(Some(10), Some(2)), "decimal(10,2)");
+        check(&[], decimal(Some(80), Some(40)), "decimal(65,30)");
+        check(&[], decimal(Some(10), None), "decimal(10,0)");
+        check(&[], decimal(None, None), "decimal(65,30)");
+        check(&[], ColumnType::TimestampTz, "datetime(6)");
+    }
+}

@@ -1,0 +1,61 @@
+//! Trying parts of a refused batch, each inside a savepoint.
+//!
+//! After an error the server may have rolled the whole transaction back; a savepoint set then would
+//! protect nothing, and the rows behind it would commit one by one. So each step asserts first that
+//! the transaction is open: the server tells with every answer.
+
+use async_trait::async_trait;
+use fail::fail_point;
+
+use super::link::Link;
+use super::transaction;
+use super::write::Writer;
+use crate::error::{ErrorClass, SinkError};
+use crate::options::SinkTimeouts;
+use crate::reject::Trial;
+use crate::row::Batch;
+
+const ACTION: &str = "look for refused rows";
+
+/// A transaction that is never committed.
+pub(super) struct PartTrial<'t> {
+    pub(super) link: &'t mut Link,
+    pub(super) writer: &'t mut Writer,
+    pub(super) timeouts: SinkTimeouts,
+}
+
+impl PartTrial<'_> {
+    async fn run(&mut self, statement: &str) -> Result<(), SinkError> {
+        self.link.run(ACTION, statement).await?;
+        self.link.require_transaction()
+    }
+}
+
+#[async_trait]
+impl Trial for PartTrial<'_> {
+    async fn begin(&mut self) -> Result<(), SinkError> {
+        self.run(&transaction::begin_text(&self.timeouts, self.timeouts.lock))
+            .await
+    }
+
+    async fn try_rows(&mut self, part: &Batch) -> Result<(), SinkError> {
+        fail_point!(super::failpoint::BETWEEN_BISECT_STEPS);
+        self.run("SAVEPOINT part").await?;
+        match self.writer.write_rows(self.link, &part.tables).await {
+            Ok(()) => self.run("RELEASE SAVEPOINT part").await,
+            Err(error) if error.class() == ErrorClass::Record => {
+                // Fails when the savepoint has gone with its transaction.
+                self.run("ROLLBACK TO SAVEPOINT part").await?;
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn abandon(&mut self) {
+        // A connection that cannot roll back is cut, which does the same.
+        if let Err(error) = transaction::roll_back(self.link).await {
+            tracing::debug!(%error, "rolled back by cutting the connection");
+        }
+    }
+}

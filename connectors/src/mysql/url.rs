@@ -1,0 +1,228 @@
+//! Connection URLs: the JDBC forms of MySQL's and MariaDB's drivers, and the native form.
+//!
+//! All become the same [`ConnectionUrl`]. A parameter that changes what is connected to, how
+//! securely, or what is written is either obeyed or refused by name; one that only tunes another
+//! driver is passed over, and named in [`ConnectionUrl::passed_over`] for the log. No error holds
+//! a value, since any value may be a secret put in the wrong place.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::percent::{PlusSign, Undecodable, decode};
+
+mod parameter;
+
+const DEFAULT_PORT: u16 = 3306;
+
+/// What a connection URL says.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ConnectionUrl {
+    /// Tried in order.
+    pub(super) hosts: Vec<Host>,
+    /// Path of a Unix socket; goes before the hosts.
+    pub(super) socket: Option<PathBuf>,
+    pub(super) database: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) password: Option<SecretString>,
+    pub(super) tls: Tls,
+    pub(super) connect_timeout: Option<Duration>,
+    /// Longest wait for the server's answer to one statement.
+    pub(super) socket_timeout: Option<Duration>,
+    /// Try the hosts in random order.
+    pub(super) balances_hosts: bool,
+    /// Parameters without effect here.
+    pub(super) passed_over: Vec<String>,
+}
+
+/// Where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Host {
+    /// Host name or address.
+    pub(super) name: String,
+    pub(super) port: u16,
+}
+
+/// How the connection is secured.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Tls {
+    pub(super) mode: TlsMode,
+    /// PEM file with the certificates to trust; else the system's.
+    pub(super) root_certificates: Option<PathBuf>,
+    pub(super) client_certificate: Option<PathBuf>,
+    pub(super) client_key: Option<PathBuf>,
+}
+
+/// `sslMode`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum TlsMode {
+    /// Never.
+    Disabled,
+    /// When the server offers it; not verified.
+    #[default]
+    Preferred,
+    /// Always; not verified.
+    Required,
+    /// Always; signed by a trusted authority.
+    VerifyCa,
+    /// Always; signed by a trusted authority, for this host.
+    VerifyIdentity,
+}
+
+/// Why a URL was not understood.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(super) enum UrlError {
+    #[error(
+        "connection url does not start with jdbc:mysql:, jdbc:mariadb: or mysql:; \
+         write it as jdbc:mysql://host:3306/database"
+    )]
+    Scheme,
+    #[error("connection url has an address that is not host or host:port")]
+    Address,
+    #[error(
+        "connection url has percent signs that are not followed by two hexadecimal digits of utf-8 text"
+    )]
+    Encoding,
+    #[error("connection url has the unknown parameter {0:?}; remove it")]
+    UnknownParameter(String),
+    #[error("connection url parameter {name:?} must be {allowed}")]
+    Value { name: String, allowed: &'static str },
+    #[error("connection url parameter {name:?} is not supported: {reason}")]
+    Unsupported { name: String, reason: &'static str },
+    #[error(
+        "connection url of the form {0}: is not supported: name the primary, or several hosts of which one is it"
+    )]
+    Topology(&'static str),
+}
+
+impl From<Undecodable> for UrlError {
+    fn from(_: Undecodable) -> Self {
+        Self::Encoding
+    }
+}
+
+/// Reads a connection URL of any form.
+///
+/// # Errors
+/// Names the part that is not understood, never its value.
+pub(super) fn parse(text: &str) -> Result<ConnectionUrl, UrlError> {
+    let mut url = ConnectionUrl::default();
+    let (rest, plus) = strip_scheme(text.trim(), &mut url)?;
+    let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let location = location.strip_prefix("//").ok_or(UrlError::Scheme)?;
+    parse_location(&mut url, location, plus)?;
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = decode(name, plus)?;
+        let value = decode(value, plus)?;
+        parameter::apply(&mut url, &name, &value)?;
+    }
+    if url.hosts.is_empty() {
+        url.hosts.push(Host {
+            name: "localhost".to_owned(),
+            port: DEFAULT_PORT,
+        });
+    }
+    Ok(url)
+}
+
+/// JDBC decodes a plus sign as a blank, the native form does not.
+fn strip_scheme<'a>(
+    text: &'a str,
+    url: &mut ConnectionUrl,
+) -> Result<(&'a str, PlusSign), UrlError> {
+    for (scheme, plus) in [
+        ("jdbc:mysql:", PlusSign::Blank),
+        ("jdbc:mariadb:", PlusSign::Blank),
+        ("mysql:", PlusSign::Itself),
+        ("mariadb:", PlusSign::Itself),
+    ] {
+        if let Some(start) = text.get(..scheme.len())
+            && start.eq_ignore_ascii_case(scheme)
+        {
+            let rest = &text[scheme.len()..];
+            return Ok((strip_topology(rest, url)?, plus));
+        }
+    }
+    Err(UrlError::Scheme)
+}
+
+/// `sequential` is what several hosts always mean here.
+fn strip_topology<'a>(rest: &'a str, url: &mut ConnectionUrl) -> Result<&'a str, UrlError> {
+    let Some((topology, location)) = rest.split_once(':') else {
+        return Ok(rest);
+    };
+    match topology {
+        "sequential" | "failover" => Ok(location),
+        "loadbalance" => {
+            url.balances_hosts = true;
+            Ok(location)
+        }
+        "replication" => Err(UrlError::Topology("replication")),
+        "aurora" => Err(UrlError::Topology("aurora")),
+        _ => Ok(rest),
+    }
+}
+
+fn parse_location(url: &mut ConnectionUrl, location: &str, plus: PlusSign) -> Result<(), UrlError> {
+    let (authority, database) = location.split_once('/').unwrap_or((location, ""));
+    let addresses = match authority.rsplit_once('@') {
+        Some((login, addresses)) => {
+            set_login(url, login, plus)?;
+            addresses
+        }
+        None => authority,
+    };
+    for address in addresses.split(',').filter(|address| !address.is_empty()) {
+        url.hosts.push(parse_address(address, plus)?);
+    }
+    if !database.is_empty() {
+        url.database = Some(decode(database, plus)?);
+    }
+    Ok(())
+}
+
+fn set_login(url: &mut ConnectionUrl, login: &str, plus: PlusSign) -> Result<(), UrlError> {
+    let (user, password) = match login.split_once(':') {
+        Some((user, password)) => (user, Some(password)),
+        None => (login, None),
+    };
+    url.user = Some(decode(user, plus)?);
+    if let Some(password) = password {
+        url.password = Some(SecretString::from(decode(password, plus)?));
+    }
+    Ok(())
+}
+
+fn parse_address(address: &str, plus: PlusSign) -> Result<Host, UrlError> {
+    let (name, port) = match address.strip_prefix('[') {
+        Some(rest) => {
+            let (name, after) = rest.split_once(']').ok_or(UrlError::Address)?;
+            let port = match after {
+                "" => None,
+                after => Some(after.strip_prefix(':').ok_or(UrlError::Address)?),
+            };
+            (name, port)
+        }
+        None => match address.split_once(':') {
+            Some((name, port)) => (name, Some(port)),
+            None => (address, None),
+        },
+    };
+    // `address=(host=..)(port=..)` and the like
+    if name.is_empty() || name.contains(['(', '=']) {
+        return Err(UrlError::Address);
+    }
+    let port = match port {
+        None | Some("") => DEFAULT_PORT,
+        Some(port) => port.parse().map_err(|_| UrlError::Address)?,
+    };
+    Ok(Host {
+        name: decode(name, plus)?,
+        port,
+    })
+}
+
+#[cfg(test)]
+mod tests;

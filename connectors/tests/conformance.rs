@@ -1,0 +1,103 @@
+//! What every sink owes, by the contract of [`rowdock_connectors`], run against every database.
+//!
+//! Each case is written once, against [`Database`]: a sink, a way to look at the rows from outside
+//! and, where there is a server, a way to stand in the sink's way. A new sink is done when its
+//! database passes.
+
+mod claims;
+pub(crate) mod databases;
+mod faults;
+mod rejects;
+pub(crate) mod support;
+mod tables;
+mod writes;
+
+use support::{Database, Server};
+
+/// One test per case.
+macro_rules! run {
+    ($database:expr; $($room:ident::$case:ident,)*) => {
+        $(
+            #[tokio::test]
+            async fn $case() {
+                super::$room::$case(&$database).await;
+            }
+        )*
+    };
+}
+
+/// What holds for all.
+macro_rules! all {
+    ($database:expr) => {
+        run! { $database;
+            claims::a_topic_starts_once,
+            claims::first_starts_race,
+            claims::connectors_do_not_meet,
+            claims::a_claim_yields_to_a_newer_generation,
+            claims::an_older_claim_cannot_write,
+            claims::one_partition_of_several_is_fenced,
+            claims::a_position_elsewhere_is_fenced,
+            claims::a_renewal_may_be_repeated,
+            claims::a_renewal_settles_what_happened,
+            claims::a_late_claim_is_overtaken,
+            claims::positions_set_by_hand_fence_their_owner,
+            writes::rows_and_positions_move_together,
+            writes::batches_without_positions,
+            writes::a_repeated_key_is_folded,
+            writes::deletes_and_writes_keep_their_order,
+            writes::inserts_and_deletes_keep_their_order,
+            writes::absent_is_not_null,
+            writes::many_tables_are_one_transaction,
+            writes::batches_beyond_a_statement,
+            rejects::a_refused_row_is_found,
+            rejects::several_refused_rows_are_found,
+            rejects::nothing_of_a_refused_batch_stays,
+            writes::a_truncate_has_its_place_in_the_order,
+            writes::updates_change_what_is_there,
+            writes::insert_ignore_passes_over_keys_that_are_there,
+            writes::a_guard_keeps_the_newest,
+            tables::many_create_one_table,
+            tables::many_evolve_one_table,
+        }
+    };
+}
+
+/// What holds where sessions are connections to a server.
+macro_rules! with_server {
+    ($database:expr) => {
+        all! { $database }
+        run! { $database;
+            faults::a_write_waits_for_a_lock_and_goes_on,
+            faults::a_deadlock_is_retried,
+            faults::a_deadlock_between_the_steps_of_a_search_is_retried,
+            faults::a_session_that_is_ended_is_replaced,
+            faults::a_stopped_holder_is_ended_by_its_successor,
+            tables::a_changed_table_is_told,
+            faults::only_the_key_that_is_named_is_upserted,
+        }
+    };
+}
+
+mod memory {
+    all! { super::databases::memory::Memory::new() }
+}
+
+mod sqlite {
+    all! { super::databases::sqlite::Sqlite::new() }
+}
+
+mod postgres_15 {
+    with_server! { super::databases::postgres::postgres_15().await }
+}
+
+mod postgres_18 {
+    with_server! { super::databases::postgres::postgres_18().await }
+}
+
+mod mysql {
+    with_server! { super::databases::mysql::mysql().await }
+}
+
+mod mariadb {
+    with_server! { super::databases::mysql::mariadb().await }
+}

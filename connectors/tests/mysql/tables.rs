@@ -1,0 +1,241 @@
+//! Tables: described as the catalog has them, created, changed and refused.
+
+use rowdock_connectors::{ColumnType, ErrorClass, NewColumn, NewTable, Session, Table, TableName};
+
+use super::servers;
+use crate::conformance::support::{Server, session_without_positions};
+
+/// `name type null default generated`, as the sink sees a column.
+fn shown(table: &Table) -> Vec<String> {
+    let columns = table.columns.iter();
+    columns
+        .map(|column| {
+            format!(
+                "{} {} {}{}{}",
+                column.name,
+                column.column_type,
+                if column.nullable { "null" } else { "required" },
+                if column.has_default { " default" } else { "" },
+                if column.generated { " generated" } else { "" },
+            )
+        })
+        .collect()
+}
+
+async fn described(session: &mut dyn Session, name: &str) -> Table {
+    let described = session.describe_table(&TableName::parse(name)).await;
+    described.expect("described").expect("exists")
+}
+
+#[tokio::test]
+async fn tables_are_described_as_the_catalog_has_them() {
+    for server in servers().await {
+        server
+            .run(
+                "CREATE TABLE `odd ``table```(\
+                     id bigint unsigned AUTO_INCREMENT, `Two` smallint NOT NULL, \
+                     amount decimal(10,2) DEFAULT 0, short varchar(7), code char(3) NOT NULL DEFAULT 'x', \
+                     doc json, at timestamp(3) NULL, on_day date, flag tinyint(1), \
+                     twice int AS (`Two` * 2) VIRTUAL, spot point, \
+                     PRIMARY KEY (`Two`, id), KEY (id), UNIQUE (code), UNIQUE (short), \
+                     UNIQUE (code, on_day), UNIQUE (`Two`, code(2)))",
+            )
+            .await;
+        let mut session = session_without_positions(&server).await;
+        let table = described(&mut *session, "odd `table`").await;
+        assert_eq!(
+            shown(&table),
+            [
+                "id decimal(20,0) required default",
+                "Two 16-bit integer required",
+                "amount decimal(10,2) null default",
+                "short text(7) null",
+                "code text(3) required default",
+                "doc json null",
+                "at timestamp with time zone null",
+                "on_day date null",
+                "flag boolean null",
+                "twice 32-bit integer null default generated",
+                "spot bytes null",
+            ]
+        );
+        assert_eq!(table.primary_key, ["Two", "id"]);
+        assert_eq!(
+            table.unique_keys,
+            [vec!["code"]],
+            "whole columns that are never null"
+        );
+        let elsewhere = format!("{}.odd `table`", server.name);
+        assert_eq!(
+            described(&mut *session, &elsewhere).await.columns,
+            table.columns
+        );
+    }
+}
+
+#[tokio::test]
+async fn tables_without_transactions_are_refused() {
+    for server in servers().await {
+        server.run("CREATE TABLE t (n int) ENGINE = MyISAM").await;
+        let mut session = session_without_positions(&server).await;
+        let refused = session.describe_table(&TableName::parse("t")).await;
+        let error = refused.expect_err("no transactions");
+        assert_eq!(error.class(), ErrorClass::Stop);
+        let message = error.to_string();
+        assert!(
+            message.contains("ALTER TABLE `t` ENGINE = InnoDB"),
+            "{message}"
+        );
+    }
+}
+
+fn all_types() -> NewTable {
+    let column = |(name, column_type): (&str, ColumnType)| NewColumn {
+        name: name.to_owned(),
+        column_type,
+        nullable: true,
+    };
+    let text = |max_chars| ColumnType::Text { max_chars };
+    let decimal = |limits: Option<(u32, u32)>| ColumnType::Decimal {
+        precision: limits.map(|(precision, _)| precision),
+        scale: limits.map(|(_, scale)| scale),
+    };
+    let columns = [
+        ("id", text(None)),
+        ("raw_id", ColumnType::Bytes),
+        ("yes", ColumnType::Bool),
+        ("two", ColumnType::Int16),
+        ("four", ColumnType::Int32),
+        ("eight", ColumnType::Int64),
+        ("single", ColumnType::Float32),
+        ("double", ColumnType::Float64),
+        ("amount", decimal(Some((12, 3)))),
+        ("any_amount", decimal(None)),
+        ("code", text(Some(8))),
+        ("note", text(None)),
+        ("raw", ColumnType::Bytes),
+        ("day", ColumnType::Date),
+        ("clock", ColumnType::Time),
+        ("local", ColumnType::Timestamp),
+        ("instant", ColumnType::TimestampTz),
+        ("uuid", ColumnType::Uuid),
+        ("doc", ColumnType::Json),
+    ];
+    NewTable {
+        name: TableName::parse("everything"),
+        columns: columns.into_iter().map(column).collect(),
+        primary_key: vec!["id".to_owned(), "raw_id".to_owned()],
+    }
+}
+
+#[tokio::test]
+async fn every_type_can_be_created() {
+    for server in servers().await {
+        let mut session = session_without_positions(&server).await;
+        let table = session.create_table(&all_types()).await.expect("created");
+        let found = shown(&table);
+        for expected in [
+            "id text(255) required",
+            "raw_id bytes required",
+            "yes boolean null",
+            "eight 64-bit integer null",
+            "single 32-bit float null",
+            "any_amount decimal(65,30) null",
+            "code text(8) null",
+            "note text null",
+            "instant timestamp null",
+            "doc json null",
+        ] {
+            assert!(
+                found.iter().any(|column| column == expected),
+                "{expected}: {found:?}"
+            );
+        }
+        // Keys that differ in nothing but case, accent or a blank are different keys.
+        let add = "INSERT INTO everything (id, raw_id) VALUES ('a', ''), ('A', ''), ('a ', ''), ('ä', '')";
+        server.run(add).await;
+    }
+}
+
+#[tokio::test]
+async fn columns_are_added_and_widened() {
+    let column = |name: &str, column_type| NewColumn {
+        name: name.to_owned(),
+        column_type,
+        nullable: true,
+    };
+    for server in servers().await {
+        server
+            .run(
+                "CREATE TABLE t (id varchar(20) PRIMARY KEY, n int NOT NULL COMMENT 'it''s', \
+                 v varchar(3) COLLATE utf8mb4_bin, d decimal(5,2), defaulted smallint DEFAULT 7)",
+            )
+            .await;
+        server
+            .run("INSERT INTO t VALUES ('a', 1, 'x', 1.5, 2)")
+            .await;
+        let mut session = session_without_positions(&server).await;
+        let wanted = [
+            column("id", ColumnType::Text { max_chars: None }),
+            column("n", ColumnType::Int64),
+            column("v", ColumnType::Text { max_chars: Some(9) }),
+            column(
+                "d",
+                ColumnType::Decimal {
+                    precision: None,
+                    scale: None,
+                },
+            ),
+            column("added", ColumnType::Json),
+        ];
+        let name = TableName::parse("t");
+        for _ in 0..2 {
+            let table = session.evolve_table(&name, &wanted).await.expect("evolved");
+            assert_eq!(
+                shown(&table),
+                [
+                    "id text(20) required",
+                    "n 64-bit integer required",
+                    "v text(9) null",
+                    "d decimal(65,30) null",
+                    "defaulted 16-bit integer null default",
+                    "added json null",
+                ]
+            );
+        }
+        let kept = server
+            .texts(
+                "SELECT CONCAT_WS('/', COLUMN_COMMENT, COLLATION_NAME) FROM information_schema.COLUMNS \
+                 WHERE TABLE_SCHEMA = DATABASE() AND COLUMN_NAME IN ('n', 'v') ORDER BY COLUMN_NAME",
+            )
+            .await;
+        assert_eq!(kept, ["it's", "/utf8mb4_bin"]);
+        let by_hand = [column("defaulted", ColumnType::Int32)];
+        let refused = session.evolve_table(&name, &by_hand).await;
+        let error = refused.expect_err("a default would be lost");
+        assert_eq!(error.class(), ErrorClass::Stop);
+        assert!(
+            error.to_string().contains("MODIFY COLUMN `defaulted` int"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_created_is_shown() {
+    for server in servers().await {
+        let mut session = session_without_positions(&server).await;
+        let mut elsewhere = all_types();
+        elsewhere.name = TableName::parse("no_such_database.t");
+        let refused = session.create_table(&elsewhere).await;
+        let error = refused.expect_err("no database");
+        assert_eq!(error.class(), ErrorClass::Stop);
+        let message = error.to_string();
+        assert!(
+            message.contains("CREATE TABLE IF NOT EXISTS `no_such_database`.`t`"),
+            "{message}"
+        );
+        // The session goes on.
+        session.create_table(&all_types()).await.expect("created");
+    }
+}
