@@ -53,12 +53,11 @@ async fn evolve_once(
             // It was another connection that was lost.
             return Err(SinkError::retry(error.to_string()));
         }
-        return Err(match changes.first() {
-            Some(first) if !error.table_changed() => {
-                evolve::refused(&described.table, first, &error.to_string(), &statement)
-            }
-            _ => error,
-        });
+        if error.table_changed() {
+            return Err(error);
+        }
+        let reason = error.to_string();
+        return Err(evolve::refused(name, &changes, &reason, &statement));
     }
     tracing::info!(table = %name, changes = changes.len(), "table is changed: {statement}");
     // The lock ends with the connection.
@@ -124,7 +123,8 @@ fn statement(
                 );
                 if let Some(reason) = why_by_hand(described, column) {
                     let by_hand = format!("{on_table} {modify}");
-                    return Err(evolve::refused(table, change, reason, &by_hand));
+                    let name = &table.name;
+                    return Err(evolve::impossible(name, column, to, reason, &by_hand));
                 }
                 actions.push(modify);
             }
