@@ -71,8 +71,11 @@ impl Orders {
     /// Waits, while a load goes on, until each partition has stored what was produced up to now,
     /// and more: records flow again.
     pub(crate) async fn until_flowing(&self, stage: &Stage, deadline: Duration) {
-        let mut wanted = stage.ledger.ends(&self.topic.name);
-        assert!(!wanted.is_empty(), "nothing was produced yet");
+        let mut wanted = eventually("the load's first records", deadline, || async {
+            let ends = stage.ledger.ends(&self.topic.name);
+            check(!ends.is_empty(), || "none".to_owned()).map(|()| ends)
+        })
+        .await;
         wanted.values_mut().for_each(|end| *end += 1);
         let judged = self.judged(stage);
         judged.until_positions(&wanted, deadline).await;

@@ -264,7 +264,7 @@ mod tests {
     fn what_would_be_lost_is_left_to_people() {
         let check = |name: &str, column_type: ColumnType, expected: &str| {
             let error = evolved(&[(name, column_type)]).expect_err(name);
-            assert_eq!(error.class(), ErrorClass::Stop);
+            assert_eq!(error.class(), ErrorClass::Record);
             let message = error.to_string();
             assert!(message.contains(expected), "{message}");
             assert!(message.contains("ALTER TABLE"), "{message}");
