@@ -1,4 +1,4 @@
-//! Rowdock: a sink worker that consumes Kafka topics, maps JSON records to rows that fit the
+//! Rowdock: a sink worker that consumes Kafka topics, maps their records to rows that fit the
 //! target's tables, and writes them in batches, each record exactly once.
 //!
 //! ```text
