@@ -213,7 +213,7 @@ async fn columns_are_added_and_widened() {
         let by_hand = [column("defaulted", ColumnType::Int32)];
         let refused = session.evolve_table(&name, &by_hand).await;
         let error = refused.expect_err("a default would be lost");
-        assert_eq!(error.class(), ErrorClass::Stop);
+        assert_eq!(error.class(), ErrorClass::Record);
         assert!(
             error.to_string().contains("MODIFY COLUMN `defaulted` int"),
             "{error}"
