@@ -21,12 +21,12 @@ use std::collections::HashMap;
 
 use fail::fail_point;
 
+use super::classify;
 use super::classify::DUPLICATE_KEY;
 use super::connect::Connector;
 use super::link::{Failure, Link};
 use super::sql::literal;
 use super::transaction::{self, BEGIN_ANSWERS, Committed};
-use super::{classify, failpoint};
 use crate::error::SinkError;
 use crate::options::{SinkOptions, SinkTimeouts};
 use crate::position::{
@@ -159,7 +159,7 @@ impl Progress {
         let stored = self.lock(link, ACTION, &request.partitions).await?;
         let claimed = self.take_over(link, ACTION, request, &stored).await;
         let answers = transaction::or_roll_back(link, claimed).await?;
-        fail_point!(failpoint::BEFORE_CLAIM_COMMIT);
+        fail_point!(super::failpoint::BEFORE_CLAIM_COMMIT);
         match transaction::commit(link, ACTION).await {
             Committed::Yes => Ok(answers),
             Committed::No(error) => Err(error),
@@ -207,7 +207,7 @@ impl Progress {
         request: &RenewRequest,
     ) -> Result<Vec<RenewAnswer>, SinkError> {
         const ACTION: &str = "renew claims";
-        fail_point!(failpoint::BEFORE_RENEW);
+        fail_point!(super::failpoint::BEFORE_RENEW);
         let keys: Vec<PartitionKey> = request
             .partitions
             .iter()
@@ -217,7 +217,7 @@ impl Progress {
         let exchanged = self.exchange(link, ACTION, request, &stored).await;
         let answers = transaction::or_roll_back(link, exchanged).await?;
         let committed = transaction::commit(link, ACTION).await;
-        fail_point!(failpoint::AFTER_RENEW_SENT, |_| {
+        fail_point!(super::failpoint::AFTER_RENEW_SENT, |_| {
             link.cut();
             Err(SinkError::retry("connection cut by a failpoint").losing_connection())
         });

@@ -12,7 +12,6 @@ use fail::fail_point;
 
 use super::classify;
 use super::connect::{IDLE_SECONDS_MAX, seconds};
-use super::failpoint;
 use super::link::{Failure, Link};
 use crate::error::SinkError;
 use crate::options::SinkTimeouts;
@@ -56,7 +55,7 @@ pub(super) async fn commit(link: &mut Link, action: &str) -> Committed {
         Poll::Pending => Poll::Ready(None),
     })
     .await;
-    fail_point!(failpoint::AFTER_COMMIT_SENT, |_| {
+    fail_point!(super::failpoint::AFTER_COMMIT_SENT, |_| {
         Committed::Unknown(SinkError::retry("connection cut by a failpoint"))
     });
     let answer = match at_once {

@@ -18,7 +18,7 @@ use super::progress::{NotMoved, Progress};
 use super::sql::{self, Verb};
 use super::steps::{self, Step};
 use super::transaction::{self, Committed};
-use super::{classify, failpoint, schema};
+use super::{classify, schema};
 use crate::WriteOutcome;
 use crate::error::{ErrorClass, SinkError};
 use crate::options::SinkTimeouts;
@@ -83,7 +83,7 @@ impl Writer {
         }
         // Looks tables up, which must not happen inside the transaction.
         let accesses = self.accesses(link, &batch.tables).await?;
-        fail_point!(failpoint::BEFORE_BEGIN);
+        fail_point!(super::failpoint::BEFORE_BEGIN);
         let begun = match progress {
             Some(progress) => progress.begin_moved(link, ACTION, &batch.positions).await,
             None => {
@@ -99,16 +99,16 @@ impl Writer {
                 NotMoved::Failed(error) => Err(error),
             };
         }
-        fail_point!(failpoint::AFTER_PROGRESS);
+        fail_point!(super::failpoint::AFTER_PROGRESS);
         let written = write_tables(link, &batch.tables, &accesses).await;
         transaction::or_roll_back(link, written).await?;
-        fail_point!(failpoint::BEFORE_COMMIT);
+        fail_point!(super::failpoint::BEFORE_COMMIT);
         match transaction::commit(link, ACTION).await {
             Committed::Yes => {}
             Committed::No(error) => return transaction::or_roll_back(link, Err(error)).await,
             Committed::Unknown(error) => return Err(error.with_unknown_commit()),
         }
-        fail_point!(failpoint::AFTER_COMMIT);
+        fail_point!(super::failpoint::AFTER_COMMIT);
         Ok(WriteOutcome::Committed)
     }
 
@@ -305,7 +305,7 @@ async fn execute(
     let text = format!("/* {} */ {text}", access.number);
     link.require_transaction()?;
     let executed = link.execute(ACTION, &text, values).await;
-    fail_point!(failpoint::MID_ROWS);
+    fail_point!(super::failpoint::MID_ROWS);
     match executed {
         Ok(_) => Ok(()),
         Err(Failure::Refused(refusal)) => {
