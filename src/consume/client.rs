@@ -90,7 +90,7 @@ const METADATA_CONTEXT: &str = "metadata";
 /// client fetches from the topic that has the name now, at the offsets of the one that had it
 /// before, without a word to its user (librdkafka 2.12, `rd_kafka_topic_metadata_update`). The
 /// line is queued before the first record of the other topic can be, and this is the only sign
-/// there is; `recreated_under_a_running_task` watches over its wording.
+/// there is; the test `recreated_and_refilled_behind_a_running_task` watches over its wording.
 pub fn tells_of_another_incarnation(facility: &str, message: &str) -> bool {
     facility == "METADATA" && message.contains(" changed id from ")
 }
