@@ -22,7 +22,7 @@ pub mod owned;
 pub mod schema;
 
 pub use datum::{Datum, Map, Struct};
-pub use owned::{Coordinates, Header, OwnedRecord, Part, Side};
+pub use owned::{Change, Coordinates, Header, OwnedRecord, Part, Side};
 pub use schema::{Field, Kind, Logical, Schema, SchemaCache};
 
 /// A header as it was read: name and bytes.

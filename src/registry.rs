@@ -26,6 +26,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::config::converter::RegistryOptions;
+#[cfg(test)]
+pub(crate) use api::read_answer;
 use http::Client;
 
 /// First pause after a failure; doubled up to [`PAUSE_MAX`].
@@ -165,6 +167,21 @@ impl Registry {
             .spawn(move || fetcher.run(&asked))
             .map_err(|error| format!("the registry's thread cannot be started: {error}"))?;
         Ok(Self { shared })
+    }
+
+    /// Knows just these schemas, and asks nobody.
+    #[cfg(test)]
+    pub(crate) fn of(schemas: impl IntoIterator<Item = (SchemaId, Registered)>) -> Self {
+        let known = schemas
+            .into_iter()
+            .map(|(id, registered)| (id, State::Known(Arc::new(registered))));
+        let shared = Shared {
+            known: Mutex::new(known.collect()),
+            questions: Mutex::new(channel().0),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
     /// What is known of a schema now. An unknown one is asked for; the listener hears of it.

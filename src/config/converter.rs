@@ -83,6 +83,8 @@ pub enum HeaderConverter {
     Json {
         /// `schemas.enable`.
         schemas_enable: bool,
+        /// `replace.null.with.default`.
+        default_for_null: bool,
     },
     /// As in [`Converter::Primitive`].
     Primitive(Primitive),
@@ -265,10 +267,17 @@ impl<'a> Values<'a> {
 }
 
 /// The header converter of this class.
-pub(super) fn read_header(class: &str, schemas_enable: bool) -> Option<HeaderConverter> {
+pub(super) fn read_header(
+    class: &str,
+    schemas_enable: bool,
+    default_for_null: bool,
+) -> Option<HeaderConverter> {
     Some(match header_kind(class).ok()? {
         None => HeaderConverter::Simple,
-        Some(Kind::Json) => HeaderConverter::Json { schemas_enable },
+        Some(Kind::Json) => HeaderConverter::Json {
+            schemas_enable,
+            default_for_null,
+        },
         Some(Kind::Primitive(primitive)) => HeaderConverter::Primitive(primitive),
         Some(Kind::Registered { .. }) => return None,
     })

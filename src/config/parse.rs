@@ -162,8 +162,12 @@ fn header_converter(
     let keys = converters::HEADER;
     match checked.text(keys.class) {
         None => Ok(worker.header_converter),
-        Some(class) => converter::read_header(class, checked.is_true(keys.schemas_enable))
-            .ok_or_else(|| unusable(keys.class)),
+        Some(class) => converter::read_header(
+            class,
+            checked.is_true(keys.schemas_enable),
+            checked.is_true(keys.default_for_null),
+        )
+        .ok_or_else(|| unusable(keys.class)),
     }
 }
 

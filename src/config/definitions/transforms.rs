@@ -3,8 +3,10 @@
 
 use super::{ConfigKey, Group, Kind, Rule};
 
+mod debezium;
 mod kafka;
 
+pub(crate) use debezium::*;
 pub(crate) use kafka::*;
 
 /// A transform or predicate that a config can name.
@@ -27,8 +29,12 @@ pub struct PluginClass<K: 'static> {
 #[expect(missing_docs, reason = "the names are those of the classes")]
 pub enum TransformKind {
     Cast,
+    CollectionNameTransformation,
+    ConvertCloudEventToSaveableForm,
     DropHeaders,
     ExtractField,
+    ExtractNewRecordState,
+    FieldNameTransformation,
     Filter,
     Flatten,
     HeaderFrom,
@@ -55,7 +61,7 @@ pub enum PredicateKind {
 
 /// Every transform.
 pub fn transforms() -> impl Iterator<Item = &'static PluginClass<TransformKind>> {
-    kafka::TRANSFORMS.iter()
+    kafka::TRANSFORMS.iter().chain(debezium::TRANSFORMS)
 }
 
 /// Every predicate.

@@ -51,7 +51,11 @@ impl Transforms {
 
     fn apply(&mut self, raw: &RawRecord<'_>) -> Result<Option<OwnedRecord>, RecordError> {
         let record = self.decoder.decode(raw)?;
-        self.chain.apply(record, raw)
+        let Some(mut changed) = self.chain.apply(record, raw)? else {
+            return Ok(None);
+        };
+        self.decoder.unwrap(&mut changed)?;
+        Ok(Some(changed))
     }
 
     fn topic_index(&mut self, topic: &Arc<str>, slots: &mut Slots) -> Result<usize, RecordError> {
