@@ -28,6 +28,7 @@ mod dead_letters;
 mod evolution;
 mod first_run;
 mod foreign_configs;
+mod formats;
 mod freeze;
 mod judging;
 mod kafka_faults;
