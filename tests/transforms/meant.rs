@@ -113,7 +113,8 @@ impl Seen<'_> {
     }
 
     fn of_cloud_events(&self) -> Option<&'static str> {
-        const FAULTS: [&str; 3] = [
+        const FAULTS: [&str; 4] = [
+            "because \"data\" is null",
             "Unsupported type of CloudEvent field",
             "SchemaAndValue.schema()\" is null",
             "\"schemaName\" is null",
@@ -123,7 +124,7 @@ impl Seen<'_> {
         }
         if self.we_pass() && FAULTS.iter().any(|fault| self.theirs.contains(fault)) {
             return Some(
-                "what is no CloudEvent, and data without a schema: Debezium fails at them",
+                "what is no CloudEvent, and data that is null or without a schema: Debezium fails",
             );
         }
         let value = self.record.value.as_deref().unwrap_or_default();
