@@ -260,7 +260,7 @@ impl RunningTask {
             status: self.status,
             stopping: self.stopping,
             session_timeout,
-            state: LoopState::default(),
+            state: LoopState::new(config.retries),
             config,
         };
         write_loop.run().await;

@@ -20,6 +20,7 @@
 )]
 
 mod avro;
+mod chaos_engines;
 mod claims;
 mod cluster;
 mod conformance;
@@ -35,7 +36,9 @@ mod kafka_faults;
 mod kill;
 mod lifecycle;
 mod network;
+mod pooler;
 mod process;
 mod rolling;
+mod schema_change;
 mod support;
 mod transforms;

@@ -36,6 +36,7 @@
 //!
 //! To add a sink: a folder with the same rooms, an implementation of [`Sink`] and [`Session`].
 
+mod authority;
 pub mod error;
 pub mod evolve;
 pub mod fold;
@@ -49,6 +50,7 @@ pub mod reject;
 pub mod row;
 pub mod sqlite;
 pub mod statement;
+mod stored;
 pub mod table;
 
 pub use error::{ErrorClass, SinkError};

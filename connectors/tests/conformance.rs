@@ -72,6 +72,7 @@ macro_rules! with_server {
             faults::a_deadlock_between_the_steps_of_a_search_is_retried,
             faults::a_session_that_is_ended_is_replaced,
             faults::a_stopped_holder_is_ended_by_its_successor,
+            rejects::a_refused_row_among_thousands_is_found_in_few_statements,
             tables::a_changed_table_is_told,
             faults::only_the_key_that_is_named_is_upserted,
         }

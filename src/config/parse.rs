@@ -9,7 +9,7 @@ use super::RawConfig;
 use super::check::{self, Checked, Value};
 use super::connector::{
     BatchLimits, ConnectorConfig, DeadLetterTopic, Delivery, ErrorPolicy, KeyMode, Ratio,
-    RejectLimits, SinkKeys, TopicDots, TopicSelection, UnknownFields,
+    RejectLimits, Retries, SinkKeys, TopicDots, TopicSelection, UnknownFields,
 };
 use super::converter::{self, Converter, HeaderConverter};
 use super::definitions::converters::{self, ConverterKeys};
@@ -139,6 +139,10 @@ fn build(checked: &Checked, worker: &WorkerSettings) -> Result<ConnectorConfig, 
             max_bytes: number(checked, &sink::BATCH_MAX_BYTES)?,
             linger: Duration::from_millis(number(checked, &sink::LINGER_MS)?),
         },
+        retries: Retries {
+            max: given(checked, &sink::MAX_RETRIES)?,
+            pause: given(checked, &sink::RETRY_BACKOFF_MS)?.map(Duration::from_millis),
+        },
     })
 }
 
@@ -201,10 +205,7 @@ fn error_policy(checked: &Checked) -> Result<ErrorPolicy, Invalid> {
         dead_letter,
         dead_letter_table: checked.text(&common::DLQ_TABLE).map(str::to_owned),
         limits: RejectLimits {
-            max_consecutive: match checked.entry(&common::MAX_CONSECUTIVE).map(|it| &it.value) {
-                Some(Value::Integer(_)) => Some(number(checked, &common::MAX_CONSECUTIVE)?),
-                _ => None,
-            },
+            max_consecutive: given(checked, &common::MAX_CONSECUTIVE)?,
             max_ratio: checked.text(&common::MAX_RATIO).and_then(Ratio::parse),
         },
         log: checked.is_true(&common::ERRORS_LOG_ENABLE),
@@ -294,6 +295,14 @@ fn number<T: TryFrom<i64>>(checked: &Checked, key: &ConfigKey) -> Result<T, Inva
     match checked.entry(key).map(|entry| &entry.value) {
         Some(Value::Integer(number)) => T::try_from(*number).map_err(|_| unusable(key)),
         _ => Err(unusable(key)),
+    }
+}
+
+/// As [`number`], of a key without a default.
+fn given<T: TryFrom<i64>>(checked: &Checked, key: &ConfigKey) -> Result<Option<T>, Invalid> {
+    match checked.entry(key).map(|entry| &entry.value) {
+        Some(Value::Integer(_)) => number(checked, key).map(Some),
+        _ => Ok(None),
     }
 }
 

@@ -20,6 +20,10 @@ pub(crate) struct Services {
     pub(crate) postgres: String,
     /// The same of the newest supported PostgreSQL.
     pub(crate) postgres_newest: String,
+    /// URL of MySQL, without a database, as a user with all rights.
+    pub(crate) mysql: String,
+    /// The same of MariaDB.
+    pub(crate) mariadb: String,
     /// URL of the schema registry, with the base path of Confluent's API.
     pub(crate) registry: String,
 }
@@ -50,11 +54,15 @@ impl Services {
             kafka: take("ROWDOCK_TEST_KAFKA")?,
             postgres: take("ROWDOCK_TEST_POSTGRES")?,
             postgres_newest: take("ROWDOCK_TEST_POSTGRES_18")?,
+            mysql: take("ROWDOCK_TEST_MYSQL")?,
+            mariadb: take("ROWDOCK_TEST_MARIADB")?,
             registry: take("ROWDOCK_TEST_REGISTRY")?,
         };
         answers("Kafka", &services.kafka)?;
         answers("PostgreSQL", host_and_port(&services.postgres))?;
         answers("PostgreSQL 18", host_and_port(&services.postgres_newest))?;
+        answers("MySQL", host_and_port(&services.mysql))?;
+        answers("MariaDB", host_and_port(&services.mariadb))?;
         answers("The schema registry", host_and_port(&services.registry))?;
         Ok(services)
     }

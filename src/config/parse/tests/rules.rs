@@ -501,7 +501,10 @@ fn what_has_no_effect_is_said() {
         &[("entirely.different", "2")],
         "entirely.different is not a key of this connector and has no effect",
     );
-    check(&[("max.retries", "3")], "max.retries has no effect");
+    check(
+        &[("connection.attempts", "3")],
+        "connection.attempts has no effect",
+    );
     check(
         &[("errors.retry.timeout", "-1")],
         "errors.retry.timeout has no effect",
