@@ -89,6 +89,28 @@ pub enum HeaderConverter {
 }
 
 impl Converter {
+    /// The Java class that reads the same, for those who know converters by their classes.
+    pub fn java_class(&self) -> &'static str {
+        match self {
+            Self::Json(_) => "org.apache.kafka.connect.json.JsonConverter",
+            Self::Primitive(primitive) => match primitive {
+                Primitive::Text => "org.apache.kafka.connect.storage.StringConverter",
+                Primitive::Bytes => "org.apache.kafka.connect.converters.ByteArrayConverter",
+                Primitive::Short => "org.apache.kafka.connect.converters.ShortConverter",
+                Primitive::Integer => "org.apache.kafka.connect.converters.IntegerConverter",
+                Primitive::Long => "org.apache.kafka.connect.converters.LongConverter",
+                Primitive::Float => "org.apache.kafka.connect.converters.FloatConverter",
+                Primitive::Double => "org.apache.kafka.connect.converters.DoubleConverter",
+                Primitive::Boolean => "org.apache.kafka.connect.converters.BooleanConverter",
+            },
+            Self::Registered(format, _) => match format {
+                RegisteredFormat::Avro => "io.confluent.connect.avro.AvroConverter",
+                RegisteredFormat::JsonSchema => "io.confluent.connect.json.JsonSchemaConverter",
+                RegisteredFormat::Protobuf => "io.confluent.connect.protobuf.ProtobufConverter",
+            },
+        }
+    }
+
     /// Gives single values, never fields.
     pub fn is_primitive(&self) -> bool {
         matches!(self, Self::Primitive(_))

@@ -14,6 +14,7 @@ use rowdock_connectors::SinkError;
 use crate::batch::{Original, ReadBatch, Reject};
 use crate::config::connector::{ConnectorConfig, DeadLetterTopic};
 use crate::config::plugins;
+use crate::record::Stage;
 
 /// Prefix of Kafka Connect's context headers (KIP-298).
 const HEADER_PREFIX: &str = "__connect.errors.";
@@ -100,10 +101,7 @@ impl LetterTopic {
             ("connector.name", self.config.name.clone()),
             ("task.id", self.task.to_string()),
             ("stage", reject.error.stage.to_string()),
-            (
-                "class.name",
-                plugins::full_name(self.config.class).to_owned(),
-            ),
+            ("class.name", self.class_of(reject.error.stage).to_owned()),
             ("exception.class.name", EXCEPTION_CLASS.to_owned()),
             (
                 "exception.stacktrace",
@@ -111,6 +109,17 @@ impl LetterTopic {
             ),
             ("exception.message", reason),
         ]
+    }
+
+    /// What the stage ran: a converter, else the sink.
+    fn class_of(&self, stage: Stage) -> &'static str {
+        match stage {
+            Stage::KeyConverter => self.config.key_converter.java_class(),
+            Stage::ValueConverter => self.config.value_converter.java_class(),
+            Stage::HeaderConverter | Stage::Transformation | Stage::TaskPut => {
+                plugins::full_name(self.config.class)
+            }
+        }
     }
 
     /// Connects, and creates the topic when it is missing, the first time.
