@@ -230,6 +230,7 @@ impl RunningTask {
             intake: Intake::new(Arc::clone(&config), formats, stores_positions)?,
             delivery: config.delivery,
             linger: config.batch.linger,
+            schema_patience: config.errors.retry_timeout,
             drain_limit: session_timeout.mul_f64(0.4),
             commit_interval: spec.offset_flush_interval,
             paused: spec.paused,

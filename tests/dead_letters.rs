@@ -144,6 +144,10 @@ async fn a_letter_is_the_record_with_its_reason() {
             header("exception.message")
         ));
     }
+    let class =
+        |offset: i64| found[&(0, offset)][0].headers[&format!("{HEADER}class.name")].clone();
+    assert_eq!(class(0), "org.apache.kafka.connect.json.JsonConverter");
+    assert_eq!(class(2), "org.apache.kafka.connect.sink.SinkTask");
     let reason = &found[&(0, 2)][0].headers[&format!("{HEADER}exception.message")];
     assert!(reason.contains("positive"), "names the rule: {reason}");
 }

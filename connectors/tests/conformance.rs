@@ -7,6 +7,7 @@
 mod claims;
 pub(crate) mod databases;
 mod faults;
+mod letters;
 mod rejects;
 pub(crate) mod support;
 mod tables;
@@ -58,6 +59,8 @@ macro_rules! all {
             writes::a_guard_keeps_the_newest,
             tables::many_create_one_table,
             tables::many_evolve_one_table,
+            letters::dead_letters_are_read_back,
+            letters::many_partitions_of_one_record,
         }
     };
 }

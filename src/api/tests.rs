@@ -8,6 +8,7 @@ mod loggers;
 mod offsets;
 mod openapi;
 mod plugins;
+mod replay;
 
 use std::sync::Arc;
 use std::time::Duration;

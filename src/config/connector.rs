@@ -84,6 +84,8 @@ pub struct ErrorPolicy {
     pub limits: RejectLimits,
     /// `errors.log.enable`: log each tolerated error with its coordinates.
     pub log: bool,
+    /// `errors.retry.timeout`: how long a record waits for its schema; `None` is as long as it takes.
+    pub retry_timeout: Option<Duration>,
 }
 
 impl ErrorPolicy {

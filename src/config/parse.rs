@@ -180,15 +180,24 @@ fn converter_of(
     keys: &ConverterKeys,
     of_worker: &Converter,
 ) -> Result<Converter, Invalid> {
-    match checked.text(keys.class) {
-        None => Ok(of_worker.clone()),
-        Some(class) => converter::read(class, keys, &checked.entries).map_err(|(key, message)| {
-            Invalid::Keys(vec![KeyError {
-                key: key.to_owned(),
-                message,
-            }])
-        }),
+    let mut converter = match checked.text(keys.class) {
+        None => of_worker.clone(),
+        Some(class) => {
+            converter::read(class, keys, &checked.entries).map_err(|(key, message)| {
+                Invalid::Keys(vec![KeyError {
+                    key: key.to_owned(),
+                    message,
+                }])
+            })?
+        }
+    };
+    let longest_pause = &common::ERRORS_RETRY_DELAY_MAX_MS;
+    if checked.is_given(longest_pause)
+        && let Converter::Registered(_, options) = &mut converter
+    {
+        options.pause_max = Duration::from_millis(number(checked, longest_pause)?);
     }
+    Ok(converter)
 }
 
 fn error_policy(checked: &Checked) -> Result<ErrorPolicy, Invalid> {
@@ -209,6 +218,10 @@ fn error_policy(checked: &Checked) -> Result<ErrorPolicy, Invalid> {
             max_ratio: checked.text(&common::MAX_RATIO).and_then(Ratio::parse),
         },
         log: checked.is_true(&common::ERRORS_LOG_ENABLE),
+        retry_timeout: match number::<i64>(checked, &common::ERRORS_RETRY_TIMEOUT)? {
+            millis @ 1.. => Some(Duration::from_millis(millis.unsigned_abs())),
+            _ => None,
+        },
     })
 }
 

@@ -83,6 +83,7 @@ fn config(tolerate: bool) -> ConnectorConfig {
             dead_letter_table: None,
             limits: RejectLimits::default(),
             log: false,
+            retry_timeout: None,
         },
         consumer_overrides: BTreeMap::new(),
         producer_overrides: BTreeMap::new(),
