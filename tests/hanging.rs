@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use serde_json::Value;
 
 use crate::support::connector::Connector;
@@ -155,6 +156,44 @@ async fn kafka_itself() {
     .await;
     network.set(Network::Whole);
     orders.judged(&stage).verify().await;
+}
+
+/// Another program's consumer in the connector's group is named, and waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_member_of_the_group() {
+    let stage = Stage::begin("foreign_member", 1).await;
+    let orders = Orders::prepare(&stage, 4).await;
+    let foreign: BaseConsumer = kafka::client()
+        .set("group.id", orders.connector.group())
+        .set("client.id", "connector-consumer-orders-0")
+        .create()
+        .unwrap();
+    foreign.subscribe(&[&orders.topic.name]).unwrap();
+    eventually("the foreign member", seconds(20), || async {
+        foreign.poll(Duration::from_millis(50));
+        let members = kafka::group_members(&orders.connector.group()).await;
+        check(members == 1, || format!("{members} members"))
+    })
+    .await;
+    orders.writer(&stage, 1).send_good(0, 40, 4).await;
+    let launch = Launch::new("worker");
+    let worker = launch.start(&stage, &[&orders.connector]).await;
+    eventually("the foreign member to be named", seconds(20), || async {
+        foreign.poll(Duration::from_millis(50));
+        let tasks = worker.tasks(&orders.connector).await;
+        let trace = tasks
+            .first()
+            .map(|task| task.trace.clone())
+            .unwrap_or_default();
+        check(trace.contains("connector-consumer-orders-0 at"), || trace)
+    })
+    .await;
+    assert!(
+        !stage.database.has_table("rowdock_progress").await,
+        "nothing is claimed"
+    );
+    drop(foreign);
+    orders.judged(&stage).healed(&[&worker], seconds(30)).await;
 }
 
 /// A consumer that believes all is well and gets nothing is found, told, and started anew.

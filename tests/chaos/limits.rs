@@ -13,7 +13,6 @@ use crate::support::kafka;
 use crate::support::proc::resident_mebibytes;
 use crate::support::proxy::{Network, Proxy};
 use crate::support::wait::{check, eventually, seconds};
-use crate::support::worker::Worker;
 
 /// Records of each partition.
 const RECORDS: i64 = 100;

@@ -242,12 +242,11 @@ async fn akhq() {
 #[tokio::test]
 async fn terraform() {
     let worker = Worker::start();
-    let mut sent = config_with(1, "connection.password", json!("${file:/run/secrets:pg}"));
-    sent["batch.size"] = json!("1.50e3");
+    let mut sent = config_with(1, "password", json!("${file:/run/secrets:pg}"));
     sent["batch.size"] = json!("3000");
     let body = json!({"name": "pg", "config": sent});
     let created = worker.send_json(Method::POST, "/connectors", &body).await;
-    assert_eq!(created.status, StatusCode::CREATED);
+    assert_eq!(created.status, StatusCode::CREATED, "{created:?}");
     assert_eq!(created.json()["name"], "pg");
     // It waits until the connector is there, and compares: what was sent and the name, no more.
     let mut expected = sent.clone();
