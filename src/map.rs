@@ -9,6 +9,7 @@
 //!
 //! * [`plan`]: which columns are written, which are the key, and whether that can work.
 //! * [`infer`]: the table for records that have none yet.
+//! * [`straight`]: the short way for values that are what their column holds.
 //! * [`lack`]: what a table lacks for a record that does not fit it.
 
 mod filter;
@@ -18,6 +19,7 @@ mod lack;
 mod names;
 pub mod plan;
 mod side;
+mod straight;
 
 use std::sync::Arc;
 
@@ -131,14 +133,18 @@ impl TopicMapper {
                 key_columns.contains(&written) || (has_key_apart && target.guard == Some(written))
             }),
             UnknownFields::Ignore,
+            &target,
         );
         of_key.single = match target.key.as_slice() {
             [only] => Some(*only),
             _ => None,
         };
-        let mut of_value =
-            SideColumns::new(accepts(&|written| !key_columns.contains(&written)), unknown)
-                .filtering(filter, key_columns, &target);
+        let mut of_value = SideColumns::new(
+            accepts(&|written| !key_columns.contains(&written)),
+            unknown,
+            &target,
+        )
+        .filtering(filter, key_columns, &target);
         of_value.single = target
             .table
             .column_index(&keys.single_value_column)

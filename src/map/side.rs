@@ -9,6 +9,7 @@ use rowdock_connectors::{TableRows, Target};
 use super::filter::FieldFilter;
 use super::names::{FieldNames, FieldRule};
 use super::push;
+use super::straight::Straight;
 use crate::config::connector::UnknownFields;
 use crate::decode::change::Change;
 use crate::decode::{Decode as _, Encoded, Format, ReadError, Visitor};
@@ -27,6 +28,8 @@ pub(super) struct SideReader {
 pub(super) struct SideColumns {
     /// Written columns that fields of this side may fill, by column of the table.
     pub(super) accepts: Vec<Option<usize>>,
+    /// The short way into each written column.
+    straight: Vec<Straight>,
     /// Written column of a side that is no object but a single value.
     pub(super) single: Option<usize>,
     /// What a field without a column means.
@@ -97,8 +100,18 @@ impl SideReader {
 }
 
 impl SideColumns {
-    pub(super) fn new(accepts: Vec<Option<usize>>, unknown: UnknownFields) -> Self {
+    pub(super) fn new(
+        accepts: Vec<Option<usize>>,
+        unknown: UnknownFields,
+        target: &Target,
+    ) -> Self {
+        let columns = 0..target.written.len();
+        let straight = columns.map(|column| {
+            let column_type = &target.column(column).column_type;
+            Straight::into_column(column_type, target.table.text_allows_nul)
+        });
         Self {
+            straight: straight.collect(),
             accepts,
             single: None,
             unknown,
@@ -198,6 +211,24 @@ impl Visitor for RowWriter<'_> {
     }
 
     #[inline]
+    fn predicted(&self) -> Option<(&str, Option<usize>)> {
+        let (_, rules) = self.columns.rules.first()?;
+        let (name, rule) = rules.by_name.predicted()?;
+        match rule {
+            FieldRule::Column(column) => Some((name, Some(column))),
+            FieldRule::Unwanted => Some((name, None)),
+            FieldRule::Unknown => None,
+        }
+    }
+
+    #[inline]
+    fn follow(&mut self) {
+        if let Some((_, rules)) = self.columns.rules.first_mut() {
+            rules.by_name.follow();
+        }
+    }
+
+    #[inline]
     fn wants(&mut self, name: &str, index: Option<usize>) -> Result<Option<usize>, RecordError> {
         // What was decided before needs no call.
         if let (Some(index), Some((_, rules))) = (index, self.columns.rules.first())
@@ -210,8 +241,13 @@ impl Visitor for RowWriter<'_> {
 
     #[inline]
     fn field(&mut self, column: usize, name: &str, value: &Value<'_>) -> Result<(), RecordError> {
+        let cells = &mut self.rows.columns[column];
+        let straight = self.columns.straight.get(column);
+        if cells.len() == self.row && straight.is_some_and(|way| way.push(value, cells)) {
+            return Ok(());
+        }
         // Of a repeated field the last one counts, as everywhere in JSON.
-        self.rows.columns[column].truncate(self.row);
+        cells.truncate(self.row);
         push(self.target, column, name, value, self.rows)
     }
 
