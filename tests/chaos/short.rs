@@ -6,15 +6,17 @@ use std::env;
 use tokio::process::Command;
 
 use super::play::chaos_script;
+use crate::support::stage::Stage;
 
-const SHORT: [&str; 3] = [
+const SHORT: [&str; 2] = [
     "chaos::workers::rolling_kills",
     "chaos::brokers::rolling_kills",
-    "chaos::workers::one_leaves_for_good",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_three_brokers() {
+    // Alone, as its own tests are in their program.
+    let _stage = Stage::begin_alone("chaos_short").await;
     let program = env::current_exe().expect("this program");
     let ended = Command::new(chaos_script())
         .arg("run")

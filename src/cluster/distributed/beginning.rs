@@ -16,7 +16,7 @@ use super::reads::Reads;
 use super::{Control, Distributed, Event};
 use crate::cluster::handle::ClusterHandle;
 use crate::cluster::log::statements::Speech;
-use crate::cluster::log::tail::Tail;
+use crate::cluster::log::tail::{self, LogEnd};
 use crate::cluster::log::topics::{self, InternalTopic, TopicProblem};
 use crate::cluster::log::{Properties, writer};
 use crate::cluster::members::{Member, Membership};
@@ -209,7 +209,7 @@ impl Start {
             format!("a kafka client of the worker cannot be made: {error}")
         };
         let tail = |topic: &str, partitions, wrap| {
-            Tail::start(
+            tail::start(
                 properties,
                 &self.group_id,
                 topic,
@@ -219,8 +219,9 @@ impl Start {
             )
             .map_err(no_client)
         };
-        let config = tail(&self.config_topic, 1, Event::Config)?;
-        let status = tail(&self.status_topic, status_partitions, Event::Status)?;
+        tail(&self.config_topic, 1, Event::Config)?;
+        tail(&self.status_topic, status_partitions, Event::Status)?;
+        let end = LogEnd::of(properties, &self.group_id, &self.config_topic).map_err(no_client)?;
         let writer = writer::start(
             properties.clone(),
             format!("connect-cluster-{}", self.group_id),
@@ -241,8 +242,7 @@ impl Start {
         let member = Member::join(&membership, events.clone(), Event::Group).map_err(no_client)?;
         Ok(KafkaLinks {
             events: events.clone(),
-            config,
-            _status: status,
+            end,
             writer,
             speech: Arc::new(speech),
             member,

@@ -14,7 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::Event;
 use crate::cluster::format::Encoded;
 use crate::cluster::log::statements::Speech;
-use crate::cluster::log::tail::Tail;
+use crate::cluster::log::tail::LogEnd;
 use crate::cluster::log::writer::ToWriterThread;
 use crate::cluster::members::Member;
 
@@ -39,9 +39,8 @@ pub(super) trait Links: Send {
 /// To a real Kafka.
 pub(super) struct KafkaLinks {
     pub(super) events: UnboundedSender<Event>,
-    pub(super) config: Tail,
-    /// Kept: the thread ends with its listener.
-    pub(super) _status: Tail,
+    /// Of the config topic.
+    pub(super) end: LogEnd,
     pub(super) writer: mpsc::Sender<ToWriterThread>,
     pub(super) speech: Arc<Speech>,
     pub(super) member: Member,
@@ -53,9 +52,9 @@ impl Links for KafkaLinks {
     }
 
     fn ask_for_end(&self) {
-        let (tail, events) = (self.config.clone(), self.events.clone());
+        let (end, events) = (self.end.clone(), self.events.clone());
         tokio::task::spawn_blocking(move || {
-            let end = tail.end().map_err(|error| error.to_string());
+            let end = end.ask().map_err(|error| error.to_string());
             // The loop has ended otherwise.
             events.send(Event::End(end)).ok();
         });
