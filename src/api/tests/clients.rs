@@ -241,8 +241,11 @@ async fn akhq() {
 
 #[tokio::test]
 async fn terraform() {
-    let worker = Worker::start();
-    let mut sent = config_with(1, "password", json!("${file:/run/secrets:pg}"));
+    let worker = Worker::start_with(&[
+        "config.providers=env",
+        "config.providers.env.class=EnvVarConfigProvider",
+    ]);
+    let mut sent = config_with(1, "password", json!("${env:PATH}"));
     sent["batch.size"] = json!("3000");
     let body = json!({"name": "pg", "config": sent});
     let created = worker.send_json(Method::POST, "/connectors", &body).await;
