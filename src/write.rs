@@ -34,12 +34,16 @@
 //! * [`start`]: where to start and when not to. Pure.
 //! * [`reconcile`]: a batch in hand against the database's truth. Pure.
 //! * [`retry`]: how long to wait. Pure.
+//! * [`standstill`]: a task that gets nothing though there is something.
 //! * [`facts`]: what Kafka says of topics and groups.
 
 pub mod claim;
 pub mod facts;
+#[cfg(test)]
+mod model;
 pub mod reconcile;
 pub mod retry;
+mod standstill;
 pub mod start;
 pub mod store;
 pub mod tables;
@@ -61,15 +65,22 @@ use crate::handover::{Board, ConsumerLink, ToConsumer, ToWriter};
 use crate::status::{TaskState, TaskStatus};
 use facts::KafkaFacts;
 use retry::Backoff;
+use standstill::Standstill;
 
-/// Topics are checked for having been recreated this often.
+/// Topics are checked for having been recreated this often while something is written.
 const TOPIC_CHECK_INTERVAL: Duration = Duration::from_secs(3);
+
+/// And this often otherwise: the client tells when a topic's id changes, so this is for idle topics
+/// and for the person who looks, and hundreds of idle tasks shall not keep the brokers busy.
+const IDLE_TOPIC_CHECK_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Why the loop cannot go on with what it does.
 #[derive(Debug)]
 pub enum Halt {
     /// The task has failed: the trace for people.
     Failed(String),
+    /// The task does not do its work, by a defect: starting it anew may help.
+    Lost(String),
     /// The task is being stopped while it waits; what is in hand is dropped.
     Stopping,
     /// The database cannot be reached from here; the group was left.
@@ -130,6 +141,9 @@ pub struct LoopState {
     yielded: Vec<(PartitionKey, AssignmentTag, Instant)>,
     backoff: Backoff,
     failed: bool,
+    /// When topics were last checked, unless something was written since.
+    idle_since_check: Option<Instant>,
+    standstill: Standstill,
 }
 
 impl LoopState {
@@ -154,19 +168,35 @@ impl WriteLoop {
                     Some(event) => self.handle(event).await,
                     None => break,
                 },
-                _ = topic_check.tick() => self.check_topics().await,
+                _ = topic_check.tick() => match self.look_at_topics().await {
+                    Ok(()) => self.look_for_standstill().await,
+                    halted => halted,
+                },
                 () = sleep_until(yielded_due.unwrap_or_else(Instant::now)), if yielded_due.is_some() =>
                     self.claim_yielded().await,
             };
             match done {
                 Ok(()) | Err(Halt::Stopping) => {}
                 Err(Halt::Failed(trace)) => self.fail(trace),
+                Err(Halt::Lost(trace)) => {
+                    self.fail(trace);
+                    self.status.send_modify(|status| status.restartable = true);
+                }
                 Err(Halt::GaveUp) => self.come_back().await,
             }
         }
         if let Some(session) = self.state.session.take() {
             session.close().await;
         }
+    }
+
+    async fn look_at_topics(&mut self) -> Result<(), Halt> {
+        let checked = self.state.idle_since_check;
+        if checked.is_some_and(|at| at.elapsed() < IDLE_TOPIC_CHECK_INTERVAL) {
+            return Ok(());
+        }
+        self.state.idle_since_check = Some(Instant::now());
+        self.check_topics().await
     }
 
     async fn handle(&mut self, event: ToWriter) -> Result<(), Halt> {
@@ -181,6 +211,8 @@ impl WriteLoop {
                 self.take_over(generation, partitions).await
             }
             ToWriter::Batch(batch) => {
+                self.state.idle_since_check = None;
+                self.state.standstill.moves();
                 let stored = if self.state.failed {
                     Ok(Vec::new())
                 } else {

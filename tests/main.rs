@@ -21,16 +21,19 @@
 
 mod avro;
 mod chaos_engines;
+mod chaos;
 mod claims;
 mod cluster;
 mod conformance;
 mod database_faults;
 mod dead_letters;
+mod discovery;
 mod evolution;
 mod first_run;
 mod foreign_configs;
 mod formats;
 mod freeze;
+mod hanging;
 mod judging;
 mod kafka_faults;
 mod kill;

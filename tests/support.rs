@@ -8,6 +8,7 @@ pub(crate) mod ledger;
 pub(crate) mod oracle;
 pub(crate) mod orders;
 pub(crate) mod own_server;
+pub(crate) mod proc;
 pub(crate) mod producer;
 pub(crate) mod proxy;
 pub(crate) mod reaper;

@@ -97,7 +97,8 @@ impl Options {
 }
 
 impl Services {
-    fn read() -> anyhow::Result<Self> {
+    /// Reads the file that whoever started the services has written.
+    pub(crate) fn read() -> anyhow::Result<Self> {
         let file = env::var_os("ROWDOCK_TEST_ENV")
             .map_or_else(|| workspace().join("target/services.env"), PathBuf::from);
         let settings = Settings::read(&file, "make services")?;

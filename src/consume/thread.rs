@@ -21,8 +21,12 @@ use super::slots::{SlotState, Slots};
 use crate::config::connector::{Delivery, TopicSelection};
 use crate::handover::{Board, ConsumerLink, ToConsumer, ToWriter};
 
-/// Longest wait in one poll: bounds how late a command or timer is seen when a wake-up is missed.
+/// Longest wait in one poll while something is under way: bounds how late a timer is seen.
 const POLL_MAX: Duration = Duration::from_millis(100);
+
+/// Longest wait in one poll while nothing is under way. Commands and events end it at once; it is
+/// what an idle task costs, times the hundreds of tasks that a worker may have.
+const IDLE_POLL_MAX: Duration = Duration::from_secs(1);
 
 /// The write loop may take this long with two full batches before partitions are paused; pausing
 /// throws prefetched records away, so it is not done lightly.
@@ -179,13 +183,8 @@ impl Running {
             }
             // Without a time-out the client does not look at the clock, which is a twentieth of
             // the work per record; only an empty queue is waited for.
-            let event = self.poller.poll(Duration::ZERO).or_else(|| {
-                let timeout = self.poll_timeout();
-                (!timeout.is_zero())
-                    .then(|| self.poller.poll(timeout))
-                    .flatten()
-            });
-            match event {
+            let event = self.poller.poll(Duration::ZERO);
+            match event.or_else(|| self.wait_for_event()) {
                 Some(event) => {
                     if !self.handle(&event) {
                         return;
@@ -199,6 +198,19 @@ impl Running {
         }
     }
 
+    /// Waits, unless a command has come: the poll that found nothing may have used its wake-up up.
+    fn wait_for_event(&mut self) -> Option<Event> {
+        let timeout = self.poll_timeout();
+        if timeout.is_zero() {
+            return None;
+        }
+        if let Ok(command) = self.start.commands.try_recv() {
+            self.obey(command);
+            return None;
+        }
+        self.poller.poll(timeout)
+    }
+
     /// How long the next poll may wait.
     fn poll_timeout(&self) -> Duration {
         if self.start.intake.builder.has_records() && self.start.board.in_flight() == 0 {
@@ -208,7 +220,14 @@ impl Running {
         if self.start.intake.is_waiting() && !holds.awaiting_table && !holds.awaiting_schemas {
             return Duration::ZERO;
         }
-        POLL_MAX
+        let timers_run = holds.awaiting_schemas
+            || self.rejoin_at.is_some()
+            || !self.revocations.is_empty()
+            || !self.durable.is_empty();
+        if timers_run || self.start.board.in_flight() > 0 || !self.start.intake.builder.is_empty() {
+            return POLL_MAX;
+        }
+        IDLE_POLL_MAX
     }
 
     fn linger_left(&self) -> Duration {

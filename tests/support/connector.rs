@@ -57,6 +57,12 @@ impl Connector {
         self
     }
 
+    /// Without a setting.
+    pub(crate) fn without(mut self, key: &str) -> Self {
+        self.settings.remove(key);
+        self
+    }
+
     /// Rejected records go to this topic, with headers.
     pub(crate) fn dead_letters(self, topic: &Topic) -> Self {
         self.set("errors.tolerance", "all")

@@ -14,7 +14,7 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// The services that tests use.
 #[derive(Debug)]
 pub(crate) struct Services {
-    /// Kafka's `host:port`.
+    /// Kafka's `host:port`; with commas between, when there are several brokers.
     pub(crate) kafka: String,
     /// URL of the main PostgreSQL server's maintenance database, as a superuser.
     pub(crate) postgres: String,
@@ -58,7 +58,9 @@ impl Services {
             mariadb: take("ROWDOCK_TEST_MARIADB")?,
             registry: take("ROWDOCK_TEST_REGISTRY")?,
         };
-        answers("Kafka", &services.kafka)?;
+        for broker in services.kafka.split(',') {
+            answers("Kafka", broker)?;
+        }
         answers("PostgreSQL", host_and_port(&services.postgres))?;
         answers("PostgreSQL 18", host_and_port(&services.postgres_newest))?;
         answers("MySQL", host_and_port(&services.mysql))?;
@@ -88,7 +90,7 @@ pub(crate) fn host_and_port(url: &str) -> &str {
     authority.rsplit('@').next().unwrap_or(authority)
 }
 
-fn environment_file() -> PathBuf {
+pub(crate) fn environment_file() -> PathBuf {
     env::var_os("ROWDOCK_TEST_ENV")
         .map_or_else(|| workspace().join("target/services.env"), PathBuf::from)
 }
