@@ -20,8 +20,8 @@
 )]
 
 mod avro;
-mod chaos_engines;
 mod chaos;
+mod chaos_engines;
 mod claims;
 mod cluster;
 mod conformance;
