@@ -10,6 +10,7 @@
 //! * [`plan`]: which columns are written, which are the key, and whether that can work.
 //! * [`infer`]: the table for records that have none yet.
 //! * [`lack`]: what a table lacks for a record that does not fit it.
+//! * [`route`]: the table that a record chooses by its fields, headers or time.
 
 mod filter;
 pub mod fit;
@@ -17,6 +18,7 @@ pub mod infer;
 mod lack;
 mod names;
 pub mod plan;
+pub mod route;
 mod side;
 
 use std::sync::Arc;
@@ -24,13 +26,15 @@ use std::sync::Arc;
 use rowdock_connectors::{CellState, NewColumn, Origin, RowKind, TableRows, Target, WriteMode};
 
 use crate::config::connector::{KeyMode, SinkKeys, UnknownFields};
+use crate::config::converter::HeaderConverter;
 use crate::decode::change::Change;
 use crate::decode::sides::RecordDecoder;
-use crate::decode::{Encoded, Format};
+use crate::decode::{Encoded, Format, header};
 use crate::record::{OwnedRecord, RawRecord, RecordError, Stage, Value};
 use filter::FieldFilter;
+use fit::Rules;
 use lack::Evolution;
-use side::{Content, SideColumns, SideReader};
+use side::{Asides, Content, SideColumns, SideReader};
 
 /// Turns records of one topic into rows of one table.
 #[derive(Debug)]
@@ -47,6 +51,8 @@ pub struct TopicMapper {
     /// Written columns that must have a value: key, and NOT NULL without a default, unless rows
     /// are only updated.
     required: Vec<usize>,
+    rules: Rules,
+    header_converter: HeaderConverter,
     /// With `auto.evolve`.
     evolution: Option<Evolution>,
 }
@@ -75,6 +81,8 @@ enum KeySource {
     Kafka([usize; 3]),
     /// The record's key.
     Record,
+    /// The record's headers.
+    Headers,
 }
 
 impl TopicMapper {
@@ -92,10 +100,15 @@ impl TopicMapper {
                 _ => KeySource::Value,
             },
             KeyMode::RecordKey => KeySource::Record,
+            KeyMode::RecordHeader => KeySource::Headers,
         };
         let key_columns: &[usize] = match &key {
             KeySource::Value => &[],
-            KeySource::Kafka(_) | KeySource::Record => &target.key,
+            KeySource::Kafka(_) | KeySource::Record | KeySource::Headers => &target.key,
+        };
+        let rules = Rules {
+            text_allows_nul: target.table.text_allows_nul,
+            zone: keys.zone,
         };
         let filter = FieldFilter::new(&keys.fields_include, &keys.fields_exclude);
         let unknown = if keys.auto_evolve {
@@ -112,8 +125,8 @@ impl TopicMapper {
             }
             accepts
         };
-        // Of a delete the guard can only be in the key.
-        let has_key_apart = keys.key_mode == KeyMode::RecordKey;
+        // Of a delete the guard can only be in the key, or a header.
+        let has_key_apart = matches!(key, KeySource::Record | KeySource::Headers);
         let soft_field = keys.soft_delete_field.as_deref();
         let soft_delete = soft_field.and_then(|name| plan::soft_delete(&target, name).ok());
         let required = (0..target.written.len())
@@ -131,14 +144,20 @@ impl TopicMapper {
                 key_columns.contains(&written) || (has_key_apart && target.guard == Some(written))
             }),
             UnknownFields::Ignore,
+            rules,
         );
         of_key.single = match target.key.as_slice() {
             [only] => Some(*only),
             _ => None,
         };
-        let mut of_value =
-            SideColumns::new(accepts(&|written| !key_columns.contains(&written)), unknown)
-                .filtering(filter, key_columns, &target);
+        let of_value = accepts(&|written| !key_columns.contains(&written));
+        let mut of_value = SideColumns::new(of_value, unknown, rules).filtering(
+            filter,
+            key_columns,
+            &target,
+        );
+        of_value.asides = Asides::new(keys);
+        of_value.wants_before = keys.key_mode == KeyMode::RecordValue;
         of_value.single = target
             .table
             .column_index(&keys.single_value_column)
@@ -152,6 +171,8 @@ impl TopicMapper {
             truncate_enabled: keys.truncate_enabled,
             change_events: keys.change_events,
             required,
+            rules,
+            header_converter: keys.header_converter,
             key,
             target,
         }
@@ -175,7 +196,7 @@ impl TopicMapper {
     pub fn is_ready(&mut self, record: &RawRecord<'_>) -> bool {
         let key = match self.key {
             KeySource::Record => Encoded::key(record),
-            KeySource::Value | KeySource::Kafka(_) => None,
+            KeySource::Value | KeySource::Kafka(_) | KeySource::Headers => None,
         };
         let key_is_ready = key.is_none_or(|key| self.key_reader.is_ready(key));
         let value = Encoded::value(record);
@@ -275,8 +296,10 @@ impl TopicMapper {
             KeySource::Value => {}
             KeySource::Kafka(columns) => self.fill_coordinates(columns, record, rows)?,
             KeySource::Record => self.fill_key(record, transformed, rows)?,
+            KeySource::Headers => self.fill_headers(None, record, transformed, rows)?,
         }
         if deletes {
+            self.fill_guard(record, transformed, rows)?;
             self.check_delete(rows)?;
             return match self.soft_delete {
                 Some(_) => self.mark_deleted(true, rows).map(Some),
@@ -295,7 +318,7 @@ impl TopicMapper {
             let row = rows.len();
             rows.columns[column].truncate(row);
             let value = Value::Bool(deleted);
-            push(&self.target, column, "delete", &value, rows)?;
+            push(&self.target, column, "delete", &value, self.rules, rows)?;
         }
         Ok(RowKind::Write)
     }
@@ -305,7 +328,7 @@ impl TopicMapper {
             return Err(RecordError::new(
                 Stage::TaskPut,
                 "the record has no value: a delete; set delete.enabled=true with \
-                 pk.mode=record_key to apply deletes",
+                 pk.mode=record_key or record_header to apply deletes",
             ));
         }
         for index in self.target.key.iter().chain(&self.target.guard) {
@@ -332,7 +355,7 @@ impl TopicMapper {
         let role = if self.target.key.contains(&index) {
             "is part of the key"
         } else if self.target.guard == Some(index) {
-            "is upsert.guard.field; of a delete it must be a field of the key"
+            "is upsert.guard.field; of a delete it must be a field of the key, or a header"
         } else {
             "is NOT NULL and has no default"
         };
@@ -357,9 +380,56 @@ impl TopicMapper {
             Value::Int(record.offset),
         ];
         for (column, value) in columns.iter().zip(&values) {
-            push(&self.target, *column, "kafka coordinates", value, rows)?;
+            let field = "kafka coordinates";
+            push(&self.target, *column, field, value, self.rules, rows)?;
         }
         Ok(())
+    }
+
+    /// Of a delete the guard may be a header, whatever the key is.
+    fn fill_guard(
+        &mut self,
+        record: &RawRecord<'_>,
+        transformed: Option<&OwnedRecord>,
+        rows: &mut TableRows,
+    ) -> Result<(), RecordError> {
+        let is_missing = |guard: usize| rows.columns[guard].len() == rows.len();
+        match (self.target.guard, self.key) {
+            (Some(guard), KeySource::Record) if is_missing(guard) => {
+                let name = self.target.column(guard).name.clone();
+                self.fill_headers(Some(&name), record, transformed, rows)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The key's columns, and the guard, that are named as headers are; or only the one of them.
+    fn fill_headers(
+        &mut self,
+        only: Option<&str>,
+        record: &RawRecord<'_>,
+        transformed: Option<&OwnedRecord>,
+        rows: &mut TableRows,
+    ) -> Result<(), RecordError> {
+        let reader = &mut self.key_reader;
+        let is_meant = |name: &str| {
+            only.is_none_or(|only| only.eq_ignore_ascii_case(name))
+        };
+        let mut headers = Vec::new();
+        match transformed {
+            Some(whole) => {
+                let meant = whole.headers.iter().filter(|header| is_meant(&header.name));
+                headers.extend(meant.cloned());
+            }
+            None => {
+                for header in record.headers.headers() {
+                    if is_meant(&header.0) && reader.has_column(&header.0, &self.target) {
+                        headers.push(header::read(self.header_converter, header)?);
+                    }
+                }
+            }
+        }
+        reader.read_headers(&headers, &self.target, rows)
     }
 
     fn fill_key(
@@ -390,6 +460,7 @@ fn push(
     column: usize,
     field: &str,
     value: &Value<'_>,
+    rules: Rules,
     rows: &mut TableRows,
 ) -> Result<(), RecordError> {
     let definition = target.column(column);
@@ -404,7 +475,7 @@ fn push(
             ),
         )
     };
-    let fitted = fit::fit(value, &definition.column_type, target.table.text_allows_nul)
+    let fitted = fit::fit(value, &definition.column_type, rules)
         .map_err(|rule| failed(&rule))?;
     rows.columns[column]
         .push(fitted.cell())

@@ -12,7 +12,7 @@ use crate::decode::header;
 use crate::record::{OwnedRecord, Part, RawRecord, RecordError, Side, Stage};
 
 mod cast;
-mod date_format;
+pub(crate) mod date_format;
 mod extract_field;
 mod filter;
 mod flatten;
@@ -124,6 +124,13 @@ impl Chain {
             steps,
             headers: reads_headers.then_some(header_converter),
         })
+    }
+
+    /// Reads the headers of every record, for somebody behind the chain.
+    #[must_use]
+    pub fn reading_headers(mut self, converter: HeaderConverter) -> Self {
+        self.headers = Some(converter);
+        self
     }
 
     /// Applies all of them to a record that was decoded from `raw`. `Ok(None)`: dropped.

@@ -20,6 +20,7 @@
 )]
 
 mod avro;
+mod behaviours;
 mod claims;
 mod cluster;
 mod conformance;
@@ -36,5 +37,6 @@ mod lifecycle;
 mod network;
 mod process;
 mod rolling;
+mod sql_types;
 mod support;
 mod transforms;

@@ -41,8 +41,13 @@ enum Found {
     Row(&'static [&'static str]),
     /// It is no row.
     Change(Change),
+    /// A row was deleted: this part shows it.
+    Delete(&'static [&'static str]),
 }
 
+const BEFORE: &[&str] = &["before"];
+const DATA_BEFORE: &[&str] = &["data", "before"];
+const DATA_PAYLOAD_BEFORE: &[&str] = &["data", "payload", "before"];
 const WHOLE: &[&str] = &[];
 const AFTER: &[&str] = &["after"];
 const DATA: &[&str] = &["data"];
@@ -67,14 +72,14 @@ impl ChangeEvents {
     fn find(&mut self, encoded: Encoded<'_>) -> Result<Found, ReadError> {
         let head = self.head(encoded, WHOLE)?;
         if !head.is_cloud_event() {
-            return head.found(WHOLE, AFTER);
+            return head.found(WHOLE, AFTER, BEFORE);
         }
         let data = self.head(encoded, DATA)?;
         if !data.is_json_envelope() {
-            return data.found(DATA, DATA_AFTER);
+            return data.found(DATA, DATA_AFTER, DATA_BEFORE);
         }
         let payload = self.head(encoded, DATA_PAYLOAD)?;
-        payload.found(DATA_PAYLOAD, DATA_PAYLOAD_AFTER)
+        payload.found(DATA_PAYLOAD, DATA_PAYLOAD_AFTER, DATA_PAYLOAD_BEFORE)
     }
 
     fn head(&mut self, encoded: Encoded<'_>, part: &[&str]) -> Result<Head, ReadError> {
@@ -111,6 +116,13 @@ impl Decode for ChangeEvents {
                     self.warn_once();
                 }
                 Ok(visitor.change(change)?)
+            }
+            Found::Delete(before) => {
+                visitor.change(Change::Delete)?;
+                match visitor.wants_before() {
+                    true => self.inner.read_part(encoded, before, visitor),
+                    false => Ok(()),
+                }
             }
         }
     }
@@ -220,11 +232,12 @@ impl Head {
             || (self.fields == 1 && self.has(&[Known::TimeMillis]))
     }
 
-    /// What it does; `whole` and `after` are where it and its row are.
+    /// What it does; `whole`, `after` and `before` are where it and its rows are.
     fn found(
         &self,
         whole: &'static [&'static str],
         after: &'static [&'static str],
+        before: &'static [&'static str],
     ) -> Result<Found, ReadError> {
         if self.is_no_row() {
             return Ok(Found::Change(Change::Nothing));
@@ -236,7 +249,7 @@ impl Head {
         Ok(match self.op {
             _ if !self.is_object || !is_event => Found::Row(whole),
             Some(Op::Write) => Found::Row(after),
-            Some(Op::Delete) => Found::Change(Change::Delete),
+            Some(Op::Delete) => Found::Delete(before),
             Some(Op::Truncate) => Found::Change(Change::Truncate),
             Some(Op::Message) => Found::Change(Change::Nothing),
             Some(Op::Unknown) | None => {
@@ -379,7 +392,7 @@ mod tests {
             .into_iter()
             .map(|(_, _, value)| value)
             .collect();
-        assert_eq!(values, [Value::Number("1"), Value::Timestamp(at)]);
+        assert_eq!(values, [Value::Number("1"), Value::LocalTimestamp(at)]);
         let encoded = Encoded {
             bytes: text.as_bytes(),
             headers: &(),

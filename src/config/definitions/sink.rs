@@ -1,6 +1,9 @@
 //! Keys of the sinks. Names are the Confluent JDBC sink's where it has the key.
 
+use chrono_tz::Tz;
+
 use super::{ConfigKey, Group, Kind, Rule};
+use crate::config::table_format;
 
 /// Rows in one batch, and so in one transaction. Above this a batch gains nothing and only holds
 /// its locks for longer.
@@ -135,7 +138,7 @@ pub(in crate::config) static DELETE_ENABLED: ConfigKey = ConfigKey::new(
     Kind::Boolean,
     Group::Writes,
     "Enable deletes",
-    "Whether a record without a value deletes the row with its key. Needs `pk.mode=record_key`.",
+    "Whether a record without a value deletes the row with its key. Needs `pk.mode` `record_key` or `record_header`; or `record_value` with `change.events=debezium`, where deletes come with the row that was there (`before`, or a flattened event with `__deleted`).",
 )
 .default("false");
 
@@ -172,7 +175,7 @@ pub(in crate::config) static UPSERT_GUARD_FIELD: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Writes,
     "Guard column",
-    "Column of a number, date or time, such as a version: with `insert.mode` `upsert` or `update` a row is replaced only by a record with a greater value in it, so that late and repeated records do no harm, whatever the partitioning. With `delete.enabled=true` it needs `delete.soft.field`, since a row that is gone has no value to compare with, and the guard must be a field of the record's key.",
+    "Column of a number, date or time, such as a version: with `insert.mode` `upsert` or `update` a row is replaced only by a record with a greater value in it, so that late and repeated records do no harm, whatever the partitioning. With `delete.enabled=true` it needs `delete.soft.field`, since a row that is gone has no value to compare with, and the guard must be a field of the record's key, or a header.",
 )
 .low();
 
@@ -210,10 +213,10 @@ pub(in crate::config) static PK_MODE: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Mapping,
     "Primary key mode",
-    "Where a row's key comes from. `none`: no key. `kafka`: topic, partition and offset. `record_key`: the record's key, a primitive or fields of an object. `record_value`: fields of the record's value.",
+    "Where a row's key comes from. `none`: no key. `kafka`: topic, partition and offset. `record_key`: the record's key, a primitive or fields of an object. `record_value`: fields of the record's value. `record_header`: the record's headers, as `header.converter` reads them.",
 )
 .default("none")
-.rule(Rule::OneOfIgnoringCase(&["none", "kafka", "record_key", "record_value"]))
+.rule(Rule::OneOfIgnoringCase(&["none", "kafka", "record_key", "record_value", "record_header"]))
 .high();
 
 pub(in crate::config) static PK_FIELDS: ConfigKey = ConfigKey::new(
@@ -221,7 +224,7 @@ pub(in crate::config) static PK_FIELDS: ConfigKey = ConfigKey::new(
     Kind::List,
     Group::Mapping,
     "Primary key fields",
-    "Names of the key's columns. With `kafka`: empty, or three names for topic, partition and offset (`__connect_topic`, `__connect_partition`, `__connect_offset` when empty). With `record_key`: one name for a primitive key; for an object its fields, empty for all. With `record_value`: fields of the value, at least one.",
+    "Names of the key's columns. With `kafka`: empty, or three names for topic, partition and offset (`__connect_topic`, `__connect_partition`, `__connect_offset` when empty). With `record_key`: one name for a primitive key; for an object its fields, empty for all. With `record_value`: fields of the value, at least one. With `record_header`: names of headers, at least one.",
 )
 .default("");
 
@@ -258,10 +261,21 @@ pub(in crate::config) static DB_TIMEZONE: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Mapping,
     "Database time zone",
-    "Zone in which times without a zone are stored.",
+    "Zone of dates and times that have none: points in time are stored in columns without a zone as clocks show them there, and dates and times without a zone are taken for that zone's in columns of points in time. A name of the tz database, such as `Europe/Berlin`, or a distance such as `+02:00` of whole hours. Days stay days.",
 )
 .default("UTC")
-.rule(Rule::Only(&["UTC"], "Only `UTC` is supported."))
+.rule(Rule::Check(|value| zone(value).map(|_| ())))
+.low();
+
+pub(in crate::config) static TIMEZONE_FIELDS: ConfigKey = ConfigKey::new(
+    "timezone.fields",
+    Kind::List,
+    Group::Mapping,
+    "Fields with time zones",
+    "Pairs `time:zone` of fields, separated by commas: `time` holds a point in time (or a date and time without a zone, which then is that zone's), `zone` the name of a zone such as `Europe/Berlin` or a distance such as `+02:00`. A column of points in time gets the point, one without a zone what clocks show in that zone then, a text column both, as `2026-11-21T11:15:30+01:00`. The zone's field needs no column.",
+)
+.default("")
+.rule(Rule::Check(|value| zoned_fields(items(value)).map(|_| ())))
 .low();
 
 pub(in crate::config) static DATE_TIMEZONE: ConfigKey = ConfigKey::new(
@@ -269,7 +283,7 @@ pub(in crate::config) static DATE_TIMEZONE: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Mapping,
     "Zone of dates",
-    "Zone of dates; both values mean UTC here.",
+    "Zone of dates; with both values a day stays the day that it is.",
 )
 .default("db_timezone")
 .rule(Rule::OneOfIgnoringCase(&["db_timezone", "utc"]))
@@ -294,12 +308,9 @@ pub(in crate::config) static TIMESTAMP_FIELDS: ConfigKey = ConfigKey::new(
     Kind::List,
     Group::Mapping,
     "Timestamp fields",
-    "Fields that are numbers or texts and stand for points in time.",
+    "Fields of the value that stand for points in time: numbers that count what `timestamp.precision.mode` says since 1970-01-01 UTC, or texts in ISO 8601. Without it a number in a timestamp column counts milliseconds.",
 )
 .default("")
-.rule(Rule::Unsupported(
-    "Texts and numbers are fitted to the column's type instead: create the table with timestamp columns and leave this empty.",
-))
 .low();
 
 pub(in crate::config) static TIMESTAMP_PRECISION: ConfigKey = ConfigKey::new(
@@ -307,13 +318,10 @@ pub(in crate::config) static TIMESTAMP_PRECISION: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Mapping,
     "Timestamp precision",
-    "Precision of `timestamp.fields.list`.",
+    "What numbers in the fields of `timestamp.fields.list` count.",
 )
 .default("microseconds")
-.rule(Rule::Only(
-    &["microseconds"],
-    "Only `microseconds` is supported.",
-))
+.rule(Rule::OneOfIgnoringCase(&["microseconds", "nanoseconds"]))
 .low();
 
 pub(in crate::config) static STRING_COLUMN: ConfigKey = ConfigKey::new(
@@ -343,7 +351,7 @@ pub(in crate::config) static TABLE_NAME_FORMAT: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Tables,
     "Table name format",
-    "Name of the table, `schema.table` or `table`; `${topic}` stands for the topic.",
+    "Name of the table, `schema.table` or `table`. `${topic}` stands for the topic; `${value.field}`, `${value.a.b}`, `${key}`, `${key.field}` and `${header.name}` for what the record has there, a text or whole number; `${source.field}` for the same field of a change event's `source`; `${timestamp:yyyyMMdd}` for the record's time in `db.timezone`, by a pattern of Java's `SimpleDateFormat`. With more than `${topic}` each record chooses its table, and a record that does not have what is named is bad; the tables of a batch are written in one transaction.",
 )
 .default("${topic}")
 .rule(Rule::Check(table_name_format));
@@ -402,24 +410,21 @@ pub(in crate::config) static QUOTE_IDENTIFIERS: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Tables,
     "Quote identifiers",
-    "When names of tables and columns are quoted in SQL.",
+    "`ALWAYS`: names of tables and columns mean exactly what they say, upper and lower case included. `NEVER`: they mean what the database takes unquoted names for, which on PostgreSQL is the same in lower case; MySQL and SQLite make no difference. Names that need quotes, such as reserved words, work with both.",
 )
 .default("ALWAYS")
-.rule(Rule::Only(
-    &["ALWAYS"],
-    "Only `ALWAYS` is supported: names mean exactly what they say, upper and lower case included.",
-))
+.rule(Rule::OneOfIgnoringCase(&["ALWAYS", "NEVER"]))
 .low();
 
 pub(in crate::config) static TABLE_TYPES: ConfigKey = ConfigKey::new(
     "table.types",
-    Kind::Text,
+    Kind::List,
     Group::Tables,
     "Table types",
-    "Kinds of tables that are written to.",
+    "Kinds of tables that may be written to: `TABLE`, `PARTITIONED TABLE`, `VIEW`. A table of any of these kinds is written to when it has the name, so the list says nothing more.",
 )
 .default("TABLE")
-.rule(Rule::Only(&["TABLE"], "Only `TABLE` is supported."))
+.rule(Rule::Check(table_types))
 .low();
 
 pub(in crate::config) static DELIVERY_GUARANTEE: ConfigKey = ConfigKey::new(
@@ -470,6 +475,7 @@ pub(in crate::config) const KEYS: &[&ConfigKey] = &[
     &FIELDS_EXCLUDE,
     &FIELDS_UNKNOWN,
     &DB_TIMEZONE,
+    &TIMEZONE_FIELDS,
     &DATE_TIMEZONE,
     &DATE_CALENDAR,
     &TIMESTAMP_FIELDS,
@@ -495,11 +501,7 @@ fn table_name_format(value: &str) -> Result<(), String> {
     if value.chars().any(char::is_control) {
         return Err("must not contain control characters".to_owned());
     }
-    let without_topic = value.replace("${topic}", "");
-    match without_topic.find("${") {
-        Some(_) => Err("only the variable ${topic} is supported".to_owned()),
-        None => Ok(()),
-    }
+    table_format::pieces(value).map(|_| ())
 }
 
 /// The pairs of `topics.to.tables.mapping`.
@@ -525,9 +527,89 @@ pub(in crate::config) fn tables_of_topics<'a>(
 }
 
 fn topics_to_tables(value: &str) -> Result<(), String> {
-    let items = value
-        .split(',')
-        .map(str::trim)
-        .filter(|item| !item.is_empty());
-    tables_of_topics(items).map(|_| ())
+    tables_of_topics(items(value)).map(|_| ())
+}
+
+fn items(value: &str) -> impl Iterator<Item = &str> {
+    let items = value.split(',').map(str::trim);
+    items.filter(|item| !item.is_empty())
+}
+
+/// The pairs of `timezone.fields`.
+pub(in crate::config) fn zoned_fields<'a>(
+    items: impl IntoIterator<Item = &'a str>,
+) -> Result<Vec<(&'a str, &'a str)>, String> {
+    let mut pairs: Vec<(&str, &str)> = Vec::new();
+    for item in items {
+        let (time, zone) = item.split_once(':').unwrap_or((item, ""));
+        let (time, zone) = (time.trim(), zone.trim());
+        if time.is_empty() || zone.is_empty() || time == zone {
+            return Err("every entry must be time:zone, two fields".to_owned());
+        }
+        if pairs.iter().any(|(known, _)| *known == time) {
+            return Err(format!("field {time} has two zones"));
+        }
+        pairs.push((time, zone));
+    }
+    Ok(pairs)
+}
+
+fn table_types(value: &str) -> Result<(), String> {
+    const KINDS: [&str; 3] = ["TABLE", "PARTITIONED TABLE", "VIEW"];
+    let is_kind = |item: &&str| KINDS.iter().any(|kind| kind.eq_ignore_ascii_case(item));
+    match items(value).find(|item| !is_kind(item)) {
+        None => Ok(()),
+        Some(_) => Err(format!("entries must be of {}", KINDS.join(", "))),
+    }
+}
+
+/// The zone of that name; `None` for UTC. Java's names for it are known, too.
+pub(in crate::config) fn zone(value: &str) -> Result<Option<Tz>, String> {
+    const UTC: [&str; 7] = ["UTC", "Z", "GMT", "UT", "Etc/UTC", "Etc/GMT", "Zulu"];
+    let named = ["UTC", "GMT"].iter().find_map(|name| value.strip_prefix(name));
+    let distance = named.unwrap_or(value);
+    if UTC.contains(&value) || matches!(distance, "+00:00" | "+0" | "-0" | "+00") {
+        return Ok(None);
+    }
+    if let Some(zone) = whole_hours(distance) {
+        return Ok(Some(zone));
+    }
+    let found = value.parse::<Tz>();
+    found.map(Some).map_err(|_| {
+        "no zone of that name: it must be one of the tz database, such as Europe/Berlin".to_owned()
+    })
+}
+
+/// `+02:00`; in the tz database its sign is the other one.
+fn whole_hours(distance: &str) -> Option<Tz> {
+    let (sign, hours) = match distance.split_at_checked(1)? {
+        ("+", hours) => ('-', hours),
+        ("-", hours) => ('+', hours),
+        _ => return None,
+    };
+    let hours = hours.strip_suffix(":00").unwrap_or(hours);
+    let hours: u8 = hours.parse().ok()?;
+    format!("Etc/GMT{sign}{hours}").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zones_by_every_name() {
+        let check = |value: &str, expected: Result<Option<Tz>, ()>| {
+            assert_eq!(zone(value).map_err(|_| ()), expected, "{value}");
+        };
+        check("UTC", Ok(None));
+        check("Z", Ok(None));
+        check("GMT+00:00", Ok(None));
+        check("Europe/Berlin", Ok(Some(Tz::Europe__Berlin)));
+        check("+02:00", Ok(Some(Tz::Etc__GMTMinus2)));
+        check("GMT-5", Ok(Some(Tz::Etc__GMTPlus5)));
+        check("US/Pacific", Ok(Some(Tz::US__Pacific)));
+        check("+02:30", Err(()));
+        check("Mars/Olympus", Err(()));
+        check("", Err(()));
+    }
 }
