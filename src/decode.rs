@@ -80,6 +80,19 @@ pub trait Visitor {
     /// by their names alone.
     fn object(&mut self, schema: Option<&Arc<Schema>>);
 
+    /// The name that the next field probably has, which is [plain](json::is_plain_name), and what
+    /// [`wants`](Self::wants) would answer. Producers write the same fields in the same order, and
+    /// to compare is cheaper than to scan and look up. If it has that name, [`follow`](Self::follow)
+    /// is called instead of `wants`.
+    #[inline]
+    fn predicted(&self) -> Option<(&str, Option<Self::Slot>)> {
+        None
+    }
+
+    /// The field had the predicted name.
+    #[inline]
+    fn follow(&mut self) {}
+
     /// The next field: whether its value is wanted. `index` is its place in the schema. A field
     /// may come twice; the last one counts.
     ///

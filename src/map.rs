@@ -9,6 +9,7 @@
 //!
 //! * [`plan`]: which columns are written, which are the key, and whether that can work.
 //! * [`infer`]: the table for records that have none yet.
+//! * [`straight`]: the short way for values that are what their column holds.
 //! * [`lack`]: what a table lacks for a record that does not fit it.
 //! * [`route`]: the table that a record chooses by its fields, headers or time.
 
@@ -20,6 +21,7 @@ mod names;
 pub mod plan;
 pub mod route;
 mod side;
+mod straight;
 
 use std::sync::Arc;
 
@@ -145,13 +147,14 @@ impl TopicMapper {
             }),
             UnknownFields::Ignore,
             rules,
+            &target,
         );
         of_key.single = match target.key.as_slice() {
             [only] => Some(*only),
             _ => None,
         };
         let of_value = accepts(&|written| !key_columns.contains(&written));
-        let mut of_value = SideColumns::new(of_value, unknown, rules).filtering(
+        let mut of_value = SideColumns::new(of_value, unknown, rules, &target).filtering(
             filter,
             key_columns,
             &target,

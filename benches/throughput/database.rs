@@ -9,7 +9,7 @@
 //! wrote nothing.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
 use tokio::runtime::Runtime;
@@ -20,6 +20,12 @@ use crate::process;
 
 /// Between two looks at a running contestant.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Between two looks at a table that is waited for.
+const AWAIT_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Answers among which the quickest tells how the clocks differ.
+const CLOCK_LOOKS: usize = 20;
 
 /// Nobody wrote for so long: time to count.
 const QUIET_US: i64 = 400_000;
@@ -174,6 +180,71 @@ impl Database {
             }
             thread::sleep(LOOK_INTERVAL);
         }
+    }
+
+    /// Waits until the table holds so many rows; hardly looks until then.
+    pub(crate) fn await_rows(
+        &self,
+        table: &str,
+        rows: usize,
+        deadline: Duration,
+    ) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let rows = i64::try_from(rows)?;
+        loop {
+            let found = self.count(table, rows)?;
+            if found == rows {
+                return Ok(());
+            }
+            if started.elapsed() > deadline {
+                bail!("only {found} of {rows} records became visible");
+            }
+            thread::sleep(AWAIT_INTERVAL);
+        }
+    }
+
+    /// When the row of each order was committed, in microseconds since 1970 on the server's clock, by
+    /// order: just before the commit was flushed.
+    pub(crate) fn commit_times_us(&self, table: &str) -> anyhow::Result<Vec<i64>> {
+        let sql = format!(
+            "select (extract(epoch from pg_xact_commit_timestamp(xmin)) * 1e6)::bigint \
+             from {table} order by id"
+        );
+        let rows = self.runtime.block_on(self.client.query(&sql, &[]));
+        let rows = rows.context("latency is measured with track_commit_timestamp=on")?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// How far the server's clock is ahead of this process's, in microseconds, by the quickest of a
+    /// few answers.
+    pub(crate) fn clock_ahead_us(&self) -> anyhow::Result<i64> {
+        let mut best = (Duration::MAX, 0);
+        for _ in 0..CLOCK_LOOKS {
+            let asked = Instant::now();
+            let before = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+            let theirs = self.now_us()?;
+            let took = asked.elapsed();
+            let ours = i64::try_from((before + took / 2).as_micros())?;
+            best = best.min((took, theirs - ours));
+        }
+        Ok(best.1)
+    }
+
+    /// Median duration of a transaction of one row.
+    pub(crate) fn transaction_of_one_row(&self, turns: usize) -> anyhow::Result<Duration> {
+        self.execute("create table one_row (id bigint)")?;
+        let mut durations = Vec::with_capacity(turns);
+        for _ in 0..turns {
+            let began = Instant::now();
+            self.execute("insert into one_row values (1)")?;
+            durations.push(began.elapsed());
+        }
+        self.execute("drop table one_row")?;
+        durations.sort_unstable();
+        durations
+            .get(turns / 2)
+            .copied()
+            .context("no transaction was measured")
     }
 
     /// Runs SQL with the database's own client.

@@ -89,7 +89,7 @@ pub(crate) struct Latency {
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
     pub(crate) max_ms: f64,
-    /// The reader's period, 99 of 100 times.
+    /// The transaction of one row that was added to each figure.
     pub(crate) too_high_by_at_most_ms: f64,
 }
 

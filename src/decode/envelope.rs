@@ -6,10 +6,12 @@
 
 mod schema;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Decode, Encoded, ReadError, Visitor, json, tree};
+use super::json::{self, Raw, is_plain_name};
+use super::{Decode, Encoded, ReadError, Visitor, tree};
 use crate::config::converter::JsonOptions;
 use crate::record::{Field, Schema, Side, Value};
 
@@ -43,6 +45,8 @@ pub(super) struct Typed {
     default_for_null: bool,
     /// Which fields of the schema the record had.
     seen: Vec<bool>,
+    /// The schema seen last, and whether all its names are [plain](is_plain_name).
+    last: Option<(Arc<Schema>, bool)>,
 }
 
 impl Typed {
@@ -51,6 +55,7 @@ impl Typed {
         Self {
             default_for_null,
             seen: Vec::new(),
+            last: None,
         }
     }
 
@@ -81,13 +86,26 @@ impl Typed {
             Some(_) if text == "null" => Ok(visitor.single(&Value::Null)?),
             Some(fields) => {
                 visitor.object(Some(&schema));
-                self.read_struct(fields, text, visitor)
+                let predictable = self.has_plain_names(&schema, fields);
+                self.read_struct(fields, predictable, text, visitor)
             }
             None => {
                 let raw = json::check_value(text).map_err(ReadError::Malformed)?;
-                let value = schema::read(&schema, raw, self.default_for_null);
+                let value = schema::read(&schema, Raw::of(raw), self.default_for_null);
                 let value = value.map_err(ReadError::Malformed)?;
                 Ok(visitor.single(&value)?)
+            }
+        }
+    }
+
+    #[inline]
+    fn has_plain_names(&mut self, schema: &Arc<Schema>, fields: &[Field]) -> bool {
+        match &self.last {
+            Some((last, are_plain)) if Arc::ptr_eq(last, schema) => *are_plain,
+            _ => {
+                let are_plain = fields.iter().all(|field| is_plain_name(&field.name));
+                self.last = Some((Arc::clone(schema), are_plain));
+                are_plain
             }
         }
     }
@@ -97,6 +115,7 @@ impl Typed {
     fn read_struct<V: Visitor>(
         &mut self,
         fields: &[Field],
+        predictable: bool,
         payload: &str,
         visitor: &mut V,
     ) -> Result<(), ReadError> {
@@ -104,28 +123,35 @@ impl Typed {
         self.seen.resize(fields.len(), false);
         let default_for_null = self.default_for_null;
         let mut next = 0;
-        let walked = json::walk_object(payload, |name, raw| -> Result<(), ReadError> {
+        let malformed = |error| json::malformed(payload, error);
+        let mut scan = json::Fields::of(payload).map_err(malformed)?;
+        while scan.advance().map_err(malformed)? {
             // Producers write fields in the schema's order.
-            let predicted = fields.get(next).is_some_and(|field| *field.name == *name);
-            let index = match predicted {
-                true => Some(next),
-                false => fields.iter().position(|field| *field.name == *name),
+            let predicted = fields.get(next).filter(|_| predictable);
+            let (name, index) = match predicted.and_then(|field| scan.skip_name(&field.name)) {
+                Some(name) => (Cow::Borrowed(name), Some(next)),
+                None => {
+                    let name = scan.name().map_err(malformed)?;
+                    let index = fields.iter().position(|field| *field.name == *name);
+                    (name, index)
+                }
             };
             if let Some(index) = index {
                 next = index + 1;
                 self.seen[index] = true;
             }
-            let Some(slot) = visitor.wants(name, index)? else {
-                return Ok(());
+            let wanted = visitor.wants(&name, index)?;
+            let raw = scan.value().map_err(malformed)?;
+            let Some(slot) = wanted else {
+                continue;
             };
             let value = match index {
                 Some(index) => schema::read(&fields[index].schema, raw, default_for_null),
                 None => json::value(raw),
             };
-            let value = value.map_err(|reason| json::in_field(name, &reason))?;
-            Ok(visitor.field(slot, name, &value)?)
-        });
-        walked?;
+            let value = value.map_err(|reason| json::in_field(&name, &reason))?;
+            visitor.field(slot, &name, &value)?;
+        }
         let unseen = self.seen.iter().enumerate().filter(|(_, seen)| !**seen);
         for (index, _) in unseen {
             let field = &fields[index];

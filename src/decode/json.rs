@@ -14,7 +14,8 @@ use std::sync::Arc;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use scan::{Fields, Malformed};
+pub(crate) use scan::is_plain_name;
+pub(super) use scan::{Fields, Malformed, Raw};
 
 use super::{Decode, Encoded, ReadError, Visitor, tree};
 use crate::record::{Schema, Side, Value};
@@ -83,18 +84,39 @@ pub(super) fn part_of<'a>(text: &'a str, part: &[&str]) -> Result<&'a str, Strin
 pub fn read_text<V: Visitor>(text: &str, visitor: &mut V) -> Result<(), ReadError> {
     if !text.trim_ascii_start().starts_with('{') {
         let raw = check_value(text).map_err(ReadError::Malformed)?;
-        let value = value(raw).map_err(ReadError::Malformed)?;
+        let value = value(Raw::of(raw)).map_err(ReadError::Malformed)?;
         return Ok(visitor.single(&value)?);
     }
     visitor.object(None);
-    let walked = walk_object(text, |name, raw| -> Result<(), ReadError> {
-        let Some(slot) = visitor.wants(name, None)? else {
-            return Ok(());
+    let malformed = |error| malformed(text, error);
+    let mut fields = Fields::of(text).map_err(malformed)?;
+    while fields.advance().map_err(malformed)? {
+        let predicted = visitor.predicted();
+        let predicted = predicted.and_then(|(name, slot)| Some((fields.skip_name(name)?, slot)));
+        let (name, slot) = match predicted {
+            Some((name, slot)) => {
+                visitor.follow();
+                (Cow::Borrowed(name), slot)
+            }
+            None => {
+                let name = fields.name().map_err(malformed)?;
+                let slot = visitor.wants(&name, None)?;
+                (name, slot)
+            }
         };
-        let value = value(raw).map_err(|reason| in_field(name, &reason))?;
-        Ok(visitor.field(slot, name, &value)?)
-    });
-    walked.map_err(ReadError::from)
+        let raw = fields.value().map_err(malformed)?;
+        if let Some(slot) = slot {
+            let value = value(raw).map_err(|reason| in_field(&name, &reason))?;
+            visitor.field(slot, &name, &value)?;
+        }
+    }
+    Ok(())
+}
+
+/// The text, which was to be an object, is malformed.
+#[cold]
+pub(super) fn malformed(text: &str, Malformed: Malformed) -> ReadError {
+    ReadError::Malformed(why_no_object(text))
 }
 
 /// A field's value is malformed.
@@ -114,8 +136,10 @@ pub fn walk_object<'a, E>(
 ) -> Result<(), WalkError<E>> {
     let malformed = |Malformed| WalkError::Malformed(why_no_object(text));
     let mut fields = Fields::of(text).map_err(malformed)?;
-    while let Some((name, value)) = fields.next().map_err(malformed)? {
-        on_field(&name, value).map_err(WalkError::Field)?;
+    while fields.advance().map_err(malformed)? {
+        let name = fields.name().map_err(malformed)?;
+        let text = fields.value_text().map_err(malformed)?;
+        on_field(&name, text).map_err(WalkError::Field)?;
     }
     Ok(())
 }
@@ -153,18 +177,18 @@ pub fn check_value(text: &str) -> Result<&str, String> {
 /// # Errors
 /// When a string holds an escape that is no character (a lone surrogate), or the value is nested
 /// too deeply.
-#[inline]
-pub fn value(raw: &str) -> Result<Value<'_>, String> {
-    Ok(match raw.as_bytes().first() {
-        Some(b'n') => Value::Null,
-        Some(b't') => Value::Bool(true),
-        Some(b'f') => Value::Bool(false),
-        Some(b'"') => Value::Text(string(raw)?),
-        Some(b'{' | b'[') => {
-            check_nesting(raw)?;
-            Value::Json(Cow::Borrowed(raw))
+#[inline(always)]
+pub(super) fn value(raw: Raw<'_>) -> Result<Value<'_>, String> {
+    Ok(match raw {
+        Raw::Null => Value::Null,
+        Raw::Bool(value) => Value::Bool(value),
+        Raw::Number(text) => Value::Number(text),
+        Raw::Plain(text) => Value::Text(Cow::Borrowed(text)),
+        Raw::Escaped(text) => Value::Text(string(text)?),
+        Raw::Nested(text) => {
+            check_nesting(text)?;
+            Value::Json(Cow::Borrowed(text))
         }
-        _ => Value::Number(raw),
     })
 }
 
@@ -317,7 +341,8 @@ mod tests {
 
     #[test]
     fn reads_values() {
-        let check = |raw: &str, expected: Value<'_>| assert_eq!(value(raw).unwrap(), expected);
+        let check =
+            |raw: &str, expected: Value<'_>| assert_eq!(value(Raw::of(raw)).unwrap(), expected);
         check("null", Value::Null);
         check("true", Value::Bool(true));
         check("false", Value::Bool(false));
@@ -326,7 +351,7 @@ mod tests {
         check(r#""\u00e9\\""#, Value::Text(Cow::Borrowed("é\\")));
         check("[1]", Value::Json("[1]".into()));
         assert!(
-            value(r#""\ud800""#).is_err(),
+            value(Raw::of(r#""\ud800""#)).is_err(),
             "a lone surrogate is no character"
         );
     }
@@ -334,10 +359,13 @@ mod tests {
     #[test]
     fn nesting_is_bounded() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert!(value(&nested(DEPTH_MAX)).is_ok());
-        assert!(value(&nested(DEPTH_MAX + 1)).is_err());
+        assert!(value(Raw::of(&nested(DEPTH_MAX))).is_ok());
+        assert!(value(Raw::of(&nested(DEPTH_MAX + 1))).is_err());
         let brackets = format!(r#"["{}\"["]"#, "[".repeat(500));
-        assert!(value(&brackets).is_ok(), "brackets in strings are text");
+        assert!(
+            value(Raw::of(&brackets)).is_ok(),
+            "brackets in strings are text"
+        );
     }
 
     #[test]

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::{envelope, json};
+use super::envelope;
+use super::json::{self, Raw};
 use crate::record::{Datum, Field, Kind, Logical, Map, Schema, Struct, Value};
 
 /// Reads one JSON value. Without a schema, integers become int64, other numbers stay as written,
@@ -39,11 +40,11 @@ impl<'a> Reader<'a> {
             (Some(b'{'), None) => self.object(None, depth).map(Datum::Map),
             (Some(b'['), None) => self.array(None, depth).map(Datum::Array),
             (Some(b'{' | b'['), Some(schema)) => self.collection(schema, depth),
-            (Some(_), Some(schema)) => match json::value(self.scalar()?)? {
+            (Some(_), Some(schema)) => match json::value(Raw::of(self.scalar()?))? {
                 Value::Null => missing(schema),
                 value => typed(schema, envelope::read_present(schema, value)?),
             },
-            (Some(_), None) => json::value(self.scalar()?).map(untyped),
+            (Some(_), None) => json::value(Raw::of(self.scalar()?)).map(untyped),
             (None, _) => Err(BROKEN.to_owned()),
         }
     }

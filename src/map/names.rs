@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::decode::json::is_plain_name;
+
 /// What a field's name means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FieldRule {
@@ -16,9 +18,16 @@ pub(super) enum FieldRule {
 /// The names of one kind of record, in the order in which they came last time.
 #[derive(Debug, Default)]
 pub(super) struct FieldNames {
-    order: Vec<(Box<str>, FieldRule)>,
+    order: Vec<Predicted>,
     rules: HashMap<Box<str>, FieldRule>,
     next: usize,
+}
+
+#[derive(Debug)]
+struct Predicted {
+    name: Box<str>,
+    rule: FieldRule,
+    is_plain: bool,
 }
 
 /// A producer that makes names up must not fill the memory.
@@ -30,15 +39,30 @@ impl FieldNames {
         self.next = 0;
     }
 
+    /// The name that came in this place last time, if it is [plain](is_plain_name), and its rule.
+    #[inline]
+    pub(super) fn predicted(&self) -> Option<(&str, FieldRule)> {
+        let predicted = self.order.get(self.next)?;
+        predicted
+            .is_plain
+            .then_some((&*predicted.name, predicted.rule))
+    }
+
+    /// The next name was the predicted one.
+    #[inline]
+    pub(super) fn follow(&mut self) {
+        self.next += 1;
+    }
+
     /// The rule for the record's next field; `decide` is asked when the name is new.
     #[inline]
     pub(super) fn rule(&mut self, name: &str, decide: impl FnOnce(&str) -> FieldRule) -> FieldRule {
         let position = self.next;
         self.next += 1;
-        if let Some((predicted, rule)) = self.order.get(position)
-            && **predicted == *name
+        if let Some(predicted) = self.order.get(position)
+            && *predicted.name == *name
         {
-            return *rule;
+            return predicted.rule;
         }
         self.rule_out_of_order(position, name, decide)
     }
@@ -59,9 +83,14 @@ impl FieldNames {
                 rule
             }
         };
+        let found = Predicted {
+            name: name.into(),
+            rule,
+            is_plain: is_plain_name(name),
+        };
         match self.order.get_mut(position) {
-            Some(predicted) => *predicted = (name.into(), rule),
-            None if position < NAMES_KEPT => self.order.push((name.into(), rule)),
+            Some(predicted) => *predicted = found,
+            None if position < NAMES_KEPT => self.order.push(found),
             None => {}
         }
         rule
@@ -74,20 +103,24 @@ mod tests {
 
     #[test]
     fn decides_each_name_once_whatever_the_order() {
+        let expected = |name: &str| FieldRule::Column(1 + usize::from(name == "b"));
         let mut names = FieldNames::default();
         let mut asked = Vec::new();
         for record in [["a", "b"], ["a", "b"], ["b", "a"], ["b", "a"], ["a", "c"]] {
             names.start_record();
             for name in record {
+                if let Some((predicted, rule)) = names.predicted()
+                    && predicted == name
+                {
+                    names.follow();
+                    assert_eq!(rule, expected(name));
+                    continue;
+                }
                 let rule = names.rule(name, |name| {
                     asked.push(name.to_owned());
-                    FieldRule::Column(name.len() + usize::from(name == "b"))
+                    expected(name)
                 });
-                assert_eq!(
-                    rule,
-                    FieldRule::Column(1 + usize::from(name == "b")),
-                    "{name}"
-                );
+                assert_eq!(rule, expected(name), "{name}");
             }
         }
         assert_eq!(asked, ["a", "b", "c"]);

@@ -13,6 +13,7 @@ use super::filter::FieldFilter;
 use super::fit::Rules;
 use super::names::{FieldNames, FieldRule};
 use super::push;
+use super::straight::Straight;
 use crate::config::connector::UnknownFields;
 use crate::decode::change::Change;
 use crate::decode::{Decode as _, Encoded, Format, ReadError, Visitor};
@@ -31,6 +32,8 @@ pub(super) struct SideReader {
 pub(super) struct SideColumns {
     /// Written columns that fields of this side may fill, by column of the table.
     pub(super) accepts: Vec<Option<usize>>,
+    /// The short way into each written column.
+    straight: Vec<Straight>,
     /// Written column of a side that is no object but a single value.
     pub(super) single: Option<usize>,
     /// What a field without a column means.
@@ -111,8 +114,15 @@ impl SideColumns {
         accepts: Vec<Option<usize>>,
         unknown: UnknownFields,
         rules_of_values: Rules,
+        target: &Target,
     ) -> Self {
+        let columns = 0..target.written.len();
+        let straight = columns.map(|column| {
+            let column_type = &target.column(column).column_type;
+            Straight::into_column(column_type, target.table.text_allows_nul)
+        });
         Self {
+            straight: straight.collect(),
             accepts,
             single: None,
             unknown,
@@ -218,6 +228,24 @@ impl Visitor for RowWriter<'_> {
     }
 
     #[inline]
+    fn predicted(&self) -> Option<(&str, Option<usize>)> {
+        let (_, rules) = self.columns.rules.first()?;
+        let (name, rule) = rules.by_name.predicted()?;
+        match rule {
+            FieldRule::Column(column) => Some((name, Some(column))),
+            FieldRule::Unwanted => Some((name, None)),
+            FieldRule::Unknown => None,
+        }
+    }
+
+    #[inline]
+    fn follow(&mut self) {
+        if let Some((_, rules)) = self.columns.rules.first_mut() {
+            rules.by_name.follow();
+        }
+    }
+
+    #[inline]
     fn wants(&mut self, name: &str, index: Option<usize>) -> Result<Option<usize>, RecordError> {
         // What was decided before needs no call.
         if let (Some(index), Some((_, rules))) = (index, self.columns.rules.first())
@@ -230,10 +258,14 @@ impl Visitor for RowWriter<'_> {
 
     #[inline]
     fn field(&mut self, column: usize, name: &str, value: &Value<'_>) -> Result<(), RecordError> {
-        // Of a repeated field the last one counts, as everywhere in JSON.
         let Some(cells) = self.rows.columns.get_mut(column) else {
             return self.columns.asides.keep(column, name, value, self.target);
         };
+        let straight = self.columns.straight.get(column);
+        if cells.len() == self.row && straight.is_some_and(|way| way.push(value, cells)) {
+            return Ok(());
+        }
+        // Of a repeated field the last one counts, as everywhere in JSON.
         cells.truncate(self.row);
         let rules = self.columns.rules_of_values;
         push(self.target, column, name, value, rules, self.rows)

@@ -14,6 +14,7 @@
 //! A process that stops in the middle of a copy is beyond all of these: PostgreSQL does not time
 //! out while it waits for a copy's data. The next owner of the partition ends that session.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use openssl::ssl::{SslConnector, SslFiletype, SslMethod, SslVerifyMode, SslVersion};
@@ -274,11 +275,29 @@ fn driver_config(
     config
 }
 
+/// What most sessions use, built once: OpenSSL reads all of the system's certificates for each, which
+/// costs more than everything else that a task does to start.
+static TRUSTS_ANYONE: OnceLock<MakeTlsConnector> = OnceLock::new();
+
 fn tls_connector(tls: &Tls) -> Result<Option<MakeTlsConnector>, SinkError> {
     if tls.mode == TlsMode::Disable {
         return Ok(None);
     }
-    build_tls_connector(tls).map(Some).map_err(|error| {
+    let trusts_anyone = matches!(tls.mode, TlsMode::Prefer | TlsMode::Require);
+    let files = [
+        &tls.root_certificates,
+        &tls.client_certificate,
+        &tls.client_key,
+    ];
+    let is_plain = trusts_anyone && files.iter().all(|file| file.is_none());
+    if let Some(shared) = TRUSTS_ANYONE.get().filter(|_| is_plain) {
+        return Ok(Some(shared.clone()));
+    }
+    let built = build_tls_connector(tls);
+    if let (true, Ok(connector)) = (is_plain, &built) {
+        TRUSTS_ANYONE.get_or_init(|| connector.clone());
+    }
+    built.map(Some).map_err(|error| {
         SinkError::stop(format!(
             "cannot prepare tls: {error}; check sslrootcert, sslcert and sslkey in connection.url"
         ))

@@ -132,6 +132,7 @@ impl Strings {
         }
     }
 
+    #[inline]
     fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
         self.ends.push(self.bytes.len());
@@ -297,6 +298,51 @@ impl Column {
         }
         self.states.push(CellState::Value);
         Ok(())
+    }
+
+    /// Appends an integer; `false`, and nothing appended, when the column holds something else. This
+    /// and its like are [`push`](Self::push) for the few kinds that most cells are of.
+    #[inline]
+    pub fn push_int(&mut self, value: i64) -> bool {
+        let Values::Int(values) = &mut self.values else {
+            return false;
+        };
+        values.push(value);
+        self.states.push(CellState::Value);
+        true
+    }
+
+    /// Appends a float.
+    #[inline]
+    pub fn push_float(&mut self, value: f64) -> bool {
+        let Values::Float(values) = &mut self.values else {
+            return false;
+        };
+        values.push(value);
+        self.states.push(CellState::Value);
+        true
+    }
+
+    /// Appends a boolean.
+    #[inline]
+    pub fn push_bool(&mut self, value: bool) -> bool {
+        let Values::Bool(values) = &mut self.values else {
+            return false;
+        };
+        values.push(value);
+        self.states.push(CellState::Value);
+        true
+    }
+
+    /// Appends a text.
+    #[inline]
+    pub fn push_text(&mut self, value: &str) -> bool {
+        let Values::Text(values) = &mut self.values else {
+            return false;
+        };
+        values.push(value.as_bytes());
+        self.states.push(CellState::Value);
+        true
     }
 
     /// Appends an absent cell.

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::decimal;
-use crate::decode::{json, tree};
+use crate::decode::json::{self, Raw};
+use crate::decode::tree;
 use crate::record::schema::names;
 use crate::record::{Field, Kind, Logical, Schema, Value, timestamp};
 
@@ -41,7 +42,7 @@ pub(super) fn parse(text: &str, depth: usize) -> Result<Schema, String> {
 #[inline]
 pub(super) fn read<'a>(
     schema: &'a Schema,
-    raw: &'a str,
+    raw: Raw<'a>,
     default_for_null: bool,
 ) -> Result<Value<'a>, String> {
     match json::value(raw)? {
@@ -291,7 +292,7 @@ mod tests {
         let check = |schema_text: &str, raw: &str, expected: Result<Value<'_>, ()>| {
             let schema = schema(schema_text);
             assert_eq!(
-                read(&schema, raw, true).map_err(|_| ()),
+                read(&schema, Raw::of(raw), true).map_err(|_| ()),
                 expected,
                 "{schema_text} {raw}"
             );

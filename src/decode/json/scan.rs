@@ -3,7 +3,8 @@
 //! The grammar is RFC 8259's and is checked in full: a scan accepts what `serde_json` accepts, and
 //! the tests hold the two against each other. It is our own because this is where a worker spends
 //! most of its time, and because it has less to do than a parser: names and values are cut out,
-//! nothing is converted, and what is nested goes to `serde_json` as a whole.
+//! nothing is converted, and what is nested goes to `serde_json` as a whole. Who knows which name
+//! comes next asks for it ([`Fields::skip_name`]), which is a comparison and no scan.
 
 use std::borrow::Cow;
 
@@ -11,20 +12,59 @@ use serde_json::value::RawValue;
 
 /// The text is not one JSON object. Where and why is not looked for here.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub(in crate::decode) struct Malformed;
 
 /// The fields of the object that a text consists of, one after the other.
-pub(super) struct Fields<'a> {
+pub(in crate::decode) struct Fields<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
     is_first: bool,
 }
 
+/// A value as it is written, and what kind of value the scan saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::decode) enum Raw<'a> {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number.
+    Number(&'a str),
+    /// What is between the quotes of a string without escapes.
+    Plain(&'a str),
+    /// A string with escapes, in its quotes.
+    Escaped(&'a str),
+    /// An object or array.
+    Nested(&'a str),
+}
+
+impl<'a> Raw<'a> {
+    /// A value's text that the grammar has accepted.
+    pub(in crate::decode) fn of(text: &'a str) -> Self {
+        match text.as_bytes() {
+            [b'n', ..] => Self::Null,
+            [b't', ..] => Self::Bool(true),
+            [b'f', ..] => Self::Bool(false),
+            [b'{' | b'[', ..] => Self::Nested(text),
+            [b'"', ..] if text.contains('\\') => Self::Escaped(text),
+            [b'"', ..] => Self::Plain(text.trim_matches('"')),
+            _ => Self::Number(text),
+        }
+    }
+}
+
+/// A name that is written in JSON as it is.
+#[inline]
+pub(crate) fn is_plain_name(name: &str) -> bool {
+    name.bytes()
+        .all(|byte| byte != b'"' && byte != b'\\' && byte >= b' ')
+}
+
 impl<'a> Fields<'a> {
     /// Enters the object.
     #[inline]
-    pub(super) fn of(text: &'a str) -> Result<Self, Malformed> {
+    pub(in crate::decode) fn of(text: &'a str) -> Result<Self, Malformed> {
         let mut fields = Self {
             text,
             bytes: text.as_bytes(),
@@ -35,15 +75,15 @@ impl<'a> Fields<'a> {
         Ok(fields)
     }
 
-    /// The next field's name, and its value as it is written; `None` when the object has ended, and
-    /// the text with it.
+    /// Goes on to the next field, up to its name. `false`: the object has ended, and the text with
+    /// it.
     #[inline]
-    pub(super) fn next(&mut self) -> Result<Option<(Cow<'a, str>, &'a str)>, Malformed> {
+    pub(in crate::decode) fn advance(&mut self) -> Result<bool, Malformed> {
         match self.skip_space() {
             Some(b'}') => {
                 self.at += 1;
                 return match self.skip_space() {
-                    None => Ok(None),
+                    None => Ok(false),
                     Some(_) => Err(Malformed),
                 };
             }
@@ -55,33 +95,73 @@ impl<'a> Fields<'a> {
             _ => return Err(Malformed),
         }
         self.is_first = false;
-        let name_start = self.at;
-        let has_escapes = self.string()?;
-        let name = if has_escapes {
-            let quoted = self.cut(name_start, self.at)?;
-            Cow::Owned(serde_json::from_str(quoted).map_err(|_| Malformed)?)
-        } else {
-            Cow::Borrowed(self.cut(name_start + 1, self.at - 1)?)
-        };
-        self.expect(b':')?;
-        self.skip_space();
-        let value_start = self.at;
-        self.value()?;
-        let value = self.cut(value_start, self.at)?;
-        Ok(Some((name, value)))
+        Ok(true)
     }
 
+    /// Passes the field's name, if it is this [plain](is_plain_name) one: a comparison is cheaper than a
+    /// scan. `None`: nothing was passed.
     #[inline]
-    fn value(&mut self) -> Result<(), Malformed> {
-        match self.peek() {
-            Some(b'"') => self.string().map(|_| ()),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b't') => self.literal(b"true"),
-            Some(b'f') => self.literal(b"false"),
-            Some(b'n') => self.literal(b"null"),
-            Some(b'{' | b'[') => self.nested(),
+    pub(in crate::decode) fn skip_name(&mut self, predicted: &str) -> Option<&'a str> {
+        let rest = self.bytes.get(self.at..)?.strip_prefix(b"\"")?;
+        if !rest.strip_prefix(predicted.as_bytes())?.starts_with(b"\":") {
+            return None;
+        }
+        let start = self.at + 1;
+        let end = start + predicted.len();
+        self.at = end + 2;
+        self.text.get(start..end)
+    }
+
+    /// Passes the field's name, and the colon.
+    #[inline]
+    pub(in crate::decode) fn name(&mut self) -> Result<Cow<'a, str>, Malformed> {
+        let start = self.at;
+        let has_escapes = self.string()?;
+        let name = if has_escapes {
+            let quoted = self.cut(start, self.at)?;
+            Cow::Owned(serde_json::from_str(quoted).map_err(|_| Malformed)?)
+        } else {
+            Cow::Borrowed(self.cut(start + 1, self.at - 1)?)
+        };
+        self.expect(b':')?;
+        Ok(name)
+    }
+
+    /// Passes the field's value.
+    #[inline]
+    pub(in crate::decode) fn value(&mut self) -> Result<Raw<'a>, Malformed> {
+        let first = self.skip_space();
+        let start = self.at;
+        match first {
+            Some(b'"') => {
+                if self.string()? {
+                    self.cut(start, self.at).map(Raw::Escaped)
+                } else {
+                    self.cut(start + 1, self.at - 1).map(Raw::Plain)
+                }
+            }
+            Some(b'-' | b'0'..=b'9') => {
+                self.number()?;
+                self.cut(start, self.at).map(Raw::Number)
+            }
+            Some(b't') => self.literal(b"true").map(|()| Raw::Bool(true)),
+            Some(b'f') => self.literal(b"false").map(|()| Raw::Bool(false)),
+            Some(b'n') => self.literal(b"null").map(|()| Raw::Null),
+            Some(b'{' | b'[') => {
+                self.nested()?;
+                self.cut(start, self.at).map(Raw::Nested)
+            }
             _ => Err(Malformed),
         }
+    }
+
+    /// Passes the field's value; its text.
+    #[inline]
+    pub(in crate::decode) fn value_text(&mut self) -> Result<&'a str, Malformed> {
+        self.skip_space();
+        let start = self.at;
+        self.value()?;
+        self.cut(start, self.at)
     }
 
     /// Passes a string, quotes included; tells whether it holds escapes.
@@ -257,10 +337,35 @@ mod tests {
     fn scanned(text: &str) -> Walked {
         let mut fields = Fields::of(text).ok()?;
         let mut found = Vec::new();
-        while let Some((name, value)) = fields.next().ok()? {
-            found.push((name.into_owned(), value.to_owned()));
+        while fields.advance().ok()? {
+            let name = fields.name().ok()?.into_owned();
+            found.push((name, written(fields.value().ok()?)));
         }
         Some(found)
+    }
+
+    /// The same, each name predicted; rightly or wrongly.
+    fn predicted(text: &str, names: &[String]) -> Walked {
+        let mut fields = Fields::of(text).ok()?;
+        let mut found = Vec::new();
+        let mut names = names.iter().filter(|name| is_plain_name(name));
+        while fields.advance().ok()? {
+            let name = match names.next() {
+                Some(name) if fields.skip_name(name).is_some() => name.clone(),
+                _ => fields.name().ok()?.into_owned(),
+            };
+            found.push((name, written(fields.value().ok()?)));
+        }
+        Some(found)
+    }
+
+    fn written(raw: Raw<'_>) -> String {
+        match raw {
+            Raw::Null => "null".to_owned(),
+            Raw::Bool(value) => value.to_string(),
+            Raw::Plain(text) => format!("\"{text}\""),
+            Raw::Number(text) | Raw::Escaped(text) | Raw::Nested(text) => text.to_owned(),
+        }
     }
 
     /// What `serde_json` makes of the text, fields of one name kept apart.
@@ -294,7 +399,14 @@ mod tests {
     }
 
     fn check(text: &str) {
-        assert_eq!(scanned(text), parsed(text), "{text:?}");
+        let expected = parsed(text);
+        assert_eq!(scanned(text), expected, "{text:?}");
+        let fields = expected.iter().flatten();
+        let mut names: Vec<String> = fields.map(|(name, _)| name.clone()).collect();
+        names.extend(["a".to_owned(), "a\":1,\"b".to_owned()]);
+        assert_eq!(predicted(text, &names), expected, "{text:?}");
+        names.reverse();
+        assert_eq!(predicted(text, &names), expected, "{text:?}");
     }
 
     #[test]
