@@ -415,9 +415,7 @@ impl TopicMapper {
         rows: &mut TableRows,
     ) -> Result<(), RecordError> {
         let reader = &mut self.key_reader;
-        let is_meant = |name: &str| {
-            only.is_none_or(|only| only.eq_ignore_ascii_case(name))
-        };
+        let is_meant = |name: &str| only.is_none_or(|only| only.eq_ignore_ascii_case(name));
         let mut headers = Vec::new();
         match transformed {
             Some(whole) => {
@@ -478,8 +476,7 @@ fn push(
             ),
         )
     };
-    let fitted = fit::fit(value, &definition.column_type, rules)
-        .map_err(|rule| failed(&rule))?;
+    let fitted = fit::fit(value, &definition.column_type, rules).map_err(|rule| failed(&rule))?;
     rows.columns[column]
         .push(fitted.cell())
         .map_err(|mismatch| failed(&mismatch.to_string()))

@@ -48,9 +48,17 @@ const FITTING: &[(&str, &str, &str)] = &[
     ("citext", "\"MiXed\"", "MiXed"),
     ("mood", "\"it's fine\"", "it's fine"),
     ("xml", "\"<a>1</a>\"", "<a>1</a>"),
-    ("json", "{\"b\": 1, \"a\": [null]}", "{\"b\": 1, \"a\": [null]}"),
+    (
+        "json",
+        "{\"b\": 1, \"a\": [null]}",
+        "{\"b\": 1, \"a\": [null]}",
+    ),
     ("jsonb", "\"x\"", "\"x\""),
-    ("uuid", "\"AB000000-0000-0000-0000-000000000001\"", "ab000000-0000-0000-0000-000000000001"),
+    (
+        "uuid",
+        "\"AB000000-0000-0000-0000-000000000001\"",
+        "ab000000-0000-0000-0000-000000000001",
+    ),
     ("bytea", "\"AAH/\"", "\\x0001ff"),
     ("bytea", "\"\"", "\\x"),
     // Dates and times.
@@ -61,14 +69,34 @@ const FITTING: &[(&str, &str, &str)] = &[
     ("time", "\"10:15:30.123456789\"", "10:15:30.123456"),
     ("timetz", "\"10:15:30.5+02:00\"", "10:15:30.5+02"),
     ("timetz", "\"24:00:00Z\"", "24:00:00+00"),
-    ("timestamp", "\"0001-01-01T00:00:00Z\"", "0001-01-01 00:00:00"),
-    ("timestamp", "\"9999-12-31 23:59:59.999999\"", "9999-12-31 23:59:59.999999"),
-    ("timestamp", "\"2016-12-31T23:59:60Z\"", "2017-01-01 00:00:00"),
+    (
+        "timestamp",
+        "\"0001-01-01T00:00:00Z\"",
+        "0001-01-01 00:00:00",
+    ),
+    (
+        "timestamp",
+        "\"9999-12-31 23:59:59.999999\"",
+        "9999-12-31 23:59:59.999999",
+    ),
+    (
+        "timestamp",
+        "\"2016-12-31T23:59:60Z\"",
+        "2017-01-01 00:00:00",
+    ),
     ("timestamptz", "\"infinity\"", "infinity"),
     ("timestamptz", "\"-infinity\"", "-infinity"),
-    ("timestamptz", "\"2026-11-21T10:15:30+02:00\"", "2026-11-21 08:15:30+00"),
+    (
+        "timestamptz",
+        "\"2026-11-21T10:15:30+02:00\"",
+        "2026-11-21 08:15:30+00",
+    ),
     ("timestamptz", "1000", "1970-01-01 00:00:01+00"),
-    ("interval", "\"P1Y2M3DT4H5M6.789S\"", "1 year 2 mons 3 days 04:05:06.789"),
+    (
+        "interval",
+        "\"P1Y2M3DT4H5M6.789S\"",
+        "1 year 2 mons 3 days 04:05:06.789",
+    ),
     ("interval", "\"-1 day 02:03:04\"", "-1 days +02:03:04"),
     ("interval", "-1500000", "-00:00:01.5"),
     // Networks and bits.
@@ -77,7 +105,11 @@ const FITTING: &[(&str, &str, &str)] = &[
     ("host", "\"192.0.2.7\"", "192.0.2.7"),
     ("cidr", "\"2001:db8::/32\"", "2001:db8::/32"),
     ("macaddr", "\"08-00-2B-01-02-03\"", "08:00:2b:01:02:03"),
-    ("macaddr8", "\"08002b0102030405\"", "08:00:2b:01:02:03:04:05"),
+    (
+        "macaddr8",
+        "\"08002b0102030405\"",
+        "08:00:2b:01:02:03:04:05",
+    ),
     ("bit(3)", "\"101\"", "101"),
     ("bit(3)", "5", "101"),
     ("bit", "true", "1"),
@@ -87,7 +119,11 @@ const FITTING: &[(&str, &str, &str)] = &[
     ("int4range", "\"[1,10]\"", "[1,11)"),
     ("int8range", "\"(,)\"", "(,)"),
     ("numrange", "\"[1.5,2.50)\"", "[1.5,2.50)"),
-    ("daterange", "\"[2026-01-01,infinity)\"", "[2026-01-01,infinity)"),
+    (
+        "daterange",
+        "\"[2026-01-01,infinity)\"",
+        "[2026-01-01,infinity)",
+    ),
     (
         "tstzrange",
         "\"[2026-01-01T00:00:00+01:00,)\"",
@@ -112,18 +148,34 @@ const FITTING: &[(&str, &str, &str)] = &[
     ("int4[]", "[1, null, -3]", "{1,NULL,-3}"),
     ("int4[]", "[[1,2],[3,4]]", "{{1,2},{3,4}}"),
     ("int4[][]", "[[[1]],[[2]]]", "{{{1}},{{2}}}"),
-    ("text[]", r#"["a\"b","NULL","","{,}","c\\"]"#, r#"{"a\"b","NULL","","{,}","c\\"}"#),
+    (
+        "text[]",
+        r#"["a\"b","NULL","","{,}","c\\"]"#,
+        r#"{"a\"b","NULL","","{,}","c\\"}"#,
+    ),
     ("varchar(3)[]", "[\"abc\"]", "{abc}"),
     ("codes", "[\"abc\",null]", "{abc,NULL}"),
     ("numeric(6,2)[]", "[1.5, 2]", "{1.50,2.00}"),
     ("bool[]", "[true, 0]", "{t,f}"),
     ("float8[]", "[1.5, \"NaN\"]", "{1.5,NaN}"),
     ("mood[]", "[\"sad\",\"it's fine\"]", "{sad,\"it's fine\"}"),
-    ("uuid[]", "[\"ab000000-0000-0000-0000-000000000001\"]", "{ab000000-0000-0000-0000-000000000001}"),
+    (
+        "uuid[]",
+        "[\"ab000000-0000-0000-0000-000000000001\"]",
+        "{ab000000-0000-0000-0000-000000000001}",
+    ),
     ("bytea[]", "[\"AAH/\",\"\"]", r#"{"\\x0001ff","\\x"}"#),
     ("jsonb[]", "[{\"a\": 1},[2]]", r#"{"{\"a\": 1}",[2]}"#),
-    ("date[]", "[\"2026-01-01\",\"infinity\"]", "{2026-01-01,infinity}"),
-    ("timestamptz[]", "[\"2026-01-01T00:00:00Z\"]", "{\"2026-01-01 00:00:00+00\"}"),
+    (
+        "date[]",
+        "[\"2026-01-01\",\"infinity\"]",
+        "{2026-01-01,infinity}",
+    ),
+    (
+        "timestamptz[]",
+        "[\"2026-01-01T00:00:00Z\"]",
+        "{\"2026-01-01 00:00:00+00\"}",
+    ),
     ("interval[]", "[\"PT1H\",1000000]", "{01:00:00,00:00:01}"),
     ("inet[]", "[\"192.0.2.7\"]", "{192.0.2.7}"),
     ("int4range[]", "[\"[1,3)\"]", "{\"[1,3)\"}"),
@@ -185,7 +237,10 @@ async fn every_type_of_postgres_there_and_back() {
             .enumerate()
             .map(|(place, (definition, ..))| format!("c{place} {definition}"))
             .collect();
-        let table = format!("CREATE TABLE t (id int8 PRIMARY KEY, {})", columns.join(", "));
+        let table = format!(
+            "CREATE TABLE t (id int8 PRIMARY KEY, {})",
+            columns.join(", ")
+        );
         harness.run(&table).await;
         let records: Vec<String> = FITTING
             .iter()
@@ -194,7 +249,11 @@ async fn every_type_of_postgres_there_and_back() {
             .collect();
         for mode in ["insert", "upsert"] {
             harness.run("TRUNCATE t").await;
-            let keys = [("insert.mode", mode), ("pk.mode", "record_value"), ("pk.fields", "id")];
+            let keys = [
+                ("insert.mode", mode),
+                ("pk.mode", "record_value"),
+                ("pk.fields", "id"),
+            ];
             let refused = harness.write("t", &keys, &records).await;
             assert_eq!(refused, Vec::<String>::new(), "{mode}");
             for (place, (definition, json, expected)) in FITTING.iter().enumerate() {
@@ -225,12 +284,19 @@ async fn what_does_not_fit_is_refused_before_the_database_sees_it() {
         harness.run(TYPES).await;
         for (definition, json, part) in UNFIT {
             harness.run("DROP TABLE IF EXISTS t").await;
-            harness.run(&format!("CREATE TABLE t (c {definition})")).await;
-            let refused = harness.write("t", &[], &[format!("{{\"c\":{json}}}")]).await;
+            harness
+                .run(&format!("CREATE TABLE t (c {definition})"))
+                .await;
+            let refused = harness
+                .write("t", &[], &[format!("{{\"c\":{json}}}")])
+                .await;
             assert_eq!(refused.len(), 1, "{definition} from {json}");
             let reason = &refused[0];
             assert!(reason.contains(part), "{definition} from {json}: {reason}");
-            assert!(reason.contains("field \"c\"") && reason.contains("column \"c\""), "{reason}");
+            assert!(
+                reason.contains("field \"c\"") && reason.contains("column \"c\""),
+                "{reason}"
+            );
             assert_eq!(harness.text("SELECT count(*)::text FROM t").await, "0");
         }
     }
@@ -242,12 +308,18 @@ async fn what_only_the_database_can_tell_is_a_record_error() {
     harness.run(TYPES).await;
     for (definition, json) in REFUSED_BY_THE_DATABASE {
         harness.run("DROP TABLE IF EXISTS t").await;
-        harness.run(&format!("CREATE TABLE t (c {definition})")).await;
+        harness
+            .run(&format!("CREATE TABLE t (c {definition})"))
+            .await;
         let records = [format!("{{\"c\":{json}}}"), "{\"c\":null}".to_owned()];
         let refused = harness.write("t", &[], &records).await;
         assert_eq!(refused.len(), 1, "{definition} from {json}: {refused:?}");
         let value = json.trim_matches('"');
-        assert!(!refused[0].contains(value), "no values in errors: {}", refused[0]);
+        assert!(
+            !refused[0].contains(value),
+            "no values in errors: {}",
+            refused[0]
+        );
         assert_eq!(harness.text("SELECT count(*)::text FROM t").await, "1");
     }
 }
@@ -269,7 +341,9 @@ async fn keys_of_every_notation_are_upserted_and_deleted() {
     ] {
         harness.run("DROP TABLE IF EXISTS t").await;
         harness
-            .run(&format!("CREATE TABLE t (k {definition} PRIMARY KEY, n int)"))
+            .run(&format!(
+                "CREATE TABLE t (k {definition} PRIMARY KEY, n int)"
+            ))
             .await;
         let keys = [
             ("insert.mode", "upsert"),
@@ -302,7 +376,10 @@ async fn values_of_16_mib_and_empty_ones() {
     let records = [
         format!("{{\"id\":1,\"a\":\"{large}\",\"d\":[\"{large}\"]}}"),
         "{\"id\":2,\"a\":\"\",\"b\":\"\",\"c\":\"\",\"d\":[\"\"]}".to_owned(),
-        format!("{{\"id\":3,\"b\":\"{}\",\"c\":[\"{large}\"]}}", "AAAA".repeat(4 * 1024 * 1024)),
+        format!(
+            "{{\"id\":3,\"b\":\"{}\",\"c\":[\"{large}\"]}}",
+            "AAAA".repeat(4 * 1024 * 1024)
+        ),
     ];
     let refused = harness.write("t", &[], &records).await;
     assert_eq!(refused, Vec::<String>::new());

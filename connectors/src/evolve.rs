@@ -223,10 +223,21 @@ mod tests {
         check(&Int16, &Int32, Some(Int32));
         let byte = ColumnType::IntRange { low: 0, high: 255 };
         check(&byte, &Int16, Some(Int16));
-        check(&ColumnType::IntRange { low: 0, high: 65_535 }, &Int16, Some(Int32));
+        check(
+            &ColumnType::IntRange {
+                low: 0,
+                high: 65_535,
+            },
+            &Int16,
+            Some(Int32),
+        );
         check(&byte, &decimal(Some((20, 0))), Some(decimal(Some((20, 0)))));
         check(&ColumnType::UInt64, &Int16, Some(decimal(Some((20, 0)))));
-        check(&ColumnType::SizedText { max_bytes: 255 }, &text(None), Some(text(None)));
+        check(
+            &ColumnType::SizedText { max_bytes: 255 },
+            &text(None),
+            Some(text(None)),
+        );
         check(&Int16, &Int64, Some(Int64));
         check(&Int32, &Int64, Some(Int64));
         check(&Int64, &Int32, None);

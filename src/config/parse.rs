@@ -208,10 +208,7 @@ fn error_policy(checked: &Checked) -> Result<ErrorPolicy, Invalid> {
     })
 }
 
-fn sink_keys(
-    checked: &Checked,
-    header_converter: HeaderConverter,
-) -> Result<SinkKeys, Invalid> {
+fn sink_keys(checked: &Checked, header_converter: HeaderConverter) -> Result<SinkKeys, Invalid> {
     Ok(SinkKeys {
         url: text(checked, &sink::CONNECTION_URL)?,
         user: checked.text(&sink::CONNECTION_USER).map(str::to_owned),

@@ -99,15 +99,28 @@ mod tests {
         };
         check("orders", vec![text("orders")]);
         check("a_${topic}", vec![text("a_"), Piece::Topic]);
-        check("${value.a.b}x", vec![Piece::Value(names(&["a", "b"])), text("x")]);
-        check("${source.table}", vec![Piece::Value(names(&["source", "table"]))]);
+        check(
+            "${value.a.b}x",
+            vec![Piece::Value(names(&["a", "b"])), text("x")],
+        );
+        check(
+            "${source.table}",
+            vec![Piece::Value(names(&["source", "table"]))],
+        );
         check("${key}", vec![Piece::Key(Vec::new())]);
         check("${header.h.i}", vec![Piece::Header("h.i".to_owned())]);
         check(
             "${topic}_${timestamp:yyyy}",
             vec![Piece::Topic, text("_"), Piece::Time("yyyy".to_owned())],
         );
-        for wrong in ["${topic", "${}", "${value}", "${value.}", "${topic.x}", "${other}"] {
+        for wrong in [
+            "${topic",
+            "${}",
+            "${value}",
+            "${value.}",
+            "${topic.x}",
+            "${other}",
+        ] {
             assert!(pieces(wrong).is_err(), "{wrong}");
         }
         assert!(!is_by_record("a_${topic}") && is_by_record("${key.a}"));

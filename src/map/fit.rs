@@ -128,9 +128,7 @@ fn fit_rare<'v>(
         ColumnType::TimeSpan => time::span(value),
         ColumnType::Geometry => binary::geometry(value),
         ColumnType::Literal(notation) => fit_notation(value, notation, rules),
-        ColumnType::Array(element) => {
-            collection::array(value, element, rules).map(Fitted::Text)
-        }
+        ColumnType::Array(element) => collection::array(value, element, rules).map(Fitted::Text),
         _ => Err("columns of this type cannot be filled".into()),
     }
 }
@@ -213,7 +211,10 @@ mod tests {
             literal(Notation::MacAddress { bytes: 6 }),
             literal(Notation::Interval),
             literal(Notation::TimeTz),
-            literal(Notation::Bits { length, varying: false }),
+            literal(Notation::Bits {
+                length,
+                varying: false,
+            }),
             literal(Notation::Byte),
             literal(Notation::Hstore),
             literal(Notation::Range(date())),

@@ -151,7 +151,10 @@ fn assemble(
     Ok(NewTable {
         name,
         columns,
-        primary_key: primary_key.iter().map(|key| column_name(key, keys)).collect(),
+        primary_key: primary_key
+            .iter()
+            .map(|key| column_name(key, keys))
+            .collect(),
     })
 }
 

@@ -46,7 +46,11 @@ impl Evolution {
             decoder,
             filter: FieldFilter::new(&keys.fields_include, &keys.fields_exclude),
             zone: keys.zone,
-            zones: keys.zoned_fields.iter().map(|(_, zone)| zone.clone()).collect(),
+            zones: keys
+                .zoned_fields
+                .iter()
+                .map(|(_, zone)| zone.clone())
+                .collect(),
             folds_names: keys.folds_names,
             key_apart: keys.key_mode == KeyMode::RecordKey,
             single_value_column: keys.single_value_column.clone(),
@@ -177,7 +181,9 @@ fn needed_type(value: &Value<'_>, column: &ColumnDef, rules: Rules) -> Option<Co
         return None;
     }
     match (&column.column_type, value) {
-        (ColumnType::SizedText { .. }, Value::Text(_)) => Some(ColumnType::Text { max_chars: None }),
+        (ColumnType::SizedText { .. }, Value::Text(_)) => {
+            Some(ColumnType::Text { max_chars: None })
+        }
         (ColumnType::Text { .. }, Value::Text(text)) => {
             let chars = text.chars().count().max(TEXT_CHARS_MIN).next_power_of_two();
             let max_chars = u32::try_from(chars).ok();

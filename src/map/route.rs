@@ -39,9 +39,7 @@ impl Router {
         let mut compiled = Vec::new();
         for piece in pieces(&keys.table_name_format)? {
             let date = match &piece {
-                Piece::Time(pattern) => {
-                    Some(DateFormat::compile(pattern, Timestamp::default())?)
-                }
+                Piece::Time(pattern) => Some(DateFormat::compile(pattern, Timestamp::default())?),
                 _ => None,
             };
             compiled.push((piece, date));
@@ -74,7 +72,9 @@ impl Router {
             route = split_at_last_dot(&route);
         }
         if route.is_empty() || route.chars().count() > ROUTE_CHARS_MAX {
-            return Err(refused("the table's name is empty, or longer than any may be"));
+            return Err(refused(
+                "the table's name is empty, or longer than any may be",
+            ));
         }
         Ok(route)
     }
@@ -109,7 +109,9 @@ impl Router {
         record: &OwnedRecord,
         date: &DateFormat,
     ) -> Result<(), RecordError> {
-        let millis = record.timestamp_ms.ok_or_else(|| refused("the record has no time"))?;
+        let millis = record
+            .timestamp_ms
+            .ok_or_else(|| refused("the record has no time"))?;
         let at = timestamp_from_millis(millis);
         let shown = match self.zone {
             Some(zone) => local_of(at, zone).ok_or_else(|| refused("its time is out of range"))?,
@@ -136,7 +138,10 @@ fn text_of(piece: &Piece, record: &OwnedRecord) -> Result<String, RecordError> {
     let (datum, what) = match piece {
         Piece::Topic => return Ok(record.topic.to_string()),
         Piece::Value(path) => (part_of(&record.value.datum, path), path.join(".")),
-        Piece::Key(path) => (part_of(&record.key.datum, path), format!("key {}", path.join("."))),
+        Piece::Key(path) => (
+            part_of(&record.key.datum, path),
+            format!("key {}", path.join(".")),
+        ),
         Piece::Header(name) => {
             let mut headers = record.headers.iter().rev();
             let header = headers.find(|header| header.name == *name);
@@ -151,7 +156,9 @@ fn text_of(piece: &Piece, record: &OwnedRecord) -> Result<String, RecordError> {
         Some(Ok(Value::Number(text))) => Ok(text.to_owned()),
         Some(Ok(Value::Bool(value))) => Ok(value.to_string()),
         Some(Ok(Value::Null)) | None => Err(refused(&format!("the record has no {what}"))),
-        Some(_) => Err(refused(&format!("{what} is neither a text nor a whole number"))),
+        Some(_) => Err(refused(&format!(
+            "{what} is neither a text nor a whole number"
+        ))),
     }
 }
 
@@ -187,8 +194,8 @@ pub fn table_name(route: &str) -> TableName {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::map::tests::keys;
     use crate::config::connector::KeyMode;
+    use crate::map::tests::keys;
     use crate::record::{Coordinates, Header, Map, Side};
 
     fn record() -> OwnedRecord {
@@ -196,7 +203,9 @@ mod tests {
         let map = |entries: Vec<(&str, Datum)>| {
             let entries = entries.into_iter();
             Datum::Map(Map::from_entries(
-                entries.map(|(name, datum)| (name.to_owned(), datum)).collect(),
+                entries
+                    .map(|(name, datum)| (name.to_owned(), datum))
+                    .collect(),
             ))
         };
         let side = |datum| Side {
@@ -214,7 +223,12 @@ mod tests {
             partition: 0,
             offset: 0,
         };
-        let mut record = OwnedRecord::new(origin, Some(1_795_258_800_000), side(text("k")), side(value));
+        let mut record = OwnedRecord::new(
+            origin,
+            Some(1_795_258_800_000),
+            side(text("k")),
+            side(value),
+        );
         record.headers.push(Header {
             name: "h".to_owned(),
             schema: None,
@@ -236,10 +250,17 @@ mod tests {
     fn records_choose_their_table() {
         let check = |format: &str, schema: Option<&str>, name: &str| {
             let found = routed(format, |_| {}).expect(format);
-            assert_eq!((found.schema.as_deref(), found.name.as_str()), (schema, name));
+            assert_eq!(
+                (found.schema.as_deref(), found.name.as_str()),
+                (schema, name)
+            );
         };
         check("${value.region}", None, "eu.west");
-        check("app.${value.region}_${value.year}", Some("app"), "eu.west_2026");
+        check(
+            "app.${value.region}_${value.year}",
+            Some("app"),
+            "eu.west_2026",
+        );
         check("${source.table}", None, "orders");
         check("${key}_${header.h}", None, "k_x");
         check("${topic}_${timestamp:yyyyMM}", None, "shop.orders_202611");
@@ -252,7 +273,9 @@ mod tests {
             keys.topic_dots = TopicDots::Underscore;
         });
         assert_eq!(underscored.unwrap().name, "eu_west");
-        let split = routed("db.${value.region}", |keys| keys.topic_dots = TopicDots::Schema);
+        let split = routed("db.${value.region}", |keys| {
+            keys.topic_dots = TopicDots::Schema
+        });
         assert_eq!(split.unwrap().to_string(), "eu.west");
         let normalized = routed("s.${value.region}", |keys| keys.table_name_normalize = true);
         assert_eq!(normalized.unwrap().to_string(), "s_eu_west");

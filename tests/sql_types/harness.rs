@@ -91,7 +91,8 @@ impl Harness {
             value: value.clone(),
             ..Given::default()
         });
-        self.write_given(table, keys, &given.collect::<Vec<_>>()).await
+        self.write_given(table, keys, &given.collect::<Vec<_>>())
+            .await
     }
 
     /// The same with keys; an empty value is a tombstone.
@@ -106,7 +107,8 @@ impl Harness {
             value: value.clone(),
             ..Given::default()
         });
-        self.write_given(table, keys, &given.collect::<Vec<_>>()).await
+        self.write_given(table, keys, &given.collect::<Vec<_>>())
+            .await
     }
 
     /// Describes, or creates, the table; maps the records to it; writes what fits.
@@ -133,8 +135,12 @@ impl Harness {
             }
         };
         let target = Arc::new(plan::target(table, &config.sink).expect("a target"));
-        let mut mapper =
-            TopicMapper::new(Arc::clone(&target), &config.sink, formats.key(), formats.value());
+        let mut mapper = TopicMapper::new(
+            Arc::clone(&target),
+            &config.sink,
+            formats.key(),
+            formats.value(),
+        );
         let mut rows = TableRows::new(target);
         let mut refused = Vec::new();
         for (offset, record) in raw.iter().enumerate() {

@@ -68,7 +68,13 @@ async fn a_time_and_its_zone_become_one_value() {
     assert!(refused[0].contains("no known time zone"), "{refused:?}");
     // A table that is made for them has one column for both.
     let keys = [("timezone.fields", "at:zone"), ("auto.create", "true")];
-    written(&harness, "made", &keys, &[r#"{"at":0,"zone":"Asia/Tokyo"}"#]).await;
+    written(
+        &harness,
+        "made",
+        &keys,
+        &[r#"{"at":0,"zone":"Asia/Tokyo"}"#],
+    )
+    .await;
     let columns = "SELECT string_agg(column_name || ' ' || data_type, ',') \
                    FROM information_schema.columns \
                    WHERE table_name = 'made' AND table_schema = current_schema()";
@@ -78,12 +84,20 @@ async fn a_time_and_its_zone_become_one_value() {
 #[tokio::test]
 async fn numbers_count_what_the_config_says() {
     let harness = Harness::new(servers()[0]).await;
-    harness.run("CREATE TABLE t (a timestamp, b timestamp)").await;
+    harness
+        .run("CREATE TABLE t (a timestamp, b timestamp)")
+        .await;
     let nanos = [
         ("timestamp.fields.list", "a"),
         ("timestamp.precision.mode", "nanoseconds"),
     ];
-    written(&harness, "t", &nanos, &[r#"{"a":1782900000123456789,"b":1782900000123}"#]).await;
+    written(
+        &harness,
+        "t",
+        &nanos,
+        &[r#"{"a":1782900000123456789,"b":1782900000123}"#],
+    )
+    .await;
     let micros = [("timestamp.fields.list", "a")];
     written(&harness, "t", &micros, &[r#"{"a":1782900000123456}"#]).await;
     assert_eq!(
@@ -145,7 +159,9 @@ async fn a_guarded_delete_may_have_its_guard_in_a_header() {
     assert_eq!(refused.len(), 1, "{refused:?}");
     let row = "SELECT concat_ws(' ', version, gone, note) FROM t";
     assert_eq!(harness.text(row).await, "3 f a");
-    let refused = harness.write_given("t", &keys, &[keyed("", &[("version", "4")])]).await;
+    let refused = harness
+        .write_given("t", &keys, &[keyed("", &[("version", "4")])])
+        .await;
     assert_eq!(refused, Vec::<String>::new());
     assert_eq!(harness.text(row).await, "4 t a");
 }
@@ -153,7 +169,9 @@ async fn a_guarded_delete_may_have_its_guard_in_a_header() {
 #[tokio::test]
 async fn change_events_tell_which_row_was_deleted() {
     let harness = Harness::new(servers()[0]).await;
-    harness.run("CREATE TABLE t (id int PRIMARY KEY, note text)").await;
+    harness
+        .run("CREATE TABLE t (id int PRIMARY KEY, note text)")
+        .await;
     let keys = [
         ("change.events", "debezium"),
         ("pk.mode", "record_value"),
@@ -181,11 +199,18 @@ async fn change_events_tell_which_row_was_deleted() {
 async fn names_are_kept_or_folded() {
     let harness = Harness::new(servers()[0]).await;
     let record = r#"{"Id":1,"select":2,"größe":3,"a b\"c":4}"#;
-    let keys = [("auto.create", "true"), ("pk.mode", "record_value"), ("pk.fields", "Id")];
+    let keys = [
+        ("auto.create", "true"),
+        ("pk.mode", "record_value"),
+        ("pk.fields", "Id"),
+    ];
     written(&harness, "Order", &keys, &[record]).await;
     let never: Vec<(&str, &str)> = keys
         .into_iter()
-        .chain([("quote.sql.identifiers", "never"), ("insert.mode", "upsert")])
+        .chain([
+            ("quote.sql.identifiers", "never"),
+            ("insert.mode", "upsert"),
+        ])
         .collect();
     for _ in 0..2 {
         written(&harness, "Orders.New", &never, &[record]).await;
@@ -197,9 +222,20 @@ async fn names_are_kept_or_folded() {
              WHERE table_name = '{table}' AND table_schema = current_schema()"
         )
     };
-    assert_eq!(harness.text(&columns("Order")).await, "Id,select,größe,a b\"c");
-    assert_eq!(harness.text(&columns("orders.new")).await, "id,select,größe,a b\"c");
-    assert_eq!(harness.text("SELECT count(*)::text FROM \"orders.new\"").await, "1");
+    assert_eq!(
+        harness.text(&columns("Order")).await,
+        "Id,select,größe,a b\"c"
+    );
+    assert_eq!(
+        harness.text(&columns("orders.new")).await,
+        "id,select,größe,a b\"c"
+    );
+    assert_eq!(
+        harness
+            .text("SELECT count(*)::text FROM \"orders.new\"")
+            .await,
+        "1"
+    );
 }
 
 #[tokio::test]
@@ -216,7 +252,13 @@ async fn tables_that_are_not_plain() {
              CREATE TABLE part PARTITION OF parted FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')",
         )
         .await;
-    let keyed = |mode| [("insert.mode", mode), ("pk.mode", "record_value"), ("pk.fields", "id")];
+    let keyed = |mode| {
+        [
+            ("insert.mode", mode),
+            ("pk.mode", "record_value"),
+            ("pk.fields", "id"),
+        ]
+    };
     for mode in ["insert", "upsert", "update"] {
         // What the database computes is left out, whatever the record says.
         let records = [r#"{"id":1,"n":5,"twice":99}"#, r#"{"id":2,"twice":1}"#];
@@ -245,14 +287,22 @@ async fn tables_that_are_not_plain() {
     let outside = r#"{"id":1,"day":"2030-05-01","n":1}"#.to_owned();
     assert_eq!(harness.write("parted", &keys, &[outside]).await.len(), 1);
     // Fields that a view does not have.
-    let refused = harness.write("shown", &[], &[r#"{"id":4,"more":1}"#.to_owned()]).await;
-    assert!(refused[0].contains("field \"more\" has no column"), "{refused:?}");
+    let refused = harness
+        .write("shown", &[], &[r#"{"id":4,"more":1}"#.to_owned()])
+        .await;
+    assert!(
+        refused[0].contains("field \"more\" has no column"),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
 async fn arrays_of_a_schema_become_arrays() {
     let harness = Harness::new(servers()[0]).await;
-    let keys = [("auto.create", "true"), ("value.converter.schemas.enable", "true")];
+    let keys = [
+        ("auto.create", "true"),
+        ("value.converter.schemas.enable", "true"),
+    ];
     let value = r#"{"schema":{"type":"struct","fields":[
         {"field":"tags","type":"array","items":{"type":"string"},"optional":true},
         {"field":"grid","type":"array","items":{"type":"array","items":{"type":"int32"}}},

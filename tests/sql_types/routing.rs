@@ -31,7 +31,12 @@ async fn records_of_one_topic_go_to_many_tables_in_one_transaction() {
             .partition(i32::from(id % 2 == 0))
             .timestamp(RECORD_TIME)
             .payload(&payload);
-        sent.push(producer.send_result(record).map_err(|(error, _)| error).unwrap());
+        sent.push(
+            producer
+                .send_result(record)
+                .map_err(|(error, _)| error)
+                .unwrap(),
+        );
     }
     for delivery in sent {
         delivery.await.unwrap().map_err(|(error, _)| error).unwrap();

@@ -13,8 +13,8 @@ use crate::table::{ColumnDef, NewTable, Table, TableName, Target};
 
 mod types;
 
-pub(super) use types::native_type;
 use types::Types;
+pub(super) use types::native_type;
 
 /// Serialises whoever creates tables for Rowdock in one database; held until the transaction ends.
 pub(super) const LOCK_DEFINITIONS: &str = "SELECT pg_advisory_xact_lock(32210705921827691)";

@@ -307,9 +307,8 @@ fn keeps_json(document: &str) -> bool {
 /// reads the same afterwards.
 fn keeps_text(text: &str) -> bool {
     let trimmed = text.trim_matches(|character: char| character.is_ascii_whitespace());
-    let looks_like_number = trimmed.starts_with(|first: char| {
-        first.is_ascii_digit() || matches!(first, '+' | '-' | '.')
-    });
+    let looks_like_number = trimmed
+        .starts_with(|first: char| first.is_ascii_digit() || matches!(first, '+' | '-' | '.'));
     let is_same = |number: i64| number.to_string() == text;
     !looks_like_number || text.parse().is_ok_and(is_same) || trimmed.parse::<f64>().is_err()
 }
@@ -397,7 +396,16 @@ mod tests {
         for kept in ["abc", "", "7", "-7", "2026-01-01", "1a", "+", "inf"] {
             assert!(keeps_text(kept), "{kept}");
         }
-        for changed in ["007", "1.50", " 7", "7 ", "1e3", "+7", ".5", "9223372036854775808"] {
+        for changed in [
+            "007",
+            "1.50",
+            " 7",
+            "7 ",
+            "1e3",
+            "+7",
+            ".5",
+            "9223372036854775808",
+        ] {
             assert!(!keeps_text(changed), "{changed}");
         }
     }

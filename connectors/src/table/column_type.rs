@@ -209,6 +209,9 @@ mod tests {
         check(ColumnType::Text { max_chars: None }, "text");
         check(ColumnType::TimestampTz, "timestamp with time zone");
         let range = ColumnType::Literal(Notation::Range(Box::new(ColumnType::Int32)));
-        check(ColumnType::Array(Box::new(range)), "array of range of 32-bit integer");
+        check(
+            ColumnType::Array(Box::new(range)),
+            "array of range of 32-bit integer",
+        );
     }
 }

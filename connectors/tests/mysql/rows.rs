@@ -123,7 +123,12 @@ async fn every_type_there_and_back() {
         ("time(6)", Cell::Time(noon), "c", "12:00:00.123456"),
         ("time", Cell::Time(noon), "c", "12:00:00"),
         ("time", Cell::Time(86_400_000_000_000), "c", "24:00:00"),
-        ("time", Cell::Time(-3_020_399_000_000_000), "c", "-838:59:59"),
+        (
+            "time",
+            Cell::Time(-3_020_399_000_000_000),
+            "c",
+            "-838:59:59",
+        ),
         ("time(6)", Cell::Time(-1_000), "c", "-00:00:00.000001"),
         ("year", int(0), "c", "0000"),
         ("tinytext", Cell::Text("😀"), "HEX(c)", "F09F9880"),
@@ -384,7 +389,12 @@ async fn columns_are_described_with_their_limits() {
         ("blob", ColumnType::SizedBytes { max_bytes: 65_535 }),
         ("longblob", ColumnType::Bytes),
         ("tinytext", ColumnType::SizedText { max_bytes: 255 }),
-        ("mediumtext", ColumnType::SizedText { max_bytes: 16_777_215 }),
+        (
+            "mediumtext",
+            ColumnType::SizedText {
+                max_bytes: 16_777_215,
+            },
+        ),
         ("longtext", ColumnType::Text { max_chars: None }),
         (
             "text CHARACTER SET latin1",

@@ -6,8 +6,8 @@ use rowdock_connectors::Timestamp;
 use super::Checked;
 use crate::config::connector::SinkClass;
 use crate::config::definitions::{common, converters, sink};
-use crate::config::worker::WorkerSettings;
 use crate::config::table_format::{self, Piece};
+use crate::config::worker::WorkerSettings;
 use crate::config::{converter, plugins};
 use crate::transform::date_format::DateFormat;
 

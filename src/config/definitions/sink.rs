@@ -566,7 +566,9 @@ fn table_types(value: &str) -> Result<(), String> {
 /// The zone of that name; `None` for UTC. Java's names for it are known, too.
 pub(in crate::config) fn zone(value: &str) -> Result<Option<Tz>, String> {
     const UTC: [&str; 7] = ["UTC", "Z", "GMT", "UT", "Etc/UTC", "Etc/GMT", "Zulu"];
-    let named = ["UTC", "GMT"].iter().find_map(|name| value.strip_prefix(name));
+    let named = ["UTC", "GMT"]
+        .iter()
+        .find_map(|name| value.strip_prefix(name));
     let distance = named.unwrap_or(value);
     if UTC.contains(&value) || matches!(distance, "+00:00" | "+0" | "-0" | "+00") {
         return Ok(None);

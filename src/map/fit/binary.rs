@@ -58,7 +58,11 @@ mod tests {
 
     #[test]
     fn bytes_are_bounded() {
-        check(&words("AAE="), &ColumnType::Bytes, Some(Cell::Bytes(&[0, 1])));
+        check(
+            &words("AAE="),
+            &ColumnType::Bytes,
+            Some(Cell::Bytes(&[0, 1])),
+        );
         check(&words("?"), &ColumnType::Bytes, None);
         check(&words(""), &ColumnType::Bytes, Some(Cell::Bytes(&[])));
         let two = ColumnType::SizedBytes { max_bytes: 2 };

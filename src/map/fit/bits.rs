@@ -17,7 +17,11 @@ pub(super) fn bits(
         Value::Int(number) => binary(u64::try_from(*number).ok())?,
         Value::Number(text) => binary(text.parse().ok())?,
         Value::Decimal(text) => binary(text.parse().ok())?,
-        Value::Bytes(bytes) => bytes.iter().rev().map(|byte| format!("{byte:08b}")).collect(),
+        Value::Bytes(bytes) => bytes
+            .iter()
+            .rev()
+            .map(|byte| format!("{byte:08b}"))
+            .collect(),
         Value::Text(text) if text.bytes().all(|digit| matches!(digit, b'0' | b'1')) => {
             text.to_string()
         }
@@ -33,7 +37,11 @@ pub(super) fn bits(
         (false, _) => significant.len() > length,
     };
     if is_misfit {
-        let rule = if is_text && !varying { "exactly" } else { "at most" };
+        let rule = if is_text && !varying {
+            "exactly"
+        } else {
+            "at most"
+        };
         return Err(format!("the column holds {rule} {length} bits").into());
     }
     if is_text || (varying && digits.len() <= length) {
@@ -69,13 +77,23 @@ mod tests {
         check(&number("5"), Some(4), false, Some("0101"));
         check(&number("16"), Some(4), false, None);
         check(&number("-1"), Some(4), false, None);
-        check(&number("18446744073709551615"), Some(64), false, Some(&"1".repeat(64)));
+        check(
+            &number("18446744073709551615"),
+            Some(64),
+            false,
+            Some(&"1".repeat(64)),
+        );
         check(&Value::Int(0), Some(3), true, Some("0"));
         check(&Value::Bool(true), Some(1), false, Some("1"));
         let bytes = |bytes: &[u8]| Value::Bytes(bytes.to_vec().into());
         check(&bytes(&[0b101, 1]), Some(9), false, Some("100000101"));
         check(&bytes(&[0b101, 2]), Some(9), false, None);
-        check(&bytes(&[0b101]), Some(20), false, Some("00000000000000000101"));
+        check(
+            &bytes(&[0b101]),
+            Some(20),
+            false,
+            Some("00000000000000000101"),
+        );
         check(&bytes(&[0b101]), None, true, Some("00000101"));
         check(&bytes(&[0b101]), Some(4), true, Some("0101"));
     }

@@ -129,8 +129,7 @@ fn value_of(item: &RawValue) -> Result<Value<'_>, Misfit> {
         Some(b't') => Value::Bool(true),
         Some(b'f') => Value::Bool(false),
         Some(b'"') => {
-            let unescaped: String =
-                serde_json::from_str(text).map_err(|_| "a text is no JSON")?;
+            let unescaped: String = serde_json::from_str(text).map_err(|_| "a text is no JSON")?;
             Value::Text(unescaped.into())
         }
         Some(b'[' | b'{') => Value::Json(text.into()),
@@ -174,7 +173,11 @@ mod tests {
     #[test]
     fn elements_are_fitted_and_quoted() {
         let text = ColumnType::Text { max_chars: Some(5) };
-        check(r#"["a\"b","c\\","NULL",""]"#, &text, Ok(r#"{"a\"b","c\\","NULL",""}"#));
+        check(
+            r#"["a\"b","c\\","NULL",""]"#,
+            &text,
+            Ok(r#"{"a\"b","c\\","NULL",""}"#),
+        );
         check(r#"["{,}"]"#, &text, Ok(r#"{"{,}"}"#));
         check(r#"["longer"]"#, &text, Err("longer than 5"));
         check(r#"["a\u0000"]"#, &text, Err("U+0000"));
@@ -183,7 +186,11 @@ mod tests {
         let at = r#"["2026-11-21T10:15:30Z"]"#;
         let expected = r#"{"2026-11-21 10:15:30.000000+00"}"#;
         check(at, &ColumnType::TimestampTz, Ok(expected));
-        check("[1.5,\"NaN\"]", &ColumnType::Float64, Ok(r#"{"1.5","NaN"}"#));
+        check(
+            "[1.5,\"NaN\"]",
+            &ColumnType::Float64,
+            Ok(r#"{"1.5","NaN"}"#),
+        );
     }
 
     #[test]

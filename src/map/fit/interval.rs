@@ -8,11 +8,57 @@ const RULE: &str =
 
 /// PostgreSQL's words for units.
 const UNITS: &[&str] = &[
-    "c", "cent", "centuries", "century", "d", "day", "days", "dec", "decade", "decades", "decs",
-    "h", "hour", "hours", "hr", "hrs", "m", "microsecond", "microseconds", "mil", "millennia",
-    "millennium", "millisecond", "milliseconds", "min", "mins", "minute", "minutes", "mon", "mons",
-    "month", "months", "ms", "msec", "msecs", "s", "sec", "second", "seconds", "secs", "us",
-    "usec", "usecs", "w", "week", "weeks", "y", "year", "years", "yr", "yrs",
+    "c",
+    "cent",
+    "centuries",
+    "century",
+    "d",
+    "day",
+    "days",
+    "dec",
+    "decade",
+    "decades",
+    "decs",
+    "h",
+    "hour",
+    "hours",
+    "hr",
+    "hrs",
+    "m",
+    "microsecond",
+    "microseconds",
+    "mil",
+    "millennia",
+    "millennium",
+    "millisecond",
+    "milliseconds",
+    "min",
+    "mins",
+    "minute",
+    "minutes",
+    "mon",
+    "mons",
+    "month",
+    "months",
+    "ms",
+    "msec",
+    "msecs",
+    "s",
+    "sec",
+    "second",
+    "seconds",
+    "secs",
+    "us",
+    "usec",
+    "usecs",
+    "w",
+    "week",
+    "weeks",
+    "y",
+    "year",
+    "years",
+    "yr",
+    "yrs",
 ];
 
 /// As PostgreSQL reads it, in ISO 8601 or in words. Numbers count microseconds, as Debezium's
@@ -107,7 +153,8 @@ fn is_clock(word: &str) -> bool {
     let (Some(last), 2..=3) = (parts.last(), parts.len()) else {
         return false;
     };
-    let is_plain = |part: &&str| !part.is_empty() && part.bytes().all(|digit| digit.is_ascii_digit());
+    let is_plain =
+        |part: &&str| !part.is_empty() && part.bytes().all(|digit| digit.is_ascii_digit());
     let has_sign = last.starts_with(['+', '-']);
     parts[..parts.len() - 1].iter().all(is_plain) && is_number(last) && !has_sign
 }
@@ -139,15 +186,32 @@ mod tests {
             assert_eq!(interval(&words(right)).as_deref(), Ok(right));
         }
         for wrong in [
-            "", "P", "PT", "P1", "PY", "P1D2M", "P1DT", "P1H", "1", "day", "1 lightyear", "ago",
-            "1:2:3:4", "1 day 2:", "P1D'; DROP", "1 day x",
+            "",
+            "P",
+            "PT",
+            "P1",
+            "PY",
+            "P1D2M",
+            "P1DT",
+            "P1H",
+            "1",
+            "day",
+            "1 lightyear",
+            "ago",
+            "1:2:3:4",
+            "1 day 2:",
+            "P1D'; DROP",
+            "1 day x",
         ] {
             assert!(interval(&words(wrong)).is_err(), "{wrong}");
         }
         let micros = |value: &Value<'_>| interval(value).ok();
         assert_eq!(micros(&Value::Int(-5)).as_deref(), Some("-5 microseconds"));
         assert_eq!(micros(&number("7")).as_deref(), Some("7 microseconds"));
-        assert_eq!(micros(&Value::Time(2_500)).as_deref(), Some("2 microseconds"));
+        assert_eq!(
+            micros(&Value::Time(2_500)).as_deref(),
+            Some("2 microseconds")
+        );
         assert_eq!(micros(&number("1.5")), None);
     }
 }

@@ -109,14 +109,30 @@ mod tests {
         };
         let at = |seconds, nanos| Cell::Timestamp(Timestamp { seconds, nanos });
         check(Cell::Bool(true), ColumnType::Bool, "true");
-        check(Cell::Float(f64::NEG_INFINITY), ColumnType::Float64, "-infinity");
+        check(
+            Cell::Float(f64::NEG_INFINITY),
+            ColumnType::Float64,
+            "-infinity",
+        );
         check(Cell::Bytes(&[0, 255]), ColumnType::Bytes, "\\x00ff");
         check(Cell::Date(0), ColumnType::Date, "1970-01-01");
         check(Cell::Date(-719_163), ColumnType::Date, "0001-12-31 BC");
         check(Cell::Date(2_932_897), ColumnType::Date, "10000-01-01");
-        check(Cell::Time(86_400 * SECOND_NANOS), ColumnType::Time, "24:00:00.000000");
-        check(at(-1, 999_999_999), ColumnType::Timestamp, "1969-12-31 23:59:59.999999");
-        check(at(0, 0), ColumnType::TimestampTz, "1970-01-01 00:00:00.000000+00");
+        check(
+            Cell::Time(86_400 * SECOND_NANOS),
+            ColumnType::Time,
+            "24:00:00.000000",
+        );
+        check(
+            at(-1, 999_999_999),
+            ColumnType::Timestamp,
+            "1969-12-31 23:59:59.999999",
+        );
+        check(
+            at(0, 0),
+            ColumnType::TimestampTz,
+            "1970-01-01 00:00:00.000000+00",
+        );
         check(at(i64::MIN, 0), ColumnType::Timestamp, "-infinity");
         assert!(plain(at(i64::MAX - 1, 0), &ColumnType::Timestamp).is_err());
     }

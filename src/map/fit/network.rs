@@ -141,7 +141,11 @@ mod tests {
             check(&words(text), 8, usual);
         }
         check(&Value::Bytes(vec![8, 0, 0x2b, 1, 2, 3].into()), 6, usual);
-        check(&words("08:00:2b:01:02:03:04:05"), 8, Some("08:00:2b:01:02:03:04:05"));
+        check(
+            &words("08:00:2b:01:02:03:04:05"),
+            8,
+            Some("08:00:2b:01:02:03:04:05"),
+        );
         check(&words("08:00:2b:01:02:03:04:05"), 6, None);
         check(&words("08:00:2b:01:02:0g"), 6, None);
         check(&words(""), 6, None);

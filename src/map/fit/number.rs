@@ -146,9 +146,21 @@ mod tests {
         let int = |value| Some(Cell::Int(value));
         check(&number("32767"), &ColumnType::Int16, int(32767));
         check(&number("32768"), &ColumnType::Int16, None);
-        check(&number("-2147483648"), &ColumnType::Int32, int(-2_147_483_648));
-        check(&number("9223372036854775807"), &ColumnType::Int64, int(i64::MAX));
-        check(&number("-9223372036854775808"), &ColumnType::Int64, int(i64::MIN));
+        check(
+            &number("-2147483648"),
+            &ColumnType::Int32,
+            int(-2_147_483_648),
+        );
+        check(
+            &number("9223372036854775807"),
+            &ColumnType::Int64,
+            int(i64::MAX),
+        );
+        check(
+            &number("-9223372036854775808"),
+            &ColumnType::Int64,
+            int(i64::MIN),
+        );
         check(&number("9223372036854775808"), &ColumnType::Int64, None);
         check(
             &number("9007199254740993.0"),
@@ -185,7 +197,10 @@ mod tests {
         let check = |value: &Value<'_>, expected: Option<&str>| {
             check(value, &ColumnType::UInt64, expected.map(Cell::Decimal));
         };
-        check(&number("18446744073709551615"), Some("18446744073709551615"));
+        check(
+            &number("18446744073709551615"),
+            Some("18446744073709551615"),
+        );
         check(&number("18446744073709551616"), None);
         check(&Value::Int(i64::MAX), Some("9223372036854775807"));
         check(&number("-1"), None);
@@ -201,8 +216,16 @@ mod tests {
         check(&number("1e400"), &ColumnType::Float64, None);
         check(&number("1e39"), &ColumnType::Float32, None);
         check(&number("5e-324"), &ColumnType::Float64, float(5e-324));
-        check(&words("-Infinity"), &ColumnType::Float64, float(f64::NEG_INFINITY));
-        check(&Value::Float32(f32::INFINITY), &ColumnType::Float32, float(f64::INFINITY));
+        check(
+            &words("-Infinity"),
+            &ColumnType::Float64,
+            float(f64::NEG_INFINITY),
+        );
+        check(
+            &Value::Float32(f32::INFINITY),
+            &ColumnType::Float32,
+            float(f64::INFINITY),
+        );
         check(&words("1.5"), &ColumnType::Float64, None);
     }
 

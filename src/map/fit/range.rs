@@ -178,7 +178,11 @@ mod tests {
         check("[1,10) more", &int, None);
         check("", &int, None);
         let day = ColumnType::Date;
-        check("[2026-01-01,infinity)", &day, Some(r#"["2026-01-01","infinity")"#));
+        check(
+            "[2026-01-01,infinity)",
+            &day,
+            Some(r#"["2026-01-01","infinity")"#),
+        );
         check("[2026-02-30,)", &day, None);
         let quoted = r#"["2026-01-01 00:00:00+01","2026-01-02 00:00:00+01")"#;
         let expected = r#"["2025-12-31 23:00:00.000000+00","2026-01-01 23:00:00.000000+00")"#;

@@ -4,8 +4,8 @@
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
 use chrono_tz::Tz;
-use rowdock_connectors::{Cell, Timestamp};
 use rowdock_connectors::table::TIME_SPAN_NANOS_MAX;
+use rowdock_connectors::{Cell, Timestamp};
 
 use super::{Fitted, Misfit, zone};
 use crate::record::{Value, timestamp_from_millis};
@@ -195,7 +195,10 @@ fn converted(at: Timestamp, is_instant: bool, zone: Tz) -> Result<Timestamp, Mis
 /// ISO 8601 with `T` or a blank, and whether it names its zone.
 fn parse_timestamp(text: &str) -> Option<(Timestamp, bool)> {
     if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
-        return Some((carried(moment.timestamp(), moment.timestamp_subsec_nanos()), true));
+        return Some((
+            carried(moment.timestamp(), moment.timestamp_subsec_nanos()),
+            true,
+        ));
     }
     const LOCAL_FORMATS: [&str; 4] = [
         "%Y-%m-%dT%H:%M:%S%.f",
@@ -208,7 +211,10 @@ fn parse_timestamp(text: &str) -> Option<(Timestamp, bool)> {
         .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
     if let Some(local) = local {
         let moment = local.and_utc();
-        return Some((carried(moment.timestamp(), moment.timestamp_subsec_nanos()), false));
+        return Some((
+            carried(moment.timestamp(), moment.timestamp_subsec_nanos()),
+            false,
+        ));
     }
     match text {
         "infinity" => return Some((INFINITY, true)),
@@ -218,7 +224,10 @@ fn parse_timestamp(text: &str) -> Option<(Timestamp, bool)> {
     let moment = DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%#z")
         .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%#z"))
         .ok()?;
-    Some((carried(moment.timestamp(), moment.timestamp_subsec_nanos()), true))
+    Some((
+        carried(moment.timestamp(), moment.timestamp_subsec_nanos()),
+        true,
+    ))
 }
 
 /// Nanoseconds of a leap second go beyond the second.
@@ -257,7 +266,10 @@ mod tests {
             check(&words("0001-01-01T00:00:00Z"), at(-62_135_596_800, 0));
             check(&words("9999-12-31T23:59:59Z"), at(253_402_300_799, 0));
             check(&words("2016-12-31T23:59:60Z"), at(1_483_228_800, 0));
-            check(&words("2016-12-31 23:59:60.25"), at(1_483_228_800, 250_000_000));
+            check(
+                &words("2016-12-31 23:59:60.25"),
+                at(1_483_228_800, 250_000_000),
+            );
             check(&words("infinity"), at(i64::MAX, 0));
             check(&words("-infinity"), at(i64::MIN, 0));
             check(&number("-1"), at(-1, 999_000_000));
@@ -296,7 +308,12 @@ mod tests {
         check(&Value::LocalTimestamp(timestamp), 777_600, 774_000);
         check(&words("infinity"), i64::MAX, i64::MAX);
         // A day is a day wherever.
-        assert_eq!(fit(&Value::Date(0), &ColumnType::Date, rules).unwrap().cell(), Cell::Date(0));
+        assert_eq!(
+            fit(&Value::Date(0), &ColumnType::Date, rules)
+                .unwrap()
+                .cell(),
+            Cell::Date(0)
+        );
     }
 
     #[test]

@@ -142,7 +142,9 @@ fn kept(role: Role, name: &str, value: &Value<'_>) -> Result<Kept, RecordError> 
             Kept::Moment(timestamp(*parts, per_second), true)
         }
         (Role::Parts(per_second), Value::Number(text)) => {
-            let parts = text.parse().map_err(|_| refused("only whole numbers count time"))?;
+            let parts = text
+                .parse()
+                .map_err(|_| refused("only whole numbers count time"))?;
             Kept::Moment(timestamp(parts, per_second), true)
         }
         (Role::Parts(_), value) => {
@@ -204,9 +206,8 @@ impl RowWriter<'_> {
         let Kept::Text(zone) = zone else {
             return self.put(name, &unzoned(at, is_instant));
         };
-        let refused = |rule: &str| {
-            RecordError::new(Stage::TaskPut, format!("field \"{name}\": {rule}"))
-        };
+        let refused =
+            |rule: &str| RecordError::new(Stage::TaskPut, format!("field \"{name}\": {rule}"));
         let zone = Zone::parse(zone)
             .ok_or_else(|| refused("the field beside it names no known time zone"))?;
         let (instant, local) = zone
@@ -259,7 +260,9 @@ impl Zone {
         if let Ok(named) = text.parse::<Tz>() {
             return Some(Self::Named(named));
         }
-        let distance = text.strip_prefix("UTC").or_else(|| text.strip_prefix("GMT"));
+        let distance = text
+            .strip_prefix("UTC")
+            .or_else(|| text.strip_prefix("GMT"));
         let distance = distance.unwrap_or(text);
         let seconds = match distance {
             "" | "Z" => 0,

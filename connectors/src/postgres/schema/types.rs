@@ -33,10 +33,19 @@ pub(in crate::postgres) struct Types {
 
 #[derive(Debug)]
 enum Kind {
-    Domain { base: u32, modifier: i32 },
-    Array { element: u32 },
-    Range { bound: u32 },
-    Multirange { range: u32 },
+    Domain {
+        base: u32,
+        modifier: i32,
+    },
+    Array {
+        element: u32,
+    },
+    Range {
+        bound: u32,
+    },
+    Multirange {
+        range: u32,
+    },
     Enum,
     Citext,
     Hstore,
@@ -315,7 +324,12 @@ mod tests {
     fn the_page_tells_what_columns_hold() {
         let page = include_str!("../README.md");
         let ids: HashMap<String, u32> = (16..5_000)
-            .filter_map(|id| Some((tokio_postgres::types::Type::from_oid(id)?.name().to_owned(), id)))
+            .filter_map(|id| {
+                Some((
+                    tokio_postgres::types::Type::from_oid(id)?.name().to_owned(),
+                    id,
+                ))
+            })
             .collect();
         let mut checked = 0;
         for cells in table_of(page, "| column | holds | values that fit |") {
