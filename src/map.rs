@@ -95,76 +95,15 @@ impl TopicMapper {
         key_format: Format,
         value_format: Format,
     ) -> Self {
-        let key = match keys.key_mode {
-            KeyMode::None | KeyMode::RecordValue => KeySource::Value,
-            KeyMode::Kafka => match target.key.as_slice() {
-                [topic, partition, offset] => KeySource::Kafka([*topic, *partition, *offset]),
-                _ => KeySource::Value,
-            },
-            KeyMode::RecordKey => KeySource::Record,
-            KeyMode::RecordHeader => KeySource::Headers,
-        };
-        let key_columns: &[usize] = match &key {
-            KeySource::Value => &[],
-            KeySource::Kafka(_) | KeySource::Record | KeySource::Headers => &target.key,
-        };
+        let key = KeySource::of(keys, &target);
         let rules = Rules {
             text_allows_nul: target.table.text_allows_nul,
             zone: keys.zone,
         };
-        let filter = FieldFilter::new(&keys.fields_include, &keys.fields_exclude);
-        let unknown = if keys.auto_evolve {
-            UnknownFields::Fail
-        } else {
-            keys.unknown_fields
-        };
-        let accepts = |wanted: &dyn Fn(usize) -> bool| {
-            let mut accepts = vec![None; target.table.columns.len()];
-            for (written, column) in target.written.iter().enumerate() {
-                if wanted(written) {
-                    accepts[*column] = Some(written);
-                }
-            }
-            accepts
-        };
-        // Of a delete the guard can only be in the key, or a header.
-        let has_key_apart = matches!(key, KeySource::Record | KeySource::Headers);
         let soft_field = keys.soft_delete_field.as_deref();
         let soft_delete = soft_field.and_then(|name| plan::soft_delete(&target, name).ok());
-        let required = (0..target.written.len())
-            .filter(|index| {
-                let column = target.column(*index);
-                let makes_rows = target.mode != WriteMode::Update;
-                let is_needed = makes_rows && !column.nullable && !column.has_default;
-                target.key.contains(index) || target.guard == Some(*index) || is_needed
-            })
-            .collect();
-        // A key field's value wins over a value field of the same name, and fields of the key
-        // that are no key columns are not wanted.
-        let mut of_key = SideColumns::new(
-            accepts(&|written| {
-                key_columns.contains(&written) || (has_key_apart && target.guard == Some(written))
-            }),
-            UnknownFields::Ignore,
-            rules,
-            &target,
-        );
-        of_key.single = match target.key.as_slice() {
-            [only] => Some(*only),
-            _ => None,
-        };
-        let of_value = accepts(&|written| !key_columns.contains(&written));
-        let mut of_value = SideColumns::new(of_value, unknown, rules, &target).filtering(
-            filter,
-            key_columns,
-            &target,
-        );
-        of_value.asides = Asides::new(keys);
-        of_value.wants_before = keys.key_mode == KeyMode::RecordValue;
-        of_value.single = target
-            .table
-            .column_index(&keys.single_value_column)
-            .and_then(|column| of_value.accepts[column]);
+        let of_key = key_columns(&target, key, rules);
+        let of_value = value_columns(&target, key, rules, keys);
         Self {
             key_reader: SideReader::new(Stage::KeyConverter, key_format, of_key),
             value_reader: SideReader::new(Stage::ValueConverter, value_format, of_value),
@@ -173,7 +112,7 @@ impl TopicMapper {
             soft_delete,
             truncate_enabled: keys.truncate_enabled,
             change_events: keys.change_events,
-            required,
+            required: required(&target),
             rules,
             header_converter: keys.header_converter,
             key,
@@ -452,6 +391,87 @@ impl TopicMapper {
         }
         Ok(())
     }
+}
+
+impl KeySource {
+    fn of(keys: &SinkKeys, target: &Target) -> Self {
+        match keys.key_mode {
+            KeyMode::None | KeyMode::RecordValue => Self::Value,
+            KeyMode::Kafka => match target.key.as_slice() {
+                [topic, partition, offset] => Self::Kafka([*topic, *partition, *offset]),
+                _ => Self::Value,
+            },
+            KeyMode::RecordKey => Self::Record,
+            KeyMode::RecordHeader => Self::Headers,
+        }
+    }
+
+    /// Key columns that no field of the value fills.
+    fn columns_apart(self, target: &Target) -> &[usize] {
+        match self {
+            Self::Value => &[],
+            Self::Kafka(_) | Self::Record | Self::Headers => &target.key,
+        }
+    }
+}
+
+/// By column of the table, the written columns that a side may fill.
+fn accepts(target: &Target, is_wanted: impl Fn(usize) -> bool) -> Vec<Option<usize>> {
+    let mut accepts = vec![None; target.table.columns.len()];
+    for (written, column) in target.written.iter().enumerate() {
+        if is_wanted(written) {
+            accepts[*column] = Some(written);
+        }
+    }
+    accepts
+}
+
+/// Written columns that must have a value.
+fn required(target: &Target) -> Vec<usize> {
+    let is_required = |index: &usize| {
+        let column = target.column(*index);
+        let makes_rows = target.mode != WriteMode::Update;
+        let is_needed = makes_rows && !column.nullable && !column.has_default;
+        target.key.contains(index) || target.guard == Some(*index) || is_needed
+    };
+    (0..target.written.len()).filter(is_required).collect()
+}
+
+/// What the key, or a header, may fill. Its fields that are no key columns are not wanted.
+fn key_columns(target: &Target, key: KeySource, rules: Rules) -> SideColumns {
+    let apart = key.columns_apart(target);
+    // Of a delete the guard can only be in the key, or a header.
+    let has_guard = matches!(key, KeySource::Record | KeySource::Headers);
+    let is_guard = |written| has_guard && target.guard == Some(written);
+    let accepted = accepts(target, |written| {
+        apart.contains(&written) || is_guard(written)
+    });
+    let mut columns = SideColumns::new(accepted, UnknownFields::Ignore, rules, target);
+    columns.single = match target.key.as_slice() {
+        [only] => Some(*only),
+        _ => None,
+    };
+    columns
+}
+
+/// What the value may fill: a key field's value wins over a value field of the same name.
+fn value_columns(target: &Target, key: KeySource, rules: Rules, keys: &SinkKeys) -> SideColumns {
+    let apart = key.columns_apart(target);
+    let filter = FieldFilter::new(&keys.fields_include, &keys.fields_exclude);
+    let unknown = match keys.auto_evolve {
+        true => UnknownFields::Fail,
+        false => keys.unknown_fields,
+    };
+    let accepted = accepts(target, |written| !apart.contains(&written));
+    let mut columns =
+        SideColumns::new(accepted, unknown, rules, target).filtering(filter, apart, target);
+    columns.asides = Asides::new(keys);
+    columns.wants_before = keys.key_mode == KeyMode::RecordValue;
+    columns.single = target
+        .table
+        .column_index(&keys.single_value_column)
+        .and_then(|column| columns.accepts[column]);
+    columns
 }
 
 const NO_KEY: &str = "the record has no key, and pk.mode=record_key takes the row's key from it";

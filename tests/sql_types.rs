@@ -41,7 +41,8 @@ const FITTING: &[(&str, &str, &str)] = &[
     // Texts.
     ("text", "\"\"", ""),
     ("text", r#""äö😀 'q' \"x\" \\ \n""#, "äö😀 'q' \"x\" \\ \n"),
-    ("char(4)", "\"ab\"", "ab  "),
+    // Blanks at the end do not count.
+    ("char(4)", "\"ab\"", "ab"),
     ("varchar(2)", "\"😀ü\"", "😀ü"),
     ("name", "\"Name\"", "Name"),
     ("\"char\"", "\"x\"", "x"),
