@@ -37,6 +37,7 @@ pub mod properties;
 pub mod providers;
 pub mod secret;
 pub mod suggest;
+pub mod table_format;
 pub mod transforms;
 pub mod validate;
 pub mod worker;

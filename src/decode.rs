@@ -124,6 +124,11 @@ pub trait Visitor {
     fn change(&mut self, _change: Change) -> Result<(), RecordError> {
         Ok(())
     }
+
+    /// Whether the row that a delete removes shall follow, as its change event shows it.
+    fn wants_before(&self) -> bool {
+        false
+    }
 }
 
 /// Why a side was not read to its end.

@@ -101,8 +101,10 @@ pub enum Value<'a> {
     Date(i32),
     /// Nanoseconds since midnight.
     Time(i64),
-    /// Date and time.
+    /// A point in time.
     Timestamp(Timestamp),
+    /// Date and time of a clock, in a zone that is not told.
+    LocalTimestamp(Timestamp),
     /// 128-bit identifier.
     Uuid([u8; 16]),
 }
@@ -121,7 +123,7 @@ impl Value<'_> {
             Self::Decimal(_) => "a decimal",
             Self::Date(_) => "a date",
             Self::Time(_) => "a time",
-            Self::Timestamp(_) => "a timestamp",
+            Self::Timestamp(_) | Self::LocalTimestamp(_) => "a timestamp",
             Self::Uuid(_) => "a uuid",
         }
     }

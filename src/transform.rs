@@ -13,7 +13,7 @@ use crate::record::{OwnedRecord, Part, RawRecord, RecordError, Side, Stage};
 
 mod cast;
 mod cloud_event;
-mod date_format;
+pub(crate) mod date_format;
 mod extract_field;
 mod extract_new_record_state;
 mod field_name;
@@ -154,6 +154,13 @@ impl Chain {
             steps,
             headers: reads_headers.then_some(header_converter),
         })
+    }
+
+    /// Reads the headers of every record, for somebody behind the chain.
+    #[must_use]
+    pub fn reading_headers(mut self, converter: HeaderConverter) -> Self {
+        self.headers = Some(converter);
+        self
     }
 
     /// Applies all of them to a record that was decoded from `raw`. `Ok(None)`: dropped.

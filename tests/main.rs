@@ -20,6 +20,7 @@
 )]
 
 mod avro;
+mod behaviours;
 mod chaos;
 mod chaos_engines;
 mod claims;
@@ -46,5 +47,6 @@ mod providers;
 mod replay;
 mod rolling;
 mod schema_change;
+mod sql_types;
 mod support;
 mod transforms;

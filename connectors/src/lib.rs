@@ -63,7 +63,9 @@ pub use position::{
     RenewRequest, ResetRequest, SetPosition, StartRows, StoredPosition,
 };
 pub use row::{Batch, Cell, CellState, Column, Origin, RowKind, TableRows, Timestamp};
-pub use table::{ColumnDef, ColumnType, NewColumn, NewTable, Table, TableName, Target, WriteMode};
+pub use table::{
+    ColumnDef, ColumnType, NewColumn, NewTable, Notation, Table, TableName, Target, WriteMode,
+};
 
 use async_trait::async_trait;
 

@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use rowdock_connectors::WriteMode;
 use secrecy::SecretString;
 
 use super::converter::{Converter, HeaderConverter};
 use super::secret;
+use super::table_format;
 use super::transforms::TransformConfig;
 
 /// A connector's config after parsing.
@@ -211,8 +213,35 @@ pub struct SinkKeys {
     pub single_value_column: String,
     /// `fields.unknown`: what a field without a column means.
     pub unknown_fields: UnknownFields,
+    /// `header.converter`: reads keys that lie in headers.
+    pub header_converter: HeaderConverter,
+    /// `timezone.fields`: fields with points in time, and beside each the field with its zone.
+    pub zoned_fields: Vec<(String, String)>,
+    /// `timestamp.fields.list`: fields that count parts of a second since 1970, or are texts.
+    pub timestamp_fields: Vec<String>,
+    /// `timestamp.precision.mode`: how many parts they count per second.
+    pub timestamp_parts: i64,
+    /// `quote.sql.identifiers=never` where the database folds names: upper case counts as lower.
+    pub folds_names: bool,
+    /// `db.timezone`: zone of dates and times without one; `None` is UTC.
+    pub zone: Option<Tz>,
     /// `progress.table`.
     pub progress_table: String,
+}
+
+impl SinkKeys {
+    /// Each record chooses its table by more than its topic.
+    pub fn routes_by_record(&self) -> bool {
+        self.tables_of_topics.is_empty() && table_format::is_by_record(&self.table_name_format)
+    }
+
+    /// Headers say something of rows.
+    pub fn reads_headers(&self) -> bool {
+        let has_guarded_deletes = self.guard_field.is_some() && self.delete_enabled;
+        self.key_mode == KeyMode::RecordHeader
+            || has_guarded_deletes
+            || table_format::reads_headers(&self.table_name_format)
+    }
 }
 
 /// What the dots of a topic's name are in the table's name: `table.name.dots`.
@@ -237,6 +266,8 @@ pub enum KeyMode {
     RecordKey,
     /// Fields of the record's value.
     RecordValue,
+    /// The record's headers.
+    RecordHeader,
 }
 
 /// What a field that has no column means: `fields.unknown`.
@@ -325,6 +356,12 @@ impl fmt::Debug for SinkKeys {
             .field("fields_exclude", &self.fields_exclude)
             .field("single_value_column", &self.single_value_column)
             .field("unknown_fields", &self.unknown_fields)
+            .field("header_converter", &self.header_converter)
+            .field("zoned_fields", &self.zoned_fields)
+            .field("timestamp_fields", &self.timestamp_fields)
+            .field("timestamp_parts", &self.timestamp_parts)
+            .field("folds_names", &self.folds_names)
+            .field("zone", &self.zone)
             .field("progress_table", &self.progress_table)
             .finish()
     }

@@ -9,7 +9,7 @@ use super::RawConfig;
 use super::check::{self, Checked, Value};
 use super::connector::{
     BatchLimits, ConnectorConfig, DeadLetterTopic, Delivery, ErrorPolicy, KeyMode, Ratio,
-    RejectLimits, Retries, SinkKeys, TopicDots, TopicSelection, UnknownFields,
+    RejectLimits, Retries, SinkClass, SinkKeys, TopicDots, TopicSelection, UnknownFields,
 };
 use super::converter::{self, Converter, HeaderConverter};
 use super::definitions::converters::{self, ConverterKeys};
@@ -115,6 +115,7 @@ fn render(errors: &[KeyError]) -> String {
 
 /// Builds the typed config from one that has no errors.
 fn build(checked: &Checked, worker: &WorkerSettings) -> Result<ConnectorConfig, Invalid> {
+    let header_converter = header_converter(checked, worker)?;
     Ok(ConnectorConfig {
         name: text(checked, &common::NAME)?,
         class: checked.class,
@@ -122,7 +123,7 @@ fn build(checked: &Checked, worker: &WorkerSettings) -> Result<ConnectorConfig, 
         topics: topics(checked),
         key_converter: converter_of(checked, converters::KEY, &worker.key_converter)?,
         value_converter: converter_of(checked, converters::VALUE, &worker.value_converter)?,
-        header_converter: header_converter(checked, worker)?,
+        header_converter,
         transforms: checked.transforms.clone(),
         errors: error_policy(checked)?,
         consumer_overrides: checked.consumer_overrides.clone(),
@@ -133,7 +134,7 @@ fn build(checked: &Checked, worker: &WorkerSettings) -> Result<ConnectorConfig, 
             Delivery::ExactlyOnce
         },
         start: checked.start,
-        sink: sink_keys(checked)?,
+        sink: sink_keys(checked, header_converter)?,
         batch: BatchLimits {
             max_rows: number(checked, &sink::BATCH_SIZE)?,
             max_bytes: number(checked, &sink::BATCH_MAX_BYTES)?,
@@ -225,7 +226,7 @@ fn error_policy(checked: &Checked) -> Result<ErrorPolicy, Invalid> {
     })
 }
 
-fn sink_keys(checked: &Checked) -> Result<SinkKeys, Invalid> {
+fn sink_keys(checked: &Checked, header_converter: HeaderConverter) -> Result<SinkKeys, Invalid> {
     Ok(SinkKeys {
         url: text(checked, &sink::CONNECTION_URL)?,
         user: checked.text(&sink::CONNECTION_USER).map(str::to_owned),
@@ -263,6 +264,26 @@ fn sink_keys(checked: &Checked) -> Result<SinkKeys, Invalid> {
         } else {
             UnknownFields::Fail
         },
+        header_converter,
+        zoned_fields: sink::zoned_fields(
+            checked
+                .list(&sink::TIMEZONE_FIELDS)
+                .iter()
+                .map(String::as_str),
+        )
+        .map_err(|_| unusable(&sink::TIMEZONE_FIELDS))?
+        .into_iter()
+        .map(|(time, zone)| (time.to_owned(), zone.to_owned()))
+        .collect(),
+        timestamp_fields: checked.list(&sink::TIMESTAMP_FIELDS).to_vec(),
+        timestamp_parts: match checked.is(&sink::TIMESTAMP_PRECISION, "nanoseconds") {
+            true => 1_000_000_000,
+            false => 1_000_000,
+        },
+        folds_names: checked.class == SinkClass::Postgres
+            && checked.is(&sink::QUOTE_IDENTIFIERS, "never"),
+        zone: sink::zone(&text(checked, &sink::DB_TIMEZONE)?)
+            .map_err(|_| unusable(&sink::DB_TIMEZONE))?,
         progress_table: text(checked, &sink::PROGRESS_TABLE)?,
     })
 }
@@ -293,6 +314,7 @@ fn key_mode(checked: &Checked) -> KeyMode {
         "kafka" => KeyMode::Kafka,
         "record_key" => KeyMode::RecordKey,
         "record_value" => KeyMode::RecordValue,
+        "record_header" => KeyMode::RecordHeader,
         _ => KeyMode::None,
     }
 }

@@ -31,8 +31,13 @@ enum Found {
     Row(&'static [&'static str]),
     /// It is no row.
     Change(Change),
+    /// A row was deleted: this part shows it.
+    Delete(&'static [&'static str]),
 }
 
+const BEFORE: &[&str] = &["before"];
+const DATA_BEFORE: &[&str] = &["data", "before"];
+const DATA_PAYLOAD_BEFORE: &[&str] = &["data", "payload", "before"];
 const WHOLE: &[&str] = &[];
 const AFTER: &[&str] = &["after"];
 const DATA: &[&str] = &["data"];
@@ -62,7 +67,7 @@ impl ChangeEvents {
     }
 
     /// The row of an event that was decoded as a whole, and perhaps transformed; or what it does
-    /// instead.
+    /// instead, with the row as it was before a delete.
     ///
     /// # Errors
     /// When it is a change event of no known kind.
@@ -70,6 +75,7 @@ impl ChangeEvents {
         let found = find(|part| Ok(Head::of(part_of(&value, part)))).map_err(reason)?;
         match found {
             Found::Row(part) => Ok((into_part(value, part), None)),
+            Found::Delete(before) => Ok((into_part(value, before), Some(Change::Delete))),
             Found::Change(change) => {
                 if change == Change::Nothing {
                     self.warn_once();
@@ -108,6 +114,13 @@ impl Decode for ChangeEvents {
                 }
                 Ok(visitor.change(change)?)
             }
+            Found::Delete(before) => {
+                visitor.change(Change::Delete)?;
+                match visitor.wants_before() {
+                    true => self.inner.read_part(encoded, before, visitor),
+                    false => Ok(()),
+                }
+            }
         }
     }
 
@@ -139,14 +152,14 @@ impl Decode for ChangeEvents {
 fn find(mut head_of: impl FnMut(&[&str]) -> Result<Head, ReadError>) -> Result<Found, ReadError> {
     let head = head_of(WHOLE)?;
     if !head.is_cloud_event() {
-        return head.found(WHOLE, AFTER);
+        return head.found(WHOLE, AFTER, BEFORE);
     }
     let data = head_of(DATA)?;
     if !data.is_json_envelope() {
-        return data.found(DATA, DATA_AFTER);
+        return data.found(DATA, DATA_AFTER, DATA_BEFORE);
     }
     let payload = head_of(DATA_PAYLOAD)?;
-    payload.found(DATA_PAYLOAD, DATA_PAYLOAD_AFTER)
+    payload.found(DATA_PAYLOAD, DATA_PAYLOAD_AFTER, DATA_PAYLOAD_BEFORE)
 }
 
 fn reason(error: ReadError) -> String {
@@ -303,11 +316,12 @@ impl Head {
             || (self.fields == 1 && self.has(&[Known::TimeMillis]))
     }
 
-    /// What it does; `whole` and `after` are where it and its row are.
+    /// What it does; `whole`, `after` and `before` are where it and its rows are.
     fn found(
         &self,
         whole: &'static [&'static str],
         after: &'static [&'static str],
+        before: &'static [&'static str],
     ) -> Result<Found, ReadError> {
         if self.is_no_row() {
             return Ok(Found::Change(Change::Nothing));
@@ -319,7 +333,7 @@ impl Head {
         Ok(match self.op {
             _ if !self.is_object || !is_event => Found::Row(whole),
             Some(Op::Write) => Found::Row(after),
-            Some(Op::Delete) => Found::Change(Change::Delete),
+            Some(Op::Delete) => Found::Delete(before),
             Some(Op::Truncate) => Found::Change(Change::Truncate),
             Some(Op::Message) => Found::Change(Change::Nothing),
             Some(Op::Unknown) | None => {
@@ -456,7 +470,7 @@ mod tests {
             .into_iter()
             .map(|(_, _, value)| value)
             .collect();
-        assert_eq!(values, [Value::Number("1"), Value::Timestamp(at)]);
+        assert_eq!(values, [Value::Number("1"), Value::LocalTimestamp(at)]);
         let encoded = Encoded {
             bytes: text.as_bytes(),
             headers: &(),

@@ -43,7 +43,7 @@ pub(crate) fn check(found: &Probe, numbers: bool) {
         ),
         (
             "micros",
-            Value::Timestamp(timestamp(1_769_854_830_123_456, 1_000_000)),
+            Value::LocalTimestamp(timestamp(1_769_854_830_123_456, 1_000_000)),
         ),
         ("json", Value::Json(r#"{"a": [1]}"#.into())),
     ];

@@ -83,6 +83,7 @@ pub(crate) fn owned(value: &Value<'_>) -> Value<'static> {
         Value::Date(days) => Value::Date(*days),
         Value::Time(nanos) => Value::Time(*nanos),
         Value::Timestamp(at) => Value::Timestamp(*at),
+        Value::LocalTimestamp(at) => Value::LocalTimestamp(*at),
         Value::Uuid(bytes) => Value::Uuid(*bytes),
     }
 }

@@ -271,7 +271,7 @@ pub(super) fn untyped(value: Value<'_>) -> Datum {
         Value::Decimal(text) => Datum::Decimal(text.into_owned()),
         Value::Date(days) => Datum::Date(days),
         Value::Time(nanos) => Datum::Time(nanos),
-        Value::Timestamp(at) => Datum::Timestamp(at),
+        Value::Timestamp(at) | Value::LocalTimestamp(at) => Datum::Timestamp(at),
         Value::Uuid(bytes) => Datum::String(uuid::Uuid::from_bytes(bytes).to_string()),
     }
 }

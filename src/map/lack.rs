@@ -8,10 +8,12 @@
 
 use std::collections::HashMap;
 
+use chrono_tz::Tz;
 use rowdock_connectors::{ColumnDef, ColumnType, NewColumn, Target, evolve};
 
 use super::filter::FieldFilter;
-use super::{fit, infer};
+use super::fit::{self, Rules};
+use super::infer;
 use crate::config::connector::{KeyMode, SinkKeys};
 use crate::decimal;
 use crate::decode::sides::RecordDecoder;
@@ -25,6 +27,11 @@ const TEXT_CHARS_MIN: usize = 32;
 pub(super) struct Evolution {
     decoder: RecordDecoder,
     filter: FieldFilter,
+    zone: Option<Tz>,
+    /// `timezone.fields`: these need no column.
+    zones: Vec<String>,
+    /// Names are those that the database would make of them unquoted.
+    folds_names: bool,
     /// Key fields come from the record's key, not from its value.
     key_apart: bool,
     /// Column of values that are no objects.
@@ -38,6 +45,13 @@ impl Evolution {
         Self {
             decoder,
             filter: FieldFilter::new(&keys.fields_include, &keys.fields_exclude),
+            zone: keys.zone,
+            zones: keys
+                .zoned_fields
+                .iter()
+                .map(|(_, zone)| zone.clone())
+                .collect(),
+            folds_names: keys.folds_names,
             key_apart: keys.key_mode == KeyMode::RecordKey,
             single_value_column: keys.single_value_column.clone(),
             refused: HashMap::new(),
@@ -78,15 +92,26 @@ impl Evolution {
                 target.key.iter().any(named)
             };
             let single = &self.single_value_column;
-            look_at(&whole.value, single, target, &mut lacking, &|name| {
-                self.filter.wants(name) && !(self.key_apart && is_key(name))
+            let rules = Rules {
+                text_allows_nul: target.table.text_allows_nul,
+                zone: self.zone,
+            };
+            look_at(&whole.value, single, target, rules, &mut lacking, &|name| {
+                self.filter.wants(name)
+                    && !(self.key_apart && is_key(name))
+                    && !self.zones.iter().any(|zone| zone == name)
             });
             if self.key_apart {
                 let single = match target.key.as_slice() {
                     [key] => &target.column(*key).name,
                     _ => "",
                 };
-                look_at(&whole.key, single, target, &mut lacking, &is_key);
+                look_at(&whole.key, single, target, rules, &mut lacking, &is_key);
+            }
+        }
+        if self.folds_names {
+            for column in &mut lacking {
+                column.name.make_ascii_lowercase();
             }
         }
         let refused = |column: &NewColumn| self.refused.get(&column.name);
@@ -102,12 +127,13 @@ fn look_at(
     side: &Side,
     single: &str,
     target: &Target,
+    rules: Rules,
     lacking: &mut Vec<NewColumn>,
     is_wanted: &dyn Fn(&str) -> bool,
 ) {
     let mut look = |name: &str, datum: &Datum, schema: Option<&Schema>| {
         if is_wanted(name) {
-            lacking.extend(lack(name, datum, schema, target));
+            lacking.extend(lack(name, datum, schema, target, rules));
         }
     };
     match &side.datum {
@@ -128,7 +154,13 @@ fn look_at(
     }
 }
 
-fn lack(name: &str, datum: &Datum, schema: Option<&Schema>, target: &Target) -> Option<NewColumn> {
+fn lack(
+    name: &str,
+    datum: &Datum,
+    schema: Option<&Schema>,
+    target: &Target,
+    rules: Rules,
+) -> Option<NewColumn> {
     let value = datum.value_of(schema).ok()?;
     let new_column = |name: &str, column_type| NewColumn {
         name: name.to_owned(),
@@ -143,18 +175,21 @@ fn lack(name: &str, datum: &Datum, schema: Option<&Schema>, target: &Target) -> 
         return column_type.map(|column_type| new_column(name, column_type));
     };
     let column = &target.table.columns[index];
-    let needed = needed_type(&value, column, target.table.text_allows_nul)?;
+    let needed = needed_type(&value, column, rules)?;
     let wider = evolve::widened(&column.column_type, &needed)?;
-    fit::fit(&value, &wider, target.table.text_allows_nul).ok()?;
+    fit::fit(&value, &wider, rules).ok()?;
     Some(new_column(&column.name, needed))
 }
 
 /// The narrowest type that holds the value, when the column does not.
-fn needed_type(value: &Value<'_>, column: &ColumnDef, allows_nul: bool) -> Option<ColumnType> {
-    if fit::fit(value, &column.column_type, allows_nul).is_ok() {
+fn needed_type(value: &Value<'_>, column: &ColumnDef, rules: Rules) -> Option<ColumnType> {
+    if fit::fit(value, &column.column_type, rules).is_ok() {
         return None;
     }
     match (&column.column_type, value) {
+        (ColumnType::SizedText { .. }, Value::Text(_)) => {
+            Some(ColumnType::Text { max_chars: None })
+        }
         (ColumnType::Text { .. }, Value::Text(text)) => {
             let chars = text.chars().count().max(TEXT_CHARS_MIN).next_power_of_two();
             let max_chars = u32::try_from(chars).ok();
@@ -274,6 +309,9 @@ mod tests {
         Evolution {
             decoder: RecordDecoder::new(format(false), format(schemas_enable)),
             filter: FieldFilter::new(&[], &exclude),
+            zone: None,
+            zones: Vec::new(),
+            folds_names: false,
             key_apart: true,
             single_value_column: "record_value".to_owned(),
             refused: HashMap::new(),

@@ -7,7 +7,7 @@ use rowdock_connectors::{Cell, ColumnDef, ColumnType, Table, TableName, WriteMod
 
 use super::*;
 use crate::config::connector::TopicDots;
-use crate::config::converter::{Converter, JsonOptions, Primitive};
+use crate::config::converter::{Converter, HeaderConverter, JsonOptions, Primitive};
 use crate::decode::Formats;
 use crate::decode::sides::RecordDecoder;
 
@@ -68,7 +68,7 @@ fn orders() -> Table {
     }
 }
 
-fn keys(key_mode: KeyMode, key_fields: &[&str]) -> SinkKeys {
+pub(super) fn keys(key_mode: KeyMode, key_fields: &[&str]) -> SinkKeys {
     SinkKeys {
         url: String::new(),
         user: None,
@@ -95,6 +95,12 @@ fn keys(key_mode: KeyMode, key_fields: &[&str]) -> SinkKeys {
         fields_exclude: Vec::new(),
         single_value_column: "record_value".into(),
         unknown_fields: UnknownFields::Fail,
+        header_converter: HeaderConverter::Simple,
+        zoned_fields: Vec::new(),
+        timestamp_fields: Vec::new(),
+        timestamp_parts: 1_000_000,
+        folds_names: false,
+        zone: None,
         progress_table: "rowdock_progress".into(),
     }
 }

@@ -211,6 +211,13 @@ impl Schema {
         }
     }
 
+    /// Whether its dates and times are those of a clock in a zone that is not told. Connect's own
+    /// are points in time.
+    pub fn is_local(&self) -> bool {
+        let name = self.name.as_deref();
+        name.is_some_and(|name| name.starts_with(DEBEZIUM_TIME))
+    }
+
     /// What the type is called in messages: `Decimal`, `int32`, `struct`.
     pub fn type_name(&self) -> &'static str {
         match self.logical {

@@ -1,6 +1,8 @@
 //! Letters through the pipeline into a database in memory that fails and loses answers, beside a
 //! rival that sends the same letters; no Kafka, no clock.
 
+use std::slice;
+
 use proptest::prelude::*;
 use rowdock_connectors::memory::{Faults, MemorySink, Refusal, Value};
 use rowdock_connectors::{ColumnDef, ColumnType, ProgressScope, Table, TableName};
@@ -151,7 +153,10 @@ async fn another_record_with_the_same_coordinates_is_told() {
     let old = letter(0, 1);
     let mut new = letter(0, 1);
     new.value = Some(b"{\"id\":2}".to_vec());
-    assert_eq!(pass.send(slice::from_ref(&old)).await.unwrap(), [Outcome::Stored]);
+    assert_eq!(
+        pass.send(slice::from_ref(&old)).await.unwrap(),
+        [Outcome::Stored]
+    );
     assert_eq!(
         pass.send(&[new.clone()]).await.unwrap(),
         [Outcome::OtherRecord]

@@ -242,8 +242,8 @@ impl WriteLoop {
             .iter()
             .map(|(key, _, _)| Arc::clone(&key.topic))
             .collect();
-        // Where transforms may choose the topic, a topic that is read needs no table.
-        if self.config.transforms.is_empty() {
+        // Where transforms or records choose the table, a topic that is read needs none.
+        if self.config.transforms.is_empty() && !self.config.sink.routes_by_record() {
             for topic in topics {
                 self.make_table_known(&topic).await?;
             }

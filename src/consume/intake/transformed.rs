@@ -1,5 +1,5 @@
 //! The way of records through transforms: decoded as a whole, transformed, then mapped to the table
-//! of the topic that they have then.
+//! of the topic that they have then, or to the one that they choose.
 //!
 //! Positions, dead letters and `pk.mode=kafka` keep to where the record was read. A record that is
 //! dropped moves its position like any other.
@@ -13,6 +13,7 @@ use crate::decode::Formats;
 use crate::decode::sides::RecordDecoder;
 use crate::map;
 use crate::map::plan;
+use crate::map::route::Router;
 use crate::record::{OwnedRecord, RawRecord, RecordError, Stage};
 use crate::transform::Chain;
 
@@ -23,6 +24,8 @@ const TOPICS_MAX: usize = 10_000;
 pub(super) struct Transforms {
     decoder: RecordDecoder,
     chain: Chain,
+    /// Where records choose their tables.
+    router: Option<Router>,
     /// The topic of the record before this one, and its index.
     last_topic: Option<(Arc<str>, usize)>,
     /// The first waiting record goes to a topic whose table was never asked for.
@@ -30,14 +33,19 @@ pub(super) struct Transforms {
 }
 
 impl Transforms {
-    /// `None` for a connector without transforms.
+    /// `None` for a connector without transforms whose records do not choose their tables.
     pub(super) fn of(config: &ConnectorConfig, formats: &Formats) -> Result<Option<Self>, String> {
-        if config.transforms.is_empty() {
+        let router = Router::of(&config.sink)?;
+        if config.transforms.is_empty() && router.is_none() {
             return Ok(None);
         }
-        let chain = Chain::new(&config.transforms, config.header_converter)
+        let mut chain = Chain::new(&config.transforms, config.header_converter)
             .map_err(|(alias, fault)| format!("transforms.{alias}.{fault}"))?;
+        if config.sink.reads_headers() {
+            chain = chain.reading_headers(config.header_converter);
+        }
         Ok(Some(Self {
+            router,
             decoder: RecordDecoder::new(formats.key(), formats.value()),
             chain,
             last_topic: None,
@@ -55,6 +63,13 @@ impl Transforms {
             return Ok(None);
         };
         self.decoder.unwrap(&mut changed)?;
+        if let Some(router) = &self.router {
+            let route = router.route(&changed)?;
+            changed.topic = match &self.last_topic {
+                Some((last, _)) if **last == *route => Arc::clone(last),
+                _ => route.into(),
+            };
+        }
         Ok(Some(changed))
     }
 
@@ -65,7 +80,7 @@ impl Transforms {
         }
         let index = slots.topic_index(topic);
         if index >= TOPICS_MAX {
-            let reason = format!("transforms have made more than {TOPICS_MAX} topics");
+            let reason = format!("records have chosen more than {TOPICS_MAX} topics or tables");
             return Err(RecordError::new(Stage::Transformation, reason));
         }
         self.last_topic = Some((Arc::clone(topic), index));

@@ -110,10 +110,14 @@ pub(in crate::decode) fn read_present<'a>(
             let parts = integer(schema, 0, 86_400 * per_second, &value)?;
             Ok(Value::Time(parts * (1_000_000_000 / per_second)))
         }
-        Logical::Timestamp => Ok(Value::Timestamp(timestamp(
-            integer(schema, i64::MIN, i64::MAX, &value)?,
-            schema.parts_per_second(),
-        ))),
+        Logical::Timestamp => {
+            let parts = integer(schema, i64::MIN, i64::MAX, &value)?;
+            let at = timestamp(parts, schema.parts_per_second());
+            Ok(match schema.is_local() {
+                true => Value::LocalTimestamp(at),
+                false => Value::Timestamp(at),
+            })
+        }
     }
 }
 

@@ -19,9 +19,14 @@ fn what_is_not_built_is_refused_with_what_is() {
         "insert, upsert, update, insert_ignore",
     );
     refused(
-        &[("table.name.format", "${source.db}")],
+        &[("table.name.format", "${database}")],
         "table.name.format",
         "${topic}",
+    );
+    refused(
+        &[("table.name.format", "t_${timestamp:YYYY}")],
+        "table.name.format",
+        "Week numbers",
     );
     refused(
         &[("table.name.format", "")],
@@ -29,20 +34,35 @@ fn what_is_not_built_is_refused_with_what_is() {
         "non-empty",
     );
     refused(
-        &[("quote.sql.identifiers", "NEVER")],
+        &[("quote.sql.identifiers", "sometimes")],
         "quote.sql.identifiers",
-        "Only `ALWAYS`",
+        "ALWAYS, NEVER",
     );
     refused(
-        &[("db.timezone", "Europe/Berlin")],
+        &[("db.timezone", "Mars/Olympus")],
         "db.timezone",
-        "Only `UTC`",
+        "tz database",
     );
-    refused(&[("table.types", "VIEW")], "table.types", "Only `TABLE`");
     refused(
-        &[("timestamp.fields.list", "ts")],
-        "timestamp.fields.list",
-        "[ts]",
+        &[("table.types", "TABLE,SEQUENCE")],
+        "table.types",
+        "PARTITIONED TABLE",
+    );
+    refused(&[("timezone.fields", "at")], "timezone.fields", "time:zone");
+    refused(
+        &[("timezone.fields", "at:zone,at:other")],
+        "timezone.fields",
+        "two zones",
+    );
+    refused(
+        &[("timestamp.precision.mode", "seconds")],
+        "timestamp.precision.mode",
+        "microseconds, nanoseconds",
+    );
+    refused(
+        &[("pk.mode", "record_header")],
+        "pk.fields",
+        "at least one header",
     );
     refused(
         &[("date.calendar.system", "LEGACY")],
