@@ -57,7 +57,7 @@ impl Decode for Avro {
     ) -> Result<(), ReadError> {
         let (program, body) = self.source.open(encoded).map_err(ReadError::Malformed)?;
         read_body(
-            &program,
+            program,
             self.default_for_null,
             &mut self.scratch,
             body,
@@ -80,7 +80,7 @@ impl Decode for Avro {
         }
         let mut cursor = Cursor::new(body, self.default_for_null);
         let datum = cursor
-            .datum(&program, program.root, &schema, 0)
+            .datum(program, program.root, &schema, 0)
             .map_err(|fault| format!("malformed Avro: {fault}"))?;
         if !cursor.is_at_end() {
             return Err("malformed Avro: bytes are left over behind the record".to_owned());
