@@ -30,11 +30,11 @@ use crate::config::converter::RegistryOptions;
 pub(crate) use api::read_answer;
 use http::Client;
 
-/// First pause after a failure; doubled up to [`PAUSE_MAX`].
+/// First pause after a failure; doubled up to what the options say.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 
-/// Longest pause: bounds how late a registry that works again is noticed.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// Within a pause, it is looked this often whether anybody still waits.
+const PAUSE_STEP: Duration = Duration::from_secs(1);
 
 /// A schema that was registered a moment ago may be unknown to a follower: "no such schema" is
 /// believed when it was answered this often.
@@ -274,13 +274,32 @@ impl Fetcher {
                     self.troubled = true;
                     tracing::warn!(schema = %id, "schema registry error, trying again: {reason}");
                     (self.listener)(Event::Trouble(format!("schema registry: {reason}")));
-                    std::thread::sleep(pause.mul_f64(1.0 - 0.5 * fastrand::f64()));
-                    pause = (pause * 2).min(PAUSE_MAX);
+                    let longest = self.client.options.pause_max;
+                    pause = pause.min(longest);
+                    if !self.sleep(pause.mul_f64(1.0 - 0.5 * fastrand::f64())) {
+                        return None;
+                    }
+                    pause = pause.saturating_mul(2);
                 }
             }
             if self.shared.strong_count() == 0 {
                 return None;
             }
+        }
+    }
+
+    /// Sleeps, for as long as somebody waits for an answer: pauses may be long.
+    fn sleep(&self, pause: Duration) -> bool {
+        let until = Instant::now() + pause;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if self.shared.strong_count() == 0 {
+                return false;
+            }
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(PAUSE_STEP));
         }
     }
 }

@@ -5,8 +5,8 @@ use std::fmt;
 use rowdock_connectors::Timestamp;
 
 use crate::config::converter::HeaderConverter;
-use crate::config::definitions::ConfigKey;
 use crate::config::definitions::transforms::{PredicateKind, TransformKind};
+use crate::config::definitions::{self, ConfigKey};
 use crate::config::transforms::{Options, PredicateConfig, TransformConfig};
 use crate::decode::header;
 use crate::record::{OwnedRecord, Part, RawRecord, RecordError, Side, Stage};
@@ -48,6 +48,8 @@ pub struct Chain {
 #[derive(Debug)]
 struct Step {
     alias: String,
+    /// Its Java class.
+    class: String,
     transform: Box<dyn Transform>,
     condition: Option<(Box<dyn Predicate>, bool)>,
 }
@@ -143,6 +145,7 @@ impl Chain {
             reads_headers |= transform.reads_headers();
             steps.push(Step {
                 alias: config.alias.clone(),
+                class: definitions::transforms::class_name(config.kind, config.part),
                 transform,
                 condition,
             });
@@ -175,7 +178,7 @@ impl Chain {
             }
             let applied = step.transform.apply(record).map_err(|reason| {
                 let reason = format!("transform \"{}\": {reason}", step.alias);
-                RecordError::new(Stage::Transformation, reason)
+                RecordError::new(Stage::Transformation, reason).of_class(&step.class)
             })?;
             match applied {
                 Some(changed) => record = changed,

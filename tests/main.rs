@@ -20,22 +20,31 @@
 )]
 
 mod avro;
+mod chaos;
+mod chaos_engines;
 mod claims;
 mod cluster;
 mod conformance;
 mod database_faults;
 mod dead_letters;
+mod discovery;
 mod evolution;
 mod first_run;
 mod foreign_configs;
 mod formats;
 mod freeze;
+mod hanging;
 mod judging;
 mod kafka_faults;
 mod kill;
+mod letter_stages;
 mod lifecycle;
 mod network;
+mod pooler;
 mod process;
+mod providers;
+mod replay;
 mod rolling;
+mod schema_change;
 mod support;
 mod transforms;

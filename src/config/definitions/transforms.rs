@@ -2,6 +2,7 @@
 //! follows `transforms.<alias>.` in a config.
 
 use super::{ConfigKey, Group, Kind, Rule};
+use crate::record::Part;
 
 mod debezium;
 mod kafka;
@@ -67,6 +68,18 @@ pub fn transforms() -> impl Iterator<Item = &'static PluginClass<TransformKind>>
 /// Every predicate.
 pub fn predicates() -> impl Iterator<Item = &'static PluginClass<PredicateKind>> {
     kafka::PREDICATES.iter()
+}
+
+/// Java's name of the class of a transform of this part.
+pub fn class_name(kind: TransformKind, part: Part) -> String {
+    let Some(class) = transforms().find(|class| class.kind == kind) else {
+        return String::new();
+    };
+    match (class.is_sided, part) {
+        (false, _) => class.name.to_owned(),
+        (true, Part::Key) => format!("{}$Key", class.name),
+        (true, Part::Value) => format!("{}$Value", class.name),
+    }
 }
 
 /// Keys that every transform has beside its own.
