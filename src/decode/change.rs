@@ -281,11 +281,16 @@ impl Head {
         head
     }
 
-    fn learn(&mut self, name: &str, datum: &Datum) {
+    /// Takes note of a field; whether it is one of those that tell.
+    fn see(&mut self, name: &str) -> Option<Known> {
         self.fields += 1;
         let known = Known::of(name);
         self.names.extend(known);
-        if known == Some(Known::Op) {
+        known
+    }
+
+    fn learn(&mut self, name: &str, datum: &Datum) {
+        if self.see(name) == Some(Known::Op) {
             self.op = Some(match datum {
                 Datum::String(op) => Op::of(op),
                 _ => Op::Unknown,
@@ -354,9 +359,7 @@ impl Visitor for Head {
     }
 
     fn wants(&mut self, name: &str, _index: Option<usize>) -> Result<Option<()>, RecordError> {
-        self.fields += 1;
-        let known = Known::of(name);
-        self.names.extend(known);
+        let known = self.see(name);
         Ok((known == Some(Known::Op)).then_some(()))
     }
 
