@@ -427,6 +427,7 @@ impl Running {
                 self.apply_holds();
             }
             ToConsumer::Stop => self.stop(),
+            ToConsumer::End => self.finished = true,
         }
     }
 
