@@ -146,7 +146,12 @@ impl Running {
 
     pub(super) fn drained(&mut self, marker: u64) {
         if self.stopping == Some(marker) {
-            self.commit(CommitMode::Sync, None);
+            // A mirror is not waited for: with a Kafka that does not answer that takes a minute.
+            let mode = match self.start.delivery {
+                Delivery::ExactlyOnce => CommitMode::Async,
+                Delivery::AtLeastOnce => CommitMode::Sync,
+            };
+            self.commit(mode, None);
             self.finished = true;
             return;
         }
