@@ -7,7 +7,7 @@
 //! | `${source.field}`       | the same as `${value.source.field}`: of a Debezium change event   |
 //! | `${key}`, `${key.field}`| the key, when it is a single value; a field of it                 |
 //! | `${header.name}`        | a header                                                          |
-//! | `${timestamp:yyyyMMdd}` | the record's time, by a pattern of Java's `SimpleDateFormat`      |
+//! | `${timestamp.yyyyMMdd}` | the record's time, by a pattern of Java's `SimpleDateFormat`      |
 
 /// A part of the format.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub fn pieces(format: &str) -> Result<Vec<Piece>, String> {
 
 fn piece(variable: &str) -> Result<Piece, String> {
     let path = |fields: &str| -> Vec<String> { fields.split('.').map(str::to_owned).collect() };
-    if let Some(pattern) = variable.strip_prefix("timestamp:") {
+    if let Some(pattern) = variable.strip_prefix("timestamp.") {
         return Ok(Piece::Time(pattern.to_owned()));
     }
     let (kind, name) = match variable.split_once('.') {
@@ -68,7 +68,7 @@ fn piece(variable: &str) -> Result<Piece, String> {
             return Err(format!(
                 "${{{variable}}} is no variable: there are ${{topic}}, ${{value.field}}, \
                  ${{source.field}}, ${{key}}, ${{key.field}}, ${{header.name}} and \
-                 ${{timestamp:pattern}}"
+                 ${{timestamp.pattern}}"
             ));
         }
     })
@@ -110,7 +110,7 @@ mod tests {
         check("${key}", vec![Piece::Key(Vec::new())]);
         check("${header.h.i}", vec![Piece::Header("h.i".to_owned())]);
         check(
-            "${topic}_${timestamp:yyyy}",
+            "${topic}_${timestamp.yyyy}",
             vec![Piece::Topic, text("_"), Piece::Time("yyyy".to_owned())],
         );
         for wrong in [

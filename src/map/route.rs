@@ -263,7 +263,7 @@ mod tests {
         );
         check("${source.table}", None, "orders");
         check("${key}_${header.h}", None, "k_x");
-        check("${topic}_${timestamp:yyyyMM}", None, "shop.orders_202611");
+        check("${topic}_${timestamp.yyyyMM}", None, "shop.orders_202611");
         check("${value.year}.t.u", Some("2026"), "t.u");
     }
 
@@ -279,7 +279,7 @@ mod tests {
         assert_eq!(split.unwrap().to_string(), "eu.west");
         let normalized = routed("s.${value.region}", |keys| keys.table_name_normalize = true);
         assert_eq!(normalized.unwrap().to_string(), "s_eu_west");
-        let tokyo = routed("t${timestamp:yyyyMMddHH}${key}", |keys| {
+        let tokyo = routed("t${timestamp.yyyyMMddHH}${key}", |keys| {
             keys.zone = Some(Tz::Asia__Tokyo);
         });
         assert_eq!(tokyo.unwrap().name, "t2026112120k");

@@ -41,7 +41,7 @@ async fn records_of_one_topic_go_to_many_tables_in_one_transaction() {
     for delivery in sent {
         delivery.await.unwrap().map_err(|(error, _)| error).unwrap();
     }
-    let format = "public.${value.region}_${timestamp:yyyyMM}";
+    let format = "public.${value.region}_${timestamp.yyyyMM}";
     let connector = Connector::to_table(&stage, &[&topic], "routed")
         .set("table.name.format", format)
         .set("quote.sql.identifiers", "never")

@@ -157,9 +157,9 @@ impl fmt::Display for ColumnType {
             }
             Self::UInt64 => "64-bit unsigned integer",
             Self::SizedText { max_bytes } => {
-                return write!(formatter, "text of {max_bytes} bytes");
+                return write!(formatter, "text({max_bytes} bytes)");
             }
-            Self::SizedBytes { max_bytes } => return write!(formatter, "{max_bytes} bytes"),
+            Self::SizedBytes { max_bytes } => return write!(formatter, "bytes({max_bytes})"),
             Self::TimeSpan => "span of time",
             Self::Geometry => "geometry",
             Self::Literal(notation) => return notation.fmt(formatter),

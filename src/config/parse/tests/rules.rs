@@ -24,7 +24,7 @@ fn what_is_not_built_is_refused_with_what_is() {
         "${topic}",
     );
     refused(
-        &[("table.name.format", "t_${timestamp:YYYY}")],
+        &[("table.name.format", "t_${timestamp.YYYY}")],
         "table.name.format",
         "Week numbers",
     );
