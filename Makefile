@@ -7,7 +7,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-versions services services-stop services-status bench bench-peer conformance fmt lint
+.PHONY: help demo test test-versions services services-stop services-status bench bench-cassandra bench-peer conformance fmt lint
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -35,6 +35,9 @@ services-status: ## tell which services are up
 
 bench: ## measure against the database's own limits
 	@scripts/prerequisites.sh build services -- scripts/services.sh run cargo bench --bench throughput
+
+bench-cassandra: ## measure the Cassandra sink against its driver alone
+	@scripts/prerequisites.sh build services -- scripts/services.sh run cargo bench --bench cassandra
 
 bench-peer: ## the same, side by side with Kafka Connect and the Debezium JDBC sink
 	@scripts/prerequisites.sh build services java -- scripts/services.sh run scripts/bench-peer.sh run \

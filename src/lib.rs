@@ -25,6 +25,7 @@
 //!   [`registry`]: the schemas that lie elsewhere.
 //! * [`transform`]: what the connector's config changes about records on their way; records of a
 //!   connector without transforms go past it.
+//! * [`select`]: which values are which columns, of one table or several, where a mapping says so.
 //! * [`map`]: values to cells of the table's columns; every conversion that can fail fails there.
 //! * [`batch`]: rows, rejects and position moves, collected until they are written.
 //! * [`handover`]: what the consumer's thread and the write loop say to each other.
@@ -60,6 +61,7 @@ pub mod map;
 pub mod offsets;
 pub mod record;
 pub mod registry;
+pub mod select;
 pub mod signals;
 pub mod status;
 pub mod task;

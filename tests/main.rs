@@ -20,6 +20,7 @@
 )]
 
 mod avro;
+mod cassandra;
 mod claims;
 mod cluster;
 mod conformance;

@@ -7,9 +7,11 @@ use std::fmt;
 use std::time::Duration;
 
 use rowdock_connectors::WriteMode;
+use rowdock_connectors::cassandra::CassandraSettings;
 use secrecy::SecretString;
 
 use super::converter::{Converter, HeaderConverter};
+use super::mapping::TableMapping;
 use super::secret;
 use super::transforms::TransformConfig;
 
@@ -58,6 +60,8 @@ pub enum SinkClass {
     MySql,
     /// `SqliteSink`
     Sqlite,
+    /// `CassandraSink`, also for ScyllaDB
+    Cassandra,
 }
 
 /// Which topics.
@@ -209,6 +213,10 @@ pub struct SinkKeys {
     pub unknown_fields: UnknownFields,
     /// `progress.table`.
     pub progress_table: String,
+    /// `cassandra.*`.
+    pub cassandra: CassandraSettings,
+    /// `cassandra.mapping`.
+    pub mappings: Vec<TableMapping>,
 }
 
 /// What the dots of a topic's name are in the table's name: `table.name.dots`.
@@ -312,6 +320,8 @@ impl fmt::Debug for SinkKeys {
             .field("single_value_column", &self.single_value_column)
             .field("unknown_fields", &self.unknown_fields)
             .field("progress_table", &self.progress_table)
+            .field("cassandra", &self.cassandra)
+            .field("mappings", &self.mappings)
             .finish()
     }
 }

@@ -91,6 +91,8 @@ fn keys(key_mode: KeyMode, key_fields: &[&str]) -> SinkKeys {
         single_value_column: "record_value".into(),
         unknown_fields: UnknownFields::Fail,
         progress_table: "rowdock_progress".into(),
+        cassandra: rowdock_connectors::cassandra::CassandraSettings::default(),
+        mappings: Vec::new(),
     }
 }
 

@@ -111,6 +111,8 @@ fn config(tolerate: bool) -> ConnectorConfig {
             single_value_column: "record_value".to_owned(),
             unknown_fields: UnknownFields::Fail,
             progress_table: "rowdock_progress".into(),
+            cassandra: rowdock_connectors::cassandra::CassandraSettings::default(),
+            mappings: Vec::new(),
         },
         batch: LIMITS,
     }
@@ -321,6 +323,7 @@ async fn claim(
         force: false,
         owner: "someone".into(),
         partitions: partitions.iter().map(|partition| key(*partition)).collect(),
+        compacted: std::collections::BTreeSet::new(),
     };
     loop {
         let Ok(mut session) = database.open().await else {

@@ -20,6 +20,8 @@ pub(crate) struct Services {
     pub(crate) postgres: String,
     /// The same of the newest supported PostgreSQL.
     pub(crate) postgres_newest: String,
+    /// `host:port` of a Cassandra node.
+    pub(crate) cassandra: String,
     /// URL of the schema registry, with the base path of Confluent's API.
     pub(crate) registry: String,
 }
@@ -50,6 +52,7 @@ impl Services {
             kafka: take("ROWDOCK_TEST_KAFKA")?,
             postgres: take("ROWDOCK_TEST_POSTGRES")?,
             postgres_newest: take("ROWDOCK_TEST_POSTGRES_18")?,
+            cassandra: take("ROWDOCK_TEST_CASSANDRA")?,
             registry: take("ROWDOCK_TEST_REGISTRY")?,
         };
         answers("Kafka", &services.kafka)?;
