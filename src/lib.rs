@@ -40,6 +40,7 @@
 //!   [`status`]: what it tells about itself.
 //! * [`cluster`]: which connectors there are and what they shall do; standalone: in memory.
 //! * [`offsets`]: where a connector stands, read and set by hand.
+//! * [`replay`]: dead letters through the connector again, each once.
 //! * [`api`]: Kafka Connect's REST API. Reads state and appends commands.
 //! * [`worker`], [`signals`], [`telemetry`]: starting and ending the process.
 //! * [`demo`]: all of it on one machine, with an embedded broker and a worker that is killed.
@@ -61,6 +62,7 @@ pub mod map;
 pub mod offsets;
 pub mod record;
 pub mod registry;
+pub mod replay;
 pub mod select;
 pub mod signals;
 pub mod status;

@@ -260,6 +260,13 @@ impl TopicMapper {
     ) -> Result<Option<RowKind>, RecordError> {
         let reader = &mut self.value_reader;
         let content = match (transformed, Encoded::value(record)) {
+            (
+                Some(OwnedRecord {
+                    change: Some(change),
+                    ..
+                }),
+                _,
+            ) => Content::Change(*change),
             (Some(whole), _) => reader.read_owned(&whole.value, &self.target, rows)?,
             (None, Some(encoded)) => reader.read(encoded, &self.target, rows)?,
             (None, None) => Content::Null,

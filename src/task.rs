@@ -26,6 +26,7 @@ pub use crate::status::{TaskState, TaskStatus};
 use crate::write::facts::KafkaFacts;
 use crate::write::{LoopState, WriteLoop};
 
+mod company;
 mod watchdog;
 
 /// How often it is looked whether the consumer has joined its group.
@@ -193,7 +194,7 @@ impl RunningTask {
             return Err(reason.into());
         }
         let config = Arc::clone(&spec.config);
-        let client_id = format!("connector-consumer-{}-{}", config.name, spec.task);
+        let client_id = company::client_id(&config.name, spec.task);
         let consumer = client::create(&spec.consumer_properties, &client_id)
             .map(client::shared)
             .map_err(|error| format!("the kafka consumer cannot be created: {error}"))?;
@@ -201,6 +202,10 @@ impl RunningTask {
         let Some(cluster_id) = kafka_cluster_id(&consumer, &self.stopping).await? else {
             return Ok(());
         };
+        let properties = &spec.consumer_properties;
+        if !company::until_alone(&consumer, properties, &self.status, &self.stopping).await {
+            return Ok(());
+        }
         let formats = Formats::start(
             &config.key_converter,
             &config.value_converter,
@@ -232,6 +237,7 @@ impl RunningTask {
                 .keeping_times(sink.needs_record_times()),
             delivery: config.delivery,
             linger: config.batch.linger,
+            schema_patience: config.errors.retry_timeout,
             drain_limit: session_timeout.mul_f64(0.4),
             commit_interval: spec.offset_flush_interval,
             paused: spec.paused,
@@ -262,7 +268,7 @@ impl RunningTask {
             status: self.status,
             stopping: self.stopping,
             session_timeout,
-            state: LoopState::default(),
+            state: LoopState::new(config.retries),
             config,
         };
         write_loop.run().await;

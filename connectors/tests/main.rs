@@ -10,3 +10,4 @@ mod conformance;
 mod mysql;
 mod postgres;
 mod services;
+mod wire;

@@ -59,9 +59,10 @@ impl Transforms {
     /// What a record is in the end: nothing, a record, or one for each of its tables.
     fn apply(&mut self, raw: &RawRecord<'_>) -> Result<Vec<OwnedRecord>, RecordError> {
         let record = self.decoder.decode(raw)?;
-        let Some(record) = self.chain.apply(record, raw)? else {
+        let Some(mut record) = self.chain.apply(record, raw)? else {
             return Ok(Vec::new());
         };
+        self.decoder.unwrap(&mut record)?;
         match &self.selection {
             Some(selection) => selection.select(&record, raw),
             None => Ok(vec![record]),

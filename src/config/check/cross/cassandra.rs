@@ -74,7 +74,8 @@ fn check_mapping(checked: &mut Checked) {
     };
     let has_regex = checked.text(&common::TOPICS_REGEX).is_some();
     let topics = checked.list(&common::TOPICS).iter();
-    let mut without = topics.filter(|topic| !mappings.iter().any(|mapping| mapping.topic == **topic));
+    let mut without =
+        topics.filter(|topic| !mappings.iter().any(|mapping| mapping.topic == **topic));
     let problem = match without.next().cloned() {
         _ if has_regex => {
             Some("needs topics, not topics.regex: every topic is mapped by its name".to_owned())
