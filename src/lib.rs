@@ -16,6 +16,9 @@
 //! offsets are a mirror for lag tools and are never read back. The whole argument is in
 //! [`mod@write`], the database's half of it in [`rowdock_connectors`].
 //!
+//! Cassandra has no such transaction. What it is given may be written again and stays the same
+//! ([`rowdock_connectors::cassandra`]).
+//!
 //! # Code map
 //!
 //! Data path, in the order in which a record meets it; imports point downstream only:
