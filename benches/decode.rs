@@ -181,6 +181,7 @@ fn registered(format: RegisteredFormat, kind: &str, schema: &'static str) -> Con
         by_global_id: false,
         connect_timeout: Duration::from_secs(5),
         read_timeout: Duration::from_secs(5),
+        pause_max: Duration::ZERO,
         default_for_null: true,
     };
     Converter::Registered(format, Box::new(options))

@@ -223,9 +223,12 @@ fn without_repetitions(letters: Vec<Letter>, report: &mut Report) -> Vec<Letter>
                 continue;
             }
         };
-        match seen.insert(id.key, id.content) {
-            None => kept.push(letter),
-            Some(content) if content == id.content => report.repeated += 1,
+        match seen.get(&id.key) {
+            None => {
+                seen.insert(id.key, id.content);
+                kept.push(letter);
+            }
+            Some(content) if *content == id.content => report.repeated += 1,
             Some(_) => report.count(&letter, Outcome::OtherRecord),
         }
     }

@@ -411,7 +411,9 @@ impl Pass {
         if !may_pass || self.backoff.failing_for() >= TROUBLE_TIME_MAX {
             return Err(error);
         }
-        let pause = self.backoff.next(fastrand::f64());
+        let Some(pause) = self.backoff.next(fastrand::f64()) else {
+            return Err(error);
+        };
         tracing::warn!(connector = %self.config.name, pause_ms = pause.as_millis(), "replay is trying again: {error}");
         tokio::time::sleep(pause).await;
         Ok(())
@@ -551,21 +553,22 @@ fn slot(slots: &mut Slots, letter: &Letter) -> usize {
 
 /// What must be written before the letters without a row can be claimed.
 fn missing_rows(keys: &[PartitionKey], answers: &[ClaimAnswer]) -> Vec<StartRows> {
-    let mut missing: HashMap<(&Arc<str>, bool), Vec<(i32, i64)>> = HashMap::new();
+    let mut missing: HashMap<(&Arc<str>, bool), StartRows> = HashMap::new();
     for (key, answer) in keys.iter().zip(answers) {
         let is_first = match answer {
             ClaimAnswer::TopicUnknown => true,
             ClaimAnswer::PartitionUnknown => false,
             ClaimAnswer::Claimed { .. } | ClaimAnswer::HeldByNewer { .. } => continue,
         };
-        let rows = missing.entry((&key.topic, is_first)).or_default();
-        rows.push((key.partition, NOT_STORED));
+        let rows = missing
+            .entry((&key.topic, is_first))
+            .or_insert_with(|| StartRows {
+                topic: Arc::clone(&key.topic),
+                topic_id: String::new(),
+                first: is_first,
+                offsets: Vec::new(),
+            });
+        rows.offsets.push((key.partition, NOT_STORED));
     }
-    let starts = |((topic, first), offsets): ((&Arc<str>, bool), Vec<(i32, i64)>)| StartRows {
-        topic: Arc::clone(topic),
-        topic_id: String::new(),
-        first,
-        offsets,
-    };
-    missing.into_iter().map(starts).collect()
+    missing.into_values().collect()
 }

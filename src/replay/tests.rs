@@ -151,13 +151,13 @@ async fn another_record_with_the_same_coordinates_is_told() {
     let old = letter(0, 1);
     let mut new = letter(0, 1);
     new.value = Some(b"{\"id\":2}".to_vec());
-    assert_eq!(pass.send(&[old.clone()]).await.unwrap(), [Outcome::Stored]);
+    assert_eq!(pass.send(slice::from_ref(&old)).await.unwrap(), [Outcome::Stored]);
     assert_eq!(
         pass.send(&[new.clone()]).await.unwrap(),
         [Outcome::OtherRecord]
     );
     assert_eq!(
-        pass.send(&[old.clone()]).await.unwrap(),
+        pass.send(slice::from_ref(&old)).await.unwrap(),
         [Outcome::ReplayedBefore]
     );
     assert_eq!(stored_ids(&database), [1]);

@@ -80,6 +80,7 @@ fn options(ids: IdFraming) -> RegistryOptions {
         by_global_id: false,
         connect_timeout: Duration::ZERO,
         read_timeout: Duration::ZERO,
+        pause_max: Duration::ZERO,
         default_for_null: true,
     }
 }
