@@ -16,8 +16,8 @@ usage: scripts/services.sh VERB
   run COMMAND...      bring them up, run COMMAND with the environment file's variables, and stop what was started
   status              what is up; fails unless all of them are
 
-One service (kafka, postgres-15, postgres-18, mysql, mariadb, registry, and those that `up` does not start: connect, postgres-12,
--13, -14, -16, -17), or a test's own server of that kind (such as postgres-15@fencing):
+One service (kafka, postgres-15, postgres-18, mysql, mariadb, registry, and those that `up` does not start: connect, pgbouncer,
+broker-1 to broker-3, postgres-12, -13, -14, -16, -17), or a test's own server of that kind (such as postgres-15@fencing):
   start NAME          create it if need be, wait until it answers, and print its settings
   stop NAME           a clean stop        kill NAME       a crash; `start` brings it back, port and data unchanged
   discard NAME        stop it and delete its data
@@ -30,7 +30,7 @@ readonly sources=$root/tests/services
 readonly rooms=$root/target/services
 readonly environment=$root/target/services.env
 readonly services=(kafka postgres-15 postgres-18 mysql mariadb registry)
-readonly on_demand=(connect postgres-12 postgres-13 postgres-14 postgres-16 postgres-17)
+readonly on_demand=(connect pgbouncer broker-1 broker-2 broker-3 postgres-12 postgres-13 postgres-14 postgres-16 postgres-17)
 
 # shellcheck source=services/process.sh
 source "$root/scripts/services/process.sh"
@@ -44,6 +44,8 @@ source "$root/scripts/services/lifecycle.sh"
 source "$root/scripts/services/container.sh"
 # shellcheck source=services/kafka.sh
 source "$root/scripts/services/kafka.sh"
+# shellcheck source=services/broker.sh
+source "$root/scripts/services/broker.sh"
 # shellcheck source=services/postgres.sh
 source "$root/scripts/services/postgres.sh"
 # shellcheck source=services/packages.sh
@@ -52,6 +54,8 @@ source "$root/scripts/services/packages.sh"
 source "$root/scripts/services/mysql.sh"
 # shellcheck source=services/mariadb.sh
 source "$root/scripts/services/mariadb.sh"
+# shellcheck source=services/pgbouncer.sh
+source "$root/scripts/services/pgbouncer.sh"
 # shellcheck source=services/registry.sh
 source "$root/scripts/services/registry.sh"
 # shellcheck source=services/connect.sh

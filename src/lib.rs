@@ -39,6 +39,7 @@
 //!   [`status`]: what it tells about itself.
 //! * [`cluster`]: which connectors there are and what they shall do; standalone: in memory.
 //! * [`offsets`]: where a connector stands, read and set by hand.
+//! * [`replay`]: dead letters through the connector again, each once.
 //! * [`api`]: Kafka Connect's REST API. Reads state and appends commands.
 //! * [`worker`], [`signals`], [`telemetry`]: starting and ending the process.
 //! * [`demo`]: all of it on one machine, with an embedded broker and a worker that is killed.
@@ -60,6 +61,7 @@ pub mod map;
 pub mod offsets;
 pub mod record;
 pub mod registry;
+pub mod replay;
 pub mod signals;
 pub mod status;
 pub mod task;

@@ -22,7 +22,7 @@ pub mod owned;
 pub mod schema;
 
 pub use datum::{Datum, Map, Struct};
-pub use owned::{Coordinates, Header, OwnedRecord, Part, Side};
+pub use owned::{Change, Coordinates, Header, OwnedRecord, Part, Side};
 pub use schema::{Field, Kind, Logical, Schema, SchemaCache};
 
 /// A header as it was read: name and bytes.
@@ -180,6 +180,8 @@ pub struct RecordError {
     pub stage: Stage,
     /// Why.
     pub reason: String,
+    /// The Java class that does what failed, where the stage has several: a transform's.
+    pub class: Option<Box<str>>,
 }
 
 impl RecordError {
@@ -188,6 +190,14 @@ impl RecordError {
         Self {
             stage,
             reason: reason.into(),
+            class: None,
         }
+    }
+
+    /// The same, of this class.
+    #[must_use]
+    pub fn of_class(mut self, class: &str) -> Self {
+        self.class = Some(class.into());
+        self
     }
 }

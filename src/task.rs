@@ -25,6 +25,7 @@ pub use crate::status::{TaskState, TaskStatus};
 use crate::write::facts::KafkaFacts;
 use crate::write::{LoopState, WriteLoop};
 
+mod company;
 mod watchdog;
 
 /// How often it is looked whether the consumer has joined its group.
@@ -192,7 +193,7 @@ impl RunningTask {
             return Err(reason.into());
         }
         let config = Arc::clone(&spec.config);
-        let client_id = format!("connector-consumer-{}-{}", config.name, spec.task);
+        let client_id = company::client_id(&config.name, spec.task);
         let consumer = client::create(&spec.consumer_properties, &client_id)
             .map(client::shared)
             .map_err(|error| format!("the kafka consumer cannot be created: {error}"))?;
@@ -200,6 +201,10 @@ impl RunningTask {
         let Some(cluster_id) = kafka_cluster_id(&consumer, &self.stopping).await? else {
             return Ok(());
         };
+        let properties = &spec.consumer_properties;
+        if !company::until_alone(&consumer, properties, &self.status, &self.stopping).await {
+            return Ok(());
+        }
         let formats = Formats::start(
             &config.key_converter,
             &config.value_converter,
@@ -230,6 +235,7 @@ impl RunningTask {
             intake: Intake::new(Arc::clone(&config), formats, stores_positions)?,
             delivery: config.delivery,
             linger: config.batch.linger,
+            schema_patience: config.errors.retry_timeout,
             drain_limit: session_timeout.mul_f64(0.4),
             commit_interval: spec.offset_flush_interval,
             paused: spec.paused,
@@ -260,7 +266,7 @@ impl RunningTask {
             status: self.status,
             stopping: self.stopping,
             session_timeout,
-            state: LoopState::default(),
+            state: LoopState::new(config.retries),
             config,
         };
         write_loop.run().await;

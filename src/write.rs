@@ -16,7 +16,8 @@
 //!
 //! | class  | what is done                                                                     |
 //! |--------|----------------------------------------------------------------------------------|
-//! | retry  | the same batch again, with growing pauses; the task stays RUNNING and says why    |
+//! | retry  | the same batch again, with growing pauses; the task stays RUNNING and says why,   |
+//! |        | unless `max.retries` ends that                                                   |
 //! | record | the bad rows are found, rejected (dead letters, or stop there), the rest written  |
 //! | stop   | FAILED, with what to do; partitions are kept, so that no other task fails on them |
 //!
@@ -33,12 +34,16 @@
 //! * [`start`]: where to start and when not to. Pure.
 //! * [`reconcile`]: a batch in hand against the database's truth. Pure.
 //! * [`retry`]: how long to wait. Pure.
+//! * [`standstill`]: a task that gets nothing though there is something.
 //! * [`facts`]: what Kafka says of topics and groups.
 
 pub mod claim;
 pub mod facts;
+#[cfg(test)]
+mod model;
 pub mod reconcile;
 pub mod retry;
+mod standstill;
 pub mod start;
 pub mod store;
 pub mod tables;
@@ -54,21 +59,28 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use uuid::Uuid;
 
 use crate::batch::AssignmentTag;
-use crate::config::connector::{ConnectorConfig, Delivery};
+use crate::config::connector::{ConnectorConfig, Delivery, Retries};
 use crate::deadletter::DeadLetters;
 use crate::handover::{Board, ConsumerLink, ToConsumer, ToWriter};
 use crate::status::{TaskState, TaskStatus};
 use facts::KafkaFacts;
 use retry::Backoff;
+use standstill::Standstill;
 
-/// Topics are checked for having been recreated this often.
+/// Topics are checked for having been recreated this often while something is written.
 const TOPIC_CHECK_INTERVAL: Duration = Duration::from_secs(3);
+
+/// And this often otherwise: the client tells when a topic's id changes, so this is for idle topics
+/// and for the person who looks, and hundreds of idle tasks shall not keep the brokers busy.
+const IDLE_TOPIC_CHECK_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Why the loop cannot go on with what it does.
 #[derive(Debug)]
 pub enum Halt {
     /// The task has failed: the trace for people.
     Failed(String),
+    /// The task does not do its work, by a defect: starting it anew may help.
+    Lost(String),
     /// The task is being stopped while it waits; what is in hand is dropped.
     Stopping,
     /// The database cannot be reached from here; the group was left.
@@ -129,6 +141,19 @@ pub struct LoopState {
     yielded: Vec<(PartitionKey, AssignmentTag, Instant)>,
     backoff: Backoff,
     failed: bool,
+    /// When topics were last checked, unless something was written since.
+    idle_since_check: Option<Instant>,
+    standstill: Standstill,
+}
+
+impl LoopState {
+    /// Nothing has happened yet.
+    pub fn new(retries: Retries) -> Self {
+        Self {
+            backoff: Backoff::new(retries),
+            ..Self::default()
+        }
+    }
 }
 
 impl WriteLoop {
@@ -143,19 +168,35 @@ impl WriteLoop {
                     Some(event) => self.handle(event).await,
                     None => break,
                 },
-                _ = topic_check.tick() => self.check_topics().await,
+                _ = topic_check.tick() => match self.look_at_topics().await {
+                    Ok(()) => self.look_for_standstill().await,
+                    halted => halted,
+                },
                 () = sleep_until(yielded_due.unwrap_or_else(Instant::now)), if yielded_due.is_some() =>
                     self.claim_yielded().await,
             };
             match done {
                 Ok(()) | Err(Halt::Stopping) => {}
                 Err(Halt::Failed(trace)) => self.fail(trace),
+                Err(Halt::Lost(trace)) => {
+                    self.fail(trace);
+                    self.status.send_modify(|status| status.restartable = true);
+                }
                 Err(Halt::GaveUp) => self.come_back().await,
             }
         }
         if let Some(session) = self.state.session.take() {
             session.close().await;
         }
+    }
+
+    async fn look_at_topics(&mut self) -> Result<(), Halt> {
+        let checked = self.state.idle_since_check;
+        if checked.is_some_and(|at| at.elapsed() < IDLE_TOPIC_CHECK_INTERVAL) {
+            return Ok(());
+        }
+        self.state.idle_since_check = Some(Instant::now());
+        self.check_topics().await
     }
 
     async fn handle(&mut self, event: ToWriter) -> Result<(), Halt> {
@@ -170,6 +211,8 @@ impl WriteLoop {
                 self.take_over(generation, partitions).await
             }
             ToWriter::Batch(batch) => {
+                self.state.idle_since_check = None;
+                self.state.standstill.moves();
                 let stored = if self.state.failed {
                     Ok(Vec::new())
                 } else {
@@ -264,14 +307,18 @@ impl WriteLoop {
                     self.recovered();
                     break;
                 }
-                Err(error) => {
-                    if self.pause_after(&error).await.is_err() {
+                Err(error) => match self.pause_after(&error).await {
+                    Ok(()) => {}
+                    // In the group again, as every task is that has failed.
+                    Err(Halt::Failed(trace)) => {
+                        self.fail(trace);
                         break;
                     }
-                }
+                    Err(_) => break,
+                },
             }
         }
-        tracing::info!(connector = %self.config.name, "database answers again, joining the group");
+        tracing::info!(connector = %self.config.name, "joining the group again");
         self.consumer.send(ToConsumer::Join);
     }
 
@@ -314,7 +361,12 @@ impl WriteLoop {
         if error.class() == ErrorClass::Stop {
             return Err(Halt::Failed(error.to_string()));
         }
-        let pause = self.state.backoff.next(fastrand::f64());
+        let Some(pause) = self.state.backoff.next(fastrand::f64()) else {
+            let max = self.config.retries.max.unwrap_or_default();
+            return Err(Halt::Failed(format!(
+                "{error}; given up after max.retries={max} attempts"
+            )));
+        };
         tracing::warn!(
             connector = %self.config.name,
             pause_ms = pause.as_millis(),

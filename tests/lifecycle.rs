@@ -1,7 +1,9 @@
 //! A connector's life through the REST API of the real worker, and the worker's own end.
 
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use serde_json::json;
 
+use crate::support::connector::Connector;
 use crate::support::kafka;
 use crate::support::orders::Orders;
 use crate::support::proxy::{Network, Proxy};
@@ -199,4 +201,46 @@ async fn wrong_settings_end_the_worker_with_a_reason() {
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(text.contains("bootstrap.server"), "{text}");
+}
+
+/// A first record that its converter refuses stops the task where it stands; with another converter
+/// it is read after all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_converter_is_mended() {
+    let stage = Stage::begin("converter_mended", 1).await;
+    let topic = stage.topic("words", 1).await;
+    stage.database.run("CREATE TABLE words (word text)").await;
+    let connector = Connector::to_table(&stage, &[&topic], "words")
+        .set("transforms", "wrap")
+        .set(
+            "transforms.wrap.type",
+            "org.apache.kafka.connect.transforms.HoistField$Value",
+        )
+        .set("transforms.wrap.field", "word");
+    let worker = Launch::new("worker").start(&stage, &[&connector]).await;
+    let producer: BaseProducer = kafka::client().create().unwrap();
+    let record = BaseRecord::<(), str>::to(&topic.name).payload("plain words");
+    producer.send(record).map_err(|(error, _)| error).unwrap();
+    producer.flush(seconds(20)).unwrap();
+    worker.until_tasks(&connector, "FAILED", seconds(20)).await;
+    let committed = kafka::group_offsets(&connector.group(), &topic.name, 1).await;
+    assert!(
+        committed.get(&0).is_none_or(|(offset, _)| *offset == 0),
+        "{committed:?}"
+    );
+
+    let mended = connector.set("value.converter", "StringConverter");
+    let mended = mended.without("value.converter.schemas.enable");
+    let path = format!("/connectors/{}/config", mended.name);
+    let config = mended.config(&stage.database.url(None));
+    assert_eq!(worker.rest.put(&path, Some(config)).await.code, 200);
+    worker.until_tasks(&mended, "RUNNING", seconds(20)).await;
+    eventually("the record in its table", seconds(20), || async {
+        let rows = "SELECT count(*) FROM words WHERE word = 'plain words'";
+        let rows = stage.database.number(rows).await;
+        check(rows == 1, || format!("{rows} rows"))
+    })
+    .await;
+    let position = "SELECT max(next_offset)::bigint FROM rowdock_progress WHERE partition = 0";
+    assert_eq!(stage.database.number(position).await, 1);
 }

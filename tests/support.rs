@@ -2,11 +2,13 @@
 
 pub(crate) mod connector;
 pub(crate) mod database;
+pub(crate) mod engine;
 pub(crate) mod kafka;
 pub(crate) mod ledger;
 pub(crate) mod oracle;
 pub(crate) mod orders;
 pub(crate) mod own_server;
+pub(crate) mod proc;
 pub(crate) mod producer;
 pub(crate) mod proxy;
 pub(crate) mod reaper;

@@ -7,11 +7,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use crate::sinks::Engine;
+
 /// Records per topic unless told otherwise.
 const RECORDS: usize = 2_000_000;
 
 /// Every contestant has this many turns; the median counts.
 const ROUNDS: usize = 3;
+
+/// The part that compares orders into PostgreSQL with all else.
+const ORDERS: &str = "orders";
+
+/// Parts of a run unless told otherwise.
+const PARTS: &str = "orders,postgres,mysql,sqlite";
 
 /// Everything that a run is told.
 #[derive(Debug)]
@@ -20,6 +28,10 @@ pub(crate) struct Options {
     pub(crate) records: usize,
     /// Turns of every contestant: `ROWDOCK_BENCH_ROUNDS`.
     pub(crate) rounds: usize,
+    /// The comparison with orders into PostgreSQL is wanted: `ROWDOCK_BENCH_PARTS`.
+    pub(crate) orders: bool,
+    /// The databases whose sinks are measured in each of their modes: `ROWDOCK_BENCH_PARTS`.
+    pub(crate) engines: Vec<Engine>,
     pub(crate) services: Services,
     /// With `--peer`: the Kafka Connect worker to compare with.
     pub(crate) peer: Option<PeerAddress>,
@@ -34,6 +46,9 @@ pub(crate) struct Services {
     pub(crate) kafka_pid: Option<u32>,
     /// URL of a PostgreSQL superuser.
     pub(crate) postgres: String,
+    /// URLs of users with all rights, without a database.
+    pub(crate) mysql: String,
+    pub(crate) mariadb: String,
     /// PostgreSQL's first process, when it can be seen from here.
     pub(crate) postgres_pid: Option<u32>,
 }
@@ -61,7 +76,14 @@ impl Options {
                 other => bail!("unknown flag {other}; there is only --peer"),
             }
         }
+        let parts = env::var("ROWDOCK_BENCH_PARTS").unwrap_or_else(|_| PARTS.to_owned());
+        let parts: Vec<&str> = parts.split(',').map(str::trim).collect();
+        let engines = parts.iter().filter(|part| **part != ORDERS);
         let options = Self {
+            orders: parts.contains(&ORDERS),
+            engines: engines
+                .map(|part| Engine::parse(part))
+                .collect::<anyhow::Result<_>>()?,
             records: number("ROWDOCK_BENCH_RECORDS", RECORDS)?,
             rounds: number("ROWDOCK_BENCH_ROUNDS", ROUNDS)?,
             services: Services::read()?,
@@ -75,7 +97,8 @@ impl Options {
 }
 
 impl Services {
-    fn read() -> anyhow::Result<Self> {
+    /// Reads the file that whoever started the services has written.
+    pub(crate) fn read() -> anyhow::Result<Self> {
         let file = env::var_os("ROWDOCK_TEST_ENV")
             .map_or_else(|| workspace().join("target/services.env"), PathBuf::from);
         let settings = Settings::read(&file, "make services")?;
@@ -83,6 +106,8 @@ impl Services {
             kafka: settings.text("ROWDOCK_TEST_KAFKA")?,
             kafka_pid: settings.optional("ROWDOCK_TEST_KAFKA_PID")?,
             postgres: settings.text("ROWDOCK_TEST_POSTGRES")?,
+            mysql: settings.text("ROWDOCK_TEST_MYSQL")?,
+            mariadb: settings.text("ROWDOCK_TEST_MARIADB")?,
             postgres_pid: settings.optional("ROWDOCK_TEST_POSTGRES_PID")?,
         })
     }

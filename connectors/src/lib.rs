@@ -27,6 +27,7 @@
 //! * [`table`]: tables as the catalog describes them, and tables to be created.
 //! * [`position`]: claims, moves, renewals, first starts.
 //! * [`options`]: what a sink must be told.
+//! * [`letter`]: rows of a dead letter table, read back.
 //! * [`error`]: what went wrong and what may be done about it.
 //! * [`evolve`]: what a table lacks for the columns that are wanted. Pure.
 //! * [`fold`]: the order of one key's records inside a batch, made into statements. Pure.
@@ -36,9 +37,11 @@
 //!
 //! To add a sink: a folder with the same rooms, an implementation of [`Sink`] and [`Session`].
 
+mod authority;
 pub mod error;
 pub mod evolve;
 pub mod fold;
+pub mod letter;
 pub mod memory;
 pub mod mysql;
 pub mod options;
@@ -49,9 +52,11 @@ pub mod reject;
 pub mod row;
 pub mod sqlite;
 pub mod statement;
+mod stored;
 pub mod table;
 
 pub use error::{ErrorClass, SinkError};
+pub use letter::{LetterKey, LetterQuery, StoredLetter};
 pub use options::{SinkOptions, SinkTimeouts};
 pub use position::{
     ClaimAnswer, ClaimRequest, PartitionKey, PositionMove, ProgressScope, RenewAnswer,
@@ -166,6 +171,17 @@ pub trait Session: Send {
     /// Finds the rows of this batch that the database refuses, given that the others are written.
     /// Always rolls back. Empty when all rows are accepted after all.
     async fn find_rejects(&mut self, batch: &Batch) -> Result<Vec<RowReject>, SinkError>;
+
+    /// Reads dead letters back, in the order of their keys; fewer than the limit are the last ones.
+    ///
+    /// # Errors
+    /// *Stop* when there is no such table, when it has other columns, or when this database's
+    /// dead letters cannot be read back.
+    async fn read_letters(&mut self, _query: &LetterQuery) -> Result<Vec<StoredLetter>, SinkError> {
+        Err(SinkError::stop(
+            "dead letters of this database cannot be read back",
+        ))
+    }
 
     /// Ends the session politely, within a short deadline.
     async fn close(self: Box<Self>);

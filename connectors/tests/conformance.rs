@@ -7,6 +7,7 @@
 mod claims;
 pub(crate) mod databases;
 mod faults;
+mod letters;
 mod rejects;
 pub(crate) mod support;
 mod tables;
@@ -58,6 +59,8 @@ macro_rules! all {
             writes::a_guard_keeps_the_newest,
             tables::many_create_one_table,
             tables::many_evolve_one_table,
+            letters::dead_letters_are_read_back,
+            letters::many_partitions_of_one_record,
         }
     };
 }
@@ -72,6 +75,7 @@ macro_rules! with_server {
             faults::a_deadlock_between_the_steps_of_a_search_is_retried,
             faults::a_session_that_is_ended_is_replaced,
             faults::a_stopped_holder_is_ended_by_its_successor,
+            rejects::a_refused_row_among_thousands_is_found_in_few_statements,
             tables::a_changed_table_is_told,
             faults::only_the_key_that_is_named_is_upserted,
         }

@@ -9,3 +9,4 @@ mod conformance;
 mod mysql;
 mod postgres;
 mod services;
+mod wire;

@@ -1,11 +1,13 @@
 //! Bodies as Kafka Connect shapes them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::cluster::{ConnectorState, ConnectorView, Kind, ShownTaskState, TaskView};
+use crate::config::RawConfig;
 use crate::task::TaskState;
 
 /// The plugins' version is the program's.
@@ -37,7 +39,9 @@ pub(super) struct ConnectorInfo {
     /// Its name.
     name: String,
     /// Its config as it was given.
-    config: BTreeMap<String, Option<String>>,
+    #[serde(serialize_with = "shared")]
+    #[schema(value_type = BTreeMap<String, Option<String>>)]
+    config: Arc<RawConfig>,
     /// Its tasks.
     tasks: Vec<TaskId>,
     /// `sink`; `source` or `unknown` for connectors that are shown and not run.
@@ -60,7 +64,9 @@ pub(super) struct TaskInfo {
     /// Which task.
     id: TaskId,
     /// The connector's config and `task.class`.
-    config: BTreeMap<String, Option<String>>,
+    #[serde(serialize_with = "shared")]
+    #[schema(value_type = BTreeMap<String, Option<String>>)]
+    config: Arc<RawConfig>,
 }
 
 /// State of a connector and its tasks.
@@ -133,7 +139,7 @@ impl ConnectorInfo {
         let tasks = view.tasks.iter();
         Self {
             name: view.name.clone(),
-            config: BTreeMap::clone(&view.config),
+            config: Arc::clone(&view.config),
             tasks: tasks.map(|task| TaskId::new(view, task)).collect(),
             kind: kind(view.kind),
         }
@@ -155,7 +161,7 @@ impl TaskInfo {
             .iter()
             .map(|task| Self {
                 id: TaskId::new(view, task),
-                config: BTreeMap::clone(&task.config),
+                config: Arc::clone(&task.config),
             })
             .collect()
     }
@@ -188,6 +194,11 @@ impl TaskStatus {
             version: PLUGIN_VERSION,
         }
     }
+}
+
+/// Configs are the bulk of every list: they are written from where they lie.
+fn shared<S: Serializer>(config: &Arc<RawConfig>, serializer: S) -> Result<S::Ok, S::Error> {
+    config.serialize(serializer)
 }
 
 fn kind(kind: Kind) -> &'static str {

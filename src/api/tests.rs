@@ -1,6 +1,52 @@
 //! The API from the outside: requests in, statuses and bodies out. Tasks are fake, so no Kafka and
 //! no database; time is paused where it matters.
+//!
+//! Kafka's own tests of Kafka Connect say what its API owes its users. Where each of these behaviours
+//! is tested (modules without a path are below this one; `tests/` are those with real services):
+//!
+//! | behaviour                                         | test                                           |
+//! |---------------------------------------------------|------------------------------------------------|
+//! | lists expand; both parts from the first moment     | `connectors::the_list_expands`, `connectors::a_new_connector_is_listed_whole_at_once` |
+//! | `Location`, with any character in the name         | `connectors::names_may_hold_any_character`     |
+//! | names are trimmed; blank and missing ones refused   | `connectors::refused_creations`                |
+//! | a name that is taken, another name in the config    | `connectors::refused_creations`, `connectors::of_concurrent_creations_of_one_name_one_succeeds` |
+//! | `initial_state`                                    | `lifecycle::initial_states`                    |
+//! | any worker takes any change; none is refused for a rebalance | `tests/cluster.rs` `one_truth`, `workers_come_and_go` |
+//! | PATCH merges, null removes, tasks run with the result | `connectors::a_config_is_patched`           |
+//! | unknown connectors and tasks, in each path's words   | `connectors::unknown_connectors_have_each_endpoints_own_words` |
+//! | restarts, with and without flags: 16 cases          | `lifecycle::restart_matrix`                    |
+//! | a restart asked of a worker that has none of the tasks | `tests/chaos/mix.rs`, `cluster::distributed::simulation` |
+//! | topics: tracked, reset, switched off                | `offsets::topics_are_tracked_until_they_are_reset`, `offsets::tracking_can_be_switched_off` |
+//! | validation by full, simple and short name           | `plugins::configs_are_validated`, `tests/conformance.rs` |
+//! | lists and descriptions of plugins                   | `plugins::plugins_are_listed_and_described`    |
+//! | loggers: levels, scopes, mistakes, last change      | `loggers::levels_are_listed_and_set`, `loggers::mistakes_are_told` |
+//! | health: 200, 500, 503 with what is waited for       | `http::health_depends_on_the_control_loop_alone`, `tests/cluster.rs` `kafka_out_of_reach` |
+//! | CORS, OPTIONS, own headers, admin apart or off      | `http::pages_of_other_origins_need_permission`, `http::head_and_options_work_on_every_get`, `http::every_answer_gets_the_headers_of_the_settings`, `http::the_admin_part_can_stand_apart` |
+//! | the advertised address among listeners              | `config::worker::tests`                        |
+//! | a worker joins, leaves, dies, comes back            | `tests/cluster.rs` `workers_come_and_go`       |
+//! | a failed task, restarted once its config is mended   | `lifecycle::a_failed_task_is_shown_and_restarted` |
+//! | brokers away, and back                              | `tests/cluster.rs` `kafka_out_of_reach`, `tests/chaos/brokers.rs` `all_away` |
+//! | `tasks.max` up and down: exact tasks each time       | `lifecycle::tasks_are_as_many_as_asked_for`    |
+//! | every transition of states, twice                    | `lifecycle::every_transition_twice`            |
+//! | what has failed can be stopped, resumed, deleted      | `lifecycle::what_has_failed_can_be_stopped`    |
+//! | created paused or stopped, resumed, deleted           | `lifecycle::initial_states`                    |
+//! | positions set on a connector that was created stopped | `tests/cluster.rs` `positions_are_set_by_hand` |
+//! | time-outs name what was waited for                    | `http::a_request_that_takes_too_long_is_ended` |
+//! | more tasks than asked for cannot be                   | `tasks.max` is how many there are              |
+//! | a converter changed after a bad first record          | `tests/lifecycle.rs` `a_converter_is_mended`   |
+//! | secrets that are missing do not stop a new config     | `connectors::config_providers_are_read_when_tasks_start_and_never_shown` |
+//! | short names of classes                                | `plugins::configs_are_validated`, `config::plugins` |
+//! | config topics with old and partial records            | `cluster::registry::tests`                     |
+//! | what blocks holds nobody else up                      | `lifecycle::a_task_that_hangs_while_it_stops_holds_up_nobody_else`, `tests/hanging.rs` |
+//! | every task once and balanced through all changes      | `cluster::placement::tests`, `cluster::distributed::simulation` |
+//! | internal topics: made, or refused with the reason      | `tests/cluster.rs` `unfit_topics_are_refused` |
+//! | HTTP and HTTPS side by side                           | `server::tests::https_is_served`               |
+//! | paths between workers are nobody's                     | `http::there_are_no_paths_between_workers`     |
+//! | validation: error counts by key, override policies      | `validation`                                   |
+//! | positions: refused unless stopped, malformed bodies     | `offsets::offsets_are_set_on_stopped_connectors_only`, `tests/conformance.rs` |
+//! | the requests of well-known clients                      | [`clients`]                                    |
 
+mod clients;
 mod connectors;
 mod http;
 mod lifecycle;
@@ -8,6 +54,8 @@ mod loggers;
 mod offsets;
 mod openapi;
 mod plugins;
+mod replay;
+mod validation;
 
 use std::sync::Arc;
 use std::time::Duration;

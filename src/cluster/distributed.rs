@@ -13,6 +13,7 @@
 //! | module            | part of the loop                                                    |
 //! |-------------------|---------------------------------------------------------------------|
 //! | [`beginning`]     | topics, threads, catching up                                        |
+//! | [`links`]         | what the loop speaks to Kafka through                               |
 //! | [`reads`]         | answering reads, after catching up                                  |
 //! | [`writes`]        | one command after the other through the log                         |
 //! | [`follow`]        | own tasks made to be as the log says; moves; leaving                 |
@@ -37,10 +38,9 @@ use uuid::Uuid;
 use super::format::status::StatusRecord;
 use super::format::{ConfigRecord, Decoded};
 use super::handle::{ClusterError, ClusterHandle, Health, Message, Overview, WorkerView};
-use super::log::statements::Speech;
-use super::log::tail::{Tail, TailRecord, Tailed};
-use super::log::writer::{ToWriterThread, WriterAnswer};
-use super::members::{Heard, Member};
+use super::log::tail::{TailRecord, Tailed};
+use super::log::writer::WriterAnswer;
+use super::members::Heard;
 use super::registry::Registry;
 use super::statuses::Statuses;
 use super::supervisor::{Desired, SupervisorHandle, Workshop};
@@ -50,14 +50,18 @@ use crate::telemetry::{LoggerLevel, Loggers};
 
 mod beginning;
 mod follow;
+mod links;
 mod reads;
 mod say;
 mod show;
+#[cfg(test)]
+mod simulation;
 mod writes;
 
 pub use beginning::ClusterSpec;
 
 use follow::Leaving;
+use links::Links;
 use reads::Reads;
 use say::Said;
 use writes::{Job, Write};
@@ -106,13 +110,12 @@ struct Control<S: StartTask> {
     incarnation: Uuid,
     started_ms: i64,
     workshop: Arc<Workshop<S>>,
-    events: mpsc::UnboundedSender<Event>,
     failure: Option<oneshot::Sender<ClusterFailure>>,
 
     /// What the start waits for; `None` once requests are answered.
     stage: Option<String>,
     /// Threads and clients, once there are any.
-    links: Option<Links>,
+    links: Option<Box<dyn Links>>,
 
     registry: Registry,
     statuses: Statuses,
@@ -140,20 +143,17 @@ struct Control<S: StartTask> {
     /// The placement may not be as it should be, since then.
     unplaced_since: Option<Instant>,
     said: BTreeMap<String, Said>,
+    /// What should stand in the status topic is to be looked at anew.
+    word_is_due: bool,
+    /// When it was last looked at.
+    looked_at_word: Instant,
     topics_resets: BTreeMap<String, u64>,
     loggers: Loggers,
-    /// Connectors that were deleted while we listened, whose statuses are to be taken back.
+    /// Connectors that are gone, whose statuses are to be taken back.
     deleted: BTreeMap<String, Instant>,
+    /// Workers of which something is said and that are not in the group, since then.
+    absent: BTreeMap<String, Instant>,
     leaving: Option<Leaving>,
-}
-
-/// What the loop speaks to Kafka through.
-struct Links {
-    config: Tail,
-    _status: Tail,
-    writer: std::sync::mpsc::Sender<ToWriterThread>,
-    speech: Arc<Speech>,
-    member: Option<Member>,
 }
 
 impl<S: StartTask> Control<S> {
@@ -275,7 +275,7 @@ impl<S: StartTask> Control<S> {
         }
         self.look_at_keeping();
         self.look_at_placement();
-        self.say_what_is();
+        self.look_at_word();
     }
 
     fn take_config(&mut self, tailed: Tailed) {
@@ -303,6 +303,7 @@ impl<S: StartTask> Control<S> {
             }
         }
         self.position = tailed.position;
+        self.word_is_due |= !touched.is_empty();
         self.caught_up.0 = tailed.caught_up;
         if self.stage.is_some() {
             self.finish_start();
@@ -311,6 +312,7 @@ impl<S: StartTask> Control<S> {
         // Before the tasks follow, so that the answer does not depend on how fast they are.
         self.look_at_write();
         if !touched.is_empty() {
+            self.count_own_tasks();
             self.doubt_placement();
         }
         for name in touched {
@@ -342,6 +344,7 @@ impl<S: StartTask> Control<S> {
                 }
             }
         }
+        self.word_is_due = true;
         self.caught_up.1 = tailed.caught_up;
         let staying = self.statuses.staying(&self.members);
         let have_changed = staying != self.staying;
@@ -371,6 +374,7 @@ impl<S: StartTask> Control<S> {
                 }
                 info!(?members, "workers of the cluster");
                 self.members = members;
+                self.word_is_due = true;
                 self.staying = self.statuses.staying(&self.members);
                 if self.stage.is_some() {
                     self.finish_start();

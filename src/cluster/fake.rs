@@ -41,6 +41,12 @@ impl FakeTasks {
         self.specs(connector, task).len()
     }
 
+    /// Whether the task was started and has not ended.
+    pub(crate) fn runs(&self, connector: &str, task: u32) -> bool {
+        let id = (connector.to_owned(), task);
+        self.lock().statuses.contains_key(&id)
+    }
+
     /// What the task was started from, each time.
     pub(crate) fn specs(&self, connector: &str, task: u32) -> Vec<TaskSpec> {
         let id = (connector.to_owned(), task);

@@ -31,6 +31,8 @@ const CLASS_KEY: &str = "connector.class";
 pub(super) struct Definition {
     /// The config as it was given, with its name.
     pub(super) raw: Arc<RawConfig>,
+    /// The same as its tasks have it, made once: lists of connectors show it for each task.
+    of_tasks: Arc<RawConfig>,
     /// What it means, or why it cannot be run here.
     pub(super) accepted: Result<Arc<Accepted>, Unfit>,
     /// Version of its first config since it was created, as far as the log still tells.
@@ -102,7 +104,7 @@ impl Definition {
     pub(super) fn task_config(&self, task: u32) -> Arc<RawConfig> {
         match (&self.accepted, self.task_configs.get(&task)) {
             (Err(_), Some(config)) => Arc::clone(config),
-            _ => Arc::new(task_config(&self.raw)),
+            _ => Arc::clone(&self.of_tasks),
         }
     }
 }
@@ -199,8 +201,10 @@ impl Registry {
             reason: invalid.to_string(),
         });
         let raw = Arc::new(config);
+        let of_tasks = Arc::new(task_config(&raw));
         if let Some(known) = self.definitions.get_mut(name) {
             known.raw = raw;
+            known.of_tasks = of_tasks;
             known.accepted = accepted;
             known.config_version = version;
             return;
@@ -209,6 +213,7 @@ impl Registry {
         let target = self.targets.get(name).copied();
         let definition = Definition {
             raw,
+            of_tasks,
             accepted,
             created: version,
             config_version: version,

@@ -65,6 +65,17 @@ impl Statuses {
         self.workers.get(worker_id)
     }
 
+    /// Workers that have said something of themselves.
+    pub(super) fn workers(&self) -> impl Iterator<Item = &String> {
+        self.workers.keys()
+    }
+
+    /// Connectors of which anything is said.
+    pub(super) fn names(&self) -> BTreeSet<String> {
+        let names = self.connectors.keys().chain(self.tasks.keys());
+        names.chain(self.topics.keys()).cloned().collect()
+    }
+
     /// Whether anything is said of a connector.
     pub(super) fn mentions(&self, name: &str) -> bool {
         self.connectors.contains_key(name)

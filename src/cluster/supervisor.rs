@@ -28,14 +28,14 @@ use super::accepted::Accepted;
 use super::tasks::{RunTask, StartTask};
 use super::view::{ConnectorState, Published, PublishedStatus, PublishedTask, TargetState};
 use crate::config::worker::WorkerSettings;
-use crate::task::{TaskSpec, TaskState};
+use crate::task::{TaskSpec, TaskState, TaskStatus};
 
 /// How long past its own deadline a task may take to return from being stopped before it is
 /// dropped: enough for a thread to notice, short enough not to be felt.
 const STOP_MARGIN: Duration = Duration::from_millis(500);
 
-/// How often a supervisor looks for lost tasks.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a supervisor looks for lost tasks: rarely, since a worker may have hundreds of them.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// Pauses before a lost task is started anew: the first, and the longest.
 const RESTART_PAUSE_FIRST: Duration = Duration::from_secs(1);
 const RESTART_PAUSE_MAX: Duration = Duration::from_secs(60);
@@ -114,6 +114,8 @@ fn prefetch_kib(memory_bytes: u64, tasks: u64) -> u64 {
 pub(super) struct SupervisorHandle {
     desired: watch::Sender<Desired>,
     published: watch::Receiver<Published>,
+    /// Its tasks' statuses, as far as they have been looked at.
+    looked_at: Vec<watch::Receiver<TaskStatus>>,
     ended: JoinHandle<()>,
 }
 
@@ -140,8 +142,28 @@ impl SupervisorHandle {
         Self {
             desired,
             published,
+            looked_at: Vec::new(),
             ended,
         }
+    }
+
+    /// Whether the supervisor or one of its tasks has said anything since this was asked last. That a
+    /// task or the supervisor has ended is no word of theirs.
+    pub(super) fn has_news(&mut self) -> bool {
+        let mut has_news = false;
+        if self.published.has_changed().unwrap_or(false) {
+            let published = self.published.borrow_and_update();
+            let live = published.tasks.iter().filter_map(PublishedTask::live);
+            self.looked_at = live.cloned().collect();
+            has_news = true;
+        }
+        for status in &mut self.looked_at {
+            if status.has_changed().unwrap_or(false) {
+                status.mark_unchanged();
+                has_news = true;
+            }
+        }
+        has_news
     }
 
     /// Tells what should be from now on.

@@ -142,6 +142,16 @@ pub(super) enum PublishedStatus {
     Leaving { trace: Option<String> },
 }
 
+impl PublishedTask {
+    /// The task's own word, unless it was told to stop.
+    pub(super) fn live(&self) -> Option<&watch::Receiver<TaskStatus>> {
+        match &self.status {
+            PublishedStatus::Live(status) => Some(status),
+            PublishedStatus::Leaving { .. } => None,
+        }
+    }
+}
+
 impl Published {
     /// What is said before the first round.
     pub(super) fn unassigned() -> Self {

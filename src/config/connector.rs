@@ -49,6 +49,8 @@ pub struct ConnectorConfig {
     pub sink: SinkKeys,
     /// Batching limits.
     pub batch: BatchLimits,
+    /// What is done when the database cannot be written to for now.
+    pub retries: Retries,
 }
 
 /// Which database.
@@ -84,6 +86,8 @@ pub struct ErrorPolicy {
     pub limits: RejectLimits,
     /// `errors.log.enable`: log each tolerated error with its coordinates.
     pub log: bool,
+    /// `errors.retry.timeout`: how long a record waits for its schema; `None` is as long as it takes.
+    pub retry_timeout: Option<Duration>,
 }
 
 impl ErrorPolicy {
@@ -275,6 +279,15 @@ pub enum UnknownFields {
     Ignore,
 }
 
+/// How often, and how soon, what the database cannot do for now is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Retries {
+    /// `max.retries`: failed attempts one after the other, before the task fails. `None`: any.
+    pub max: Option<u32>,
+    /// `retry.backoff.ms`: between attempts. `None`: growing pauses.
+    pub pause: Option<Duration>,
+}
+
 /// When a batch is closed, at the latest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchLimits {
@@ -313,6 +326,7 @@ impl fmt::Debug for ConnectorConfig {
             .field("start", &self.start)
             .field("sink", &self.sink)
             .field("batch", &self.batch)
+            .field("retries", &self.retries)
             .finish()
     }
 }

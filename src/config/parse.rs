@@ -9,7 +9,7 @@ use super::RawConfig;
 use super::check::{self, Checked, Value};
 use super::connector::{
     BatchLimits, ConnectorConfig, DeadLetterTopic, Delivery, ErrorPolicy, KeyMode, Ratio,
-    RejectLimits, SinkClass, SinkKeys, TopicDots, TopicSelection, UnknownFields,
+    RejectLimits, Retries, SinkClass, SinkKeys, TopicDots, TopicSelection, UnknownFields,
 };
 use super::converter::{self, Converter, HeaderConverter};
 use super::definitions::converters::{self, ConverterKeys};
@@ -140,6 +140,10 @@ fn build(checked: &Checked, worker: &WorkerSettings) -> Result<ConnectorConfig, 
             max_bytes: number(checked, &sink::BATCH_MAX_BYTES)?,
             linger: Duration::from_millis(number(checked, &sink::LINGER_MS)?),
         },
+        retries: Retries {
+            max: given(checked, &sink::MAX_RETRIES)?,
+            pause: given(checked, &sink::RETRY_BACKOFF_MS)?.map(Duration::from_millis),
+        },
     })
 }
 
@@ -163,8 +167,12 @@ fn header_converter(
     let keys = converters::HEADER;
     match checked.text(keys.class) {
         None => Ok(worker.header_converter),
-        Some(class) => converter::read_header(class, checked.is_true(keys.schemas_enable))
-            .ok_or_else(|| unusable(keys.class)),
+        Some(class) => converter::read_header(
+            class,
+            checked.is_true(keys.schemas_enable),
+            checked.is_true(keys.default_for_null),
+        )
+        .ok_or_else(|| unusable(keys.class)),
     }
 }
 
@@ -173,15 +181,24 @@ fn converter_of(
     keys: &ConverterKeys,
     of_worker: &Converter,
 ) -> Result<Converter, Invalid> {
-    match checked.text(keys.class) {
-        None => Ok(of_worker.clone()),
-        Some(class) => converter::read(class, keys, &checked.entries).map_err(|(key, message)| {
-            Invalid::Keys(vec![KeyError {
-                key: key.to_owned(),
-                message,
-            }])
-        }),
+    let mut converter = match checked.text(keys.class) {
+        None => of_worker.clone(),
+        Some(class) => {
+            converter::read(class, keys, &checked.entries).map_err(|(key, message)| {
+                Invalid::Keys(vec![KeyError {
+                    key: key.to_owned(),
+                    message,
+                }])
+            })?
+        }
+    };
+    let longest_pause = &common::ERRORS_RETRY_DELAY_MAX_MS;
+    if checked.is_given(longest_pause)
+        && let Converter::Registered(_, options) = &mut converter
+    {
+        options.pause_max = Duration::from_millis(number(checked, longest_pause)?);
     }
+    Ok(converter)
 }
 
 fn error_policy(checked: &Checked) -> Result<ErrorPolicy, Invalid> {
@@ -198,13 +215,14 @@ fn error_policy(checked: &Checked) -> Result<ErrorPolicy, Invalid> {
         dead_letter,
         dead_letter_table: checked.text(&common::DLQ_TABLE).map(str::to_owned),
         limits: RejectLimits {
-            max_consecutive: match checked.entry(&common::MAX_CONSECUTIVE).map(|it| &it.value) {
-                Some(Value::Integer(_)) => Some(number(checked, &common::MAX_CONSECUTIVE)?),
-                _ => None,
-            },
+            max_consecutive: given(checked, &common::MAX_CONSECUTIVE)?,
             max_ratio: checked.text(&common::MAX_RATIO).and_then(Ratio::parse),
         },
         log: checked.is_true(&common::ERRORS_LOG_ENABLE),
+        retry_timeout: match number::<i64>(checked, &common::ERRORS_RETRY_TIMEOUT)? {
+            millis @ 1.. => Some(Duration::from_millis(millis.unsigned_abs())),
+            _ => None,
+        },
     })
 }
 
@@ -312,6 +330,14 @@ fn number<T: TryFrom<i64>>(checked: &Checked, key: &ConfigKey) -> Result<T, Inva
     match checked.entry(key).map(|entry| &entry.value) {
         Some(Value::Integer(number)) => T::try_from(*number).map_err(|_| unusable(key)),
         _ => Err(unusable(key)),
+    }
+}
+
+/// As [`number`], of a key without a default.
+fn given<T: TryFrom<i64>>(checked: &Checked, key: &ConfigKey) -> Result<Option<T>, Invalid> {
+    match checked.entry(key).map(|entry| &entry.value) {
+        Some(Value::Integer(_)) => number(checked, key).map(Some),
+        _ => Ok(None),
     }
 }
 

@@ -1,4 +1,5 @@
-//! The connector classes that are built in, and the names that stand for them.
+//! The connector classes that are built in, and the names that stand for them; beside them, for
+//! lists, the plugins that are parts of connectors.
 
 use serde::Serialize;
 
@@ -6,12 +7,14 @@ use super::connector::SinkClass;
 use super::definitions::{self, ConfigKeyInfo};
 use super::dialect::{self, Dialect, Translation};
 
+mod parts;
+
 /// One entry of `GET /connector-plugins`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PluginInfo {
     /// Full class name.
-    pub class: &'static str,
-    /// `sink`.
+    pub class: String,
+    /// `sink`, `converter`, `header_converter`, `transformation` or `predicate`.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// Version of this program.
@@ -97,26 +100,42 @@ impl Plugin {
     }
 }
 
-/// All connector plugins: our classes, then those of other sinks whose configs are translated.
-pub fn plugins() -> Vec<PluginInfo> {
-    class_names()
-        .map(|class| PluginInfo {
+impl PluginInfo {
+    fn new(class: String, kind: &'static str) -> Self {
+        Self {
             class,
-            kind: "sink",
+            kind,
             version: env!("CARGO_PKG_VERSION"),
-        })
+        }
+    }
+}
+
+/// All connector plugins: our classes, then those of other sinks whose configs are translated.
+pub fn connectors() -> Vec<PluginInfo> {
+    class_names()
+        .map(|class| PluginInfo::new(class.to_owned(), "sink"))
         .collect()
 }
 
-/// The keys of a plugin, by any name that a config may give it.
+/// All plugins: connectors, then converters, header converters, transforms and predicates.
+pub fn plugins() -> Vec<PluginInfo> {
+    let mut plugins = connectors();
+    plugins.extend(parts::list());
+    plugins
+}
+
+/// The keys of a plugin, by any name that a config may give it. Those of a connector's part are
+/// named without the prefix that they have there.
 ///
 /// # Errors
 /// When no built-in class has that name.
 pub fn keys_of(name: &str) -> Result<Vec<ConfigKeyInfo>, UnknownClass> {
-    Ok(match find(name)? {
-        Plugin::Own(class) => definitions::for_class(class),
-        Plugin::Foreign(dialect) => dialect::definitions(dialect),
-    })
+    match (find(name), parts::keys_of(name)) {
+        (Ok(Plugin::Own(class)), _) => Ok(definitions::for_class(class)),
+        (Ok(Plugin::Foreign(dialect)), _) => Ok(dialect::definitions(dialect)),
+        (Err(_), Some(keys)) => Ok(keys),
+        (Err(unknown), None) => Err(unknown),
+    }
 }
 
 fn class_names() -> impl Iterator<Item = &'static str> {
@@ -235,7 +254,7 @@ mod tests {
 
     #[test]
     fn plugins_have_the_shape_that_clients_read() {
-        let listed = serde_json::to_value(plugins()).unwrap();
+        let listed = serde_json::to_value(connectors()).unwrap();
         assert_eq!(
             listed[0],
             serde_json::json!({

@@ -108,7 +108,11 @@ fn describe_entry(entry: &Entry, checked: &Checked) -> ConfigInfo {
     let name = entry.key.name;
     let theirs = checked.dialect.and_then(|dialect| {
         let key = dialect.key(name)?;
-        Some(dialect::definition(dialect, key))
+        // Theirs may stand for many keys of a common beginning; clients look for this one.
+        Some(ConfigKeyInfo {
+            name: name.to_owned(),
+            ..dialect::definition(dialect, key)
+        })
     });
     ConfigInfo {
         definition: theirs.unwrap_or_else(|| entry.key.info()),

@@ -20,7 +20,8 @@ const DEFAULTS: [(&str, &str); 13] = [
     ("heartbeat.interval.ms", "1000"),
     // librdkafka's 1000 ms stalls a consumer whose queue is bounded: measured eight times slower.
     ("fetch.queue.backoff.ms", "2"),
-    ("fetch.wait.max.ms", "100"),
+    // Only idle fetches wait at all: they are most of what an idle task costs, here and at the broker.
+    ("fetch.wait.max.ms", "500"),
     ("queued.min.messages", "20000"),
     // Bounds prefetched bytes per task.
     ("queued.max.messages.kbytes", "16384"),
@@ -66,6 +67,9 @@ pub fn create(properties: &[(String, String)], client_id: &str) -> KafkaResult<T
     for (key, value) in properties {
         config.set(key, value);
     }
+    if let Some(age_ms) = refresh_by_age(properties) {
+        config.set(REFRESH_INTERVAL, age_ms);
+    }
     for (key, value) in ENFORCED {
         config.set(key, value);
     }
@@ -83,6 +87,23 @@ pub fn create(properties: &[(String, String)], client_id: &str) -> KafkaResult<T
     config.set("debug", debug);
     config.set_log_level(RDKafkaLogLevel::Debug);
     config.create_with_context(TaskContext)
+}
+
+const REFRESH_INTERVAL: &str = "topic.metadata.refresh.interval.ms";
+
+/// The longest interval that the client takes.
+const REFRESH_INTERVAL_MS_MAX: u64 = 3_600_000;
+
+/// Kafka's Java clients find new partitions, and new topics of a pattern, within
+/// `metadata.max.age.ms`; this one by an interval of its own, which follows unless it is set.
+fn refresh_by_age(properties: &[(String, String)]) -> Option<String> {
+    let find = |wanted| properties.iter().rev().find(|(key, _)| key == wanted);
+    if find(REFRESH_INTERVAL).is_some() {
+        return None;
+    }
+    let (_, age_ms) = find("metadata.max.age.ms")?;
+    let age_ms: u64 = age_ms.parse().ok()?;
+    Some(age_ms.clamp(1, REFRESH_INTERVAL_MS_MAX).to_string())
 }
 
 /// The client's debugging context that tells of topics' ids; a few lines per metadata refresh.
@@ -164,4 +185,27 @@ pub fn give_up_all(consumer: &TaskConsumer) -> KafkaResult<()> {
 /// Shares the consumer with blocking calls of the write loop.
 pub fn shared(consumer: TaskConsumer) -> Arc<TaskConsumer> {
     Arc::new(consumer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_partitions_are_found_within_the_age_of_metadata() {
+        let check = |properties: &[(&str, &str)], expected: Option<&str>| {
+            let properties: Vec<(String, String)> = properties
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect();
+            assert_eq!(refresh_by_age(&properties).as_deref(), expected);
+        };
+        check(&[], None);
+        check(&[("metadata.max.age.ms", "5000")], Some("5000"));
+        check(&[("metadata.max.age.ms", "86400000")], Some("3600000"));
+        check(
+            &[("metadata.max.age.ms", "5000"), (REFRESH_INTERVAL, "700")],
+            None,
+        );
+    }
 }

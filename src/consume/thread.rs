@@ -21,8 +21,12 @@ use super::slots::{SlotState, Slots};
 use crate::config::connector::{Delivery, TopicSelection};
 use crate::handover::{Board, ConsumerLink, ToConsumer, ToWriter};
 
-/// Longest wait in one poll: bounds how late a command or timer is seen when a wake-up is missed.
+/// Longest wait in one poll while something is under way: bounds how late a timer is seen.
 const POLL_MAX: Duration = Duration::from_millis(100);
+
+/// Longest wait in one poll while nothing is under way. Commands and events end it at once; it is
+/// what an idle task costs, times the hundreds of tasks that a worker may have.
+const IDLE_POLL_MAX: Duration = Duration::from_secs(1);
 
 /// The write loop may take this long with two full batches before partitions are paused; pausing
 /// throws prefetched records away, so it is not done lightly.
@@ -58,6 +62,8 @@ pub struct ConsumerThread {
     pub delivery: Delivery,
     /// How long a batch that could be written waits for more.
     pub linger: Duration,
+    /// How long a record may wait for its schema; `None`: as long as it takes.
+    pub schema_patience: Option<Duration>,
     /// How long revoked partitions may take to be written: below half of the session time-out.
     pub drain_limit: Duration,
     /// How often positions are mirrored to Kafka.
@@ -106,6 +112,8 @@ struct Running {
     durable: HashMap<PartitionKey, i64>,
     commit_due: Instant,
     batch_opened: Option<Instant>,
+    /// Which record waits for a schema, by slot and offset, and since when.
+    schema_wait: Option<((usize, i64), Instant)>,
     last_idle_move: Option<Instant>,
     rejoin_at: Option<Instant>,
     subscribed: bool,
@@ -136,6 +144,7 @@ impl ConsumerThread {
             durable: HashMap::new(),
             commit_due: Instant::now() + self.commit_interval,
             batch_opened: None,
+            schema_wait: None,
             last_idle_move: None,
             rejoin_at: None,
             subscribed: false,
@@ -174,13 +183,8 @@ impl Running {
             }
             // Without a time-out the client does not look at the clock, which is a twentieth of
             // the work per record; only an empty queue is waited for.
-            let event = self.poller.poll(Duration::ZERO).or_else(|| {
-                let timeout = self.poll_timeout();
-                (!timeout.is_zero())
-                    .then(|| self.poller.poll(timeout))
-                    .flatten()
-            });
-            match event {
+            let event = self.poller.poll(Duration::ZERO);
+            match event.or_else(|| self.wait_for_event()) {
                 Some(event) => {
                     if !self.handle(&event) {
                         return;
@@ -194,6 +198,19 @@ impl Running {
         }
     }
 
+    /// Waits, unless a command has come: the poll that found nothing may have used its wake-up up.
+    fn wait_for_event(&mut self) -> Option<Event> {
+        let timeout = self.poll_timeout();
+        if timeout.is_zero() {
+            return None;
+        }
+        if let Ok(command) = self.start.commands.try_recv() {
+            self.obey(command);
+            return None;
+        }
+        self.poller.poll(timeout)
+    }
+
     /// How long the next poll may wait.
     fn poll_timeout(&self) -> Duration {
         if self.start.intake.builder.has_records() && self.start.board.in_flight() == 0 {
@@ -203,7 +220,14 @@ impl Running {
         if self.start.intake.is_waiting() && !holds.awaiting_table && !holds.awaiting_schemas {
             return Duration::ZERO;
         }
-        POLL_MAX
+        let timers_run = holds.awaiting_schemas
+            || self.rejoin_at.is_some()
+            || !self.revocations.is_empty()
+            || !self.durable.is_empty();
+        if timers_run || self.start.board.in_flight() > 0 || !self.start.intake.builder.is_empty() {
+            return POLL_MAX;
+        }
+        IDLE_POLL_MAX
     }
 
     fn linger_left(&self) -> Duration {
@@ -272,7 +296,9 @@ impl Running {
         if self.batch_opened.is_none() && !self.start.linger.is_zero() {
             self.batch_opened = Some(Instant::now());
         }
-        self.start.intake.take(slot, message, &mut self.slots);
+        let (record, leader_epoch) = (message.record(), message.leader_epoch());
+        let intake = &mut self.start.intake;
+        intake.take(slot, &record, leader_epoch, &mut self.slots);
         if self.start.intake.wants_table() {
             self.ask_for_table();
         }
@@ -368,6 +394,29 @@ impl Running {
         }
     }
 
+    /// Gives a record up that has waited for its schema for as long as the user wants.
+    fn look_at_schema_wait(&mut self, now: Instant) {
+        let Some(patience) = self.start.schema_patience else {
+            return;
+        };
+        let waiting = self.start.intake.awaiting();
+        match (waiting, self.schema_wait) {
+            (None, _) => self.schema_wait = None,
+            (Some(record), Some((known, since))) if record == known => {
+                if now.duration_since(since) >= patience {
+                    let reason = format!(
+                        "the schema registry did not answer within errors.retry.timeout={}",
+                        patience.as_millis()
+                    );
+                    self.start.intake.give_up_schema(&mut self.slots, &reason);
+                    self.schema_wait = None;
+                    self.schemas_arrived();
+                }
+            }
+            (Some(record), _) => self.schema_wait = Some((record, now)),
+        }
+    }
+
     fn obey(&mut self, command: ToConsumer) {
         match command {
             ToConsumer::Schemas => self.schemas_arrived(),
@@ -416,6 +465,7 @@ impl Running {
         if self.holds.awaiting_schemas && self.start.intake.waits_in_vain(&self.slots) {
             self.schemas_arrived();
         }
+        self.look_at_schema_wait(now);
         if self.rejoin_at.is_some_and(|at| at <= now) {
             self.rejoin_at = None;
             self.subscribe();

@@ -15,7 +15,8 @@ use super::{Decode, Encoded, ReadError, Visitor, json};
 use crate::config::converter::RegistryOptions;
 use crate::record::{Schema, Side, Value};
 use crate::registry::Registry;
-use schema::{Node, NodeId, Program};
+pub(in crate::decode) use schema::Program;
+use schema::{Node, NodeId};
 use wire::Cursor;
 
 /// Reads Avro.
@@ -70,7 +71,7 @@ impl Decode for Avro {
     fn whole(&mut self, encoded: Encoded<'_>) -> Result<Side, String> {
         let (program, body) = self.source.open(encoded)?;
         let schema = program.schema(program.root);
-        let mut cursor = Cursor::new(body);
+        let mut cursor = Cursor::new(body, self.default_for_null);
         let datum = cursor
             .datum(&program, program.root, schema, 0)
             .map_err(|fault| format!("malformed Avro: {fault}"))?;
@@ -92,7 +93,7 @@ fn read_body<V: Visitor>(
     part: &[&str],
     visitor: &mut V,
 ) -> Result<(), ReadError> {
-    let mut cursor = Cursor::new(body);
+    let mut cursor = Cursor::new(body, default_for_null);
     let fault = |fault: &str| ReadError::Malformed(format!("malformed Avro: {fault}"));
     let start = cursor.descend(program, part).map_err(fault)?;
     match start {
@@ -150,7 +151,7 @@ fn read_record<V: Visitor>(
         };
         match (value, &connect.schema.default) {
             (Value::Null, Some(default)) if default_for_null => {
-                let default = default.value();
+                let default = default.value_of(Some(&connect.schema));
                 let default = default.map_err(|reason| json::in_field(&field.name, reason))?;
                 visitor.field(slot, &field.name, &default)?;
             }

@@ -14,18 +14,8 @@
 use std::sync::Arc;
 
 use super::{Decode, Encoded, Format, ReadError, Visitor};
-use crate::record::{RecordError, Schema, Side, Value};
-
-/// What a change event does to the table, where it does not write a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// Deletes the row of its key.
-    Delete,
-    /// Empties the table.
-    Truncate,
-    /// Nothing.
-    Nothing,
-}
+pub use crate::record::Change;
+use crate::record::{Datum, RecordError, Schema, Side, Value};
 
 /// Reads another format's change events.
 #[derive(Debug)]
@@ -68,24 +58,32 @@ impl ChangeEvents {
         self.inner.is_ready(encoded)
     }
 
-    /// Looks at the record's own fields, and at those of a CloudEvent's data.
     fn find(&mut self, encoded: Encoded<'_>) -> Result<Found, ReadError> {
-        let head = self.head(encoded, WHOLE)?;
-        if !head.is_cloud_event() {
-            return head.found(WHOLE, AFTER, BEFORE);
-        }
-        let data = self.head(encoded, DATA)?;
-        if !data.is_json_envelope() {
-            return data.found(DATA, DATA_AFTER, DATA_BEFORE);
-        }
-        let payload = self.head(encoded, DATA_PAYLOAD)?;
-        payload.found(DATA_PAYLOAD, DATA_PAYLOAD_AFTER, DATA_PAYLOAD_BEFORE)
+        find(|part| {
+            let mut head = Head::default();
+            self.inner.read_part(encoded, part, &mut head)?;
+            Ok(head)
+        })
     }
 
-    fn head(&mut self, encoded: Encoded<'_>, part: &[&str]) -> Result<Head, ReadError> {
-        let mut head = Head::default();
-        self.inner.read_part(encoded, part, &mut head)?;
-        Ok(head)
+    /// The row of an event that was decoded as a whole, and perhaps transformed; or what it does
+    /// instead, of a delete with the row that was there.
+    ///
+    /// # Errors
+    /// When it is a change event of no known kind.
+    pub fn unwrap(&mut self, value: Side) -> Result<(Side, Option<Change>), String> {
+        let found = find(|part| Ok(Head::of(part_of(&value, part)))).map_err(reason)?;
+        match found {
+            Found::Row(part) => Ok((into_part(value, part), None)),
+            // What it deletes may have to be told by the row that was there.
+            Found::Delete(before) => Ok((into_part(value, before), Some(Change::Delete))),
+            Found::Change(change) => {
+                if change == Change::Nothing {
+                    self.warn_once();
+                }
+                Ok((Side::NULL, Some(change)))
+            }
+        }
     }
 
     fn warn_once(&mut self) {
@@ -131,10 +129,7 @@ impl Decode for ChangeEvents {
         let Some(schema) = self.inner.schema(encoded)? else {
             return Ok(None);
         };
-        let found = self.find(encoded).map_err(|error| match error {
-            ReadError::Malformed(reason) => reason,
-            ReadError::Refused(error) => error.to_string(),
-        })?;
+        let found = self.find(encoded).map_err(reason)?;
         let Found::Row(part) = found else {
             // Another record tells the table's columns.
             return Err("a change event without a row".to_owned());
@@ -152,6 +147,51 @@ impl Decode for ChangeEvents {
     fn whole(&mut self, encoded: Encoded<'_>) -> Result<Side, String> {
         self.inner.whole(encoded)
     }
+}
+
+/// Looks at the record's own fields, and at those of a CloudEvent's data.
+fn find(mut head_of: impl FnMut(&[&str]) -> Result<Head, ReadError>) -> Result<Found, ReadError> {
+    let head = head_of(WHOLE)?;
+    if !head.is_cloud_event() {
+        return head.found(WHOLE, AFTER, BEFORE);
+    }
+    let data = head_of(DATA)?;
+    if !data.is_json_envelope() {
+        return data.found(DATA, DATA_AFTER, DATA_BEFORE);
+    }
+    let payload = head_of(DATA_PAYLOAD)?;
+    payload.found(DATA_PAYLOAD, DATA_PAYLOAD_AFTER, DATA_PAYLOAD_BEFORE)
+}
+
+fn reason(error: ReadError) -> String {
+    match error {
+        ReadError::Malformed(reason) => reason,
+        ReadError::Refused(error) => error.to_string(),
+    }
+}
+
+/// What is behind these names, one inside the other.
+fn part_of<'a>(value: &'a Side, part: &[&str]) -> Option<&'a Datum> {
+    part.iter()
+        .try_fold(&value.datum, |datum, name| match datum {
+            Datum::Struct(parent) => parent.get_named(name, false),
+            Datum::Map(parent) => parent.get(name),
+            _ => None,
+        })
+}
+
+fn into_part(value: Side, part: &[&str]) -> Side {
+    part.iter().fold(value, |side, name| match side.datum {
+        Datum::Struct(mut parent) => match parent.schema().field(name) {
+            Some((index, field)) => Side {
+                schema: Some(Arc::clone(&field.schema)),
+                datum: parent.take(index),
+            },
+            None => Side::NULL,
+        },
+        Datum::Map(mut parent) => Side::schemaless(parent.remove(name).unwrap_or(Datum::Null)),
+        _ => Side::NULL,
+    })
 }
 
 /// The fields by which a record shows what it is.
@@ -189,6 +229,18 @@ enum Op {
     Unknown,
 }
 
+impl Op {
+    fn of(op: &str) -> Self {
+        match op {
+            "c" | "r" | "u" => Self::Write,
+            "d" => Self::Delete,
+            "t" => Self::Truncate,
+            "m" => Self::Message,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 impl Known {
     fn of(name: &str) -> Option<Self> {
         Some(match name {
@@ -209,6 +261,39 @@ impl Known {
 }
 
 impl Head {
+    fn of(datum: Option<&Datum>) -> Self {
+        let mut head = Self::default();
+        match datum {
+            Some(Datum::Struct(value)) => {
+                let schema = value.schema();
+                head.is_object = true;
+                head.schema_name.clone_from(&schema.name);
+                let fields = schema.fields().unwrap_or_default().iter();
+                for (field, datum) in fields.zip(value.values()) {
+                    head.learn(&field.name, datum);
+                }
+            }
+            Some(Datum::Map(map)) => {
+                head.is_object = true;
+                map.iter().for_each(|(name, datum)| head.learn(name, datum));
+            }
+            _ => {}
+        }
+        head
+    }
+
+    fn learn(&mut self, name: &str, datum: &Datum) {
+        self.fields += 1;
+        let known = Known::of(name);
+        self.names.extend(known);
+        if known == Some(Known::Op) {
+            self.op = Some(match datum {
+                Datum::String(op) => Op::of(op),
+                _ => Op::Unknown,
+            });
+        }
+    }
+
     fn has(&self, names: &[Known]) -> bool {
         names.iter().all(|name| self.names.contains(name))
     }
@@ -278,13 +363,7 @@ impl Visitor for Head {
 
     fn field(&mut self, _slot: (), _name: &str, value: &Value<'_>) -> Result<(), RecordError> {
         self.op = Some(match value {
-            Value::Text(op) => match &**op {
-                "c" | "r" | "u" => Op::Write,
-                "d" => Op::Delete,
-                "t" => Op::Truncate,
-                "m" => Op::Message,
-                _ => Op::Unknown,
-            },
+            Value::Text(op) => Op::of(op),
             _ => Op::Unknown,
         });
         Ok(())

@@ -243,7 +243,7 @@ impl Columns {
     fn learn_side(&mut self, side: &Side, single: &str, schemaless: &str) {
         match (&side.datum, &side.schema) {
             (Datum::Struct(value), _) => self.learn_schema(value.schema(), single),
-            (Datum::Map(map), _) => {
+            (Datum::Map(map), None) => {
                 for (name, datum) in map.iter() {
                     self.see(
                         name,

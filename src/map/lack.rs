@@ -17,7 +17,7 @@ use super::infer;
 use crate::config::connector::{KeyMode, SinkKeys};
 use crate::decimal;
 use crate::decode::sides::RecordDecoder;
-use crate::record::{Datum, OwnedRecord, RawRecord, Schema, Side, Value};
+use crate::record::{Datum, OwnedRecord, RawRecord, RecordError, Schema, Side, Value};
 
 /// Shortest text column that is asked for: texts grow, and every change locks the table.
 const TEXT_CHARS_MIN: usize = 32;
@@ -65,6 +65,12 @@ impl Evolution {
         }
     }
 
+    fn decode_row(&mut self, record: &RawRecord<'_>) -> Result<OwnedRecord, RecordError> {
+        let mut whole = self.decoder.decode(record)?;
+        self.decoder.unwrap(&mut whole)?;
+        Ok(whole)
+    }
+
     /// The columns that this record needs and the table does not have, or not wide enough.
     ///
     /// # Errors
@@ -77,7 +83,7 @@ impl Evolution {
     ) -> Result<Vec<NewColumn>, String> {
         let decoded = match transformed {
             Some(_) => None,
-            None => self.decoder.decode(record).ok(),
+            None => self.decode_row(record).ok(),
         };
         let mut lacking = Vec::new();
         if let Some(whole) = transformed.or(decoded.as_ref()) {
@@ -134,10 +140,10 @@ fn look_at(
         Datum::Struct(value) => {
             let fields = value.schema().fields().unwrap_or_default();
             for (index, field) in fields.iter().enumerate() {
-                look(&field.name, value.get(index), Some(&field.schema));
+                look(&field.name, value.raw(index), Some(&field.schema));
             }
         }
-        Datum::Map(map) => {
+        Datum::Map(map) if side.schema.is_none() => {
             for (name, datum) in map.iter() {
                 look(name, datum, None);
             }
@@ -155,7 +161,7 @@ fn lack(
     target: &Target,
     rules: Rules,
 ) -> Option<NewColumn> {
-    let value = datum.value().ok()?;
+    let value = datum.value_of(schema).ok()?;
     let new_column = |name: &str, column_type| NewColumn {
         name: name.to_owned(),
         column_type,

@@ -21,6 +21,11 @@ const ENVELOPE: Converter = Converter::Json(JsonOptions {
     schemas_cache_size: 10,
     default_for_null: true,
 });
+const NULLS_KEPT: Converter = Converter::Json(JsonOptions {
+    schemas_enable: true,
+    schemas_cache_size: 10,
+    default_for_null: false,
+});
 /// A format that has no registry.
 fn format(converter: &Converter) -> Format {
     Formats::start(converter, converter, |_| {})
@@ -295,9 +300,17 @@ fn change_events_write_delete_and_truncate() {
             offset: 1,
             kind: RowKind::Write,
         };
+        // Once out of the bytes, once as what transforms leave of it.
+        let mut decoder = RecordDecoder::new(formats.key(), formats.value());
+        let mut whole = decoder.decode(&record).unwrap();
+        decoder.unwrap(&mut whole).unwrap();
         mapper.map(&record, None, origin, &mut rows).unwrap();
+        mapper
+            .map(&record, Some(&whole), origin, &mut rows)
+            .unwrap();
         let kinds: Vec<RowKind> = rows.origins.iter().map(|origin| origin.kind).collect();
-        assert_eq!(kinds, expected.into_iter().collect::<Vec<_>>(), "{value:?}");
+        let expected: Vec<RowKind> = expected.into_iter().collect();
+        assert_eq!(kinds, [expected.clone(), expected].concat(), "{value:?}");
     };
     let key = r#"{"id":1}"#;
     let write = r#"{"before":null,"after":{"id":1,"note":"a"},"source":{"db":"x"},"op":"u"}"#;
@@ -360,7 +373,7 @@ fn envelopes_bring_types_defaults_and_nulls() {
     let reason = mapping.map(None, Some(r#"{"id":1}"#)).unwrap_err();
     assert!(reason.contains("set schemas.enable=false"), "{reason}");
     let reason = mapping.map(None, Some(&envelope("null"))).unwrap_err();
-    assert!(reason.contains("the record has no value"), "{reason}");
+    assert_eq!(reason, "null, but the schema requires a value");
     let other = envelope(r#"{"id":2}"#).replace("\"fields\":[", "\"version\":2,\"fields\":[");
     assert_eq!(
         mapping.map(None, Some(&other)).unwrap()[0],
@@ -594,7 +607,8 @@ fn owned_records_are_mapped_like_their_bytes() {
     let schema = r#"{"type":"struct","fields":[{"type":"int64","field":"id"},
         {"type":"string","optional":true,"field":"note","default":"none"}]}"#;
     let envelope = format!(r#"{{"schema":{schema},"payload":{{"id":4}}}}"#);
-    let cases: [(&Converter, Option<&str>); 6] = [
+    let null = format!(r#"{{"schema":{schema},"payload":{{"id":4,"note":null}}}}"#);
+    let cases: [(&Converter, Option<&str>); 9] = [
         (&SCHEMALESS, Some(r#"{"id":1,"note":"a","price":1.50}"#)),
         (
             &SCHEMALESS,
@@ -604,6 +618,9 @@ fn owned_records_are_mapped_like_their_bytes() {
         (&SCHEMALESS, Some(r#"{"id":3,"more":1}"#)),
         (&SCHEMALESS, None),
         (&ENVELOPE, Some(&envelope)),
+        (&ENVELOPE, Some(&null)),
+        (&NULLS_KEPT, Some(&envelope)),
+        (&NULLS_KEPT, Some(&null)),
     ];
     for (converter, value) in cases {
         let keys = keys(KeyMode::None, &[]);
@@ -633,6 +650,13 @@ fn owned_records_are_mapped_like_their_bytes() {
         assert_eq!(one, other, "{value:?}");
         let cells = |rows: &TableRows| format!("{:?}", rows.columns);
         assert_eq!(cells(&direct.rows), cells(&owned.rows), "{value:?}");
+        let keeps_nulls = converter == &NULLS_KEPT;
+        let note = &owned.rows.columns[1];
+        if keeps_nulls {
+            assert_eq!(note.state(0), CellState::Null, "{value:?}");
+        } else if converter == &ENVELOPE {
+            assert_eq!(note.state(0), CellState::Value, "{value:?}");
+        }
     }
 }
 

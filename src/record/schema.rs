@@ -195,6 +195,11 @@ impl Schema {
         Some((index, fields.get(index)?))
     }
 
+    /// A text that is a JSON document.
+    pub fn is_json_text(&self) -> bool {
+        self.kind == Kind::String && self.name.as_deref() == Some(names::JSON)
+    }
+
     /// How many parts of a second a format's integers count, where they are times or points in
     /// time.
     pub fn parts_per_second(&self) -> i64 {

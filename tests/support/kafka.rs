@@ -28,7 +28,8 @@ pub(crate) fn client() -> ClientConfig {
 
 /// Creates a topic and waits until it has leaders. `settings` are the topic's own.
 pub(crate) async fn create_topic(name: &str, partitions: i32, settings: &[(&str, &str)]) {
-    let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+    // As many replicas as the brokers give a topic by default: one of a single broker, else three.
+    let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
     for (key, value) in settings {
         topic = topic.set(key, value);
     }
@@ -219,6 +220,13 @@ impl ReadRecord {
             headers: headers.unwrap_or_default(),
         }
     }
+}
+
+/// Asks whatever else a consumer can be asked.
+pub(crate) async fn with_onlooker<T: Send + 'static>(
+    ask: impl FnOnce(&BaseConsumer) -> T + Send + 'static,
+) -> T {
+    blocking(ask).await
 }
 
 async fn until_partitions(topic: &str, partitions: i32) {

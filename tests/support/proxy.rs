@@ -29,6 +29,9 @@ pub(crate) enum Network {
     Stalled,
     /// Half-open: what the client says arrives, the answers are lost.
     RepliesLost,
+    /// As over a bad line: everything arrives, a moment later, and one piece in five much later,
+    /// as TCP makes of a lost packet.
+    Lossy,
 }
 
 /// A proxy; closed with its connections when dropped.
@@ -49,7 +52,62 @@ struct Shared {
     sprung: watch::Sender<u32>,
     caught: Mutex<Vec<Arc<OwnNetwork>>>,
     upstream_ports: Mutex<BTreeSet<u16>>,
-    address_in_replies: Option<Replacement>,
+    addresses_in_replies: Vec<Replacement>,
+}
+
+/// How late everything arrives over a bad line, and how late what was lost at first.
+const LATENCY: Duration = Duration::from_millis(100);
+const SENT_AGAIN_AFTER: Duration = Duration::from_millis(600);
+const LOST_OF_FIVE: u8 = 1;
+
+/// The way of one worker to all brokers of a cluster.
+#[derive(Debug)]
+pub(crate) struct BrokerPaths {
+    proxies: Vec<Proxy>,
+}
+
+impl BrokerPaths {
+    /// A proxy in front of each broker that the services have.
+    pub(crate) async fn to_brokers() -> Self {
+        let targets: Vec<SocketAddr> = services()
+            .kafka
+            .split(',')
+            .map(|broker| broker.parse().expect("a broker's address"))
+            .collect();
+        let mut listeners = Vec::new();
+        for _ in &targets {
+            listeners.push(TcpListener::bind("127.0.0.1:0").await.unwrap());
+        }
+        let pairs = targets.iter().zip(&listeners);
+        let replacements: Vec<Replacement> = pairs
+            .map(|(target, listener)| Replacement {
+                from: kafka_address(*target),
+                to: kafka_address(listener.local_addr().unwrap()),
+            })
+            .collect();
+        let proxies = targets.into_iter().zip(listeners);
+        let proxies = proxies
+            .map(|(target, listener)| Proxy::serve(listener, target, replacements.clone()))
+            .collect();
+        Self { proxies }
+    }
+
+    /// Where the worker is to look for Kafka.
+    pub(crate) fn addresses(&self) -> String {
+        let addresses = self.proxies.iter().map(|proxy| proxy.address.to_string());
+        addresses.collect::<Vec<_>>().join(",")
+    }
+
+    /// Changes what happens to all connections, now and later.
+    pub(crate) fn set(&self, network: Network) {
+        self.proxies.iter().for_each(|proxy| proxy.set(network));
+    }
+
+    /// How many connections pass.
+    pub(crate) fn connections(&self) -> usize {
+        let ports = self.proxies.iter().map(Proxy::upstream_ports);
+        ports.map(|ports| ports.len()).sum()
+    }
 }
 
 /// The network of a single connection, when it has one.
@@ -63,7 +121,7 @@ struct Trap {
     network: Network,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Replacement {
     from: Vec<u8>,
     to: Vec<u8>,
@@ -85,6 +143,19 @@ impl Proxy {
     async fn start(target: SocketAddr, speaks_kafka: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let replacement = speaks_kafka.then(|| Replacement {
+            from: kafka_address(target),
+            to: kafka_address(address),
+        });
+        Self::serve(listener, target, replacement.into_iter().collect())
+    }
+
+    fn serve(
+        listener: TcpListener,
+        target: SocketAddr,
+        addresses_in_replies: Vec<Replacement>,
+    ) -> Self {
+        let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             target,
             network: watch::Sender::new(Network::Whole),
@@ -93,10 +164,7 @@ impl Proxy {
             sprung: watch::Sender::new(0),
             caught: Mutex::new(Vec::new()),
             upstream_ports: Mutex::new(BTreeSet::new()),
-            address_in_replies: speaks_kafka.then(|| Replacement {
-                from: kafka_address(target),
-                to: kafka_address(address),
-            }),
+            addresses_in_replies,
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Self {
@@ -231,6 +299,20 @@ impl Modes {
         self.own.borrow().unwrap_or(all)
     }
 
+    /// What a bad line costs.
+    async fn delay(&self) {
+        if self.now() != Network::Lossy {
+            return;
+        }
+        let is_lost = fastrand::u8(0..5) < LOST_OF_FIVE;
+        let late = if is_lost {
+            SENT_AGAIN_AFTER
+        } else {
+            Duration::ZERO
+        };
+        tokio::time::sleep(LATENCY.mul_f64(0.5 + fastrand::f64()) + late).await;
+    }
+
     async fn until(&mut self, wanted: impl Fn(Network) -> bool) {
         while !wanted(self.now()) {
             let ended = tokio::select! {
@@ -259,6 +341,7 @@ async fn send_requests(
             return;
         };
         let bytes = &buffer[..count];
+        modes.delay().await;
         if let Some(network) = shared.hear(&mut tail, bytes) {
             own.send_replace(Some(network));
             shared.caught.lock().unwrap().push(Arc::clone(own));
@@ -284,16 +367,20 @@ async fn send_replies(
         let Ok(count @ 1..) = from.read(&mut buffer).await else {
             return;
         };
+        modes.delay().await;
         modes.until(|network| network != Network::Stalled).await;
         if modes.now() == Network::RepliesLost {
             continue;
         }
-        let sent = match &shared.address_in_replies {
-            None => to.write_all(&buffer[..count]).await,
-            Some(replacement) => {
-                frames.extend_from_slice(&buffer[..count]);
-                to.write_all(&replacement.whole_frames(&mut frames)).await
+        let sent = if shared.addresses_in_replies.is_empty() {
+            to.write_all(&buffer[..count]).await
+        } else {
+            frames.extend_from_slice(&buffer[..count]);
+            let mut whole = whole_frames(&mut frames);
+            for replacement in &shared.addresses_in_replies {
+                replacement.apply(&mut whole);
             }
+            to.write_all(&whole).await
         };
         if sent.is_err() {
             return;
@@ -322,26 +409,29 @@ impl Shared {
     }
 }
 
-impl Replacement {
-    /// Takes the complete responses out of `buffered` (each has its length in front) with the
-    /// address replaced. An incomplete one stays.
-    fn whole_frames(&self, buffered: &mut Vec<u8>) -> Vec<u8> {
-        let mut end = 0;
-        while let Some(prefix) = buffered[end..].first_chunk::<4>() {
-            let length = usize::try_from(u32::from_be_bytes(*prefix)).unwrap();
-            if buffered.len() < end + 4 + length {
-                break;
-            }
-            end += 4 + length;
+/// Takes the complete responses out of `buffered` (each has its length in front). An incomplete one
+/// stays.
+fn whole_frames(buffered: &mut Vec<u8>) -> Vec<u8> {
+    let mut end = 0;
+    while let Some(prefix) = buffered[end..].first_chunk::<4>() {
+        let length = usize::try_from(u32::from_be_bytes(*prefix)).unwrap();
+        if buffered.len() < end + 4 + length {
+            break;
         }
-        let mut frames: Vec<u8> = buffered.drain(..end).collect();
+        end += 4 + length;
+    }
+    buffered.drain(..end).collect()
+}
+
+impl Replacement {
+    /// Replaces the address wherever it stands.
+    fn apply(&self, frames: &mut [u8]) {
         let mut start = 0;
         while let Some(at) = find(&frames[start..], &self.from) {
             let place = start + at..start + at + self.from.len();
             start = place.end;
             frames[place].copy_from_slice(&self.to);
         }
-        frames
     }
 }
 
@@ -365,9 +455,10 @@ fn replies_keep_their_length_and_lose_the_broker_s_address() {
     frame.extend(&body);
     let (first, second) = frame.split_at(9);
     let mut buffered = first.to_vec();
-    assert_eq!(replacement.whole_frames(&mut buffered), Vec::<u8>::new());
+    assert_eq!(whole_frames(&mut buffered), Vec::<u8>::new());
     buffered.extend_from_slice(second);
-    let passed = replacement.whole_frames(&mut buffered);
+    let mut passed = whole_frames(&mut buffered);
+    replacement.apply(&mut passed);
     assert_eq!(passed.len(), frame.len());
     assert!(buffered.is_empty());
     assert!(find(&passed, &kafka_address(broker)).is_none());

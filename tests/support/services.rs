@@ -14,12 +14,16 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// The services that tests use.
 #[derive(Debug)]
 pub(crate) struct Services {
-    /// Kafka's `host:port`.
+    /// Kafka's `host:port`; with commas between, when there are several brokers.
     pub(crate) kafka: String,
     /// URL of the main PostgreSQL server's maintenance database, as a superuser.
     pub(crate) postgres: String,
     /// The same of the newest supported PostgreSQL.
     pub(crate) postgres_newest: String,
+    /// URL of MySQL, without a database, as a user with all rights.
+    pub(crate) mysql: String,
+    /// The same of MariaDB.
+    pub(crate) mariadb: String,
     /// URL of the schema registry, with the base path of Confluent's API.
     pub(crate) registry: String,
 }
@@ -50,11 +54,17 @@ impl Services {
             kafka: take("ROWDOCK_TEST_KAFKA")?,
             postgres: take("ROWDOCK_TEST_POSTGRES")?,
             postgres_newest: take("ROWDOCK_TEST_POSTGRES_18")?,
+            mysql: take("ROWDOCK_TEST_MYSQL")?,
+            mariadb: take("ROWDOCK_TEST_MARIADB")?,
             registry: take("ROWDOCK_TEST_REGISTRY")?,
         };
-        answers("Kafka", &services.kafka)?;
+        for broker in services.kafka.split(',') {
+            answers("Kafka", broker)?;
+        }
         answers("PostgreSQL", host_and_port(&services.postgres))?;
         answers("PostgreSQL 18", host_and_port(&services.postgres_newest))?;
+        answers("MySQL", host_and_port(&services.mysql))?;
+        answers("MariaDB", host_and_port(&services.mariadb))?;
         answers("The schema registry", host_and_port(&services.registry))?;
         Ok(services)
     }
@@ -80,7 +90,7 @@ pub(crate) fn host_and_port(url: &str) -> &str {
     authority.rsplit('@').next().unwrap_or(authority)
 }
 
-fn environment_file() -> PathBuf {
+pub(crate) fn environment_file() -> PathBuf {
     env::var_os("ROWDOCK_TEST_ENV")
         .map_or_else(|| workspace().join("target/services.env"), PathBuf::from)
 }

@@ -30,6 +30,7 @@ pub(crate) struct Launch<'a> {
     database: Option<&'a Proxy>,
     kafka: Option<&'a Proxy>,
     settings: Vec<(String, String)>,
+    environment: Vec<(String, String)>,
     in_cluster: bool,
 }
 
@@ -69,9 +70,9 @@ impl<'a> Launch<'a> {
         self
     }
 
-    /// It reaches the database through this proxy.
-    pub(crate) fn database(mut self, proxy: &'a Proxy) -> Self {
-        self.database = Some(proxy);
+    /// It reaches the database through this proxy, if there is one.
+    pub(crate) fn database(mut self, proxy: impl Into<Option<&'a Proxy>>) -> Self {
+        self.database = proxy.into();
         self
     }
 
@@ -87,15 +88,21 @@ impl<'a> Launch<'a> {
         self
     }
 
+    /// One more variable of its environment.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// It is a worker of the stage's cluster.
     pub(crate) fn of_cluster(mut self, stage: &Stage) -> Self {
         self.in_cluster = true;
         let session = SESSION.as_millis().to_string();
         self.setting("group.id", &stage.unique("workers"))
             .setting("config.storage.topic", &stage.unique("configs"))
-            .setting("config.storage.replication.factor", "1")
+            .setting("config.storage.replication.factor", "-1")
             .setting("status.storage.topic", &stage.unique("statuses"))
-            .setting("status.storage.replication.factor", "1")
+            .setting("status.storage.replication.factor", "-1")
             .setting("session.timeout.ms", &session)
             .setting("heartbeat.interval.ms", "300")
     }
@@ -152,6 +159,7 @@ impl<'a> Launch<'a> {
         command
             .env("FAILPOINTS", self.failpoints.join(";"))
             .env("RUST_BACKTRACE", "1")
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("the log file again"))
             .stderr(output);

@@ -39,6 +39,15 @@ pub(crate) trait Server: Database {
 
     /// Sessions of the sink that wait for a lock.
     async fn waiting(&self) -> usize;
+
+    /// The server's `host:port`.
+    fn address(&self) -> String;
+
+    /// A sink that reaches the server at another address, in clear text.
+    fn sink_at(&self, address: &str) -> Box<dyn Sink>;
+
+    /// How many statements with rows a session has executed that has said this.
+    fn statements(&self, said: &[u8]) -> usize;
 }
 
 /// A connection from outside.

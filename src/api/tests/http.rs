@@ -343,3 +343,23 @@ async fn the_admin_part_can_stand_apart() {
     assert_eq!(admin.get("/admin/loggers").await.status, StatusCode::OK);
     assert_eq!(admin.get("/connectors").await.error(), not_found);
 }
+
+/// Kafka Connect's workers talk to each other over these; here nobody may.
+#[tokio::test]
+async fn there_are_no_paths_between_workers() {
+    let worker = Worker::start();
+    worker.create("pg", 1).await;
+    for (method, path, code) in [
+        (Method::POST, "/connectors/pg/tasks", 405),
+        (Method::PUT, "/connectors/pg/fence", 404),
+        (Method::GET, "/connectors/pg/tasks-config", 404),
+    ] {
+        let reply = worker.send_json(method, path, &json!([])).await;
+        let body: Value = serde_json::from_str(&reply.text).unwrap();
+        assert_eq!(
+            (reply.status.as_u16(), &body["error_code"]),
+            (code, &json!(code)),
+            "{path}"
+        );
+    }
+}

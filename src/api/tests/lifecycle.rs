@@ -403,3 +403,48 @@ async fn lost_tasks_are_started_anew() {
     }
     assert_eq!(worker.tasks.starts("pg", 0), 1);
 }
+
+/// One to five, and three again: exactly so many tasks each time, and no state of one that is gone.
+#[tokio::test]
+async fn tasks_are_as_many_as_asked_for() {
+    let worker = Worker::start();
+    worker.create("pg", 1).await;
+    for tasks in [5, 3, 1] {
+        let put = worker
+            .send_json(Method::PUT, "/connectors/pg/config", &config(tasks))
+            .await;
+        assert_eq!(put.status, StatusCode::OK);
+        let states = vec!["RUNNING"; usize::try_from(tasks).unwrap()];
+        worker.wait_for("pg", "RUNNING", &states).await;
+        let status = worker.get("/connectors/pg/status").await.json();
+        let ids = status["tasks"].as_array().unwrap().iter();
+        let ids: Vec<u64> = ids.filter_map(|task| task["id"].as_u64()).collect();
+        assert_eq!(ids, (0..u64::from(tasks)).collect::<Vec<_>>());
+        let gone = format!("/connectors/pg/tasks/{tasks}/status");
+        assert_eq!(worker.get(&gone).await.error().0, 404);
+    }
+}
+
+#[tokio::test]
+async fn what_has_failed_can_be_stopped() {
+    let worker = Worker::start();
+    worker.create("pg", 2).await;
+    worker.tasks.fail("pg", 0, "no such column");
+    worker
+        .wait_for("pg", "RUNNING", &["FAILED", "RUNNING"])
+        .await;
+    worker.put("/connectors/pg/stop").await;
+    worker.wait_for("pg", "STOPPED", &[]).await;
+    worker.put("/connectors/pg/resume").await;
+    worker.wait_for("pg", "RUNNING", &["RUNNING"; 2]).await;
+    worker.tasks.fail("pg", 1, "no such column");
+    let deleted = worker.send(Method::DELETE, "/connectors/pg").await;
+    assert_eq!(deleted.status, StatusCode::NO_CONTENT);
+    assert_eq!(worker.get("/connectors/pg").await.error().0, 404);
+    // One that never ran can be deleted as well.
+    let body = json!({"name": "pg", "config": config(1), "initial_state": "STOPPED"});
+    worker.send_json(Method::POST, "/connectors", &body).await;
+    let deleted = worker.send(Method::DELETE, "/connectors/pg").await;
+    assert_eq!(deleted.status, StatusCode::NO_CONTENT);
+    assert_eq!(worker.tasks.starts("pg", 0), 2);
+}

@@ -11,11 +11,12 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use super::links::{KafkaLinks, Links};
 use super::reads::Reads;
-use super::{Control, Distributed, Event, Links};
+use super::{Control, Distributed, Event};
 use crate::cluster::handle::ClusterHandle;
 use crate::cluster::log::statements::Speech;
-use crate::cluster::log::tail::Tail;
+use crate::cluster::log::tail::{self, LogEnd};
 use crate::cluster::log::topics::{self, InternalTopic, TopicProblem};
 use crate::cluster::log::{Properties, writer};
 use crate::cluster::members::{Member, Membership};
@@ -52,7 +53,7 @@ pub struct ClusterSpec<S> {
 
 /// What the start has come to.
 pub(super) struct Begun {
-    links: Links,
+    pub(super) links: Box<dyn Links>,
 }
 
 impl Distributed {
@@ -61,29 +62,43 @@ impl Distributed {
         let (handle, mailbox) = ClusterHandle::new();
         let (events, heard) = mpsc::unbounded_channel();
         let (failure, failed) = oneshot::channel();
-        let settings = spec.settings;
         let plan = Start {
             properties: spec.properties,
             group_id: spec.group_id,
             worker_id: spec.worker_id.clone(),
             config_topic: spec.config_topic,
             status_topic: spec.status_topic,
-            settings: Arc::clone(&settings),
-            events: events.clone(),
+            settings: Arc::clone(&spec.settings),
+            events,
         };
-        let control = Control {
-            worker_id: spec.worker_id.clone(),
+        let mut control = Control::new(spec.settings, spec.worker_id, spec.starter, spec.loggers);
+        control.failure = Some(failure);
+        tokio::spawn(plan.carry_out());
+        tokio::spawn(control.run(mailbox, heard));
+        Self { handle, failed }
+    }
+}
+
+impl<S: StartTask> Control<S> {
+    /// A loop that knows nothing yet.
+    pub(super) fn new(
+        settings: Arc<WorkerSettings>,
+        worker_id: String,
+        starter: S,
+        loggers: Loggers,
+    ) -> Self {
+        Self {
+            worker_id: worker_id.clone(),
             incarnation: Uuid::new_v4(),
             started_ms: chrono::Utc::now().timestamp_millis(),
             workshop: Arc::new(Workshop {
-                starter: spec.starter,
-                worker_id: spec.worker_id,
+                starter,
+                worker_id,
                 stop_deadline: settings.shutdown_timeout,
                 tasks: AtomicUsize::new(0),
                 settings: Arc::clone(&settings),
             }),
-            events,
-            failure: Some(failure),
+            failure: None,
             stage: Some("looking for kafka".to_owned()),
             links: None,
             registry: Registry::new(Arc::clone(&settings)),
@@ -105,14 +120,14 @@ impl Distributed {
             keeping: BTreeMap::new(),
             unplaced_since: None,
             said: BTreeMap::new(),
+            word_is_due: false,
+            looked_at_word: Instant::now(),
             topics_resets: BTreeMap::new(),
-            loggers: spec.loggers,
+            loggers,
             deleted: BTreeMap::new(),
+            absent: BTreeMap::new(),
             leaving: None,
-        };
-        tokio::spawn(plan.carry_out());
-        tokio::spawn(control.run(mailbox, heard));
-        Self { handle, failed }
+        }
     }
 }
 
@@ -156,7 +171,10 @@ impl Start {
             "reading the config and the status topic".to_owned(),
         ));
         match self.links(partitions) {
-            Ok(links) => self.tell(Event::Begun(Box::new(Begun { links }))),
+            Ok(links) => {
+                let links = Box::new(links);
+                self.tell(Event::Begun(Box::new(Begun { links })));
+            }
             Err(reason) => self.tell(Event::Failed(reason)),
         }
     }
@@ -185,13 +203,13 @@ impl Start {
         }
     }
 
-    fn links(&self, status_partitions: i32) -> Result<Links, String> {
+    fn links(&self, status_partitions: i32) -> Result<KafkaLinks, String> {
         let (events, properties) = (&self.events, &self.properties);
         let no_client = |error: rdkafka::error::KafkaError| {
             format!("a kafka client of the worker cannot be made: {error}")
         };
         let tail = |topic: &str, partitions, wrap| {
-            Tail::start(
+            tail::start(
                 properties,
                 &self.group_id,
                 topic,
@@ -201,8 +219,9 @@ impl Start {
             )
             .map_err(no_client)
         };
-        let config = tail(&self.config_topic, 1, Event::Config)?;
-        let status = tail(&self.status_topic, status_partitions, Event::Status)?;
+        tail(&self.config_topic, 1, Event::Config)?;
+        tail(&self.status_topic, status_partitions, Event::Status)?;
+        let end = LogEnd::of(properties, &self.group_id, &self.config_topic).map_err(no_client)?;
         let writer = writer::start(
             properties.clone(),
             format!("connect-cluster-{}", self.group_id),
@@ -221,12 +240,12 @@ impl Start {
             heartbeat_interval: self.settings.cluster.heartbeat_interval,
         };
         let member = Member::join(&membership, events.clone(), Event::Group).map_err(no_client)?;
-        Ok(Links {
-            config,
-            _status: status,
+        Ok(KafkaLinks {
+            events: events.clone(),
+            end,
             writer,
             speech: Arc::new(speech),
-            member: Some(member),
+            member,
         })
     }
 
@@ -255,10 +274,14 @@ impl<S: StartTask> Control<S> {
             return;
         }
         self.stage = None;
-        self.deleted.clear();
+        // What was deleted while nobody was there to take its words back.
+        let is_gone = |name: &String| self.registry.get(name).is_none();
+        let gone = self.statuses.names().into_iter().filter(is_gone);
+        self.deleted = gone.map(|name| (name, Instant::now())).collect();
         self.heard_at = Instant::now();
         let names: Vec<String> = self.registry.iter().map(|(name, _)| name.clone()).collect();
         info!(connectors = names.len(), members = ?self.members, "worker has started");
+        self.count_own_tasks();
         self.doubt_placement();
         for name in names {
             self.follow(&name);

@@ -10,8 +10,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
+use super::Control;
 use super::writes::Job;
-use super::{Control, Links};
 use crate::cluster::registry::Definition;
 use crate::cluster::supervisor::{Desired, SupervisorHandle, TaskKey};
 use crate::cluster::tasks::StartTask;
@@ -28,8 +28,6 @@ const PLACEMENT_PATIENCE_OF_OTHERS: Duration = Duration::from_secs(3);
 const LEAVE_TIME_MAX: Duration = Duration::from_secs(12);
 /// How long past the tasks' own deadline the worker waits for supervisors before it drops them.
 const STOP_MARGIN: Duration = Duration::from_secs(1);
-/// How long the last words and the good-bye to the group may take.
-const GOODBYE_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// A worker that is asked to stop.
 pub(super) struct Leaving {
@@ -63,10 +61,6 @@ impl<S: StartTask> Control<S> {
             tasks,
         };
         self.told.insert(name.to_owned(), desired.clone());
-        let owners = self.registry.iter();
-        let owners = owners.flat_map(|(_, definition)| &definition.owners);
-        let own = owners.filter(|owner| **owner == self.worker_id).count();
-        self.workshop.tasks.store(own, Ordering::Relaxed);
         if let Some(supervisor) = self.supervisors.get(name)
             && supervisor.published().is_some()
         {
@@ -80,6 +74,14 @@ impl<S: StartTask> Control<S> {
             self.departing.remove(name),
         );
         self.supervisors.insert(name.to_owned(), supervisor);
+    }
+
+    /// Tells those who share the worker's memory out how many they are.
+    pub(super) fn count_own_tasks(&self) {
+        let owners = self.registry.iter();
+        let owners = owners.flat_map(|(_, definition)| &definition.owners);
+        let own = owners.filter(|owner| **owner == self.worker_id).count();
+        self.workshop.tasks.store(own, Ordering::Relaxed);
     }
 
     /// The tasks that this worker should have: those that are its own, and those that others are to
@@ -231,12 +233,8 @@ impl<S: StartTask> Control<S> {
             ending.iter().for_each(JoinHandle::abort);
         }
         self.say_goodbye();
-        if let Some(Links { member, speech, .. }) = self.links.take() {
-            let flush = tokio::task::spawn_blocking(move || speech.flush(GOODBYE_TIME_MAX));
-            if let Some(member) = member {
-                member.leave(GOODBYE_TIME_MAX).await;
-            }
-            flush.await.ok();
+        if let Some(links) = self.links.take() {
+            links.say_goodbye().await;
         }
         if let Some(reply) = reply {
             reply.send(()).ok();

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{Control, Event};
+use super::Control;
 use crate::cluster::handle::ClusterError;
 use crate::cluster::tasks::StartTask;
 use crate::cluster::view::ConnectorView;
@@ -75,12 +75,7 @@ impl<S: StartTask> Control<S> {
         };
         self.reads.asked = Some(std::mem::take(&mut self.reads.fresh));
         self.reads.asked_for_write = std::mem::take(&mut self.reads.for_write);
-        let (tail, events) = (links.config.clone(), self.events.clone());
-        tokio::task::spawn_blocking(move || {
-            let end = tail.end().map_err(|error| error.to_string());
-            // The loop has ended otherwise.
-            events.send(Event::End(end)).ok();
-        });
+        links.ask_for_end();
     }
 
     pub(super) fn take_end(&mut self, end: Result<i64, String>) {

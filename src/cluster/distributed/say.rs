@@ -1,9 +1,11 @@
 //! What this worker says in the status topic: of the tasks that are its own, of the connectors that
 //! it speaks for, and of itself.
 //!
-//! Nothing is sent because something happened. Each time round, what should stand in the topic is
-//! compared with what does, and the difference is said; so a word that was lost, or overwritten by a
-//! worker that was slow to let go, is said again.
+//! Nothing is sent because something happened. What should stand in the topic is compared with what
+//! does, and the difference is said; so a word that was lost, or overwritten by a worker that was
+//! slow to let go, is said again. The comparison is made when a task, the log or the topic has said
+//! something, and every [`SAY_AGAIN_AFTER`]; a worker with hundreds of idle connectors has nothing to
+//! compare meanwhile.
 
 use std::time::Duration;
 
@@ -22,6 +24,8 @@ const SAY_AGAIN_AFTER: Duration = Duration::from_secs(2);
 const SAID_KEPT: Duration = Duration::from_secs(30);
 /// How long the statuses of a deleted connector are looked out for.
 const DELETED_TIME_MAX: Duration = Duration::from_secs(60);
+/// How long what a worker has said of itself outlives it: longer than it is away when it is restarted.
+const ABSENT_TIME_MAX: Duration = Duration::from_secs(300);
 /// The plugins' version is the program's.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -32,8 +36,21 @@ pub(super) struct Said {
 }
 
 impl<S: StartTask> Control<S> {
+    /// Says what is, when there may be something to say.
+    pub(super) fn look_at_word(&mut self) {
+        let mut has_news = self.word_is_due || self.looked_at_word.elapsed() >= SAY_AGAIN_AFTER;
+        for supervisor in self.supervisors.values_mut() {
+            has_news |= supervisor.has_news();
+        }
+        if has_news {
+            self.say_what_is();
+        }
+    }
+
     /// Says what is, where the topic says something else.
     pub(super) fn say_what_is(&mut self) {
+        self.word_is_due = false;
+        self.looked_at_word = Instant::now();
         self.said.retain(|_, said| said.at.elapsed() < SAID_KEPT);
         self.say(StatusRecord::Worker {
             worker_id: self.worker_id.clone(),
@@ -188,10 +205,12 @@ impl<S: StartTask> Control<S> {
         records
     }
 
-    /// Statuses of connectors that were deleted while we listened, said by the first of the members.
+    /// Statuses of connectors that are gone, and what workers that are long gone have said of
+    /// themselves. Taken back by the first of the members; whoever was there after all says it again.
     fn word_to_take_back(&mut self) -> Vec<StatusRecord> {
         self.deleted
             .retain(|_, since| since.elapsed() < DELETED_TIME_MAX);
+        self.note_absent();
         if self.staying.first() != Some(&self.worker_id) {
             return Vec::new();
         }
@@ -199,8 +218,23 @@ impl<S: StartTask> Control<S> {
             .deleted
             .keys()
             .filter(|name| self.registry.get(name).is_none() && self.statuses.mentions(name));
-        gone.flat_map(|name| self.statuses.retraction(name))
-            .collect()
+        let statuses = gone.flat_map(|name| self.statuses.retraction(name));
+        let absent = self.absent.iter();
+        let workers = absent.filter(|(_, since)| since.elapsed() > ABSENT_TIME_MAX);
+        let workers = workers.map(|(worker_id, _)| StatusRecord::Worker {
+            worker_id: worker_id.clone(),
+            worker: None,
+        });
+        statuses.chain(workers).collect()
+    }
+
+    fn note_absent(&mut self) {
+        let is_absent = |worker: &&String| !self.members.contains(*worker);
+        let absent: Vec<String> = self.statuses.workers().filter(is_absent).cloned().collect();
+        self.absent.retain(|worker, _| absent.contains(worker));
+        for worker in absent {
+            self.absent.entry(worker).or_insert_with(Instant::now);
+        }
     }
 
     /// Says it unless the topic says the same, or has had no time to.
@@ -216,7 +250,7 @@ impl<S: StartTask> Control<S> {
             return;
         }
         if let Some(links) = &self.links {
-            links.speech.say(&record.encode());
+            links.say(&record.encode());
         }
         let at = Instant::now();
         self.said.insert(key, Said { record, at });

@@ -112,8 +112,8 @@ impl<S: StartTask> Control<S> {
     }
 
     fn order(&mut self, order: ToWriterThread) {
-        let sent = self.links.as_ref().map(|links| links.writer.send(order));
-        if !matches!(sent, Some(Ok(()))) {
+        let is_taken = self.links.as_ref().is_some_and(|links| links.order(order));
+        if !is_taken {
             self.fail("the thread that writes to the config topic has ended".to_owned());
         }
     }

@@ -49,68 +49,83 @@ pub(in crate::cluster) struct Tailed {
     pub(in crate::cluster) caught_up: bool,
 }
 
-/// A tailed topic.
+/// Starts to read, on a thread of its own that ends when nobody listens any more.
+///
+/// # Errors
+/// When the client or its thread cannot be made.
+pub(in crate::cluster) fn start<T: Send + 'static>(
+    properties: &Properties,
+    group_id: &str,
+    topic: &str,
+    partitions: i32,
+    listener: UnboundedSender<T>,
+    wrap: fn(Tailed) -> T,
+) -> KafkaResult<()> {
+    let own = [
+        // Assigned by hand: the group's name only has to be one that the worker may use.
+        ("group.id", group_id),
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("auto.offset.reset", "earliest"),
+        ("enable.partition.eof", "true"),
+        ("isolation.level", "read_committed"),
+        ("allow.auto.create.topics", "false"),
+        ("queued.max.messages.kbytes", "4096"),
+        ("fetch.queue.backoff.ms", "10"),
+    ];
+    let consumer: BaseConsumer<TailContext> =
+        client_config(properties, &own).create_with_context(TailContext)?;
+    let mut all = TopicPartitionList::new();
+    for partition in 0..partitions {
+        all.add_partition_offset(topic, partition, Offset::Beginning)?;
+    }
+    consumer.assign(&all)?;
+    let thread = TailThread {
+        consumer: Arc::new(consumer),
+        partitions: (0..partitions).collect(),
+        listener,
+        wrap,
+    };
+    let spawned = thread::Builder::new()
+        .name(format!("tail-{topic}"))
+        .spawn(move || thread.run());
+    spawned.map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
+    Ok(())
+}
+
+/// Tells where a topic ends. Over connections of its own: a broker answers the requests of one
+/// connection in turn, so behind a fetch that waits for records the answer would come as late as
+/// they, half a second with the defaults.
 #[derive(Clone)]
-pub(in crate::cluster) struct Tail {
-    consumer: Arc<BaseConsumer<TailContext>>,
+pub(in crate::cluster) struct LogEnd {
+    client: Arc<BaseConsumer<TailContext>>,
     topic: Arc<str>,
 }
 
-impl Tail {
-    /// Starts to read, on a thread of its own that ends when nobody listens any more.
-    ///
+impl LogEnd {
     /// # Errors
-    /// When the client or its thread cannot be made.
-    pub(in crate::cluster) fn start<T: Send + 'static>(
+    /// When the client cannot be made.
+    pub(in crate::cluster) fn of(
         properties: &Properties,
         group_id: &str,
         topic: &str,
-        partitions: i32,
-        listener: UnboundedSender<T>,
-        wrap: fn(Tailed) -> T,
     ) -> KafkaResult<Self> {
         let own = [
-            // Assigned by hand: the group's name only has to be one that the worker may use.
             ("group.id", group_id),
-            ("enable.auto.commit", "false"),
-            ("enable.auto.offset.store", "false"),
-            ("auto.offset.reset", "earliest"),
-            ("enable.partition.eof", "true"),
             ("isolation.level", "read_committed"),
             ("allow.auto.create.topics", "false"),
-            ("queued.max.messages.kbytes", "4096"),
-            ("fetch.queue.backoff.ms", "10"),
         ];
-        let consumer: BaseConsumer<TailContext> =
-            client_config(properties, &own).create_with_context(TailContext)?;
-        let consumer = Arc::new(consumer);
-        let mut all = TopicPartitionList::new();
-        for partition in 0..partitions {
-            all.add_partition_offset(topic, partition, Offset::Beginning)?;
-        }
-        consumer.assign(&all)?;
-        let thread = TailThread {
-            consumer: Arc::clone(&consumer),
-            partitions: (0..partitions).collect(),
-            listener,
-            wrap,
-        };
-        let spawned = thread::Builder::new()
-            .name(format!("tail-{topic}"))
-            .spawn(move || thread.run());
-        spawned.map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
-        let topic = topic.into();
-        Ok(Self { consumer, topic })
+        let client = client_config(properties, &own).create_with_context(TailContext)?;
+        let (client, topic) = (Arc::new(client), topic.into());
+        Ok(Self { client, topic })
     }
 
     /// The end of the first partition: what has been committed by now stands before it. Blocks.
     ///
     /// # Errors
     /// When Kafka does not answer in time.
-    pub(in crate::cluster) fn end(&self) -> KafkaResult<i64> {
-        let (_, end) = self
-            .consumer
-            .fetch_watermarks(&self.topic, 0, END_TIME_MAX)?;
+    pub(in crate::cluster) fn ask(&self) -> KafkaResult<i64> {
+        let (_, end) = self.client.fetch_watermarks(&self.topic, 0, END_TIME_MAX)?;
         Ok(end)
     }
 }

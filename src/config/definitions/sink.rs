@@ -16,6 +16,10 @@ pub(in crate::config) const BATCH_BYTES_MIN: i64 = 1024 * 1024;
 /// `batch.max.bytes` at most: two batches are in memory at a time.
 pub(in crate::config) const BATCH_BYTES_LIMIT: i64 = 256 * 1024 * 1024;
 
+/// `max.retries` at most: more than a year of them.
+pub(in crate::config) const RETRIES_LIMIT: i64 = i32::MAX as i64;
+/// `retry.backoff.ms` at most: a database that is back should not wait for an hour.
+pub(in crate::config) const RETRY_BACKOFF_MS_LIMIT: i64 = 3_600_000;
 /// `linger.ms` at most, so that a waiting batch never comes near a session time-out.
 pub(in crate::config) const LINGER_MS_LIMIT: i64 = 5_000;
 
@@ -185,9 +189,9 @@ pub(in crate::config) static MAX_RETRIES: ConfigKey = ConfigKey::new(
     Kind::Int,
     Group::Writes,
     "Maximum retries",
-    "Attempts to write a batch.",
+    "Attempts to write on, one after the other, that fail because the database is away, busy or out of room, before the task fails. Without this key they go on for as long as that lasts; the task stays RUNNING, and its status says why it waits. Nothing is skipped either way.",
 )
-.rule(Rule::NoEffect(RETRIED_FOREVER))
+.rule(Rule::Range(0, RETRIES_LIMIT))
 .low();
 
 pub(in crate::config) static RETRY_BACKOFF_MS: ConfigKey = ConfigKey::new(
@@ -195,9 +199,9 @@ pub(in crate::config) static RETRY_BACKOFF_MS: ConfigKey = ConfigKey::new(
     Kind::Int,
     Group::Writes,
     "Retry back-off",
-    "Wait between attempts to write, in milliseconds.",
+    "Wait between such attempts, in milliseconds. Without this key it grows from 50 milliseconds to 2 seconds.",
 )
-.rule(Rule::NoEffect(RETRIED_FOREVER))
+.rule(Rule::Range(0, RETRY_BACKOFF_MS_LIMIT))
 .low();
 
 pub(in crate::config) static TRIM_SENSITIVE_LOG: ConfigKey = ConfigKey::new(

@@ -62,6 +62,7 @@ impl Transforms {
         let Some(mut changed) = self.chain.apply(record, raw)? else {
             return Ok(None);
         };
+        // By what the record says before its change event is unwrapped: where it came from, too.
         if let Some(router) = &self.router {
             let route = router.route(&changed)?;
             changed.topic = match &self.last_topic {
@@ -69,6 +70,7 @@ impl Transforms {
                 _ => route.into(),
             };
         }
+        self.decoder.unwrap(&mut changed)?;
         Ok(Some(changed))
     }
 

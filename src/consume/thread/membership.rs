@@ -83,6 +83,10 @@ impl Running {
             return;
         }
         self.apply_holds();
+        // A client that reads nothing and says nothing.
+        fail::fail_point!("consume::deaf", |_| {
+            self.start.consumer.pause(&list).ok();
+        });
     }
 
     /// Unassign and assign again: a seek right after an assign is refused by the client, and this

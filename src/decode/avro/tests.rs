@@ -64,7 +64,7 @@ fn check(of_type: Json, bytes: Bytes, expected: Value<'static>) {
     assert_eq!((name.as_str(), value), ("f", &expected), "{of_type}");
     // As a whole it is the same.
     let schema = program.schema(program.root);
-    let mut cursor = Cursor::new(&bytes.0);
+    let mut cursor = Cursor::new(&bytes.0, true);
     let Ok(Datum::Struct(whole)) = cursor.datum(&program, program.root, schema, 0) else {
         panic!("{of_type}");
     };
@@ -355,6 +355,17 @@ fn nulls_stand_for_defaults() {
     let at = Value::Timestamp(timestamp(1, 1_000_000));
     assert_eq!(values(true), [Value::Int(7), Value::Null, at]);
     assert_eq!(values(false), [Value::Null, Value::Null, Value::Null]);
+    let whole = |default_for_null: bool| {
+        let root = program.schema(program.root);
+        let mut cursor = Cursor::new(&nulls.0, default_for_null);
+        match cursor.datum(&program, program.root, root, 0) {
+            Ok(Datum::Struct(value)) => value.values().to_vec(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let at = Datum::Timestamp(timestamp(1, 1_000_000));
+    assert_eq!(whole(true), [Datum::Int32(7), Datum::Null, at]);
+    assert_eq!(whole(false), [Datum::Null, Datum::Null, Datum::Null]);
 }
 
 #[test]
@@ -528,9 +539,9 @@ proptest! {
     fn what_is_well_written_is_read_and_passed_over_alike((schema, value) in written(3)) {
         let program = program(&in_record(&schema));
         prop_assert!(read(&program, &value).is_ok(), "{schema}");
-        let mut cursor = Cursor::new(&value);
+        let mut cursor = Cursor::new(&value, true);
         prop_assert!(cursor.skip(&program, program.root, 0).is_ok() && cursor.is_at_end());
-        let mut cursor = Cursor::new(&value);
+        let mut cursor = Cursor::new(&value, true);
         let whole = cursor.datum(&program, program.root, program.schema(program.root), 0);
         prop_assert!(whole.is_ok() && cursor.is_at_end());
     }
@@ -556,7 +567,7 @@ proptest! {
                 }
             }
         }
-        let _whole = Cursor::new(&value).datum(&program, program.root, program.schema(program.root), 0);
+        let _whole = Cursor::new(&value, true).datum(&program, program.root, program.schema(program.root), 0);
     }
 
     #[test]

@@ -21,18 +21,19 @@ impl SideReader {
                 let schema = value.schema();
                 writer.object(Some(schema));
                 for (index, field) in schema.fields().unwrap_or_default().iter().enumerate() {
-                    let schema = Some(&*field.schema);
-                    writer.push_owned(&field.name, Some(index), value.get(index), schema)?;
+                    let field_schema = Some(&*field.schema);
+                    writer.push_owned(&field.name, Some(index), value.raw(index), field_schema)?;
                 }
             }
-            Datum::Map(map) => {
+            // With a schema a map is one value, like an array.
+            Datum::Map(map) if side.schema.is_none() => {
                 writer.object(None);
                 for (name, value) in map.iter() {
                     writer.push_owned(name, None, value, None)?;
                 }
             }
             other => {
-                let value = other.value();
+                let value = other.value_of(side.schema.as_deref());
                 let value = value.map_err(|reason| RecordError::new(stage, reason))?;
                 writer.single(&value)?;
             }
@@ -74,7 +75,8 @@ impl RowWriter<'_> {
         let Some(column) = self.wants(name, index)? else {
             return Ok(());
         };
-        let value = datum.value().map_err(|reason| {
+        let value = datum.value_of(schema);
+        let value = value.map_err(|reason| {
             RecordError::new(self.stage, format!("field \"{name}\": {reason}"))
         })?;
         let value = match value {

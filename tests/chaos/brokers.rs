@@ -1,0 +1,107 @@
+//! Brokers that are killed and frozen.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::play::{Brokers, Play, is_short, tell_since};
+use crate::cluster::until_healthy;
+use crate::support::wait::{check, eventually, seconds};
+
+/// Leaders move each time; nobody waits for longer than this.
+const STALL_MAX: std::time::Duration = seconds(30);
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs three brokers: make chaos"]
+async fn rolling_kills() {
+    let play = Play::begin("broker_kills").await;
+    let load = play.load().await;
+    let rounds = if is_short() { 1 } else { 2 };
+    for id in (0..rounds).flat_map(|_| Brokers::IDS) {
+        let begun = Instant::now();
+        Brokers::kill(id).await;
+        play.until_flowing(STALL_MAX).await;
+        tell_since(
+            &play.stage,
+            &format!("broker {id} killed; all flows"),
+            begun,
+        );
+        Brokers::start(id).await;
+        Brokers::until_in_sync(&play.orders.topic.name, seconds(60)).await;
+        if is_short() {
+            break;
+        }
+    }
+    play.until_flowing(STALL_MAX).await;
+    play.judge(load).await;
+    play.check_pause(STALL_MAX).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs three brokers: make chaos"]
+async fn coordinator_frozen_classic() {
+    coordinator_frozen("coordinator_classic", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs three brokers: make chaos"]
+async fn coordinator_frozen_consumer_protocol() {
+    let settings = [("consumer.override.group.protocol", "consumer")];
+    coordinator_frozen("coordinator_kip848", &settings).await;
+}
+
+async fn coordinator_frozen(name: &str, settings: &[(&str, &str)]) {
+    let mut play = Play::prepare(name, settings).await;
+    let launches = (0..3).map(|index| play.launch(index)).collect();
+    play.begin_with(launches).await;
+    let load = play.load().await;
+    let id = Brokers::coordinator(&play.orders.connector.group()).await;
+    let begun = Instant::now();
+    Brokers::freeze(id);
+    play.until_flowing(seconds(60)).await;
+    tell_since(
+        &play.stage,
+        &format!("coordinator {id} frozen; all flows"),
+        begun,
+    );
+    Brokers::thaw(id);
+    Brokers::until_in_sync(&play.orders.topic.name, seconds(60)).await;
+    play.until_flowing(STALL_MAX).await;
+    play.judge(load).await;
+}
+
+/// No broker for a while: reads of the API go on, and all the rest by itself when they are back.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs three brokers: make chaos"]
+async fn all_away() {
+    let play = Play::begin("brokers_away").await;
+    let load = play.load().await;
+    for id in Brokers::IDS {
+        Brokers::kill(id).await;
+    }
+    let begun = Instant::now();
+    for worker in &play.workers {
+        eventually("a worker that is not well", seconds(40), || async {
+            let health = worker.rest.get("/health").await;
+            check(health.code == 500, || health.body.to_string())
+        })
+        .await;
+        let path = format!("/connectors/{}/status", play.orders.connector.name);
+        assert_eq!(worker.rest.get(&path).await.code, 200, "reads go on");
+    }
+    tell_since(&play.stage, "no broker; every worker says so", begun);
+    tokio::join!(Brokers::start(1), Brokers::start(2), Brokers::start(3));
+    let begun = Instant::now();
+    for worker in &play.workers {
+        until_healthy(worker).await;
+    }
+    play.until_flowing(seconds(60)).await;
+    tell_since(&play.stage, "brokers are back; all flows", begun);
+    let name = play.orders.connector.name.clone();
+    let connector = play.workers[2]
+        .rest
+        .get(&format!("/connectors/{name}"))
+        .await;
+    assert_eq!(connector.body["name"], json!(name));
+    play.judge(load).await;
+}

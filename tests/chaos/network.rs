@@ -1,0 +1,188 @@
+//! Networks that break between a worker and Kafka, a worker and the database.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::play::{Play, is_short, tell_since};
+use crate::support::orders::Caught;
+use crate::support::proc::remote_ports;
+use crate::support::proxy::{BrokerPaths, Network, Proxy};
+use crate::support::rest::Rest;
+use crate::support::wait::{check, eventually, seconds};
+use crate::support::worker::{SESSION, Worker};
+
+/// Writes that a worker does before something happens to it.
+const WRITES_BEFORE: usize = 30;
+
+/// Holds back a batch until another worker owns the partitions.
+const HELD: &str = "30*off->1*sleep(9000)->off";
+
+/// A worker that does not know that its session with the group is over still reaches the database:
+/// its write is refused there.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs three brokers: make chaos"]
+async fn cut_off_from_kafka() {
+    let mut play = Play::prepare("cut_off_from_kafka", &[]).await;
+    let database = Proxy::to_database(play.stage.database.server()).await;
+    let kafka = BrokerPaths::to_brokers().await;
+    let victim = play
+        .launch_with(1, Some(&database))
+        .setting("bootstrap.servers", &kafka.addresses())
+        .failpoint("postgres::before_begin", HELD);
+    let launches = vec![play.launch(0), victim, play.launch(2)];
+    play.begin_with(launches).await;
+    let load = play.load().await;
+    play.orders
+        .caught(&play.stage, &database, Caught::Idle, WRITES_BEFORE)
+        .await;
+    let connections = kafka.connections();
+    kafka.set(Network::Cut);
+    let cut_at = Instant::now();
+    play.until_flowing(SESSION + seconds(8)).await;
+    let what = format!("{connections} connections to kafka cut; the others caught up");
+    tell_since(&play.stage, &what, cut_at);
+    let fenced = play.workers[1].until_logged(&["fenced"], seconds(15)).await;
+    play.stage.tell(fenced);
+    kafka.set(Network::Whole);
+    let all: Vec<_> = play.workers.iter().collect();
+    play.orders.until_shared(&play.stage, &all).await;
+    play.judge(load).await;
+    let verdict = play.orders.judged(&play.stage).verify().await;
+    let most = verdict.claims.values().max().copied().unwrap_or(0);
+    // Starting, taking over, sharing again: not a duel.
+    assert!(most <= 12, "claimed {:?} times", verdict.claims);
+}
+
+/// One of three workers cannot reach the database; the others take its partitions over soon.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs three brokers: make chaos"]
+async fn cut_off_from_the_database() {
+    let mut play = Play::prepare("cut_off_from_database", &[]).await;
+    let database = Proxy::to_database(play.stage.database.server()).await;
+    let launches = vec![
+        play.launch(0),
+        play.launch_with(1, Some(&database)),
+        play.launch(2),
+    ];
+    play.begin_with(launches).await;
+    let load = play.load().await;
+    let all: Vec<_> = play.workers.iter().collect();
+    play.orders.until_shared(&play.stage, &all).await;
+    let sessions = database.upstream_ports().len();
+    database.set(Network::Cut);
+    let cut_at = Instant::now();
+    play.until_flowing(seconds(15)).await;
+    let what = format!("{sessions} sessions cut; all partitions are written again");
+    tell_since(&play.stage, &what, cut_at);
+    let tasks = play.workers[1].tasks(&play.orders.connector).await;
+    assert!(
+        tasks.iter().all(|task| task.state == "RUNNING"),
+        "{tasks:?}"
+    );
+    database.set(Network::Whole);
+    play.orders.until_shared(&play.stage, &all).await;
+    play.judge(load).await;
+}
+
+/// The worker that wrote to the config topic last is cut off amid its changes: another one writes,
+/// and there is one truth when it is back. Workers have no connections to each other that could break.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs three brokers: make chaos"]
+async fn cut_off_as_the_writer() {
+    let mut play = Play::prepare("cut_off_as_writer", &[]).await;
+    let kafka = BrokerPaths::to_brokers().await;
+    let writer = play
+        .launch(0)
+        .setting("bootstrap.servers", &kafka.addresses());
+    let launches = vec![writer, play.launch(1), play.launch(2)];
+    play.begin_with(launches).await;
+    let load = play.load().await;
+    assert_eq!(links_between(&play.workers), Vec::<String>::new());
+    let path = |number: usize| format!("/connectors/other{number}");
+    let document = |number: usize| {
+        let config = json!({"connector.class": "SqliteSink", "topics": play.orders.topic.name,
+            "connection.url": format!("jdbc:sqlite:{}/other.db", play.stage.folder().display())});
+        json!({"name": format!("other{number}"), "config": config, "initial_state": "STOPPED"})
+    };
+    let create = async |worker: &Worker, number| {
+        let rest = Rest::with_deadline(worker.address, seconds(40));
+        let answer = rest.try_call("POST", "/connectors", Some(document(number)));
+        answer.await.map_or(0, |answer| answer.code)
+    };
+    assert_eq!(create(&play.workers[0], 0).await, 201);
+    kafka.set(Network::Cut);
+    let begun = Instant::now();
+    let (refused, taken) = tokio::join!(create(&play.workers[0], 1), async {
+        eventually("another worker to write", seconds(20), || async {
+            let code = create(&play.workers[1], 2).await;
+            check(code == 201 || code == 409, || code.to_string())
+        })
+        .await;
+        begun.elapsed()
+    });
+    assert_eq!(refused, 503, "a change that cannot be recorded");
+    play.stage.tell(format_args!(
+        "the writer was cut off; another one wrote after {taken:.1?}"
+    ));
+    kafka.set(Network::Whole);
+    eventually("one truth", seconds(40), || async {
+        let mut shown = BTreeSet::new();
+        for worker in &play.workers {
+            let found = worker.rest.try_call("GET", "/connectors", None).await?;
+            shown.insert(found.body.to_string());
+        }
+        let has_second = play.workers[0].rest.get(&path(2)).await.code == 200;
+        check(shown.len() == 1 && has_second, || format!("{shown:?}"))
+    })
+    .await;
+    eventually("the first to write again", seconds(40), || async {
+        let code = create(&play.workers[0], 3).await;
+        check(code == 201 || code == 409, || code.to_string())
+    })
+    .await;
+    assert_eq!(links_between(&play.workers), Vec::<String>::new());
+    play.judge(load).await;
+}
+
+/// TCP connections whose one end is a worker and whose other end is another worker's API.
+fn links_between(workers: &[Worker]) -> Vec<String> {
+    let mut links = Vec::new();
+    for worker in workers {
+        let ports = remote_ports(worker.pid());
+        for other in workers.iter().filter(|other| other.pid() != worker.pid()) {
+            if ports.contains(&other.address.port()) {
+                links.push(format!("{} to {}", worker.name, other.name));
+            }
+        }
+    }
+    links
+}
+
+/// Latency and lost packets on every way: slow, and never at a standstill.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs three brokers: make chaos"]
+async fn a_bad_line() {
+    let mut play = Play::prepare("bad_line", &[]).await;
+    let database = Proxy::to_database(play.stage.database.server()).await;
+    let kafka = BrokerPaths::to_brokers().await;
+    let launches = (0..3).map(|index| {
+        play.launch_with(index, Some(&database))
+            .setting("bootstrap.servers", &kafka.addresses())
+    });
+    let launches = launches.collect();
+    play.begin_with(launches).await;
+    let load = play.load().await;
+    kafka.set(Network::Lossy);
+    database.set(Network::Lossy);
+    let rounds = if is_short() { 2 } else { 8 };
+    for _ in 0..rounds {
+        let begun = Instant::now();
+        play.until_flowing(seconds(30)).await;
+        tell_since(&play.stage, "over a bad line, everything was stored", begun);
+    }
+    kafka.set(Network::Whole);
+    database.set(Network::Whole);
+    play.judge(load).await;
+}

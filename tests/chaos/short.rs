@@ -1,0 +1,31 @@
+//! A few of the faults, shortened, as part of the ordinary tests: in a program of their own, since
+//! all tests of one share their brokers.
+
+use std::env;
+
+use tokio::process::Command;
+
+use super::play::chaos_script;
+use crate::support::stage::Stage;
+
+const SHORT: [&str; 2] = [
+    "chaos::workers::rolling_kills",
+    "chaos::brokers::rolling_kills",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_three_brokers() {
+    // Alone, as its own tests are in their program.
+    let _stage = Stage::begin_alone("chaos_short").await;
+    let program = env::current_exe().expect("this program");
+    let ended = Command::new(chaos_script())
+        .arg("run")
+        .arg(program)
+        .args(["--ignored", "--exact", "--test-threads", "1"])
+        .args(SHORT)
+        .env("CHAOS_SHORT", "1")
+        .status()
+        .await
+        .expect("run scripts/chaos.sh");
+    assert!(ended.success(), "{ended}; what failed is told above");
+}

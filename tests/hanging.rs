@@ -1,0 +1,224 @@
+//! What a connector waits for hangs, and it is told to pause, to stop, or to be gone: that is done in
+//! bounded time, nothing of it stays behind, and other connectors do not notice.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use serde_json::Value;
+
+use crate::support::connector::Connector;
+use crate::support::kafka;
+use crate::support::orders::{Orders, TABLE};
+use crate::support::proc::{remote_ports, threads};
+use crate::support::proxy::{Network, Proxy};
+use crate::support::stage::Stage;
+use crate::support::wait::{check, eventually, seconds};
+use crate::support::worker::{Launch, SESSION, Worker};
+
+/// `task.shutdown.graceful.timeout.ms`, and a moment for threads to end.
+const ENDED_WITHIN: Duration = seconds(5 + 4);
+
+/// The API only says what is to be.
+const ANSWERED_WITHIN: Duration = seconds(2);
+
+async fn timed(worker: &Worker, method: &'static str, path: &str, code: u16) {
+    let begun = Instant::now();
+    let answer = worker.rest.try_call(method, path, None).await;
+    let answer = answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+    assert_eq!(answer.code, code, "{path}: {}", answer.body);
+    let took = begun.elapsed();
+    assert!(took < ANSWERED_WITHIN, "{method} {path} took {took:?}");
+}
+
+/// Waits until no thread and no connection of the connector is left in the worker.
+async fn until_nothing_is_left(worker: &Worker, connector: &Connector, path: &Proxy) {
+    // The kernel shows 15 characters of a thread's name.
+    let thread: String = format!("consume-{}", connector.name)
+        .chars()
+        .take(15)
+        .collect();
+    eventually("nothing to be left of it", ENDED_WITHIN, || async {
+        let alive = threads(worker.pid())
+            .into_iter()
+            .filter(|name| *name == thread);
+        let alive = alive.count();
+        let ports = remote_ports(worker.pid()).into_iter();
+        let open = ports.filter(|port| *port == path.address().port()).count();
+        check(alive + open == 0, || {
+            format!("{alive} threads, {open} sessions")
+        })
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn database() {
+    let stage = Stage::begin("hanging_database", 1).await;
+    let mut orders = Orders::prepare(&stage, 4).await;
+    let path = Proxy::to_database(stage.database.server()).await;
+    let url = stage.database.url(Some(&path));
+    orders.connector = orders.connector.set("connection.url", &url);
+    // A second connector, whose database does not hang.
+    let other_topic = stage.topic("other", 1).await;
+    stage.database.create_append_table("other").await;
+    let other = Connector::append(&stage, &other_topic, "other");
+    let worker = Launch::new("worker")
+        .start(&stage, &[&orders.connector, &other])
+        .await;
+    let writer = orders.writer(&stage, 1);
+    let root = format!("/connectors/{}", orders.connector.name);
+    for (round, (method, verb, code)) in [
+        ("PUT", "/pause", 202),
+        ("PUT", "/stop", 204),
+        ("DELETE", "", 204),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let first = i64::try_from(round).unwrap() * 1000;
+        writer.send_good(first, 400, 4).await;
+        orders.judged(&stage).until_caught_up(seconds(20)).await;
+        path.set(Network::Stalled);
+        writer.send_good(first + 400, 400, 4).await;
+        timed(&worker, method, &format!("{root}{verb}"), code).await;
+        if verb != "/pause" {
+            until_nothing_is_left(&worker, &orders.connector, &path).await;
+        }
+        // Meanwhile the other one stores what it gets, and the API answers.
+        other_stores(&stage, &other_topic.name, i64::try_from(round).unwrap()).await;
+        timed(&worker, "GET", "/connectors?expand=status&expand=info", 200).await;
+        path.set(Network::Whole);
+        if method == "PUT" {
+            timed(&worker, "PUT", &format!("{root}/resume"), 202).await;
+            worker
+                .until_tasks(&orders.connector, "RUNNING", seconds(10))
+                .await;
+            orders.judged(&stage).until_caught_up(seconds(30)).await;
+        }
+    }
+    let sessions = stage.database.sessions(&path).await;
+    assert!(sessions.is_empty(), "{sessions:?}");
+    assert_eq!(kafka::group_members(&orders.connector.group()).await, 0);
+    // What the deleted connector had not stored is what was written while the database hung.
+    let rows = stage
+        .database
+        .number(&format!("SELECT count(*) FROM {TABLE}"))
+        .await;
+    assert!((2000..=2400).contains(&rows), "{rows} rows");
+}
+
+async fn other_stores(stage: &Stage, topic: &str, seq: i64) {
+    let writer = crate::support::producer::Writer::new(topic, 9, &stage.ledger);
+    writer.send_good(seq, 1, 1).await;
+    eventually("the other connector's record", seconds(10), || async {
+        let rows = stage.database.number("SELECT count(*) FROM other").await;
+        check(rows == seq + 1, || format!("{rows} rows"))
+    })
+    .await;
+}
+
+/// Kafka takes what it is told and says nothing: consumers cannot take their leave. They are gone
+/// nevertheless, and the group misses them after a session.
+#[tokio::test(flavor = "multi_thread")]
+async fn kafka_itself() {
+    let stage = Stage::begin("hanging_kafka", 1).await;
+    let orders = Orders::prepare(&stage, 4).await;
+    let network = Proxy::to_kafka().await;
+    let database = Proxy::to_database(stage.database.server()).await;
+    let launch = Launch::new("worker").kafka(&network).database(&database);
+    let worker = launch.start(&stage, &[&orders.connector]).await;
+    orders.writer(&stage, 1).send_good(0, 400, 4).await;
+    orders.judged(&stage).until_caught_up(seconds(20)).await;
+    let root = format!("/connectors/{}", orders.connector.name);
+    for (verb, code) in [("/stop", 204), ("/resume", 202)] {
+        network.set(Network::Stalled);
+        timed(&worker, "PUT", &format!("{root}{verb}"), code).await;
+        if verb == "/stop" {
+            until_nothing_is_left(&worker, &orders.connector, &database).await;
+        }
+        network.set(Network::Whole);
+    }
+    worker
+        .until_tasks(&orders.connector, "RUNNING", seconds(10))
+        .await;
+    orders.writer(&stage, 2).send_good(0, 400, 4).await;
+    orders
+        .judged(&stage)
+        .until_caught_up(SESSION + seconds(20))
+        .await;
+    network.set(Network::Stalled);
+    timed(&worker, "DELETE", &root, 204).await;
+    until_nothing_is_left(&worker, &orders.connector, &database).await;
+    eventually("the group to be empty", SESSION + seconds(10), || async {
+        let members = kafka::group_members(&orders.connector.group()).await;
+        check(members == 0, || format!("{members} members"))
+    })
+    .await;
+    network.set(Network::Whole);
+    orders.judged(&stage).verify().await;
+}
+
+/// Another program's consumer in the connector's group is named, and waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_member_of_the_group() {
+    let stage = Stage::begin("foreign_member", 1).await;
+    let orders = Orders::prepare(&stage, 4).await;
+    let foreign: BaseConsumer = kafka::client()
+        .set("group.id", orders.connector.group())
+        .set("client.id", "connector-consumer-orders-0")
+        .create()
+        .unwrap();
+    foreign.subscribe(&[&orders.topic.name]).unwrap();
+    eventually("the foreign member", seconds(20), || async {
+        foreign.poll(Duration::from_millis(50));
+        let members = kafka::group_members(&orders.connector.group()).await;
+        check(members == 1, || format!("{members} members"))
+    })
+    .await;
+    orders.writer(&stage, 1).send_good(0, 40, 4).await;
+    let launch = Launch::new("worker");
+    let worker = launch.start(&stage, &[&orders.connector]).await;
+    eventually("the foreign member to be named", seconds(20), || async {
+        foreign.poll(Duration::from_millis(50));
+        let tasks = worker.tasks(&orders.connector).await;
+        let trace = tasks
+            .first()
+            .map(|task| task.trace.clone())
+            .unwrap_or_default();
+        check(trace.contains("connector-consumer-orders-0 at"), || trace)
+    })
+    .await;
+    assert!(
+        !stage.database.has_table("rowdock_progress").await,
+        "nothing is claimed"
+    );
+    drop(foreign);
+    orders.judged(&stage).healed(&[&worker], seconds(30)).await;
+}
+
+/// A consumer that believes all is well and gets nothing is found, told, and started anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_stands_still() {
+    let stage = Stage::begin("stands_still", 1).await;
+    let orders = Orders::prepare(&stage, 4).await;
+    let worker = Launch::new("worker")
+        .failpoint("consume::deaf", "1*return->off")
+        .failpoint("write::impatient", "return")
+        .start(&stage, &[&orders.connector])
+        .await;
+    worker
+        .until_tasks(&orders.connector, "RUNNING", seconds(10))
+        .await;
+    orders.writer(&stage, 1).send_good(0, 400, 4).await;
+    orders.judged(&stage).healed(&[&worker], seconds(40)).await;
+    let told = worker.logged(&["task failed", "stuck: topic", "though its log goes on to"]);
+    assert_eq!(told.len(), 1, "{}", worker.log());
+    stage.tell(&told[0]);
+    let anew = worker.logged(&["starting lost tasks anew"]);
+    assert_eq!(anew.len(), 1, "once is enough");
+    let status = worker
+        .rest
+        .get(&format!("/connectors/{}/status", orders.connector.name))
+        .await;
+    assert_eq!(status.body["tasks"][0]["trace"], Value::Null);
+}
