@@ -14,7 +14,7 @@ use crate::decode::sides::RecordDecoder;
 use crate::map;
 use crate::map::plan;
 use crate::map::route::Router;
-use crate::record::{OwnedRecord, RawRecord, RecordError, Stage};
+use crate::record::{Change, OwnedRecord, RawRecord, RecordError, Stage};
 use crate::transform::Chain;
 
 /// More topics than anybody has tables: a transform that makes names up must not fill the memory.
@@ -26,6 +26,8 @@ pub(super) struct Transforms {
     chain: Chain,
     /// Where records choose their tables.
     router: Option<Router>,
+    /// `change.events=debezium`.
+    change_events: bool,
     /// The topic of the record before this one, and its index.
     last_topic: Option<(Arc<str>, usize)>,
     /// The first waiting record goes to a topic whose table was never asked for.
@@ -46,6 +48,7 @@ impl Transforms {
         }
         Ok(Some(Self {
             router,
+            change_events: config.sink.change_events,
             decoder: RecordDecoder::new(formats.key(), formats.value()),
             chain,
             last_topic: None,
@@ -63,14 +66,22 @@ impl Transforms {
             return Ok(None);
         };
         // By what the record says before its change event is unwrapped: where it came from, too.
-        if let Some(router) = &self.router {
-            let route = router.route(&changed)?;
-            changed.topic = match &self.last_topic {
-                Some((last, _)) if **last == *route => Arc::clone(last),
-                _ => route.into(),
-            };
-        }
+        let is_tombstone = changed.value.datum.is_null();
+        let route = self.router.as_ref().map(|router| router.route(&changed));
         self.decoder.unwrap(&mut changed)?;
+        match route {
+            None => {}
+            Some(Ok(route)) => {
+                changed.topic = match &self.last_topic {
+                    Some((last, _)) if **last == *route => Arc::clone(last),
+                    _ => route.into(),
+                };
+            }
+            // The tombstone behind a delete, or an event that is no row, names no table.
+            Some(Err(_)) if changed.change == Some(Change::Nothing) => return Ok(None),
+            Some(Err(_)) if is_tombstone && self.change_events => return Ok(None),
+            Some(Err(error)) => return Err(error),
+        }
         Ok(Some(changed))
     }
 
