@@ -7,7 +7,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-versions services services-stop services-status bench bench-peer conformance chaos fmt lint
+.PHONY: help demo test test-versions fuzz services services-stop services-status bench bench-cassandra bench-peer conformance chaos fmt lint
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -23,6 +23,14 @@ test: ## formatting, lints, all tests against real services, documentation, the 
 test-versions: ## the PostgreSQL sink's tests against every version that it supports
 	@scripts/prerequisites.sh build services -- scripts/test-versions.sh
 
+# How many inputs each decoder is given, and from which seed on.
+FUZZ_INPUTS ?= 1000000
+FUZZ_SEED ?= $(shell date +%s)
+
+fuzz: ## search for inputs that a decoder cannot bear, for longer than `make test` does
+	@scripts/prerequisites.sh build -- env ROWDOCK_FUZZ_INPUTS=$(FUZZ_INPUTS) ROWDOCK_TEST_SEED=$(FUZZ_SEED) \
+		cargo test --features failpoints --lib fuzz -- --nocapture
+
 services: ## bring real Kafka and databases up and leave them up, so that `cargo test` alone works
 	@scripts/prerequisites.sh services
 	@scripts/services.sh up
@@ -37,6 +45,9 @@ bench: ## measure against the database's own limits
 	@scripts/prerequisites.sh build services -- scripts/services.sh run cargo bench --bench throughput
 	@scripts/prerequisites.sh build services -- scripts/services.sh run cargo bench --profile dev --features failpoints \
 		--bench cluster
+
+bench-cassandra: ## measure the Cassandra sink against its driver alone
+	@scripts/prerequisites.sh build services -- scripts/services.sh run cargo bench --bench cassandra
 
 bench-peer: ## the same, side by side with Kafka Connect and the Debezium JDBC sink
 	@scripts/prerequisites.sh build services java -- scripts/services.sh run scripts/bench-peer.sh run \

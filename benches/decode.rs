@@ -1,25 +1,30 @@
-//! What reading a record costs, per format, on one core: bytes to cells of a table's columns,
-//! beside a plain parser on the same bytes.
+//! What reading a record costs, per format, on one core: bytes to cells of a table's columns, with
+//! and without a transform on the way, beside a plain parser on the same bytes.
 //!
 //! One order, written in every format: eleven fields, of which eight have a column; one is nested.
-//! `cargo bench --bench decode`.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+//! `cargo bench --bench decode`. Other work on the machine shifts whole runs, so what formats cost in
+//! comparison is measured apart: each format in turn, many short rounds, and of each round's ratio
+//! to schemaless JSON the median.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 use std::hint::black_box;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 use rowdock::config::connector::ConnectorConfig;
 use rowdock::config::converter::{
     Converter, IdFraming, JsonOptions, RegisteredFormat, RegistryAuth, RegistryOptions, RegistryTls,
 };
 use rowdock::config::worker::WorkerSettings;
 use rowdock::decode::Formats;
+use rowdock::decode::sides::RecordDecoder;
 use rowdock::map::{TopicMapper, plan};
 use rowdock::record::RawRecord;
+use rowdock::transform::Chain;
 use rowdock_connectors::{ColumnDef, ColumnType, Origin, RowKind, Table, TableName, TableRows};
 
 const PAYLOAD: &str = r#"{"id":8714532,"customer":"customer-00471","email":"c471@example.com","quantity":12,"price":1999.95,"express":true,"placed_at":1769854830123,"note":"leave it at the door","region":"north","channel":"web","address":{"street":"Main street 12","city":"Ulm","zip":"89073"}}"#;
@@ -105,12 +110,56 @@ fn json(schemas_enable: bool) -> Converter {
     })
 }
 
+const JSON_SCHEMA: &str = r#"{"type":"object","title":"Order","properties":{"id":{"type":"integer"},"customer":{"type":"string"},"email":{"type":["string","null"]},"quantity":{"type":"integer","connect.type":"int32"},"price":{"type":"number"},"express":{"type":"boolean"},"placed_at":{"type":"integer","title":"org.apache.kafka.connect.data.Timestamp"},"note":{"type":["string","null"]},"region":{"type":"string"},"channel":{"type":"string"},"address":{"type":"object","properties":{"street":{"type":"string"},"city":{"type":"string"},"zip":{"type":"string"}}}}}"#;
+
+const PROTOBUF_SCHEMA: &str = r#"syntax = "proto3"; package shop; import "google/protobuf/timestamp.proto";
+message Order { int64 id = 1; string customer = 2; optional string email = 3; int32 quantity = 4; double price = 5; bool express = 6;
+google.protobuf.Timestamp placed_at = 7; optional string note = 8; string region = 9; string channel = 10; Address address = 11; }
+message Address { string street = 1; string city = 2; string zip = 3; }"#;
+
+fn protobuf_bytes() -> Vec<u8> {
+    fn number(field: u8, mut rest: u64) -> Vec<u8> {
+        let mut bytes = vec![field << 3];
+        while rest >= 0x80 {
+            bytes.push(u8::try_from(rest & 0x7f).unwrap() | 0x80);
+            rest >>= 7;
+        }
+        bytes.push(u8::try_from(rest).unwrap());
+        bytes
+    }
+    fn sized(field: u8, content: &[u8]) -> Vec<u8> {
+        let head = [field << 3 | 2, u8::try_from(content.len()).unwrap()];
+        [&head, content].concat()
+    }
+    let address = [
+        sized(1, b"Main street 12"),
+        sized(2, b"Ulm"),
+        sized(3, b"89073"),
+    ];
+    let placed_at = [number(1, 1_769_854_830), number(2, 123_000_000)];
+    [
+        vec![0, 0, 0, 0, 1, 0],
+        number(1, 8_714_532),
+        sized(2, b"customer-00471"),
+        sized(3, b"c471@example.com"),
+        number(4, 12),
+        [&[5 << 3 | 1][..], &1999.95_f64.to_le_bytes()].concat(),
+        number(6, 1),
+        sized(7, &placed_at.concat()),
+        sized(8, b"leave it at the door"),
+        sized(9, b"north"),
+        sized(10, b"web"),
+        sized(11, &address.concat()),
+    ]
+    .concat()
+}
+
 /// A registry that knows one schema.
-fn avro() -> Converter {
+fn registered(format: RegisteredFormat, kind: &str, schema: &'static str) -> Converter {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
+    let body = serde_json::json!({ "schema": schema, "schemaType": kind }).to_string();
     std::thread::spawn(move || {
-        let body = serde_json::json!({ "schema": AVRO_SCHEMA }).to_string();
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let mut request = [0; 4096];
@@ -132,18 +181,27 @@ fn avro() -> Converter {
         by_global_id: false,
         connect_timeout: Duration::from_secs(5),
         read_timeout: Duration::from_secs(5),
+        pause_max: Duration::ZERO,
         default_for_null: true,
     };
-    Converter::Registered(RegisteredFormat::Avro, Box::new(options))
+    Converter::Registered(format, Box::new(options))
 }
 
+/// The way of records without transforms, or with one that renames a field.
 struct Bench {
     mapper: TopicMapper,
     rows: TableRows,
+    transforms: Option<(RecordDecoder, Chain)>,
 }
 
+const TRANSFORM: [(&str, &str); 3] = [
+    ("transforms", "rename"),
+    ("transforms.rename.type", "ReplaceField$Value"),
+    ("transforms.rename.renames", "channel:way"),
+];
+
 impl Bench {
-    fn new(converter: &Converter) -> Self {
+    fn new(converter: &Converter, transforms: &[(&str, &str)]) -> Self {
         let raw = [
             ("name", "bench"),
             ("connector.class", "PostgresSink"),
@@ -151,14 +209,20 @@ impl Bench {
             ("connection.url", "postgresql://localhost/bench"),
             ("fields.unknown", "ignore"),
         ];
-        let raw = raw.map(|(key, value)| (key.to_owned(), Some(value.to_owned())));
-        let config = ConnectorConfig::parse(&raw.into(), &WorkerSettings::default()).unwrap();
+        let raw = raw.iter().chain(transforms);
+        let raw = raw.map(|(key, value)| ((*key).to_owned(), Some((*value).to_owned())));
+        let config = ConnectorConfig::parse(&raw.collect(), &WorkerSettings::default()).unwrap();
         let target = Arc::new(plan::target(table(), &config.sink).unwrap());
         let formats = Formats::start(converter, converter, |_| {}).unwrap();
+        let transforms = (!config.transforms.is_empty()).then(|| {
+            let chain = Chain::new(&config.transforms, config.header_converter).unwrap();
+            (RecordDecoder::new(formats.key(), formats.value()), chain)
+        });
         let (key, value) = (formats.key(), formats.value());
         Self {
             mapper: TopicMapper::new(Arc::clone(&target), &config.sink, key, value),
             rows: TableRows::new(target),
+            transforms,
         }
     }
 
@@ -172,16 +236,28 @@ impl Bench {
             value: Some(value),
             headers: &(),
         };
-        while !self.mapper.is_ready(&record) {
-            std::thread::yield_now();
-        }
+        let transformed = match &mut self.transforms {
+            None => {
+                while !self.mapper.is_ready(&record) {
+                    std::thread::yield_now();
+                }
+                None
+            }
+            Some((decoder, chain)) => {
+                while !decoder.is_ready(&record) {
+                    std::thread::yield_now();
+                }
+                let whole = decoder.decode(&record).unwrap();
+                Some(chain.apply(whole, &record).unwrap().unwrap())
+            }
+        };
         let origin = Origin {
             position: 0,
             offset: 7,
             kind: RowKind::Write,
         };
         self.mapper
-            .map(&record, None, origin, &mut self.rows)
+            .map(&record, transformed.as_ref(), origin, &mut self.rows)
             .unwrap();
         // As large as a batch; then with the same room again.
         if self.rows.len() == 5_000 {
@@ -190,29 +266,98 @@ impl Bench {
     }
 }
 
-fn formats(criterion: &mut Criterion) {
+/// Each format: its name, its converter, the order in it.
+fn cases() -> Vec<(&'static str, Converter, Vec<u8>)> {
     let envelope = format!(r#"{{"schema":{ENVELOPE_SCHEMA},"payload":{PAYLOAD}}}"#);
-    let avro_value = avro_bytes();
-    let cases: [(&str, Converter, &[u8]); 3] = [
-        ("schemaless json", json(false), PAYLOAD.as_bytes()),
-        ("envelope json", json(true), envelope.as_bytes()),
-        ("avro", avro(), &avro_value),
-    ];
+    let json_schema = [&[0, 0, 0, 0, 1], PAYLOAD.as_bytes()].concat();
+    let of_registry = |format, kind, schema| registered(format, kind, schema);
+    vec![
+        ("schemaless json", json(false), PAYLOAD.into()),
+        ("envelope json", json(true), envelope.into()),
+        (
+            "avro",
+            of_registry(RegisteredFormat::Avro, "AVRO", AVRO_SCHEMA),
+            avro_bytes(),
+        ),
+        (
+            "json schema",
+            of_registry(RegisteredFormat::JsonSchema, "JSON", JSON_SCHEMA),
+            json_schema,
+        ),
+        (
+            "protobuf",
+            of_registry(RegisteredFormat::Protobuf, "PROTOBUF", PROTOBUF_SCHEMA),
+            protobuf_bytes(),
+        ),
+    ]
+}
+
+fn formats(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("record to cells");
     group.throughput(Throughput::Elements(1));
-    for (name, converter, value) in cases {
-        let mut bench = Bench::new(&converter);
-        group.bench_function(name, |timer| timer.iter(|| bench.record(black_box(value))));
+    for (name, converter, value) in cases() {
+        let mut bench = Bench::new(&converter, &[]);
+        group.bench_function(name, |timer| timer.iter(|| bench.record(black_box(&value))));
+        let mut bench = Bench::new(&converter, &TRANSFORM);
+        group.bench_function(format!("{name}, transformed"), |timer| {
+            timer.iter(|| bench.record(black_box(&value)));
+        });
     }
-    group.bench_function(
-        "plain parser: schemaless json to serde_json::Value",
-        |timer| {
-            timer.iter(|| {
-                serde_json::from_slice::<serde_json::Value>(black_box(PAYLOAD.as_bytes())).unwrap()
-            });
-        },
-    );
+    group.bench_function("serde_json::Value of schemaless json", |timer| {
+        timer.iter(|| plain_json(black_box(PAYLOAD.as_bytes())));
+    });
+    let (order, protobuf) = (order_message(), protobuf_bytes());
+    group.bench_function("prost_reflect::DynamicMessage of protobuf", |timer| {
+        timer.iter(|| DynamicMessage::decode(order.clone(), black_box(&protobuf[6..])).unwrap());
+    });
     group.finish();
+}
+
+fn plain_json(bytes: &[u8]) -> serde_json::Value {
+    serde_json::from_slice(bytes).unwrap()
+}
+
+fn order_message() -> MessageDescriptor {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("order.proto"), PROTOBUF_SCHEMA).unwrap();
+    let files = protox::compile(["order.proto"], [folder.path()]).unwrap();
+    let pool = DescriptorPool::from_file_descriptor_set(files).unwrap();
+    pool.get_message_by_name("shop.Order").unwrap()
+}
+
+const ROUNDS: usize = 200;
+const RECORDS_PER_ROUND: u32 = 2_000;
+
+/// The formats in turn: what each costs in comparison with schemaless JSON.
+fn comparison(_: &mut Criterion) {
+    let mut runs: Vec<(String, Bench, Vec<u8>, Vec<f64>)> = Vec::new();
+    for (name, converter, value) in cases() {
+        for (ending, transforms) in [("", &[][..]), (", transformed", &TRANSFORM)] {
+            let bench = Bench::new(&converter, transforms);
+            runs.push((format!("{name}{ending}"), bench, value.clone(), Vec::new()));
+        }
+    }
+    for _ in 0..ROUNDS {
+        for (_, bench, value, nanos) in &mut runs {
+            let began = Instant::now();
+            for _ in 0..RECORDS_PER_ROUND {
+                bench.record(black_box(value));
+            }
+            nanos.push(began.elapsed().as_secs_f64() * 1e9 / f64::from(RECORDS_PER_ROUND));
+        }
+    }
+    let basis = runs[0].3.clone();
+    println!("{:<32} {:>10} {:>8}", "in turn", "ns/record", "ratio");
+    for (name, _, _, nanos) in &runs {
+        let ratios = nanos.iter().zip(&basis).map(|(one, basis)| one / basis);
+        let (time, ratio) = (median(nanos.clone()), median(ratios.collect()));
+        println!("{name:<32} {time:>10.0} {ratio:>8.2}");
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 criterion_group! {
@@ -221,6 +366,6 @@ criterion_group! {
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2))
         .sample_size(20);
-    targets = formats
+    targets = formats, comparison
 }
 criterion_main!(benches);

@@ -27,4 +27,6 @@ libraries=$(jars tests/oracle/pom.xml)
 # Compiled anew when the driver or the jars change.
 version=$(cat "$driver" tests/oracle/pom.xml | cksum)
 classes=$(cached "oracle-classes-${version%% *}" compile_driver "$libraries")
-printf '%s/*:%s\n' "$libraries" "$classes"
+# Has a transform that later versions lack.
+older=$(fetched io.debezium:debezium-connector-jdbc:3.1.0.Final)
+printf '%s/*:%s:%s\n' "$libraries" "$classes" "$older"

@@ -23,6 +23,7 @@ mod loggers;
 mod offsets;
 mod own;
 mod plugins;
+mod replay;
 mod request;
 mod root;
 mod server;
@@ -145,6 +146,7 @@ fn main_routes() -> OpenApiRouter<ApiState> {
         .routes(negotiated(routes!(topics::reset)))
         .routes(negotiated(routes!(own::cluster)))
         .routes(negotiated(routes!(own::progress)))
+        .routes(negotiated(routes!(replay::replay)))
         .routes(negotiated(routes!(plugins::list)))
         .routes(negotiated(routes!(plugins::describe)))
         .routes(negotiated(routes!(plugins::validate)))

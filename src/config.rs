@@ -30,6 +30,7 @@ mod dialect;
 #[cfg(test)]
 mod documents;
 pub mod kafka;
+pub mod mapping;
 pub mod offline;
 pub mod parse;
 pub mod plugins;
@@ -37,6 +38,7 @@ pub mod properties;
 pub mod providers;
 pub mod secret;
 pub mod suggest;
+pub mod table_format;
 pub mod transforms;
 pub mod validate;
 pub mod worker;

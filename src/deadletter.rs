@@ -11,7 +11,7 @@
 //!
 //! With neither, a tolerated record is counted and logged with its coordinates and reason: legal in
 //! Kafka Connect, and never silent. A connector that rejects nearly everything can be told to stop:
-//! [`limits`].
+//! [`limits`]. What was kept is read back as a [`Letter`], by [`replay`](crate::replay).
 
 use std::sync::Arc;
 
@@ -24,10 +24,12 @@ use limits::Watch;
 use table::LetterTable;
 use topic::LetterTopic;
 
+mod letter;
 mod limits;
 mod table;
 mod topic;
 
+pub use letter::{FromTopic, Letter};
 pub use limits::Exceeded;
 
 /// Where rejects of a task go.

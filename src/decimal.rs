@@ -87,6 +87,34 @@ pub fn push_unscaled(out: &mut String, bytes: &[u8], scale: u32) {
     out.push_str(fraction);
 }
 
+/// Bytes of a decimal: about ten thousand digits. Turning them into text takes time that grows with
+/// their square.
+pub const UNSCALED_BYTES_MAX: usize = 4_096;
+
+/// Digits that a decimal which brings its own scale may have after its point, or zeros before it.
+const VARIABLE_SCALE_MAX: i64 = 16_383;
+
+/// The same for a decimal that brings its own scale, which may be negative.
+///
+/// # Errors
+/// When it is absurdly long.
+pub fn push_variable(out: &mut String, bytes: &[u8], scale: i64) -> Result<(), &'static str> {
+    const FAULT: &str = "a decimal with an absurd scale";
+    if !(-VARIABLE_SCALE_MAX..=VARIABLE_SCALE_MAX).contains(&scale) {
+        return Err(FAULT);
+    }
+    if bytes.len() > UNSCALED_BYTES_MAX {
+        return Err("a decimal of more digits than any database keeps");
+    }
+    let start = out.len();
+    push_unscaled(out, bytes, u32::try_from(scale).unwrap_or(0));
+    if scale < 0 && out.get(start..) != Some("0") {
+        let zeros = usize::try_from(-scale).map_err(|_| FAULT)?;
+        out.extend(std::iter::repeat_n('0', zeros));
+    }
+    Ok(())
+}
+
 /// Nearly all decimals fit into 64 bits.
 fn small_magnitude(bytes: &[u8]) -> Option<u64> {
     let negative = bytes.first().is_some_and(|first| first & 0x80 != 0);

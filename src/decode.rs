@@ -124,6 +124,11 @@ pub trait Visitor {
     fn change(&mut self, _change: Change) -> Result<(), RecordError> {
         Ok(())
     }
+
+    /// Whether the row that a delete removes shall follow, as its change event shows it.
+    fn wants_before(&self) -> bool {
+        false
+    }
 }
 
 /// Why a side was not read to its end.
@@ -305,6 +310,17 @@ impl Format {
         }
     }
 
+    /// What remains of a value that was decoded as a whole, once its change event is unwrapped.
+    ///
+    /// # Errors
+    /// When it is a change event of no known kind.
+    pub fn unwrap(&mut self, value: Side) -> Result<(Side, Option<Change>), String> {
+        match self {
+            Self::ChangeEvents(format) => format.unwrap(value),
+            _ => Ok((value, None)),
+        }
+    }
+
     /// The schema of these bytes is at hand, or known to be none: they can be read now. Else it has
     /// been asked for.
     #[inline]
@@ -365,5 +381,7 @@ impl Decode for Format {
 
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 pub(crate) mod probe;

@@ -12,6 +12,7 @@ use rowdock::cluster::StartSinkTask;
 use rowdock::config::offline::validate_offline;
 use rowdock::config::worker::{Loaded, SettingsSources, WorkerSettings};
 use rowdock::demo::{self, DemoEnd, DemoOptions, RECORDS_MAX, RECORDS_MIN};
+use rowdock::replay::{Place, Report, Request, remote};
 use rowdock::signals;
 use rowdock::telemetry::{self, Loggers};
 use rowdock::worker::{ClusterWorker, StandaloneWorker, run_cluster, run_standalone};
@@ -22,7 +23,7 @@ use tracing::{error, warn};
 const EXIT_CODES: &str = "\
 Exit codes:
   0         stopped as asked, or the config is acceptable
-  1         something failed; standard error or the log says what
+  1         something failed; standard error or the log says what. Of replay: letters were rejected again
   2         the command line is wrong
   130, 143  a second SIGINT or SIGTERM ended the worker at once";
 
@@ -58,6 +59,8 @@ enum Command {
         /// The connector: JSON, or Java properties
         connector: PathBuf,
     },
+    /// Sends dead letters through their connector again, each once
+    Replay(ReplayArgs),
     /// Shows the main job on this machine: an embedded broker, SQLite, and a worker that is killed
     Demo {
         /// Orders to produce
@@ -71,6 +74,50 @@ enum Command {
         #[arg(long)]
         exit: bool,
     },
+}
+
+#[derive(Debug, Args)]
+struct ReplayArgs {
+    /// The connector
+    connector: String,
+    /// Any worker of its cluster
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9398")]
+    worker: String,
+    /// All letters; else at least one of the next choices
+    #[arg(long)]
+    all: bool,
+    /// By coordinates: TOPIC, TOPIC:PARTITION, TOPIC:PARTITION:OFFSET, TOPIC:PARTITION:FIRST-LAST
+    #[arg(long, value_name = "RECORDS")]
+    records: Vec<String>,
+    /// By the stage that refused it, such as VALUE_CONVERTER or TASK_PUT
+    #[arg(long)]
+    stage: Option<String>,
+    /// By words of its reason
+    #[arg(long, value_name = "WORDS")]
+    reason: Option<String>,
+    /// Records of this time or later, such as 2026-11-27T08:00:00Z
+    #[arg(long, value_name = "TIME")]
+    from_time: Option<String>,
+    /// Records before this time
+    #[arg(long, value_name = "TIME")]
+    to_time: Option<String>,
+    /// Where letters are read: topic or table. The table, if there is one
+    #[arg(long, value_parser = place)]
+    place: Option<Place>,
+    /// Only shows what would be sent
+    #[arg(long)]
+    dry_run: bool,
+    /// Sends although old records may replace or delete newer rows
+    #[arg(long)]
+    force: bool,
+}
+
+fn place(text: &str) -> Result<Place, String> {
+    match text {
+        "topic" => Ok(Place::Topic),
+        "table" => Ok(Place::Table),
+        _ => Err("topic or table".to_owned()),
+    }
 }
 
 #[derive(Debug, Args)]
@@ -110,6 +157,7 @@ fn main() -> ExitCode {
             settings,
             connector,
         } => validate(settings, connector),
+        Command::Replay(replay_args) => replay(replay_args),
         Command::Demo {
             records,
             folder,
@@ -189,6 +237,36 @@ fn validate(settings: SettingsArgs, connector: PathBuf) -> anyhow::Result<ExitCo
         checked.config.name
     )?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Fails when letters were rejected again, or cannot be sent.
+fn replay(args: ReplayArgs) -> anyhow::Result<ExitCode> {
+    let request = Request {
+        all: args.all,
+        records: args.records,
+        stage: args.stage,
+        reason: args.reason,
+        from_time: args.from_time,
+        to_time: args.to_time,
+        place: args.place,
+        dry_run: args.dry_run,
+        force: args.force,
+        after: None,
+    };
+    let progress = |report: &Report| {
+        writeln!(io::stderr(), "{} letters read, going on", report.read).ok();
+    };
+    let report = remote::replay(&args.worker, &args.connector, request, progress)
+        .map_err(anyhow::Error::msg)?;
+    let mut output = io::stdout().lock();
+    for letter in &report.letters {
+        writeln!(output, "{letter}")?;
+    }
+    writeln!(output, "{report}")?;
+    Ok(match report.rejected + report.unusable {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
 }
 
 /// The problem with its causes, each said once: many errors already repeat theirs.

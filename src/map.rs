@@ -11,6 +11,7 @@
 //! * [`infer`]: the table for records that have none yet.
 //! * [`straight`]: the short way for values that are what their column holds.
 //! * [`lack`]: what a table lacks for a record that does not fit it.
+//! * [`route`]: the table that a record chooses by its fields, headers or time.
 
 mod filter;
 pub mod fit;
@@ -18,6 +19,7 @@ pub mod infer;
 mod lack;
 mod names;
 pub mod plan;
+pub mod route;
 mod side;
 mod straight;
 
@@ -26,13 +28,15 @@ use std::sync::Arc;
 use rowdock_connectors::{CellState, NewColumn, Origin, RowKind, TableRows, Target, WriteMode};
 
 use crate::config::connector::{KeyMode, SinkKeys, UnknownFields};
+use crate::config::converter::HeaderConverter;
 use crate::decode::change::Change;
 use crate::decode::sides::RecordDecoder;
-use crate::decode::{Encoded, Format};
+use crate::decode::{Encoded, Format, header};
 use crate::record::{OwnedRecord, RawRecord, RecordError, Stage, Value};
 use filter::FieldFilter;
+use fit::Rules;
 use lack::Evolution;
-use side::{Content, SideColumns, SideReader};
+use side::{Asides, Content, SideColumns, SideReader};
 
 /// Turns records of one topic into rows of one table.
 #[derive(Debug)]
@@ -49,6 +53,8 @@ pub struct TopicMapper {
     /// Written columns that must have a value: key, and NOT NULL without a default, unless rows
     /// are only updated.
     required: Vec<usize>,
+    rules: Rules,
+    header_converter: HeaderConverter,
     /// With `auto.evolve`.
     evolution: Option<Evolution>,
 }
@@ -77,6 +83,8 @@ enum KeySource {
     Kafka([usize; 3]),
     /// The record's key.
     Record,
+    /// The record's headers.
+    Headers,
 }
 
 impl TopicMapper {
@@ -87,68 +95,15 @@ impl TopicMapper {
         key_format: Format,
         value_format: Format,
     ) -> Self {
-        let key = match keys.key_mode {
-            KeyMode::None | KeyMode::RecordValue => KeySource::Value,
-            KeyMode::Kafka => match target.key.as_slice() {
-                [topic, partition, offset] => KeySource::Kafka([*topic, *partition, *offset]),
-                _ => KeySource::Value,
-            },
-            KeyMode::RecordKey => KeySource::Record,
+        let key = KeySource::of(keys, &target);
+        let rules = Rules {
+            text_allows_nul: target.table.text_allows_nul,
+            zone: keys.zone,
         };
-        let key_columns: &[usize] = match &key {
-            KeySource::Value => &[],
-            KeySource::Kafka(_) | KeySource::Record => &target.key,
-        };
-        let filter = FieldFilter::new(&keys.fields_include, &keys.fields_exclude);
-        let unknown = if keys.auto_evolve {
-            UnknownFields::Fail
-        } else {
-            keys.unknown_fields
-        };
-        let accepts = |wanted: &dyn Fn(usize) -> bool| {
-            let mut accepts = vec![None; target.table.columns.len()];
-            for (written, column) in target.written.iter().enumerate() {
-                if wanted(written) {
-                    accepts[*column] = Some(written);
-                }
-            }
-            accepts
-        };
-        // Of a delete the guard can only be in the key.
-        let has_key_apart = keys.key_mode == KeyMode::RecordKey;
         let soft_field = keys.soft_delete_field.as_deref();
         let soft_delete = soft_field.and_then(|name| plan::soft_delete(&target, name).ok());
-        let required = (0..target.written.len())
-            .filter(|index| {
-                let column = target.column(*index);
-                let makes_rows = target.mode != WriteMode::Update;
-                let is_needed = makes_rows && !column.nullable && !column.has_default;
-                target.key.contains(index) || target.guard == Some(*index) || is_needed
-            })
-            .collect();
-        // A key field's value wins over a value field of the same name, and fields of the key
-        // that are no key columns are not wanted.
-        let mut of_key = SideColumns::new(
-            accepts(&|written| {
-                key_columns.contains(&written) || (has_key_apart && target.guard == Some(written))
-            }),
-            UnknownFields::Ignore,
-            &target,
-        );
-        of_key.single = match target.key.as_slice() {
-            [only] => Some(*only),
-            _ => None,
-        };
-        let mut of_value = SideColumns::new(
-            accepts(&|written| !key_columns.contains(&written)),
-            unknown,
-            &target,
-        )
-        .filtering(filter, key_columns, &target);
-        of_value.single = target
-            .table
-            .column_index(&keys.single_value_column)
-            .and_then(|column| of_value.accepts[column]);
+        let of_key = key_columns(&target, key, rules);
+        let of_value = value_columns(&target, key, rules, keys);
         Self {
             key_reader: SideReader::new(Stage::KeyConverter, key_format, of_key),
             value_reader: SideReader::new(Stage::ValueConverter, value_format, of_value),
@@ -157,7 +112,9 @@ impl TopicMapper {
             soft_delete,
             truncate_enabled: keys.truncate_enabled,
             change_events: keys.change_events,
-            required,
+            required: required(&target),
+            rules,
+            header_converter: keys.header_converter,
             key,
             target,
         }
@@ -181,7 +138,7 @@ impl TopicMapper {
     pub fn is_ready(&mut self, record: &RawRecord<'_>) -> bool {
         let key = match self.key {
             KeySource::Record => Encoded::key(record),
-            KeySource::Value | KeySource::Kafka(_) => None,
+            KeySource::Value | KeySource::Kafka(_) | KeySource::Headers => None,
         };
         let key_is_ready = key.is_none_or(|key| self.key_reader.is_ready(key));
         let value = Encoded::value(record);
@@ -260,6 +217,19 @@ impl TopicMapper {
     ) -> Result<Option<RowKind>, RecordError> {
         let reader = &mut self.value_reader;
         let content = match (transformed, Encoded::value(record)) {
+            (
+                Some(OwnedRecord {
+                    change: Some(change),
+                    value: before,
+                    ..
+                }),
+                _,
+            ) => {
+                if *change == Change::Delete && reader.wants_before() && !before.datum.is_null() {
+                    reader.read_owned(before, &self.target, rows)?;
+                }
+                Content::Change(*change)
+            }
             (Some(whole), _) => reader.read_owned(&whole.value, &self.target, rows)?,
             (None, Some(encoded)) => reader.read(encoded, &self.target, rows)?,
             (None, None) => Content::Null,
@@ -281,8 +251,10 @@ impl TopicMapper {
             KeySource::Value => {}
             KeySource::Kafka(columns) => self.fill_coordinates(columns, record, rows)?,
             KeySource::Record => self.fill_key(record, transformed, rows)?,
+            KeySource::Headers => self.fill_headers(None, record, transformed, rows)?,
         }
         if deletes {
+            self.fill_guard(record, transformed, rows)?;
             self.check_delete(rows)?;
             return match self.soft_delete {
                 Some(_) => self.mark_deleted(true, rows).map(Some),
@@ -301,7 +273,7 @@ impl TopicMapper {
             let row = rows.len();
             rows.columns[column].truncate(row);
             let value = Value::Bool(deleted);
-            push(&self.target, column, "delete", &value, rows)?;
+            push(&self.target, column, "delete", &value, self.rules, rows)?;
         }
         Ok(RowKind::Write)
     }
@@ -311,7 +283,7 @@ impl TopicMapper {
             return Err(RecordError::new(
                 Stage::TaskPut,
                 "the record has no value: a delete; set delete.enabled=true with \
-                 pk.mode=record_key to apply deletes",
+                 pk.mode=record_key or record_header to apply deletes",
             ));
         }
         for index in self.target.key.iter().chain(&self.target.guard) {
@@ -338,7 +310,7 @@ impl TopicMapper {
         let role = if self.target.key.contains(&index) {
             "is part of the key"
         } else if self.target.guard == Some(index) {
-            "is upsert.guard.field; of a delete it must be a field of the key"
+            "is upsert.guard.field; of a delete it must be a field of the key, or a header"
         } else {
             "is NOT NULL and has no default"
         };
@@ -363,9 +335,54 @@ impl TopicMapper {
             Value::Int(record.offset),
         ];
         for (column, value) in columns.iter().zip(&values) {
-            push(&self.target, *column, "kafka coordinates", value, rows)?;
+            let field = "kafka coordinates";
+            push(&self.target, *column, field, value, self.rules, rows)?;
         }
         Ok(())
+    }
+
+    /// Of a delete the guard may be a header, whatever the key is.
+    fn fill_guard(
+        &mut self,
+        record: &RawRecord<'_>,
+        transformed: Option<&OwnedRecord>,
+        rows: &mut TableRows,
+    ) -> Result<(), RecordError> {
+        let is_missing = |guard: usize| rows.columns[guard].len() == rows.len();
+        match (self.target.guard, self.key) {
+            (Some(guard), KeySource::Record) if is_missing(guard) => {
+                let name = self.target.column(guard).name.clone();
+                self.fill_headers(Some(&name), record, transformed, rows)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The key's columns, and the guard, that are named as headers are; or only the one of them.
+    fn fill_headers(
+        &mut self,
+        only: Option<&str>,
+        record: &RawRecord<'_>,
+        transformed: Option<&OwnedRecord>,
+        rows: &mut TableRows,
+    ) -> Result<(), RecordError> {
+        let reader = &mut self.key_reader;
+        let is_meant = |name: &str| only.is_none_or(|only| only.eq_ignore_ascii_case(name));
+        let mut headers = Vec::new();
+        match transformed {
+            Some(whole) => {
+                let meant = whole.headers.iter().filter(|header| is_meant(&header.name));
+                headers.extend(meant.cloned());
+            }
+            None => {
+                for header in record.headers.headers() {
+                    if is_meant(&header.0) && reader.has_column(&header.0, &self.target) {
+                        headers.push(header::read(self.header_converter, header)?);
+                    }
+                }
+            }
+        }
+        reader.read_headers(&headers, &self.target, rows)
     }
 
     fn fill_key(
@@ -389,6 +406,87 @@ impl TopicMapper {
     }
 }
 
+impl KeySource {
+    fn of(keys: &SinkKeys, target: &Target) -> Self {
+        match keys.key_mode {
+            KeyMode::None | KeyMode::RecordValue => Self::Value,
+            KeyMode::Kafka => match target.key.as_slice() {
+                [topic, partition, offset] => Self::Kafka([*topic, *partition, *offset]),
+                _ => Self::Value,
+            },
+            KeyMode::RecordKey => Self::Record,
+            KeyMode::RecordHeader => Self::Headers,
+        }
+    }
+
+    /// Key columns that no field of the value fills.
+    fn columns_apart(self, target: &Target) -> &[usize] {
+        match self {
+            Self::Value => &[],
+            Self::Kafka(_) | Self::Record | Self::Headers => &target.key,
+        }
+    }
+}
+
+/// By column of the table, the written columns that a side may fill.
+fn accepts(target: &Target, is_wanted: impl Fn(usize) -> bool) -> Vec<Option<usize>> {
+    let mut accepts = vec![None; target.table.columns.len()];
+    for (written, column) in target.written.iter().enumerate() {
+        if is_wanted(written) {
+            accepts[*column] = Some(written);
+        }
+    }
+    accepts
+}
+
+/// Written columns that must have a value.
+fn required(target: &Target) -> Vec<usize> {
+    let is_required = |index: &usize| {
+        let column = target.column(*index);
+        let makes_rows = target.mode != WriteMode::Update;
+        let is_needed = makes_rows && !column.nullable && !column.has_default;
+        target.key.contains(index) || target.guard == Some(*index) || is_needed
+    };
+    (0..target.written.len()).filter(is_required).collect()
+}
+
+/// What the key, or a header, may fill. Its fields that are no key columns are not wanted.
+fn key_columns(target: &Target, key: KeySource, rules: Rules) -> SideColumns {
+    let apart = key.columns_apart(target);
+    // Of a delete the guard can only be in the key, or a header.
+    let has_guard = matches!(key, KeySource::Record | KeySource::Headers);
+    let is_guard = |written| has_guard && target.guard == Some(written);
+    let accepted = accepts(target, |written| {
+        apart.contains(&written) || is_guard(written)
+    });
+    let mut columns = SideColumns::new(accepted, UnknownFields::Ignore, rules, target);
+    columns.single = match target.key.as_slice() {
+        [only] => Some(*only),
+        _ => None,
+    };
+    columns
+}
+
+/// What the value may fill: a key field's value wins over a value field of the same name.
+fn value_columns(target: &Target, key: KeySource, rules: Rules, keys: &SinkKeys) -> SideColumns {
+    let apart = key.columns_apart(target);
+    let filter = FieldFilter::new(&keys.fields_include, &keys.fields_exclude);
+    let unknown = match keys.auto_evolve {
+        true => UnknownFields::Fail,
+        false => keys.unknown_fields,
+    };
+    let accepted = accepts(target, |written| !apart.contains(&written));
+    let mut columns =
+        SideColumns::new(accepted, unknown, rules, target).filtering(filter, apart, target);
+    columns.asides = Asides::new(keys);
+    columns.wants_before = keys.key_mode == KeyMode::RecordValue;
+    columns.single = target
+        .table
+        .column_index(&keys.single_value_column)
+        .and_then(|column| columns.accepts[column]);
+    columns
+}
+
 const NO_KEY: &str = "the record has no key, and pk.mode=record_key takes the row's key from it";
 
 fn push(
@@ -396,6 +494,7 @@ fn push(
     column: usize,
     field: &str,
     value: &Value<'_>,
+    rules: Rules,
     rows: &mut TableRows,
 ) -> Result<(), RecordError> {
     let definition = target.column(column);
@@ -410,8 +509,7 @@ fn push(
             ),
         )
     };
-    let fitted = fit::fit(value, &definition.column_type, target.table.text_allows_nul)
-        .map_err(|rule| failed(&rule))?;
+    let fitted = fit::fit(value, &definition.column_type, rules).map_err(|rule| failed(&rule))?;
     rows.columns[column]
         .push(fitted.cell())
         .map_err(|mismatch| failed(&mismatch.to_string()))

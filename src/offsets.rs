@@ -281,14 +281,14 @@ impl Known {
 }
 
 /// A consumer of the connector's group that never joins it.
-struct Kafka {
+pub(crate) struct Kafka {
     consumer: Arc<TaskConsumer>,
     facts: KafkaFacts,
     group_id: String,
 }
 
 impl Kafka {
-    fn open(positions: &Positions) -> Result<Self, OffsetsError> {
+    pub(crate) fn open(positions: &Positions) -> Result<Self, OffsetsError> {
         let client_id = format!("rowdock-offsets-{}", positions.config.name);
         let consumer = client::create(&positions.consumer_properties, &client_id)?;
         let consumer = client::shared(consumer);
@@ -305,11 +305,12 @@ impl Kafka {
     }
 
     /// Letting go of a consumer blocks.
-    async fn close(self) {
+    pub(crate) async fn close(self) {
         tokio::task::spawn_blocking(move || drop(self)).await.ok();
     }
 
-    async fn ask<T: Send + 'static>(
+    /// Asks on a thread that may block.
+    pub(crate) async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&TaskConsumer) -> Result<T, OffsetsError> + Send + 'static,
     ) -> Result<T, OffsetsError> {
@@ -318,7 +319,7 @@ impl Kafka {
         answer.map_err(|error| OffsetsError::Failed(error.to_string()))?
     }
 
-    async fn cluster_id(&self) -> Result<String, OffsetsError> {
+    pub(crate) async fn cluster_id(&self) -> Result<String, OffsetsError> {
         let ask = |consumer: &TaskConsumer| Ok(consumer.client().fetch_cluster_id(ANSWER_TIME_MAX));
         let no_answer = || OffsetsError::Failed("kafka does not answer".to_owned());
         self.ask(ask).await?.ok_or_else(no_answer)

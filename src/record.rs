@@ -22,7 +22,7 @@ pub mod owned;
 pub mod schema;
 
 pub use datum::{Datum, Map, Struct};
-pub use owned::{Coordinates, Header, OwnedRecord, Part, Side};
+pub use owned::{Change, Coordinates, Header, OwnedRecord, Part, Side};
 pub use schema::{Field, Kind, Logical, Schema, SchemaCache};
 
 /// A header as it was read: name and bytes.
@@ -101,8 +101,10 @@ pub enum Value<'a> {
     Date(i32),
     /// Nanoseconds since midnight.
     Time(i64),
-    /// Date and time.
+    /// A point in time.
     Timestamp(Timestamp),
+    /// Date and time of a clock, in a zone that is not told.
+    LocalTimestamp(Timestamp),
     /// 128-bit identifier.
     Uuid([u8; 16]),
 }
@@ -121,7 +123,7 @@ impl Value<'_> {
             Self::Decimal(_) => "a decimal",
             Self::Date(_) => "a date",
             Self::Time(_) => "a time",
-            Self::Timestamp(_) => "a timestamp",
+            Self::Timestamp(_) | Self::LocalTimestamp(_) => "a timestamp",
             Self::Uuid(_) => "a uuid",
         }
     }
@@ -178,6 +180,8 @@ pub struct RecordError {
     pub stage: Stage,
     /// Why.
     pub reason: String,
+    /// The Java class that does what failed, where the stage has several: a transform's.
+    pub class: Option<Box<str>>,
 }
 
 impl RecordError {
@@ -186,6 +190,14 @@ impl RecordError {
         Self {
             stage,
             reason: reason.into(),
+            class: None,
         }
+    }
+
+    /// The same, of this class.
+    #[must_use]
+    pub fn of_class(mut self, class: &str) -> Self {
+        self.class = Some(class.into());
+        self
     }
 }

@@ -26,13 +26,15 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::config::converter::RegistryOptions;
+#[cfg(test)]
+pub(crate) use api::read_answer;
 use http::Client;
 
-/// First pause after a failure; doubled up to [`PAUSE_MAX`].
+/// First pause after a failure; doubled up to what the options say.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 
-/// Longest pause: bounds how late a registry that works again is noticed.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// Within a pause, it is looked this often whether anybody still waits.
+const PAUSE_STEP: Duration = Duration::from_secs(1);
 
 /// A schema that was registered a moment ago may be unknown to a follower: "no such schema" is
 /// believed when it was answered this often.
@@ -167,6 +169,21 @@ impl Registry {
         Ok(Self { shared })
     }
 
+    /// Knows just these schemas, and asks nobody.
+    #[cfg(test)]
+    pub(crate) fn of(schemas: impl IntoIterator<Item = (SchemaId, Registered)>) -> Self {
+        let known = schemas
+            .into_iter()
+            .map(|(id, registered)| (id, State::Known(Arc::new(registered))));
+        let shared = Shared {
+            known: Mutex::new(known.collect()),
+            questions: Mutex::new(channel().0),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
     /// What is known of a schema now. An unknown one is asked for; the listener hears of it.
     pub fn lookup(&self, id: SchemaId) -> Lookup {
         let mut known = self.shared.lock();
@@ -257,13 +274,32 @@ impl Fetcher {
                     self.troubled = true;
                     tracing::warn!(schema = %id, "schema registry error, trying again: {reason}");
                     (self.listener)(Event::Trouble(format!("schema registry: {reason}")));
-                    std::thread::sleep(pause.mul_f64(1.0 - 0.5 * fastrand::f64()));
-                    pause = (pause * 2).min(PAUSE_MAX);
+                    let longest = self.client.options.pause_max;
+                    pause = pause.min(longest);
+                    if !self.sleep(pause.mul_f64(1.0 - 0.5 * fastrand::f64())) {
+                        return None;
+                    }
+                    pause = pause.saturating_mul(2);
                 }
             }
             if self.shared.strong_count() == 0 {
                 return None;
             }
+        }
+    }
+
+    /// Sleeps, for as long as somebody waits for an answer: pauses may be long.
+    fn sleep(&self, pause: Duration) -> bool {
+        let until = Instant::now() + pause;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if self.shared.strong_count() == 0 {
+                return false;
+            }
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(PAUSE_STEP));
         }
     }
 }

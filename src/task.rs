@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer as _;
+use rowdock_connectors::cassandra::CassandraSink;
 use rowdock_connectors::mysql::MySqlSink;
 use rowdock_connectors::postgres::PostgresSink;
 use rowdock_connectors::sqlite::SqliteSink;
@@ -210,7 +211,7 @@ impl RunningTask {
         let consumer = client::create(&spec.consumer_properties, &client_id)
             .map(client::shared)
             .map_err(|error| format!("the kafka consumer cannot be created: {error}"))?;
-        let facts = KafkaFacts::new(&consumer);
+        let facts = KafkaFacts::new(&consumer).with_admin(&spec.producer_properties);
         let Some(cluster_id) = kafka_cluster_id(&consumer, &self.stopping).await? else {
             return Ok(());
         };
@@ -245,9 +246,11 @@ impl RunningTask {
             link: self.link.clone(),
             writer,
             board: Arc::clone(&board),
-            intake: Intake::new(Arc::clone(&config), formats, stores_positions)?,
+            intake: Intake::new(Arc::clone(&config), formats, stores_positions)?
+                .keeping_times(sink.needs_record_times()),
             delivery: config.delivery,
             linger: config.batch.linger,
+            schema_patience: config.errors.retry_timeout,
             drain_limit: session_timeout.mul_f64(0.4),
             commit_interval: spec.offset_flush_interval,
             paused: spec.paused,
@@ -278,7 +281,7 @@ impl RunningTask {
             status: self.status,
             stopping: self.stopping,
             session_timeout,
-            state: LoopState::default(),
+            state: LoopState::new(config.retries),
             config,
         };
         write_loop.run().await;
@@ -390,5 +393,8 @@ pub(crate) fn open_sink(
         SinkClass::Postgres => Box::new(PostgresSink::new(options)?),
         SinkClass::MySql => Box::new(MySqlSink::new(options)?),
         SinkClass::Sqlite => Box::new(SqliteSink::new(options)?),
+        SinkClass::Cassandra => {
+            Box::new(CassandraSink::new(options, config.sink.cassandra.clone())?)
+        }
     })
 }

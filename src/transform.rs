@@ -5,15 +5,18 @@ use std::fmt;
 use rowdock_connectors::Timestamp;
 
 use crate::config::converter::HeaderConverter;
-use crate::config::definitions::ConfigKey;
 use crate::config::definitions::transforms::{PredicateKind, TransformKind};
+use crate::config::definitions::{self, ConfigKey};
 use crate::config::transforms::{Options, PredicateConfig, TransformConfig};
 use crate::decode::header;
 use crate::record::{OwnedRecord, Part, RawRecord, RecordError, Side, Stage};
 
 mod cast;
-mod date_format;
+mod cloud_event;
+pub(crate) mod date_format;
 mod extract_field;
+mod extract_new_record_state;
+mod field_name;
 mod filter;
 mod flatten;
 mod header_from;
@@ -24,6 +27,7 @@ mod java_regex;
 mod java_text;
 mod mask_field;
 mod moment;
+mod naming;
 mod object;
 mod path;
 mod replace_field;
@@ -44,6 +48,8 @@ pub struct Chain {
 #[derive(Debug)]
 struct Step {
     alias: String,
+    /// Its Java class.
+    class: String,
     transform: Box<dyn Transform>,
     condition: Option<(Box<dyn Predicate>, bool)>,
 }
@@ -65,6 +71,11 @@ type Applied = Result<Option<OwnedRecord>, String>;
 trait Transform: fmt::Debug + Send {
     /// Applies it to one record. `Ok(None)` drops it.
     fn apply(&mut self, record: OwnedRecord) -> Applied;
+
+    /// It looks at headers that the record came with.
+    fn reads_headers(&self) -> bool {
+        false
+    }
 }
 
 /// Changes keys, or values.
@@ -77,6 +88,11 @@ trait SideTransform: fmt::Debug + Send {
 trait Predicate: fmt::Debug + Send {
     /// Whether it holds.
     fn holds(&self, record: &OwnedRecord) -> bool;
+
+    /// It looks at headers that the record came with.
+    fn reads_headers(&self) -> bool {
+        false
+    }
 }
 
 /// What a side's transform may know of the record around it.
@@ -86,6 +102,17 @@ struct About<'a> {
     partition: i32,
     offset: i64,
     timestamp_ms: Option<i64>,
+}
+
+impl<'a> About<'a> {
+    fn of(record: &'a OwnedRecord) -> Self {
+        Self {
+            topic: &record.topic,
+            partition: record.origin().partition,
+            offset: record.origin().offset,
+            timestamp_ms: record.timestamp_ms,
+        }
+    }
 }
 
 impl Chain {
@@ -108,15 +135,18 @@ impl Chain {
                 None => None,
                 Some(condition) => {
                     let predicate = &condition.predicate;
-                    reads_headers |= predicate.kind == PredicateKind::HasHeaderKey;
                     let built = build_predicate(predicate).map_err(failed(&predicate.alias))?;
+                    reads_headers |= built.reads_headers();
                     Some((built, condition.negate))
                 }
             };
+            let transform =
+                build(config.kind, config.part, &config.options).map_err(failed(&config.alias))?;
+            reads_headers |= transform.reads_headers();
             steps.push(Step {
                 alias: config.alias.clone(),
-                transform: build(config.kind, config.part, &config.options)
-                    .map_err(failed(&config.alias))?,
+                class: definitions::transforms::class_name(config.kind, config.part),
+                transform,
                 condition,
             });
         }
@@ -124,6 +154,13 @@ impl Chain {
             steps,
             headers: reads_headers.then_some(header_converter),
         })
+    }
+
+    /// Reads the headers of every record, for somebody behind the chain.
+    #[must_use]
+    pub fn reading_headers(mut self, converter: HeaderConverter) -> Self {
+        self.headers = Some(converter);
+        self
     }
 
     /// Applies all of them to a record that was decoded from `raw`. `Ok(None)`: dropped.
@@ -148,7 +185,7 @@ impl Chain {
             }
             let applied = step.transform.apply(record).map_err(|reason| {
                 let reason = format!("transform \"{}\": {reason}", step.alias);
-                RecordError::new(Stage::Transformation, reason)
+                RecordError::new(Stage::Transformation, reason).of_class(&step.class)
             })?;
             match applied {
                 Some(changed) => record = changed,
@@ -178,8 +215,18 @@ pub fn check_predicate(config: &PredicateConfig) -> Result<(), Fault> {
 fn build(kind: TransformKind, part: Part, options: &Options) -> Result<Box<dyn Transform>, Fault> {
     Ok(match kind {
         TransformKind::Cast => on_side(part, cast::Cast::new(options)?),
+        TransformKind::CollectionNameTransformation => {
+            Box::new(naming::CollectionName::new(options))
+        }
+        TransformKind::ConvertCloudEventToSaveableForm => {
+            Box::new(cloud_event::CloudEvent::new(options)?)
+        }
         TransformKind::DropHeaders => Box::new(headers::DropHeaders::new(options)?),
         TransformKind::ExtractField => on_side(part, extract_field::ExtractField::new(options)?),
+        TransformKind::ExtractNewRecordState => Box::new(
+            extract_new_record_state::ExtractNewRecordState::new(options)?,
+        ),
+        TransformKind::FieldNameTransformation => Box::new(field_name::FieldName::new(options)),
         TransformKind::Filter => Box::new(filter::Filter),
         TransformKind::Flatten => on_side(part, flatten::Flatten::new(options)?),
         TransformKind::HeaderFrom => Box::new(header_from::HeaderFrom::new(part, options)?),
@@ -222,13 +269,7 @@ fn on_side(part: Part, transform: impl SideTransform + 'static) -> Box<dyn Trans
 impl<T: SideTransform> Transform for OnSide<T> {
     fn apply(&mut self, mut record: OwnedRecord) -> Applied {
         let side = std::mem::replace(record.side_mut(self.part), Side::NULL);
-        let about = About {
-            topic: &record.topic,
-            partition: record.origin().partition,
-            offset: record.origin().offset,
-            timestamp_ms: record.timestamp_ms,
-        };
-        let changed = self.transform.apply(side, &about)?;
+        let changed = self.transform.apply(side, &About::of(&record))?;
         *record.side_mut(self.part) = changed;
         Ok(Some(record))
     }

@@ -16,7 +16,8 @@
 //!
 //! | class  | what is done                                                                     |
 //! |--------|----------------------------------------------------------------------------------|
-//! | retry  | the same batch again, with growing pauses; the task stays RUNNING and says why    |
+//! | retry  | the same batch again, with growing pauses; the task stays RUNNING and says why,   |
+//! |        | unless `max.retries` ends that                                                   |
 //! | record | the bad rows are found, rejected (dead letters, or stop there), the rest written  |
 //! | stop   | FAILED, with what to do; partitions are kept, so that no other task fails on them |
 //!
@@ -58,7 +59,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use uuid::Uuid;
 
 use crate::batch::AssignmentTag;
-use crate::config::connector::{ConnectorConfig, Delivery};
+use crate::config::connector::{ConnectorConfig, Delivery, Retries};
 use crate::deadletter::DeadLetters;
 use crate::handover::{Board, ConsumerLink, ToConsumer, ToWriter};
 use crate::status::{TaskState, TaskStatus};
@@ -143,6 +144,16 @@ pub struct LoopState {
     /// When topics were last checked, unless something was written since.
     idle_since_check: Option<Instant>,
     standstill: Standstill,
+}
+
+impl LoopState {
+    /// Nothing has happened yet.
+    pub fn new(retries: Retries) -> Self {
+        Self {
+            backoff: Backoff::new(retries),
+            ..Self::default()
+        }
+    }
 }
 
 impl WriteLoop {
@@ -296,14 +307,18 @@ impl WriteLoop {
                     self.recovered();
                     break;
                 }
-                Err(error) => {
-                    if self.pause_after(&error).await.is_err() {
+                Err(error) => match self.pause_after(&error).await {
+                    Ok(()) => {}
+                    // In the group again, as every task is that has failed.
+                    Err(Halt::Failed(trace)) => {
+                        self.fail(trace);
                         break;
                     }
-                }
+                    Err(_) => break,
+                },
             }
         }
-        tracing::info!(connector = %self.config.name, "database answers again, joining the group");
+        tracing::info!(connector = %self.config.name, "joining the group again");
         self.consumer.send(ToConsumer::Join);
     }
 
@@ -346,7 +361,12 @@ impl WriteLoop {
         if error.class() == ErrorClass::Stop {
             return Err(Halt::Failed(error.to_string()));
         }
-        let pause = self.state.backoff.next(fastrand::f64());
+        let Some(pause) = self.state.backoff.next(fastrand::f64()) else {
+            let max = self.config.retries.max.unwrap_or_default();
+            return Err(Halt::Failed(format!(
+                "{error}; given up after max.retries={max} attempts"
+            )));
+        };
         tracing::warn!(
             connector = %self.config.name,
             pause_ms = pause.as_millis(),

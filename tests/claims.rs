@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::support::engine::Engine;
 use crate::support::kafka;
 use crate::support::orders::Orders;
 use crate::support::producer::{Draft, Poison};
@@ -72,11 +73,20 @@ async fn one_partition_of_a_batch_is_fenced() {
     judged.healed(&[&worker], seconds(20)).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_without_rows_into_postgres() {
+    batches_without_rows(Engine::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_without_rows_into_sqlite() {
+    batches_without_rows(Engine::Sqlite).await;
+}
+
 /// A batch without rows moves positions too, and is fenced as any other: the position of a stolen
 /// partition stays, and so do those of its neighbours in the batch.
-#[tokio::test(flavor = "multi_thread")]
-async fn batches_without_rows() {
-    let stage = Stage::begin("no_rows", 1).await;
+async fn batches_without_rows(engine: Engine) {
+    let stage = Stage::begin_in(engine, "no_rows", 1).await;
     let mut orders = Orders::prepare(&stage, 4).await;
     let letters = stage.topic("letters", 1).await;
     orders.connector = orders.connector.dead_letters(&letters);
@@ -90,8 +100,11 @@ async fn batches_without_rows() {
     let bad = |from, to| (from..to).map(|seq| Draft::good(seq, 4).poisoned(Poison::Malformed));
     writer.send_all(bad(40, 80)).await;
     judged.healed(&[&worker], seconds(10)).await;
-    let steal = "UPDATE rowdock_progress SET claim_id = gen_random_uuid() WHERE partition = 2";
-    stage.database.run(steal).await;
+    let steal = format!(
+        "UPDATE rowdock_progress SET claim_id = '{}' WHERE \"partition\" = 2",
+        uuid::Uuid::new_v4()
+    );
+    stage.database.run(&steal).await;
     writer.send_all(bad(80, 120)).await;
     writer.send_good(120, 40, 4).await;
     let verdict = judged.healed(&[&worker], seconds(20)).await;
@@ -135,7 +148,7 @@ async fn claim_executed_after_its_successor_s() {
     path.release();
     let claimed = "FOR UPDATE";
     eventually("the late claim to be executed", seconds(5), || async {
-        let sessions = stage.database.sessions(&path).await;
+        let sessions = stage.database.sessions(Some(&path)).await;
         let executed = sessions
             .iter()
             .find(|session| session.query.contains(claimed));

@@ -2,20 +2,102 @@
 
 use std::time::{Duration, Instant};
 
+use crate::support::engine::Engine;
 use crate::support::orders::Orders;
 use crate::support::own_server::OwnServer;
 use crate::support::proxy::{Network, Proxy};
 use crate::support::stage::Stage;
-use crate::support::wait::seconds;
+use crate::support::wait::{check, eventually, seconds};
 use crate::support::worker::Launch;
 
 /// Above the poll interval of the test below, as ten minutes are above the default of five.
 const STALL: Duration = seconds(12);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn server_dies_under_load() {
-    let server = OwnServer::start("dies_under_load").await;
-    let mut stage = Stage::begin_on("database_dies", 2, &server.url).await;
+/// Sessions that are ended, one a second.
+const ENDED: usize = 8;
+
+mod postgres {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn server_dies() {
+        server_dies_under_load(Engine::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn sessions_end() {
+        sessions_end_at_random(Engine::Postgres, ENDED).await;
+    }
+}
+
+mod mysql {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn server_dies() {
+        server_dies_under_load(Engine::MySql).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn sessions_end() {
+        sessions_end_at_random(Engine::MySql, ENDED).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn transaction_ends() {
+        transaction_ends_by_itself(Engine::MySql).await;
+    }
+}
+
+mod mariadb {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn server_dies() {
+        server_dies_under_load(Engine::MariaDb).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn sessions_end() {
+        sessions_end_at_random(Engine::MariaDb, ENDED).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn transaction_ends() {
+        transaction_ends_by_itself(Engine::MariaDb).await;
+    }
+}
+
+/// MySQL ends a transaction by itself on some errors, and what follows would commit alone.
+async fn transaction_ends_by_itself(engine: Engine) {
+    const ENDED: usize = 5;
+    let stage = Stage::begin_in(engine, "ends_by_itself", 1).await;
+    let orders = Orders::prepare(&stage, 6).await;
+    let load = orders.load(&stage, 400);
+    let worker = Launch::new("worker")
+        .failpoint(
+            &engine.point("ended_by_server"),
+            &format!("20*off->{ENDED}*return->off"),
+        )
+        .start(&stage, &[&orders.connector])
+        .await;
+    let found = "the transaction has ended before its rows were written";
+    eventually("all transactions to be missed", seconds(20), || {
+        let missed = worker.logged(&[found]).len();
+        let missed = check(missed >= ENDED, || format!("{missed} missed"));
+        std::future::ready(missed)
+    })
+    .await;
+    stage.tell(format_args!("{ENDED} transactions had ended: {found}"));
+    orders.until_flowing(&stage, seconds(20)).await;
+    load.finish().await;
+    orders.judged(&stage).healed(&[&worker], seconds(20)).await;
+}
+
+async fn server_dies_under_load(engine: Engine) {
+    let server = OwnServer::start(engine, "dies_under_load").await;
+    let name = format!("server_dies_{}", engine.name());
+    let mut stage = Stage::begin_on(&name, 2, &server.url).await;
     let orders = Orders::prepare(&stage, 8).await;
     let load = orders.load(&stage, 300);
     let connectors = [&orders.connector];
@@ -39,10 +121,9 @@ async fn server_dies_under_load() {
     judged.healed(&[&first, &second], seconds(20)).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sessions_end_at_random() {
-    const ENDED: usize = 8;
-    let stage = Stage::begin("sessions_end", 2).await;
+/// Once a second, so many times.
+pub(crate) async fn sessions_end_at_random(engine: Engine, times: usize) {
+    let stage = Stage::begin_in(engine, "sessions_end", 2).await;
     let orders = Orders::prepare(&stage, 8).await;
     let load = orders.load(&stage, 500);
     let connectors = [&orders.connector];
@@ -52,15 +133,13 @@ async fn sessions_end_at_random() {
     let mut random = stage.random();
     let mut every = tokio::time::interval(seconds(1));
     let mut ended = 0;
-    while ended < ENDED {
+    while ended < times {
         every.tick().await;
-        let sql = "SELECT pid FROM pg_stat_activity WHERE datname = current_database()
-            AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
-        let sessions = stage.database.rows(sql, &[]).await;
+        let sessions = stage.database.other_sessions().await;
         let Some(session) = random.choice(&sessions) else {
             continue;
         };
-        if stage.database.terminate(session.get(0)).await {
+        if stage.database.terminate(*session).await {
             ended += 1;
         }
     }
@@ -68,6 +147,42 @@ async fn sessions_end_at_random() {
     load.finish().await;
     let judged = orders.judged(&stage);
     judged.healed(&[&first, &second], seconds(20)).await;
+}
+
+/// What was written after the backup is gone, rows and positions alike: the worker finds out when
+/// it is back, and writes again from where the database stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn restored_to_an_earlier_backup() {
+    let mut stage = Stage::begin("restored", 1).await;
+    let orders = Orders::prepare(&stage, 6).await;
+    let path = Proxy::to_database(stage.database.server()).await;
+    let load = orders.load(&stage, 300);
+    let worker = Launch::new("worker")
+        .database(&path)
+        .start(&stage, &[&orders.connector])
+        .await;
+    orders.until_flowing(&stage, seconds(20)).await;
+    path.set(Network::Cut);
+    stage.database.back_up().await;
+    path.set(Network::Whole);
+    orders.until_flowing(&stage, seconds(20)).await;
+    path.set(Network::Cut);
+    let lost = orders.judged(&stage).positions().await;
+    stage.database.restore().await;
+    let restored = orders.judged(&stage).positions().await;
+    path.set(Network::Whole);
+    stage.tell(format_args!(
+        "positions stood at {lost:?}, now {restored:?}"
+    ));
+    assert!(
+        restored
+            .iter()
+            .all(|(partition, next)| *next < lost[partition]),
+        "the backup is no earlier one"
+    );
+    orders.until_flowing(&stage, seconds(20)).await;
+    load.finish().await;
+    orders.judged(&stage).healed(&[&worker], seconds(20)).await;
 }
 
 /// A write that takes longer than `max.poll.interval.ms` must not cost the membership: polling

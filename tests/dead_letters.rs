@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::support::engine::Engine;
 use crate::support::kafka::{self, ReadRecord};
 use crate::support::ledger::Fate;
-use crate::support::orders::{Caught, Orders};
+use crate::support::orders::{Caught, Orders, TABLE};
 use crate::support::producer::{Draft, Load, LoadSpec, Poison};
 use crate::support::proxy::Proxy;
 use crate::support::stage::{Stage, Topic};
@@ -16,10 +17,7 @@ const HEADER: &str = "__connect.errors.";
 /// Orders with a rule that only the database knows, and a dead letter topic.
 async fn prepare(stage: &Stage, partitions: i32) -> (Orders, Topic) {
     let mut orders = Orders::prepare(stage, partitions).await;
-    stage
-        .database
-        .run("ALTER TABLE orders ADD CONSTRAINT positive CHECK (amount >= 0)")
-        .await;
+    stage.database.refuse_negative_amounts(TABLE).await;
     let letters = stage.topic("letters", 1).await;
     orders.connector = orders.connector.dead_letters(&letters);
     (orders, letters)
@@ -62,8 +60,17 @@ async fn letters_match(stage: &Stage, orders: &Orders, letters: &Topic) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_percent_of_all_kinds() {
-    let stage = Stage::begin("poison_percent", 2).await;
+async fn one_percent_into_postgres() {
+    one_percent_of_all_kinds(Engine::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_percent_into_sqlite() {
+    one_percent_of_all_kinds(Engine::Sqlite).await;
+}
+
+async fn one_percent_of_all_kinds(engine: Engine) {
+    let stage = Stage::begin_in(engine, "poison_percent", 2).await;
     let (orders, letters) = prepare(&stage, 6).await;
     let spec = LoadSpec {
         poison_every: 100,
@@ -137,6 +144,10 @@ async fn a_letter_is_the_record_with_its_reason() {
             header("exception.message")
         ));
     }
+    let class =
+        |offset: i64| found[&(0, offset)][0].headers[&format!("{HEADER}class.name")].clone();
+    assert_eq!(class(0), "org.apache.kafka.connect.json.JsonConverter");
+    assert_eq!(class(2), "org.apache.kafka.connect.sink.SinkTask");
     let reason = &found[&(0, 2)][0].headers[&format!("{HEADER}exception.message")];
     assert!(reason.contains("positive"), "names the rule: {reason}");
 }
@@ -196,10 +207,10 @@ async fn a_table_holds_each_bad_record_once_though_a_worker_is_killed() {
     let found: BTreeSet<(i32, i64)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     assert_eq!(bad, found, "bad records, and those in the table");
     for row in &rows {
-        assert_eq!(row.get::<_, String>(2), "0", "a letter was written again");
-        assert!(!row.get::<_, String>(3).is_empty() && !row.get::<_, String>(4).is_empty());
-        assert_eq!(row.get::<_, String>(5), orders.topic.name);
-        assert!(row.get::<_, bool>(6), "the record's own bytes and time");
+        assert_eq!(row.get::<String>(2), "0", "a letter was written again");
+        assert!(!row.get::<String>(3).is_empty() && !row.get::<String>(4).is_empty());
+        assert_eq!(row.get::<String>(5), orders.topic.name);
+        assert!(row.get::<bool>(6), "the record's own bytes and time");
     }
     stage.tell(format_args!(
         "{} bad records, each with one row",
@@ -237,12 +248,22 @@ async fn nothing_but_bad_records_and_a_limit() {
     assert_eq!(kept, (5..15).map(|offset| (0, offset)).collect::<Vec<_>>());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn not_tolerated_in_postgres() {
+    not_tolerated_while_another_task_runs_on(Engine::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn not_tolerated_in_sqlite() {
+    not_tolerated_while_another_task_runs_on(Engine::Sqlite).await;
+}
+
 /// Without tolerance a task stops at the bad record; what came before is stored, its partitions
 /// stay its own, and the other task goes on.
-#[tokio::test(flavor = "multi_thread")]
-async fn not_tolerated_while_another_task_runs_on() {
+async fn not_tolerated_while_another_task_runs_on(engine: Engine) {
     for poison in [Poison::Malformed, Poison::Refused] {
-        let stage = Stage::begin(&format!("stops_{poison:?}").to_lowercase(), 2).await;
+        let name = format!("stops_{poison:?}").to_lowercase();
+        let stage = Stage::begin_in(engine, &name, 2).await;
         let (orders, letters) = prepare(&stage, 4).await;
         let connector = orders.connector.clone().set("errors.tolerance", "none");
         let orders = Orders {
@@ -331,8 +352,8 @@ async fn session_dies_between_two_bisect_steps() {
         .start(&stage, &[&orders.connector])
         .await;
     let session = orders.caught(&stage, &path, Caught::InTransaction, 0).await;
-    assert!(stage.database.terminate(session.pid).await);
-    stage.tell(format_args!("ended session {}", session.pid));
+    assert!(stage.database.terminate(session.id).await);
+    stage.tell(format_args!("ended session {}", session.id));
     orders.judged(&stage).healed(&[&worker], seconds(20)).await;
     letters_match(&stage, &orders, &letters).await;
 }

@@ -3,49 +3,81 @@
 
 use std::time::Instant;
 
+use crate::support::engine::Engine;
 use crate::support::orders::{Caught, Orders};
 use crate::support::proxy::Proxy;
 use crate::support::stage::Stage;
 use crate::support::wait::seconds;
 use crate::support::worker::{Launch, SESSION};
 
-/// Writes that the victim does before.
-const WRITES_BEFORE: usize = 40;
+/// Writes that the victim has done before; it may pass the point with each statement of a write.
+const WRITES_BEFORE: usize = 12;
 
 /// Holds the victim at its point until it is frozen there; over by the time it thaws.
-const HELD: &str = "40*off->1*sleep(2500)->off";
+const HELD: &str = "50*off->1*sleep(4000)->off";
 
 /// The server ends a transaction that stands still after 10 s; then its locks are free.
 const LOCKS_END: std::time::Duration = seconds(10);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn before_the_transaction() {
-    let point = "postgres::before_begin";
-    let fenced = frozen("freeze_before_begin", point, Caught::Idle).await;
-    assert!(fenced, "the zombie's write was not refused");
+mod postgres {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn before_the_transaction() {
+        let fenced = frozen(Engine::Postgres, "before_begin", Caught::Idle).await;
+        assert!(fenced, "the zombie's write was not refused");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn holding_locks_after_the_position() {
+        frozen(Engine::Postgres, "after_progress", Caught::InTransaction).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn holding_locks_amid_rows() {
+        frozen(Engine::Postgres, "mid_rows", Caught::InTransaction).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn after_commit_was_sent() {
+        frozen(Engine::Postgres, "after_commit_sent", Caught::Idle).await;
+    }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn holding_locks_after_the_position() {
-    let point = "postgres::after_progress";
-    frozen("freeze_after_progress", point, Caught::InTransaction).await;
+mod mysql {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn before_the_transaction() {
+        let fenced = frozen(Engine::MySql, "before_begin", Caught::Idle).await;
+        assert!(fenced, "the zombie's write was not refused");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn holding_locks_amid_rows() {
+        frozen(Engine::MySql, "mid_rows", Caught::InTransaction).await;
+    }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn holding_locks_amid_rows() {
-    let point = "postgres::mid_rows";
-    frozen("freeze_mid_rows", point, Caught::InTransaction).await;
-}
+mod mariadb {
+    use super::*;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn after_commit_was_sent() {
-    let point = "postgres::after_commit_sent";
-    frozen("freeze_commit_sent", point, Caught::Idle).await;
+    #[tokio::test(flavor = "multi_thread")]
+    async fn before_the_transaction() {
+        let fenced = frozen(Engine::MariaDb, "before_begin", Caught::Idle).await;
+        assert!(fenced, "the zombie's write was not refused");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn holding_locks_amid_rows() {
+        frozen(Engine::MariaDb, "mid_rows", Caught::InTransaction).await;
+    }
 }
 
 /// Returns whether the zombie logged that it was fenced.
-async fn frozen(name: &str, point: &str, caught: Caught) -> bool {
-    let stage = Stage::begin(name, 2).await;
+pub(crate) async fn frozen(engine: Engine, point: &str, caught: Caught) -> bool {
+    let stage = Stage::begin_in(engine, &format!("freeze_{point}"), 2).await;
+    let point = engine.point(point);
     let orders = Orders::prepare(&stage, 8).await;
     let judged = orders.judged(&stage);
     let path = Proxy::to_database(stage.database.server()).await;
@@ -53,7 +85,7 @@ async fn frozen(name: &str, point: &str, caught: Caught) -> bool {
     let other = orders.start_first(&stage, Launch::new("other")).await;
     let victim = Launch::new("victim")
         .database(&path)
-        .failpoint(point, HELD)
+        .failpoint(&point, HELD)
         .start(&stage, &[&orders.connector])
         .await;
     orders.caught(&stage, &path, caught, WRITES_BEFORE).await;

@@ -110,7 +110,7 @@ async fn database() {
             orders.judged(&stage).until_caught_up(seconds(30)).await;
         }
     }
-    let sessions = stage.database.sessions(&path).await;
+    let sessions = stage.database.sessions(Some(&path)).await;
     assert!(sessions.is_empty(), "{sessions:?}");
     assert_eq!(kafka::group_members(&orders.connector.group()).await, 0);
     // What the deleted connector had not stored is what was written while the database hung.

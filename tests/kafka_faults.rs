@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::support::connector::Connector;
+use crate::support::engine::Engine;
 use crate::support::kafka;
 use crate::support::oracle::Judged;
 use crate::support::orders::Orders;
@@ -203,10 +204,19 @@ async fn group_s_offsets_reset_or_deleted() {
     judged.healed(&[&worker], seconds(20)).await;
 }
 
-/// Aborted records are not seen, markers are no records, and the end of a log may be either.
 #[tokio::test(flavor = "multi_thread")]
-async fn transactions_committed_and_aborted() {
-    let stage = Stage::begin("transactions", 2).await;
+async fn transactions_into_postgres() {
+    transactions_committed_and_aborted(Engine::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_into_sqlite() {
+    transactions_committed_and_aborted(Engine::Sqlite).await;
+}
+
+/// Aborted records are not seen, markers are no records, and the end of a log may be either.
+async fn transactions_committed_and_aborted(engine: Engine) {
+    let stage = Stage::begin_in(engine, "transactions", 2).await;
     let mut orders = Orders::prepare(&stage, 3).await;
     orders.connector = orders
         .connector
@@ -265,10 +275,19 @@ async fn transactions_then_idle_then_retention_then_restart() {
     judged.healed(&[&worker], seconds(20)).await;
 }
 
-/// Compaction leaves gaps between offsets.
 #[tokio::test(flavor = "multi_thread")]
-async fn compacted_topic_with_gaps() {
-    let stage = Stage::begin("compacted", 1).await;
+async fn compacted_topic_into_postgres() {
+    compacted_topic_with_gaps(Engine::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compacted_topic_into_sqlite() {
+    compacted_topic_with_gaps(Engine::Sqlite).await;
+}
+
+/// Compaction leaves gaps between offsets.
+async fn compacted_topic_with_gaps(engine: Engine) {
+    let stage = Stage::begin_in(engine, "compacted", 1).await;
     let settings = [
         ("cleanup.policy", "compact"),
         ("min.cleanable.dirty.ratio", "0.01"),

@@ -3,65 +3,132 @@
 //! A failpoint holds the worker there, the server's list of sessions proves it, then it dies.
 //! Another worker and its own successor must neither lose nor repeat a row.
 
+use crate::support::engine::Engine;
 use crate::support::kafka;
 use crate::support::orders::{Caught, Orders};
-use crate::support::proxy::Proxy;
 use crate::support::stage::Stage;
 use crate::support::wait::{check, eventually, seconds};
-use crate::support::worker::Launch;
+use crate::support::worker::{Launch, Worker};
 
-/// Writes that a victim does before it is held, so that it dies amid work.
-const WRITES_BEFORE: usize = 40;
+/// How often a victim passes its point before it is held there, so that it dies amid work.
+const PASSES_BEFORE: usize = 50;
+
+/// Writes that it has done by then: it may pass the point with each statement of a write.
+const WRITES_BEFORE: usize = 12;
 
 /// Longer than any of these tests.
 const HELD: &str = "sleep(60000)";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn before_the_transaction() {
-    killed("kill_before_begin", "postgres::before_begin", Caught::Idle).await;
+mod postgres {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn before_the_transaction() {
+        killed(Engine::Postgres, "before_begin", Caught::Idle).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn between_position_and_rows() {
+        killed(Engine::Postgres, "after_progress", Caught::InTransaction).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn amid_rows() {
+        killed(Engine::Postgres, "mid_rows", Caught::InTransaction).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn before_commit() {
+        killed(Engine::Postgres, "before_commit", Caught::InTransaction).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn after_commit_was_sent() {
+        killed(Engine::Postgres, "after_commit_sent", Caught::Idle).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn after_commit_was_answered() {
+        killed(Engine::Postgres, "after_commit", Caught::Idle).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn before_the_group_s_offset_was_committed() {
+        killed_before_kafka_commit(Engine::Postgres).await;
+    }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn between_position_and_rows() {
-    let point = "postgres::after_progress";
-    killed("kill_after_progress", point, Caught::InTransaction).await;
+mod mysql {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn amid_rows() {
+        killed(Engine::MySql, "mid_rows", Caught::InTransaction).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn after_commit_was_sent() {
+        killed(Engine::MySql, "after_commit_sent", Caught::Idle).await;
+    }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn amid_rows() {
-    let point = "postgres::mid_rows";
-    killed("kill_mid_rows", point, Caught::InTransaction).await;
+mod mariadb {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn amid_rows() {
+        killed(Engine::MariaDb, "mid_rows", Caught::InTransaction).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn after_commit_was_sent() {
+        killed(Engine::MariaDb, "after_commit_sent", Caught::Idle).await;
+    }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn before_commit() {
-    let point = "postgres::before_commit";
-    killed("kill_before_commit", point, Caught::InTransaction).await;
+mod sqlite {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn between_position_and_rows() {
+        killed(Engine::Sqlite, "after_progress", Caught::InTransaction).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn before_commit() {
+        killed(Engine::Sqlite, "before_commit", Caught::InTransaction).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn after_commit() {
+        killed(Engine::Sqlite, "after_commit", Caught::Idle).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn before_the_group_s_offset_was_committed() {
+        killed_before_kafka_commit(Engine::Sqlite).await;
+    }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn after_commit_was_sent() {
-    let point = "postgres::after_commit_sent";
-    killed("kill_commit_sent", point, Caught::Idle).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn after_commit_was_answered() {
-    killed("kill_after_commit", "postgres::after_commit", Caught::Idle).await;
-}
-
-async fn killed(name: &str, point: &str, caught: Caught) {
-    let stage = Stage::begin(name, 2).await;
+pub(crate) async fn killed(engine: Engine, point: &str, caught: Caught) {
+    let stage = Stage::begin_in(engine, &format!("kill_{point}"), 2).await;
     let orders = Orders::prepare(&stage, 8).await;
-    let path = Proxy::to_database(stage.database.server()).await;
+    let path = stage.database.path().await;
     let load = orders.load(&stage, 400);
-    let other = orders.start_first(&stage, Launch::new("other")).await;
+    // Who writes to a file is told by its lock, so there the victim is alone.
+    let other = match path {
+        Some(_) => Some(orders.start_first(&stage, Launch::new("other")).await),
+        None => None,
+    };
+    let point = engine.point(point);
     let mut victim = Launch::new("victim")
-        .database(&path)
-        .failpoint(point, &format!("{WRITES_BEFORE}*off->{HELD}"))
+        .database(path.as_ref())
+        .failpoint(&point, &format!("{PASSES_BEFORE}*off->{HELD}"))
         .start(&stage, &[&orders.connector])
         .await;
-    orders.caught(&stage, &path, caught, WRITES_BEFORE).await;
+    orders
+        .caught(&stage, path.as_ref(), caught, WRITES_BEFORE)
+        .await;
     let status = victim.kill();
     stage.tell(format_args!("the victim at {point} ended: {status}"));
     let successor = Launch::new("successor")
@@ -69,14 +136,13 @@ async fn killed(name: &str, point: &str, caught: Caught) {
         .await;
     orders.until_flowing(&stage, seconds(20)).await;
     load.finish().await;
-    let judged = orders.judged(&stage);
-    judged.healed(&[&other, &successor], seconds(20)).await;
+    let survivors: Vec<&Worker> = other.iter().chain([&successor]).collect();
+    orders.judged(&stage).healed(&survivors, seconds(20)).await;
 }
 
 /// Positions come from the database: what the group has committed in Kafka is older and unused.
-#[tokio::test(flavor = "multi_thread")]
-async fn before_the_group_s_offset_was_committed() {
-    let stage = Stage::begin("kill_before_kafka_commit", 1).await;
+pub(crate) async fn killed_before_kafka_commit(engine: Engine) {
+    let stage = Stage::begin_in(engine, "kill_before_kafka_commit", 1).await;
     let orders = Orders::prepare(&stage, 4).await;
     let load = orders.load(&stage, 400);
     let mut victim = Launch::new("victim")

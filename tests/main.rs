@@ -20,7 +20,10 @@
 )]
 
 mod avro;
+mod behaviours;
+mod cassandra;
 mod chaos;
+mod chaos_engines;
 mod claims;
 mod cluster;
 mod conformance;
@@ -30,14 +33,21 @@ mod discovery;
 mod evolution;
 mod first_run;
 mod foreign_configs;
+mod formats;
 mod freeze;
 mod hanging;
 mod judging;
 mod kafka_faults;
 mod kill;
+mod letter_stages;
 mod lifecycle;
 mod network;
+mod pooler;
 mod process;
+mod providers;
+mod replay;
 mod rolling;
+mod schema_change;
+mod sql_types;
 mod support;
 mod transforms;

@@ -2,14 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use crate::support::engine::Engine;
 use crate::support::orders::{Caught, Orders};
 use crate::support::proxy::{Network, Proxy};
 use crate::support::stage::Stage;
 use crate::support::wait::{check, eventually, seconds};
 use crate::support::worker::{Launch, SESSION};
-
-/// The statement as it travels: with its end, which `READ COMMITTED` does not have.
-const COMMIT: &str = "COMMIT\0";
 
 /// Writes that a worker does before something happens to it.
 const WRITES_BEFORE: usize = 30;
@@ -17,11 +15,25 @@ const WRITES_BEFORE: usize = 30;
 /// Commits that pass before one is caught: those of claims and the progress table, then writes.
 const COMMITS_BEFORE: u32 = 40;
 
+#[tokio::test(flavor = "multi_thread")]
+async fn cut_off_from_kafka() {
+    cut_off_from_kafka_only(Engine::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answer_to_a_commit_lost() {
+    commit_s_answer_lost(Engine::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_open_connection() {
+    half_open_connection_to_the_database(Engine::Postgres).await;
+}
+
 /// A worker that does not know that its session with the group is over still reaches the database:
 /// its write must be refused there.
-#[tokio::test(flavor = "multi_thread")]
-async fn cut_off_from_kafka_only() {
-    let stage = Stage::begin("cut_off_from_kafka", 2).await;
+pub(crate) async fn cut_off_from_kafka_only(engine: Engine) {
+    let stage = Stage::begin_in(engine, "cut_off_from_kafka", 2).await;
     let orders = Orders::prepare(&stage, 8).await;
     let database = Proxy::to_database(stage.database.server()).await;
     let kafka = Proxy::to_kafka().await;
@@ -32,7 +44,7 @@ async fn cut_off_from_kafka_only() {
     let victim = Launch::new("victim")
         .kafka(&kafka)
         .database(&database)
-        .failpoint("postgres::before_begin", hold)
+        .failpoint(&engine.point("before_begin"), hold)
         .start(&stage, &[&orders.connector])
         .await;
     orders
@@ -62,13 +74,16 @@ async fn cut_off_from_kafka_only() {
 }
 
 /// The server commits, the answer never comes, then the connection breaks.
-#[tokio::test(flavor = "multi_thread")]
-async fn commit_s_answer_lost() {
-    let stage = Stage::begin("commit_answer_lost", 1).await;
+pub(crate) async fn commit_s_answer_lost(engine: Engine) {
+    let stage = Stage::begin_in(engine, "commit_answer_lost", 1).await;
     let orders = Orders::prepare(&stage, 6).await;
     let path = Proxy::to_database(stage.database.server()).await;
     let load = orders.load(&stage, 300);
-    path.trap(COMMIT, COMMITS_BEFORE, Network::RepliesLost);
+    path.trap(
+        stage.database.engine().commit(),
+        COMMITS_BEFORE,
+        Network::RepliesLost,
+    );
     let worker = Launch::new("worker")
         .database(&path)
         .start(&stage, &[&orders.connector])
@@ -90,7 +105,11 @@ async fn renewal_s_answer_lost() {
     let orders = Orders::prepare(&stage, 6).await;
     let path = Proxy::to_database(stage.database.server()).await;
     let load = orders.load(&stage, 300);
-    path.trap(COMMIT, COMMITS_BEFORE, Network::RepliesLost);
+    path.trap(
+        stage.database.engine().commit(),
+        COMMITS_BEFORE,
+        Network::RepliesLost,
+    );
     let worker = Launch::new("worker")
         .database(&path)
         .failpoint("postgres::after_renew_sent", "1*sleep(2000)->off")
@@ -117,21 +136,26 @@ async fn renewal_s_answer_lost() {
 
 /// The connection stands, requests arrive, answers do not. Nothing but a deadline ends that; the
 /// JDBC driver's name for it is `socketTimeout`.
-#[tokio::test(flavor = "multi_thread")]
-async fn half_open_connection_to_the_database() {
-    let stage = Stage::begin("half_open_database", 2).await;
+pub(crate) async fn half_open_connection_to_the_database(engine: Engine) {
+    let stage = Stage::begin_in(engine, "half_open_database", 2).await;
     let orders = Orders::prepare(&stage, 6).await;
     let path = Proxy::to_database(stage.database.server()).await;
     let load = orders.load(&stage, 300);
     let other = orders.start_first(&stage, Launch::new("other")).await;
-    let url = format!("{}?socketTimeout=4", stage.database.url(Some(&path)));
+    let url = stage.database.url(Some(&path));
+    let between = if url.contains('?') { '&' } else { '?' };
+    let timeout = match engine {
+        Engine::Postgres => "4",
+        _ => "4000",
+    };
+    let url = format!("{url}{between}socketTimeout={timeout}");
     let connector = orders.connector.clone().set("connection.url", &url);
     let worker = Launch::new("victim")
         .database(&path)
         .start(&stage, &[&connector])
         .await;
     orders.until_shared(&stage, &[&worker, &other]).await;
-    path.trap(COMMIT, 10, Network::RepliesLost);
+    path.trap(engine.commit(), 10, Network::RepliesLost);
     path.sprung(1, seconds(20)).await;
     stage.tell("answers are lost from a commit on");
     orders.until_flowing(&stage, seconds(20)).await;

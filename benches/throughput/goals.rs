@@ -1,6 +1,7 @@
 //! What is to be reached, judged by the same run's figures.
 
 use crate::report::{Goal, Report, median};
+use crate::sinks;
 
 /// Task counts that the worker runs with.
 pub(crate) const TASKS: [usize; 3] = [1, 2, 4];
@@ -18,6 +19,7 @@ pub(crate) fn judge(report: &Report) -> Vec<Goal> {
     goals.extend(exactly_once(report));
     goals.extend(footprint(report));
     goals.extend(latency(report));
+    goals.extend(sinks(report));
     goals
 }
 
@@ -108,6 +110,31 @@ fn latency(report: &Report) -> impl Iterator<Item = Goal> {
             },
         )
     })
+}
+
+/// One task of a sink, of the best raw way over one connection; and unlike records, of alike ones.
+fn sinks(report: &Report) -> Vec<Goal> {
+    let mut goals = Vec::new();
+    for (sink, bound) in [("postgres", 70.0), ("mysql", 70.0), ("sqlite", 60.0)] {
+        let rate = |mode: &str| report.sink_median(sink, mode);
+        for mode in sinks::WITH_CEILING {
+            let ways = report.ceilings.iter().map(|ceiling| ceiling.way);
+            let rates = ways.filter_map(|way| report.ceiling_median(sink, mode, way));
+            let best = rates.max_by(f64::total_cmp);
+            let share = ratio(rate(mode), best).map(|ratio| ratio * 100.0);
+            goals.push(at_least(
+                &format!("{sink}, {mode}, of raw"),
+                share,
+                bound,
+                "%",
+            ));
+        }
+        for (mode, of_mode) in sinks::SHARES {
+            let share = ratio(rate(mode), rate(of_mode)).map(|ratio| ratio * 100.0);
+            goals.push(at_least(&format!("{sink}, {mode}"), share, 40.0, "%"));
+        }
+    }
+    goals
 }
 
 fn ratio(part: Option<f64>, whole: Option<f64>) -> Option<f64> {

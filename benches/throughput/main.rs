@@ -7,8 +7,10 @@
 //! rows are checked. Medians are printed; every single figure goes to
 //! `target/bench/throughput.json`.
 //!
-//! `ROWDOCK_BENCH_RECORDS` and `ROWDOCK_BENCH_ROUNDS` make it shorter; services are found as the
-//! tests find them.
+//! Then every sink has turns in each of its modes, beside the raw ways of its database: [`sinks`].
+//!
+//! `ROWDOCK_BENCH_RECORDS` and `ROWDOCK_BENCH_ROUNDS` make it shorter, and `ROWDOCK_BENCH_PARTS` names
+//! the parts wanted, such as `mysql` or `orders,sqlite`; services are found as the tests find them.
 
 mod contest;
 mod database;
@@ -23,6 +25,8 @@ mod process;
 mod raw;
 mod report;
 mod rest;
+mod services;
+mod sinks;
 mod topic;
 mod worker;
 
@@ -31,7 +35,8 @@ use std::io::{self, Write as _};
 
 use anyhow::Context as _;
 
-use crate::options::{Options, workspace};
+use crate::options::Options;
+use crate::services::workspace;
 
 /// Where the figures go, below the workspace.
 const REPORT_FILE: &str = "target/bench/throughput.json";

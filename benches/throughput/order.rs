@@ -126,7 +126,7 @@ impl Order {
 }
 
 /// Splitmix64's finishing step: neighbouring ids give unrelated orders.
-fn scramble(id: u64) -> u64 {
+pub(crate) fn scramble(id: u64) -> u64 {
     let mixed = id.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

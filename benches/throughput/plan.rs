@@ -15,6 +15,7 @@ use crate::peer;
 use crate::process;
 use crate::raw::{self, Columns, Method};
 use crate::report::{EndToEnd, Idle, Produced, Report, Run};
+use crate::sinks::Sinks;
 use crate::topic::Topic;
 use crate::worker::{self, Worker};
 
@@ -36,6 +37,33 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     say("building the worker");
     let program = worker::build()?;
     let run = format!("bench_{}", std::process::id());
+    let mut report = Report {
+        cores: thread::available_parallelism().map_or(0, usize::from),
+        records: options.records,
+        rounds: options.rounds,
+        ..Report::default()
+    };
+    if options.orders {
+        orders(options, program.clone(), run.clone(), &mut report)?;
+    }
+    if !options.engines.is_empty() {
+        let sinks = Sinks::prepare(options, &program, &run)?;
+        for round in 0..options.rounds {
+            say(&format!("sinks, round {} of {}", round + 1, options.rounds));
+            sinks.round(round, &mut report.ceilings, &mut report.sinks)?;
+        }
+    }
+    report.goals = goals::judge(&report);
+    Ok(report)
+}
+
+/// Orders into PostgreSQL, in every way that is compared.
+fn orders(
+    options: &Options,
+    program: PathBuf,
+    run: String,
+    report: &mut Report,
+) -> anyhow::Result<()> {
     let services = &options.services;
     let database = Database::create(&services.postgres, services.postgres_pid, &run)?;
     let mut stage = Stage {
@@ -45,30 +73,22 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
         run,
         topics: Vec::new(),
     };
-    let mut report = Report {
-        cores: thread::available_parallelism().map_or(0, usize::from),
-        records: options.records,
-        rounds: options.rounds,
-        ..Report::default()
-    };
-    stage.fill_topics(&mut report)?;
+    stage.fill_topics(report)?;
     let columns = Columns::new(options.records)?;
     stage.warm_up(&columns)?;
     for round in 0..options.rounds {
         say(&format!("round {} of {}", round + 1, options.rounds));
-        stage.one_side(&columns, &mut report)?;
-        stage.worker(round, &mut report)?;
+        stage.one_side(&columns, report)?;
+        stage.worker(round, report)?;
         if let Some(address) = &options.peer {
             // The first turn is cold, so a warm one needs another.
             let turns = if options.rounds == 1 { 2 } else { 1 };
             for _ in 0..turns {
-                stage.peer(address, &mut report)?;
+                stage.peer(address, report)?;
             }
         }
     }
-    stage.quiet_figures(&mut report)?;
-    report.goals = goals::judge(&report);
-    Ok(report)
+    stage.quiet_figures(report)
 }
 
 impl Stage<'_> {
@@ -315,7 +335,7 @@ fn say_result(name: &str, result: &EndToEnd) {
 }
 
 /// A line for whoever waits.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     // A closed standard error must not end a run.
     writeln!(io::stderr(), "{line}").ok();
 }

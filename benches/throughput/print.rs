@@ -27,10 +27,41 @@ pub(crate) fn report(report: &Report, out: &mut impl Write) -> io::Result<()> {
         "\n{} records, {} cores, median of {} rounds; CPU in seconds per million records",
         report.records, report.cores, report.rounds
     )?;
-    reading_and_writing(report, out)?;
-    runs(report, out)?;
-    footprint(report, out)?;
+    if !report.worker.is_empty() {
+        reading_and_writing(report, out)?;
+        runs(report, out)?;
+        footprint(report, out)?;
+    }
+    sinks(report, out)?;
     goals(report, out)
+}
+
+/// One line per sink and mode, with the raw ways behind it.
+fn sinks(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    let mut seen = Vec::new();
+    for turn in &report.sinks {
+        if seen.contains(&(turn.sink, turn.mode)) {
+            continue;
+        }
+        if seen.is_empty() {
+            writeln!(out, "\n{:<36} {:>9}   raw", "one task", "rows/s")?;
+        }
+        seen.push((turn.sink, turn.mode));
+        let name = format!("{}, {}", turn.sink, turn.mode);
+        let rate = report.sink_median(turn.sink, turn.mode);
+        write!(out, "{name:<36} {}  ", cell(rate, 9, 0))?;
+        let mut ways: Vec<&str> = Vec::new();
+        for ceiling in &report.ceilings {
+            let is_of_turn = (ceiling.sink, ceiling.mode) == (turn.sink, turn.mode);
+            if is_of_turn && !ways.contains(&ceiling.way) {
+                ways.push(ceiling.way);
+                let rate = report.ceiling_median(turn.sink, turn.mode, ceiling.way);
+                write!(out, " {} {}", ceiling.way, cell(rate, 0, 0))?;
+            }
+        }
+        writeln!(out)?;
+    }
+    Ok(())
 }
 
 fn reading_and_writing(report: &Report, out: &mut impl Write) -> io::Result<()> {
@@ -156,7 +187,9 @@ fn goals(report: &Report, out: &mut impl Write) -> io::Result<()> {
             None => "not measured",
         };
         let measured = cell(goal.measured, 10, 2);
-        writeln!(out, "{:<50} {measured}   {bound:<20} {verdict}", goal.name)?;
+        if goal.measured.is_some() {
+            writeln!(out, "{:<50} {measured}   {bound:<20} {verdict}", goal.name)?;
+        }
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use crate::report::RawWay;
 const BATCH_ROWS: usize = 5_000;
 
 /// Between 1970 and 2000, PostgreSQL's first moment, in microseconds.
-const EPOCH_SHIFT_US: i64 = 946_684_800_000_000;
+pub(crate) const EPOCH_SHIFT_US: i64 = 946_684_800_000_000;
 
 /// One chunk of COPY data; larger ones gain nothing.
 const COPY_CHUNK_BYTES: usize = 256 * 1024;

@@ -16,6 +16,8 @@ pub(crate) struct Report {
     pub(crate) raw: Vec<RawWay>,
     pub(crate) worker: Vec<Run>,
     pub(crate) peer: Vec<Run>,
+    pub(crate) ceilings: Vec<Ceiling>,
+    pub(crate) sinks: Vec<SinkTurn>,
     pub(crate) starts_ms: Vec<f64>,
     pub(crate) idle: Option<Idle>,
     pub(crate) latency: Vec<Latency>,
@@ -71,6 +73,23 @@ pub(crate) struct EndToEnd {
     pub(crate) database_cpu_s_per_million: Option<f64>,
     pub(crate) broker_cpu_s_per_million: Option<f64>,
     pub(crate) peak_memory_mib: f64,
+}
+
+/// A raw way to write what a sink writes in one of its modes, over one connection.
+#[derive(Debug, Serialize)]
+pub(crate) struct Ceiling {
+    pub(crate) sink: &'static str,
+    pub(crate) mode: &'static str,
+    pub(crate) way: &'static str,
+    pub(crate) rows_per_s: f64,
+}
+
+/// A sink's turn in one of its modes, with one task, exactly once.
+#[derive(Debug, Serialize)]
+pub(crate) struct SinkTurn {
+    pub(crate) sink: &'static str,
+    pub(crate) mode: &'static str,
+    pub(crate) rows_per_s: f64,
 }
 
 /// A worker with one connector and nothing to do.
@@ -137,6 +156,20 @@ impl Report {
             ways.filter(|way| way.method == method && way.connections == connections)
                 .map(|way| way.rows_per_s),
         )
+    }
+
+    /// Rows per second of a raw way to do a sink's work: the median over the rounds.
+    pub(crate) fn ceiling_median(&self, sink: &str, mode: &str, way: &str) -> Option<f64> {
+        let turns = self.ceilings.iter();
+        let of_way = turns.filter(|turn| (turn.sink, turn.mode, turn.way) == (sink, mode, way));
+        median(of_way.map(|turn| turn.rows_per_s))
+    }
+
+    /// Rows per second of a sink in one of its modes: the median over the rounds.
+    pub(crate) fn sink_median(&self, sink: &str, mode: &str) -> Option<f64> {
+        let turns = self.sinks.iter();
+        let of_mode = turns.filter(|turn| (turn.sink, turn.mode) == (sink, mode));
+        median(of_mode.map(|turn| turn.rows_per_s))
     }
 
     /// Rows per second of the peer once it is warm.

@@ -14,9 +14,9 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rowdock::consume::client;
 use rowdock::consume::native::{Content, Poller};
 
-use crate::options::Services;
 use crate::order::{Format, Order};
 use crate::report::Consumed;
+use crate::services::Services;
 
 /// Partitions of each topic.
 pub(crate) const PARTITIONS: i32 = 8;
@@ -26,6 +26,18 @@ const BROKER_DEADLINE: Duration = Duration::from_secs(60);
 
 /// A consumer that gets nothing for so long gets nothing any more.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
+
+/// A record before it is sent.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    /// Records of one number go to one partition.
+    pub(crate) partition_by: i64,
+    /// Empty: none.
+    pub(crate) key: String,
+    pub(crate) value: String,
+    /// Is sent without its value.
+    pub(crate) is_delete: bool,
+}
 
 /// A topic; deleted when dropped.
 pub(crate) struct Topic {
@@ -62,6 +74,19 @@ impl Topic {
 
     /// Writes orders `0..records` and returns how long it took and the mean size of their values.
     pub(crate) fn fill(&self, format: Format, records: usize) -> anyhow::Result<(Duration, f64)> {
+        self.fill_with(records, |number, record| {
+            let order = Order::new(i64::try_from(number).unwrap_or(i64::MAX));
+            record.partition_by = order.id;
+            order.write(format, &mut record.value);
+        })
+    }
+
+    /// Writes this many records, as they are made; returns as [`fill`](Self::fill) does.
+    pub(crate) fn fill_with(
+        &self,
+        records: usize,
+        make: impl Fn(usize, &mut Record),
+    ) -> anyhow::Result<(Duration, f64)> {
         let producer: BaseProducer = self
             .producer_config()
             .set("linger.ms", "20")
@@ -69,12 +94,12 @@ impl Topic {
             .set("queue.buffering.max.messages", "200000")
             .create()?;
         let started = Instant::now();
-        let mut value = String::new();
+        let mut record = Record::default();
         let mut bytes = 0_u64;
-        for id in 0..i64::try_from(records)? {
-            Order::new(id).write(format, &mut value);
-            bytes += u64::try_from(value.len())?;
-            send(&producer, &self.name, id, &value)?;
+        for number in 0..records {
+            make(number, &mut record);
+            bytes += u64::try_from(record.value.len())?;
+            send_record(&producer, &self.name, &record)?;
         }
         producer.flush(BROKER_DEADLINE)?;
         self.expect_records(records)?;
@@ -163,16 +188,35 @@ pub(crate) fn partition_of(id: i64) -> i32 {
     i32::try_from(id % i64::from(PARTITIONS)).unwrap_or_default()
 }
 
-/// Hands a record to the producer, waiting while its queue is full.
+/// Hands a record without a key to the producer, waiting while its queue is full.
 pub(crate) fn send(
     producer: &BaseProducer,
     topic: &str,
     id: i64,
     value: &str,
 ) -> anyhow::Result<()> {
-    let mut record: BaseRecord<'_, (), str> = BaseRecord::to(topic)
+    let record = BaseRecord::to(topic)
         .partition(partition_of(id))
         .payload(value);
+    enqueue(producer, topic, record)
+}
+
+fn send_record(producer: &BaseProducer, topic: &str, record: &Record) -> anyhow::Result<()> {
+    let mut sent = BaseRecord::to(topic).partition(partition_of(record.partition_by));
+    if !record.key.is_empty() {
+        sent = sent.key(record.key.as_str());
+    }
+    if !record.is_delete {
+        sent = sent.payload(record.value.as_str());
+    }
+    enqueue(producer, topic, sent)
+}
+
+fn enqueue(
+    producer: &BaseProducer,
+    topic: &str,
+    mut record: BaseRecord<'_, str, str>,
+) -> anyhow::Result<()> {
     loop {
         match producer.send(record) {
             Ok(()) => break,

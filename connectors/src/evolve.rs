@@ -64,13 +64,30 @@ pub fn changes(table: &Table, wanted: &[NewColumn]) -> Vec<Change> {
 /// The type that holds all of `from` and all of `wanted`, when `from` alone does not and such a type
 /// is reached without loss.
 pub fn widened(from: &ColumnType, wanted: &ColumnType) -> Option<ColumnType> {
-    use ColumnType::{Decimal, Float32, Float64, Int16, Int32, Int64, Text};
+    use ColumnType::{
+        Decimal, Float32, Float64, Int16, Int32, Int64, IntRange, SizedText, Text, UInt64,
+    };
     match (from, wanted) {
         (Int16, Int32) => Some(Int32),
         (Int16 | Int32, Int64) => Some(Int64),
         (Float32, Float64) => Some(Float64),
-        (Int16 | Int32 | Int64 | Decimal { .. }, Decimal { .. })
+        (IntRange { low, high }, Int16 | Int32 | Int64) => {
+            let (wanted_low, wanted_high) = bounds(wanted);
+            let both = (wanted_low.min(*low), wanted_high.max(*high));
+            let holds_both = |integer: &ColumnType| {
+                let (least, greatest) = bounds(integer);
+                least <= both.0 && both.1 <= greatest
+            };
+            let mut wider = [Int16, Int32, Int64].into_iter();
+            wider.find(holds_both).filter(|_| both != (*low, *high))
+        }
+        (UInt64, Int16 | Int32 | Int64) => Some(Decimal {
+            precision: Some(20),
+            scale: Some(0),
+        }),
+        (Int16 | Int32 | Int64 | IntRange { .. } | UInt64 | Decimal { .. }, Decimal { .. })
         | (Decimal { .. }, Int16 | Int32 | Int64) => wider_decimal(from, wanted),
+        (SizedText { .. }, Text { .. }) => Some(Text { max_chars: None }),
         (Text { max_chars: Some(_) }, Text { max_chars: None }) => Some(Text { max_chars: None }),
         (
             Text {
@@ -83,6 +100,15 @@ pub fn widened(from: &ColumnType, wanted: &ColumnType) -> Option<ColumnType> {
             max_chars: Some(*wanted),
         }),
         _ => None,
+    }
+}
+
+/// Least and greatest of an integer type.
+fn bounds(integer: &ColumnType) -> (i64, i64) {
+    match integer {
+        ColumnType::Int16 => (i16::MIN.into(), i16::MAX.into()),
+        ColumnType::Int32 => (i32::MIN.into(), i32::MAX.into()),
+        _ => (i64::MIN, i64::MAX),
     }
 }
 
@@ -114,6 +140,11 @@ fn digits(column_type: &ColumnType) -> Option<(u32, u32)> {
         ColumnType::Int16 => Some((5, 0)),
         ColumnType::Int32 => Some((10, 0)),
         ColumnType::Int64 => Some((19, 0)),
+        ColumnType::IntRange { low, high } => {
+            let greatest = low.unsigned_abs().max(high.unsigned_abs());
+            Some((greatest.checked_ilog10().map_or(1, |log| log + 1), 0))
+        }
+        ColumnType::UInt64 => Some((20, 0)),
         ColumnType::Decimal {
             precision: Some(precision),
             scale,
@@ -190,6 +221,23 @@ mod tests {
             assert_eq!(widened(from, wanted), expected, "{from} to {wanted}");
         };
         check(&Int16, &Int32, Some(Int32));
+        let byte = ColumnType::IntRange { low: 0, high: 255 };
+        check(&byte, &Int16, Some(Int16));
+        check(
+            &ColumnType::IntRange {
+                low: 0,
+                high: 65_535,
+            },
+            &Int16,
+            Some(Int32),
+        );
+        check(&byte, &decimal(Some((20, 0))), Some(decimal(Some((20, 0)))));
+        check(&ColumnType::UInt64, &Int16, Some(decimal(Some((20, 0)))));
+        check(
+            &ColumnType::SizedText { max_bytes: 255 },
+            &text(None),
+            Some(text(None)),
+        );
         check(&Int16, &Int64, Some(Int64));
         check(&Int32, &Int64, Some(Int64));
         check(&Int64, &Int32, None);

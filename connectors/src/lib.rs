@@ -19,6 +19,11 @@
 //! * A row lock held by a stopped process is released by server-side time-outs, and the new owner
 //!   may end that session itself.
 //!
+//! **Without transactions.** Cassandra has none that could hold rows and positions. Its sink writes the
+//! rows first and then moves the positions, and makes rows so that writing them again changes nothing
+//! ([`cassandra`]). Where this page says that nothing was written, rows may be there that will be
+//! written again as they are; a position never moves before its rows are there.
+//!
 //! Offsets are always *next to read*; ranges are half-open.
 //!
 //! # Code map
@@ -27,18 +32,22 @@
 //! * [`table`]: tables as the catalog describes them, and tables to be created.
 //! * [`position`]: claims, moves, renewals, first starts.
 //! * [`options`]: what a sink must be told.
+//! * [`letter`]: rows of a dead letter table, read back.
 //! * [`error`]: what went wrong and what may be done about it.
 //! * [`evolve`]: what a table lacks for the columns that are wanted. Pure.
 //! * [`fold`]: the order of one key's records inside a batch, made into statements. Pure.
 //! * [`statement`]: rows grouped by the columns that they have. Pure.
 //! * [`reject`]: finding the rows that a database refuses, by bisection over savepoints.
-//! * [`postgres`], [`mysql`], [`sqlite`], [`memory`]: the sinks. Each has the same rooms.
+//! * [`postgres`], [`mysql`], [`sqlite`], [`cassandra`], [`memory`]: the sinks. Each has the same rooms.
 //!
 //! To add a sink: a folder with the same rooms, an implementation of [`Sink`] and [`Session`].
 
+mod authority;
+pub mod cassandra;
 pub mod error;
 pub mod evolve;
 pub mod fold;
+pub mod letter;
 pub mod memory;
 pub mod mysql;
 pub mod options;
@@ -49,16 +58,20 @@ pub mod reject;
 pub mod row;
 pub mod sqlite;
 pub mod statement;
+mod stored;
 pub mod table;
 
 pub use error::{ErrorClass, SinkError};
+pub use letter::{LetterKey, LetterQuery, StoredLetter};
 pub use options::{SinkOptions, SinkTimeouts};
 pub use position::{
-    ClaimAnswer, ClaimRequest, PartitionKey, PositionMove, ProgressScope, RenewAnswer,
+    ClaimAnswer, ClaimRequest, PartitionKey, PositionMove, ProgressScope, RecordTime, RenewAnswer,
     RenewRequest, ResetRequest, SetPosition, StartRows, StoredPosition,
 };
 pub use row::{Batch, Cell, CellState, Column, Origin, RowKind, TableRows, Timestamp};
-pub use table::{ColumnDef, ColumnType, NewColumn, NewTable, Table, TableName, Target, WriteMode};
+pub use table::{
+    ColumnDef, ColumnType, NewColumn, NewTable, Notation, Table, TableName, Target, WriteMode,
+};
 
 use async_trait::async_trait;
 
@@ -67,6 +80,12 @@ use async_trait::async_trait;
 pub trait Sink: Send + Sync {
     /// The database's name for people and logs, such as `postgresql`.
     fn name(&self) -> &'static str;
+
+    /// Batches must tell the time of every record ([`PositionMove::times`]), and claims which topics
+    /// are compacted.
+    fn needs_record_times(&self) -> bool {
+        false
+    }
 
     /// Opens one session: one connection of its own, prepared for writing (time-outs set, progress
     /// table present when the guarantee needs it).
@@ -164,6 +183,17 @@ pub trait Session: Send {
     /// Finds the rows of this batch that the database refuses, given that the others are written.
     /// Always rolls back. Empty when all rows are accepted after all.
     async fn find_rejects(&mut self, batch: &Batch) -> Result<Vec<RowReject>, SinkError>;
+
+    /// Reads dead letters back, in the order of their keys; fewer than the limit are the last ones.
+    ///
+    /// # Errors
+    /// *Stop* when there is no such table, when it has other columns, or when this database's
+    /// dead letters cannot be read back.
+    async fn read_letters(&mut self, _query: &LetterQuery) -> Result<Vec<StoredLetter>, SinkError> {
+        Err(SinkError::stop(
+            "dead letters of this database cannot be read back",
+        ))
+    }
 
     /// Ends the session politely, within a short deadline.
     async fn close(self: Box<Self>);

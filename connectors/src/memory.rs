@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use crate::error::SinkError;
+use crate::letter::{LetterQuery, StoredLetter};
 use crate::position::{
     ClaimAnswer, ClaimRequest, PartitionKey, PositionMove, ProgressScope, RenewAnswer,
     RenewRequest, ResetRequest, StartRows, StoredPosition,
@@ -27,6 +28,7 @@ use crate::table::{NewColumn, NewTable, Table, TableName};
 use crate::{RowReject, Session, Sink, WriteOutcome};
 
 mod fault;
+mod letters;
 mod progress;
 mod store;
 
@@ -294,6 +296,11 @@ impl Session for MemorySession {
             scratch: Store::default(),
         };
         reject::find(&mut trial, batch).await
+    }
+
+    async fn read_letters(&mut self, query: &LetterQuery) -> Result<Vec<StoredLetter>, SinkError> {
+        let read = |state: &mut State| letters::read(&state.store, query);
+        self.call(Call::ReadLetters, read).await
     }
 
     async fn close(self: Box<Self>) {}

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use crate::error::SinkError;
+use crate::letter::{LetterQuery, StoredLetter};
 use crate::options::SinkOptions;
 use crate::position::{
     ClaimAnswer, ClaimRequest, RenewAnswer, RenewRequest, ResetRequest, StartRows, StoredPosition,
@@ -18,6 +19,7 @@ mod evolve;
 mod failpoint;
 mod form;
 mod key;
+mod letters;
 mod link;
 mod progress;
 mod schema;
@@ -203,6 +205,13 @@ impl Session for MySqlSession {
         let found = self.search(batch).await;
         self.is_busy = false;
         found
+    }
+
+    async fn read_letters(&mut self, query: &LetterQuery) -> Result<Vec<StoredLetter>, SinkError> {
+        self.begin_call()?;
+        let read = letters::read(&mut self.link, query).await;
+        self.is_busy = false;
+        read
     }
 
     async fn close(self: Box<Self>) {

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use crate::error::SinkError;
+use crate::letter::{LetterQuery, StoredLetter};
 use crate::options::SinkOptions;
 use crate::position::{
     ClaimAnswer, ClaimRequest, RenewAnswer, RenewRequest, ResetRequest, StartRows, StoredPosition,
@@ -16,6 +17,7 @@ mod connect;
 mod encode;
 mod evolve;
 mod failpoint;
+mod letters;
 mod link;
 mod progress;
 mod schema;
@@ -200,6 +202,13 @@ impl Session for PostgresSession {
         let found = reject::find(&mut trial, batch).await;
         self.is_busy = false;
         found
+    }
+
+    async fn read_letters(&mut self, query: &LetterQuery) -> Result<Vec<StoredLetter>, SinkError> {
+        self.begin_call()?;
+        let read = letters::read(&self.link, query).await;
+        self.is_busy = false;
+        read
     }
 
     async fn close(self: Box<Self>) {

@@ -9,8 +9,9 @@
 //! The rows are taken table by table, each table in log order. Positions play no part: nothing is
 //! locked for other writers but the rows tried.
 //!
-//! **Cost.** With `b` refused rows among `n` there are at most `2 b (log2(n) + 1) + 1` trials, and
-//! never more than `2 n`. A single refused row among 5,000 takes at most 14 on top of the first.
+//! **Cost.** Most often a single row is at fault. So when the first one is found, all that come
+//! after it are tried together: among 5,000 rows that is 16 trials at most. With `b` refused rows
+//! among `n` there are at most `2 b (log2(n) + 1) + 1`, and never more than `2 n + log2(n)`.
 
 use async_trait::async_trait;
 
@@ -24,8 +25,9 @@ pub trait Trial: Send {
     /// Opens the transaction.
     async fn begin(&mut self) -> Result<(), SinkError>;
 
-    /// Writes the part's rows inside a savepoint, as a batch of their own. The part has no
-    /// positions, and its rows' origins still index those of the whole batch.
+    /// Writes the part's rows inside a savepoint, as a batch of their own, in as few statements as
+    /// can be: no part of this size may come again. The part has no positions, and its rows'
+    /// origins still index those of the whole batch.
     ///
     /// # Errors
     /// Of class *record*: rolled back to the savepoint, the transaction is fine. Any other class
@@ -83,6 +85,9 @@ async fn search(trial: &mut dyn Trial, batch: &Batch) -> Result<Vec<RowReject>, 
                 refusals += 1;
                 if row_count == 1 {
                     rejects.push(reject_at(batch, run.start, &error));
+                    if rejects.len() == 1 {
+                        pending = vec![all_after(run, batch)];
+                    }
                 } else {
                     pending.extend(halves(run, refusals));
                 }
@@ -90,6 +95,15 @@ async fn search(trial: &mut dyn Trial, batch: &Batch) -> Result<Vec<RowReject>, 
         }
     }
     Ok(rejects)
+}
+
+/// What of the batch has not been tried yet.
+fn all_after(run: Run, batch: &Batch) -> Run {
+    Run {
+        start: run.end,
+        end: batch.row_count(),
+        at_fault_unless_refusals_exceed: None,
+    }
 }
 
 /// The second half first, since `pending` is taken from its end.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 
 use crate::error::SinkError;
+use crate::letter::{LetterQuery, StoredLetter};
 use crate::options::SinkOptions;
 use crate::position::{
     ClaimAnswer, ClaimRequest, RenewAnswer, RenewRequest, ResetRequest, StartRows, StoredPosition,
@@ -20,6 +21,7 @@ mod classify;
 mod connect;
 mod encode;
 mod evolve;
+mod letters;
 mod location;
 mod progress;
 mod schema;
@@ -183,6 +185,12 @@ impl Session for SqliteSession {
             return found;
         }
         self.put_back(connection, found)
+    }
+
+    async fn read_letters(&mut self, query: &LetterQuery) -> Result<Vec<StoredLetter>, SinkError> {
+        let mut connection = self.take()?;
+        let read = letters::read(&mut connection, query).await;
+        self.put_back(connection, read)
     }
 
     async fn close(self: Box<Self>) {

@@ -3,6 +3,10 @@
 
 use std::fmt;
 
+mod column_type;
+
+pub use column_type::{ColumnType, Notation, TIME_SPAN_NANOS_MAX};
+
 /// A table's name, as parts; quoting is each database's own business.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TableName {
@@ -34,84 +38,6 @@ impl fmt::Display for TableName {
             Some(schema) => write!(formatter, "{schema}.{}", self.name),
             None => formatter.write_str(&self.name),
         }
-    }
-}
-
-/// What a column holds, as far as mapping must know. The exact native type stays with the sink.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ColumnType {
-    /// True or false.
-    Bool,
-    /// 16-bit signed integer.
-    Int16,
-    /// 32-bit signed integer.
-    Int32,
-    /// 64-bit signed integer.
-    Int64,
-    /// IEEE single.
-    Float32,
-    /// IEEE double.
-    Float64,
-    /// Exact decimal; `None` is unbounded. `precision` counts all digits, `scale` those after the point.
-    Decimal {
-        /// All digits.
-        precision: Option<u32>,
-        /// Digits after the point.
-        scale: Option<u32>,
-    },
-    /// Characters; `max_chars` bounds their count.
-    Text {
-        /// Most characters, not bytes.
-        max_chars: Option<u32>,
-    },
-    /// Raw bytes.
-    Bytes,
-    /// A day without a time.
-    Date,
-    /// A time of day without a zone.
-    Time,
-    /// Date and time without a zone.
-    Timestamp,
-    /// A point in time.
-    TimestampTz,
-    /// 128-bit identifier.
-    Uuid,
-    /// A JSON document.
-    Json,
-    /// A type this version cannot fill; a value for it is a record error, its absence is fine.
-    Unsupported,
-}
-
-impl fmt::Display for ColumnType {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self {
-            Self::Bool => "boolean",
-            Self::Int16 => "16-bit integer",
-            Self::Int32 => "32-bit integer",
-            Self::Int64 => "64-bit integer",
-            Self::Float32 => "32-bit float",
-            Self::Float64 => "64-bit float",
-            Self::Decimal {
-                precision: Some(precision),
-                scale,
-            } => {
-                return write!(formatter, "decimal({precision},{})", scale.unwrap_or(0));
-            }
-            Self::Decimal { .. } => "decimal",
-            Self::Text {
-                max_chars: Some(chars),
-            } => return write!(formatter, "text({chars})"),
-            Self::Text { max_chars: None } => "text",
-            Self::Bytes => "bytes",
-            Self::Date => "date",
-            Self::Time => "time",
-            Self::Timestamp => "timestamp",
-            Self::TimestampTz => "timestamp with time zone",
-            Self::Uuid => "uuid",
-            Self::Json => "json",
-            Self::Unsupported => "unsupported type",
-        };
-        formatter.write_str(name)
     }
 }
 
@@ -229,6 +155,33 @@ impl Target {
     }
 }
 
+/// Types of columns that tables are created with, as the pages of the sinks tell them.
+#[cfg(test)]
+pub(crate) fn created_types() -> Vec<ColumnType> {
+    let decimal = |precision, scale| ColumnType::Decimal { precision, scale };
+    let text = |max_chars| ColumnType::Text { max_chars };
+    vec![
+        ColumnType::Bool,
+        ColumnType::Int16,
+        ColumnType::Int32,
+        ColumnType::Int64,
+        ColumnType::Float32,
+        ColumnType::Float64,
+        decimal(None, None),
+        decimal(Some(10), Some(2)),
+        text(None),
+        text(Some(20)),
+        ColumnType::Bytes,
+        ColumnType::Date,
+        ColumnType::Time,
+        ColumnType::Timestamp,
+        ColumnType::TimestampTz,
+        ColumnType::Uuid,
+        ColumnType::Json,
+        ColumnType::Array(Box::new(text(None))),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,18 +232,5 @@ mod tests {
         check("Note", None);
         check("missing", None);
         check("", None);
-    }
-
-    #[test]
-    fn types_have_names_for_people() {
-        let check =
-            |column_type: ColumnType, expected| assert_eq!(column_type.to_string(), expected);
-        let decimal = |precision, scale| ColumnType::Decimal { precision, scale };
-        check(decimal(Some(10), Some(2)), "decimal(10,2)");
-        check(decimal(Some(10), None), "decimal(10,0)");
-        check(decimal(None, None), "decimal");
-        check(ColumnType::Text { max_chars: Some(5) }, "text(5)");
-        check(ColumnType::Text { max_chars: None }, "text");
-        check(ColumnType::TimestampTz, "timestamp with time zone");
     }
 }

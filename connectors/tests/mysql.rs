@@ -1,6 +1,7 @@
 //! MySQL and MariaDB: what is their own. Each test has a database of its own.
 
 mod connection;
+mod errors;
 mod faults;
 mod rows;
 mod tables;

@@ -1,4 +1,5 @@
-//! Connector classes: which there are, their keys, and whether a config would be accepted.
+//! Classes of connectors and of their parts: which there are, their keys, and whether a config
+//! would be accepted.
 
 use axum::Json;
 use axum::extract::State;
@@ -9,24 +10,33 @@ use super::error::{ApiError, ErrorBody};
 use super::request::{Body, Name, Parameters};
 use crate::config::connector_json::parse_map;
 use crate::config::definitions::ConfigKeyInfo;
-use crate::config::plugins::{PluginInfo, keys_of, plugins};
+use crate::config::plugins::{PluginInfo, connectors, keys_of, plugins};
 use crate::config::validate::validate_for_plugin;
 
 /// Version of every plugin: they are built in.
 const PLUGIN_VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// All connector classes. Only connectors are plugins here, so `connectorsOnly` changes nothing.
+/// All connector classes; with `connectorsOnly=false` also converters, header converters,
+/// transforms and predicates.
 #[utoipa::path(
     get, path = "/connector-plugins", tag = "plugins",
     params(("connectorsOnly" = Option<bool>, Query)),
     responses((status = 200, body = Vec<Object>, description = "class, type and version of each"))
 )]
 #[allow(clippy::unused_async)] // the router takes async functions only
-pub(super) async fn list() -> Json<Vec<PluginInfo>> {
-    Json(plugins())
+pub(super) async fn list(parameters: Parameters) -> Json<Vec<PluginInfo>> {
+    // As in Kafka Connect, whatever is not `true` asks for all.
+    let only_connectors = parameters
+        .all("connectorsOnly")
+        .next()
+        .is_none_or(|value| value.eq_ignore_ascii_case("true"));
+    Json(match only_connectors {
+        true => connectors(),
+        false => plugins(),
+    })
 }
 
-/// The keys of a class, common keys first.
+/// The keys of a class: of a connector the common keys first; of its parts without their prefix.
 #[utoipa::path(
     get, path = "/connector-plugins/{plugin}/config", tag = "plugins",
     params(

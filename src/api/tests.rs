@@ -54,6 +54,7 @@ mod loggers;
 mod offsets;
 mod openapi;
 mod plugins;
+mod replay;
 mod validation;
 
 use std::sync::Arc;

@@ -6,11 +6,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use rowdock_connectors::WriteMode;
+use rowdock_connectors::cassandra::CassandraSettings;
 use secrecy::SecretString;
 
 use super::converter::{Converter, HeaderConverter};
+use super::mapping::TableMapping;
 use super::secret;
+use super::table_format;
 use super::transforms::TransformConfig;
 
 /// A connector's config after parsing.
@@ -47,6 +51,8 @@ pub struct ConnectorConfig {
     pub sink: SinkKeys,
     /// Batching limits.
     pub batch: BatchLimits,
+    /// What is done when the database cannot be written to for now.
+    pub retries: Retries,
 }
 
 /// Which database.
@@ -58,6 +64,8 @@ pub enum SinkClass {
     MySql,
     /// `SqliteSink`
     Sqlite,
+    /// `CassandraSink`, also for ScyllaDB
+    Cassandra,
 }
 
 /// Which topics.
@@ -82,6 +90,8 @@ pub struct ErrorPolicy {
     pub limits: RejectLimits,
     /// `errors.log.enable`: log each tolerated error with its coordinates.
     pub log: bool,
+    /// `errors.retry.timeout`: how long a record waits for its schema; `None` is as long as it takes.
+    pub retry_timeout: Option<Duration>,
 }
 
 impl ErrorPolicy {
@@ -207,8 +217,39 @@ pub struct SinkKeys {
     pub single_value_column: String,
     /// `fields.unknown`: what a field without a column means.
     pub unknown_fields: UnknownFields,
+    /// `header.converter`: reads keys that lie in headers.
+    pub header_converter: HeaderConverter,
+    /// `timezone.fields`: fields with points in time, and beside each the field with its zone.
+    pub zoned_fields: Vec<(String, String)>,
+    /// `timestamp.fields.list`: fields that count parts of a second since 1970, or are texts.
+    pub timestamp_fields: Vec<String>,
+    /// `timestamp.precision.mode`: how many parts they count per second.
+    pub timestamp_parts: i64,
+    /// `quote.sql.identifiers=never` where the database folds names: upper case counts as lower.
+    pub folds_names: bool,
+    /// `db.timezone`: zone of dates and times without one; `None` is UTC.
+    pub zone: Option<Tz>,
     /// `progress.table`.
     pub progress_table: String,
+    /// `cassandra.*`.
+    pub cassandra: CassandraSettings,
+    /// `cassandra.mapping`.
+    pub mappings: Vec<TableMapping>,
+}
+
+impl SinkKeys {
+    /// Each record chooses its table by more than its topic.
+    pub fn routes_by_record(&self) -> bool {
+        self.tables_of_topics.is_empty() && table_format::is_by_record(&self.table_name_format)
+    }
+
+    /// Headers say something of rows.
+    pub fn reads_headers(&self) -> bool {
+        let has_guarded_deletes = self.guard_field.is_some() && self.delete_enabled;
+        self.key_mode == KeyMode::RecordHeader
+            || has_guarded_deletes
+            || table_format::reads_headers(&self.table_name_format)
+    }
 }
 
 /// What the dots of a topic's name are in the table's name: `table.name.dots`.
@@ -233,6 +274,8 @@ pub enum KeyMode {
     RecordKey,
     /// Fields of the record's value.
     RecordValue,
+    /// The record's headers.
+    RecordHeader,
 }
 
 /// What a field that has no column means: `fields.unknown`.
@@ -242,6 +285,15 @@ pub enum UnknownFields {
     Fail,
     /// The field is left out.
     Ignore,
+}
+
+/// How often, and how soon, what the database cannot do for now is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Retries {
+    /// `max.retries`: failed attempts one after the other, before the task fails. `None`: any.
+    pub max: Option<u32>,
+    /// `retry.backoff.ms`: between attempts. `None`: growing pauses.
+    pub pause: Option<Duration>,
 }
 
 /// When a batch is closed, at the latest.
@@ -282,6 +334,7 @@ impl fmt::Debug for ConnectorConfig {
             .field("start", &self.start)
             .field("sink", &self.sink)
             .field("batch", &self.batch)
+            .field("retries", &self.retries)
             .finish()
     }
 }
@@ -311,7 +364,15 @@ impl fmt::Debug for SinkKeys {
             .field("fields_exclude", &self.fields_exclude)
             .field("single_value_column", &self.single_value_column)
             .field("unknown_fields", &self.unknown_fields)
+            .field("header_converter", &self.header_converter)
+            .field("zoned_fields", &self.zoned_fields)
+            .field("timestamp_fields", &self.timestamp_fields)
+            .field("timestamp_parts", &self.timestamp_parts)
+            .field("folds_names", &self.folds_names)
+            .field("zone", &self.zone)
             .field("progress_table", &self.progress_table)
+            .field("cassandra", &self.cassandra)
+            .field("mappings", &self.mappings)
             .finish()
     }
 }

@@ -83,12 +83,54 @@ pub enum HeaderConverter {
     Json {
         /// `schemas.enable`.
         schemas_enable: bool,
+        /// `replace.null.with.default`.
+        default_for_null: bool,
     },
     /// As in [`Converter::Primitive`].
     Primitive(Primitive),
 }
 
+impl Primitive {
+    /// The Java class of its converter.
+    fn java_class(self) -> &'static str {
+        match self {
+            Self::Text => "org.apache.kafka.connect.storage.StringConverter",
+            Self::Bytes => "org.apache.kafka.connect.converters.ByteArrayConverter",
+            Self::Short => "org.apache.kafka.connect.converters.ShortConverter",
+            Self::Integer => "org.apache.kafka.connect.converters.IntegerConverter",
+            Self::Long => "org.apache.kafka.connect.converters.LongConverter",
+            Self::Float => "org.apache.kafka.connect.converters.FloatConverter",
+            Self::Double => "org.apache.kafka.connect.converters.DoubleConverter",
+            Self::Boolean => "org.apache.kafka.connect.converters.BooleanConverter",
+        }
+    }
+}
+
+impl HeaderConverter {
+    /// The Java class that reads the same.
+    pub fn java_class(self) -> &'static str {
+        match self {
+            Self::Simple => "org.apache.kafka.connect.storage.SimpleHeaderConverter",
+            Self::Json { .. } => "org.apache.kafka.connect.json.JsonConverter",
+            Self::Primitive(primitive) => primitive.java_class(),
+        }
+    }
+}
+
 impl Converter {
+    /// The Java class that reads the same, for those who know converters by their classes.
+    pub fn java_class(&self) -> &'static str {
+        match self {
+            Self::Json(_) => "org.apache.kafka.connect.json.JsonConverter",
+            Self::Primitive(primitive) => primitive.java_class(),
+            Self::Registered(format, _) => match format {
+                RegisteredFormat::Avro => "io.confluent.connect.avro.AvroConverter",
+                RegisteredFormat::JsonSchema => "io.confluent.connect.json.JsonSchemaConverter",
+                RegisteredFormat::Protobuf => "io.confluent.connect.protobuf.ProtobufConverter",
+            },
+        }
+    }
+
     /// Gives single values, never fields.
     pub fn is_primitive(&self) -> bool {
         matches!(self, Self::Primitive(_))
@@ -265,10 +307,17 @@ impl<'a> Values<'a> {
 }
 
 /// The header converter of this class.
-pub(super) fn read_header(class: &str, schemas_enable: bool) -> Option<HeaderConverter> {
+pub(super) fn read_header(
+    class: &str,
+    schemas_enable: bool,
+    default_for_null: bool,
+) -> Option<HeaderConverter> {
     Some(match header_kind(class).ok()? {
         None => HeaderConverter::Simple,
-        Some(Kind::Json) => HeaderConverter::Json { schemas_enable },
+        Some(Kind::Json) => HeaderConverter::Json {
+            schemas_enable,
+            default_for_null,
+        },
         Some(Kind::Primitive(primitive)) => HeaderConverter::Primitive(primitive),
         Some(Kind::Registered { .. }) => return None,
     })

@@ -9,13 +9,15 @@ use super::RawConfig;
 use super::check::{self, Checked, Value};
 use super::connector::{
     BatchLimits, ConnectorConfig, DeadLetterTopic, Delivery, ErrorPolicy, KeyMode, Ratio,
-    RejectLimits, SinkKeys, TopicDots, TopicSelection, UnknownFields,
+    RejectLimits, Retries, SinkClass, SinkKeys, TopicDots, TopicSelection, UnknownFields,
 };
 use super::converter::{self, Converter, HeaderConverter};
 use super::definitions::converters::{self, ConverterKeys};
 use super::definitions::{ConfigKey, common, sink};
 use super::plugins::UnknownClass;
 use super::worker::WorkerSettings;
+
+mod cassandra;
 
 /// One thing that is wrong with one key. The message never shows a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +62,10 @@ impl ConnectorConfig {
         let checked = check::check(raw, worker)?;
         let errors = errors_of(&checked);
         if errors.is_empty() {
-            build(&checked, worker)
+            let mut config = build(&checked, worker)?;
+            cassandra::apply_mappings(&mut config.sink);
+            config.sink.cassandra.config = cassandra::fingerprint(raw, &config);
+            Ok(config)
         } else {
             Err(Invalid::Keys(errors))
         }
@@ -115,6 +120,7 @@ fn render(errors: &[KeyError]) -> String {
 
 /// Builds the typed config from one that has no errors.
 fn build(checked: &Checked, worker: &WorkerSettings) -> Result<ConnectorConfig, Invalid> {
+    let header_converter = header_converter(checked, worker)?;
     Ok(ConnectorConfig {
         name: text(checked, &common::NAME)?,
         class: checked.class,
@@ -122,7 +128,7 @@ fn build(checked: &Checked, worker: &WorkerSettings) -> Result<ConnectorConfig, 
         topics: topics(checked),
         key_converter: converter_of(checked, converters::KEY, &worker.key_converter)?,
         value_converter: converter_of(checked, converters::VALUE, &worker.value_converter)?,
-        header_converter: header_converter(checked, worker)?,
+        header_converter,
         transforms: checked.transforms.clone(),
         errors: error_policy(checked)?,
         consumer_overrides: checked.consumer_overrides.clone(),
@@ -133,11 +139,15 @@ fn build(checked: &Checked, worker: &WorkerSettings) -> Result<ConnectorConfig, 
             Delivery::ExactlyOnce
         },
         start: checked.start,
-        sink: sink_keys(checked)?,
+        sink: sink_keys(checked, header_converter)?,
         batch: BatchLimits {
             max_rows: number(checked, &sink::BATCH_SIZE)?,
             max_bytes: number(checked, &sink::BATCH_MAX_BYTES)?,
             linger: Duration::from_millis(number(checked, &sink::LINGER_MS)?),
+        },
+        retries: Retries {
+            max: given(checked, &sink::MAX_RETRIES)?,
+            pause: given(checked, &sink::RETRY_BACKOFF_MS)?.map(Duration::from_millis),
         },
     })
 }
@@ -162,8 +172,12 @@ fn header_converter(
     let keys = converters::HEADER;
     match checked.text(keys.class) {
         None => Ok(worker.header_converter),
-        Some(class) => converter::read_header(class, checked.is_true(keys.schemas_enable))
-            .ok_or_else(|| unusable(keys.class)),
+        Some(class) => converter::read_header(
+            class,
+            checked.is_true(keys.schemas_enable),
+            checked.is_true(keys.default_for_null),
+        )
+        .ok_or_else(|| unusable(keys.class)),
     }
 }
 
@@ -172,15 +186,24 @@ fn converter_of(
     keys: &ConverterKeys,
     of_worker: &Converter,
 ) -> Result<Converter, Invalid> {
-    match checked.text(keys.class) {
-        None => Ok(of_worker.clone()),
-        Some(class) => converter::read(class, keys, &checked.entries).map_err(|(key, message)| {
-            Invalid::Keys(vec![KeyError {
-                key: key.to_owned(),
-                message,
-            }])
-        }),
+    let mut converter = match checked.text(keys.class) {
+        None => of_worker.clone(),
+        Some(class) => {
+            converter::read(class, keys, &checked.entries).map_err(|(key, message)| {
+                Invalid::Keys(vec![KeyError {
+                    key: key.to_owned(),
+                    message,
+                }])
+            })?
+        }
+    };
+    let longest_pause = &common::ERRORS_RETRY_DELAY_MAX_MS;
+    if checked.is_given(longest_pause)
+        && let Converter::Registered(_, options) = &mut converter
+    {
+        options.pause_max = Duration::from_millis(number(checked, longest_pause)?);
     }
+    Ok(converter)
 }
 
 fn error_policy(checked: &Checked) -> Result<ErrorPolicy, Invalid> {
@@ -197,17 +220,18 @@ fn error_policy(checked: &Checked) -> Result<ErrorPolicy, Invalid> {
         dead_letter,
         dead_letter_table: checked.text(&common::DLQ_TABLE).map(str::to_owned),
         limits: RejectLimits {
-            max_consecutive: match checked.entry(&common::MAX_CONSECUTIVE).map(|it| &it.value) {
-                Some(Value::Integer(_)) => Some(number(checked, &common::MAX_CONSECUTIVE)?),
-                _ => None,
-            },
+            max_consecutive: given(checked, &common::MAX_CONSECUTIVE)?,
             max_ratio: checked.text(&common::MAX_RATIO).and_then(Ratio::parse),
         },
         log: checked.is_true(&common::ERRORS_LOG_ENABLE),
+        retry_timeout: match number::<i64>(checked, &common::ERRORS_RETRY_TIMEOUT)? {
+            millis @ 1.. => Some(Duration::from_millis(millis.unsigned_abs())),
+            _ => None,
+        },
     })
 }
 
-fn sink_keys(checked: &Checked) -> Result<SinkKeys, Invalid> {
+fn sink_keys(checked: &Checked, header_converter: HeaderConverter) -> Result<SinkKeys, Invalid> {
     Ok(SinkKeys {
         url: text(checked, &sink::CONNECTION_URL)?,
         user: checked.text(&sink::CONNECTION_USER).map(str::to_owned),
@@ -245,7 +269,29 @@ fn sink_keys(checked: &Checked) -> Result<SinkKeys, Invalid> {
         } else {
             UnknownFields::Fail
         },
+        header_converter,
+        zoned_fields: sink::zoned_fields(
+            checked
+                .list(&sink::TIMEZONE_FIELDS)
+                .iter()
+                .map(String::as_str),
+        )
+        .map_err(|_| unusable(&sink::TIMEZONE_FIELDS))?
+        .into_iter()
+        .map(|(time, zone)| (time.to_owned(), zone.to_owned()))
+        .collect(),
+        timestamp_fields: checked.list(&sink::TIMESTAMP_FIELDS).to_vec(),
+        timestamp_parts: match checked.is(&sink::TIMESTAMP_PRECISION, "nanoseconds") {
+            true => 1_000_000_000,
+            false => 1_000_000,
+        },
+        folds_names: checked.class == SinkClass::Postgres
+            && checked.is(&sink::QUOTE_IDENTIFIERS, "never"),
+        zone: sink::zone(&text(checked, &sink::DB_TIMEZONE)?)
+            .map_err(|_| unusable(&sink::DB_TIMEZONE))?,
         progress_table: text(checked, &sink::PROGRESS_TABLE)?,
+        cassandra: cassandra::settings(checked)?,
+        mappings: cassandra::mappings(checked)?,
     })
 }
 
@@ -275,6 +321,7 @@ fn key_mode(checked: &Checked) -> KeyMode {
         "kafka" => KeyMode::Kafka,
         "record_key" => KeyMode::RecordKey,
         "record_value" => KeyMode::RecordValue,
+        "record_header" => KeyMode::RecordHeader,
         _ => KeyMode::None,
     }
 }
@@ -290,6 +337,14 @@ fn number<T: TryFrom<i64>>(checked: &Checked, key: &ConfigKey) -> Result<T, Inva
     match checked.entry(key).map(|entry| &entry.value) {
         Some(Value::Integer(number)) => T::try_from(*number).map_err(|_| unusable(key)),
         _ => Err(unusable(key)),
+    }
+}
+
+/// As [`number`], of a key without a default.
+fn given<T: TryFrom<i64>>(checked: &Checked, key: &ConfigKey) -> Result<Option<T>, Invalid> {
+    match checked.entry(key).map(|entry| &entry.value) {
+        Some(Value::Integer(_)) => number(checked, key).map(Some),
+        _ => Ok(None),
     }
 }
 

@@ -1,4 +1,5 @@
-//! The connector classes that are built in, and the names that stand for them.
+//! The connector classes that are built in, and the names that stand for them; beside them, for
+//! lists, the plugins that are parts of connectors.
 
 use serde::Serialize;
 
@@ -6,12 +7,14 @@ use super::connector::SinkClass;
 use super::definitions::{self, ConfigKeyInfo};
 use super::dialect::{self, Dialect, Translation};
 
+mod parts;
+
 /// One entry of `GET /connector-plugins`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PluginInfo {
     /// Full class name.
-    pub class: &'static str,
-    /// `sink`.
+    pub class: String,
+    /// `sink`, `converter`, `header_converter`, `transformation` or `predicate`.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// Version of this program.
@@ -31,19 +34,18 @@ pub struct UnknownClass {
     hint: &'static str,
 }
 
-const CLASSES: [SinkClass; 3] = [SinkClass::Postgres, SinkClass::MySql, SinkClass::Sqlite];
+const CLASSES: [SinkClass; 4] = [
+    SinkClass::Postgres,
+    SinkClass::MySql,
+    SinkClass::Sqlite,
+    SinkClass::Cassandra,
+];
 
 /// Why names that others may expect stand for nothing, by the name without its endings.
-const HINTS: &[(&str, &str)] = &[
-    (
-        "Jdbc",
-        " (several sinks have a class of that name: give its full name)",
-    ),
-    (
-        "Cassandra",
-        " (this version writes to PostgreSQL, MySQL, MariaDB and SQLite only)",
-    ),
-];
+const HINTS: &[(&str, &str)] = &[(
+    "Jdbc",
+    " (several sinks have a class of that name: give its full name)",
+)];
 
 /// What a class name stands for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -97,26 +99,42 @@ impl Plugin {
     }
 }
 
-/// All connector plugins: our classes, then those of other sinks whose configs are translated.
-pub fn plugins() -> Vec<PluginInfo> {
-    class_names()
-        .map(|class| PluginInfo {
+impl PluginInfo {
+    fn new(class: String, kind: &'static str) -> Self {
+        Self {
             class,
-            kind: "sink",
+            kind,
             version: env!("CARGO_PKG_VERSION"),
-        })
+        }
+    }
+}
+
+/// All connector plugins: our classes, then those of other sinks whose configs are translated.
+pub fn connectors() -> Vec<PluginInfo> {
+    class_names()
+        .map(|class| PluginInfo::new(class.to_owned(), "sink"))
         .collect()
 }
 
-/// The keys of a plugin, by any name that a config may give it.
+/// All plugins: connectors, then converters, header converters, transforms and predicates.
+pub fn plugins() -> Vec<PluginInfo> {
+    let mut plugins = connectors();
+    plugins.extend(parts::list());
+    plugins
+}
+
+/// The keys of a plugin, by any name that a config may give it. Those of a connector's part are
+/// named without the prefix that they have there.
 ///
 /// # Errors
 /// When no built-in class has that name.
 pub fn keys_of(name: &str) -> Result<Vec<ConfigKeyInfo>, UnknownClass> {
-    Ok(match find(name)? {
-        Plugin::Own(class) => definitions::for_class(class),
-        Plugin::Foreign(dialect) => dialect::definitions(dialect),
-    })
+    match (find(name), parts::keys_of(name)) {
+        (Ok(Plugin::Own(class)), _) => Ok(definitions::for_class(class)),
+        (Ok(Plugin::Foreign(dialect)), _) => Ok(dialect::definitions(dialect)),
+        (Err(_), Some(keys)) => Ok(keys),
+        (Err(unknown), None) => Err(unknown),
+    }
 }
 
 fn class_names() -> impl Iterator<Item = &'static str> {
@@ -138,6 +156,7 @@ pub fn full_name(class: SinkClass) -> &'static str {
         SinkClass::Postgres => "rowdock.PostgresSink",
         SinkClass::MySql => "rowdock.MySqlSink",
         SinkClass::Sqlite => "rowdock.SqliteSink",
+        SinkClass::Cassandra => "rowdock.CassandraSink",
     }
 }
 
@@ -151,6 +170,7 @@ pub(super) fn own(name: &str) -> Result<SinkClass, UnknownClass> {
         "PostgresSink" => Ok(SinkClass::Postgres),
         "MySqlSink" | "MariaDbSink" => Ok(SinkClass::MySql),
         "SqliteSink" => Ok(SinkClass::Sqlite),
+        "CassandraSink" | "ScyllaSink" => Ok(SinkClass::Cassandra),
         _ => Err(UnknownClass {
             class: name.to_owned(),
             hint: hint(name),
@@ -197,6 +217,9 @@ mod tests {
         check("rowdock.MySqlSinkConnector", Some(SinkClass::MySql));
         check("MariaDbSink", Some(SinkClass::MySql));
         check("MySQLSink", None);
+        check("CassandraSink", Some(SinkClass::Cassandra));
+        check("rowdock.CassandraSinkConnector", Some(SinkClass::Cassandra));
+        check("ScyllaSink", Some(SinkClass::Cassandra));
         check("", None);
     }
 
@@ -207,14 +230,12 @@ mod tests {
             message.starts_with(
                 "Failed to find any class that implements Connector and which name matches Foo, \
                  available connectors are: rowdock.PostgresSink, rowdock.MySqlSink, rowdock.SqliteSink, \
-                 io.confluent."
+                 rowdock.CassandraSink, io.confluent."
             ),
             "{message}"
         );
         let message = find("JdbcSinkConnector").unwrap_err().to_string();
         assert!(message.contains("give its full name"), "{message}");
-        let message = find("CassandraSink").unwrap_err().to_string();
-        assert!(message.contains("MariaDB and SQLite only"), "{message}");
     }
 
     #[test]
@@ -235,7 +256,7 @@ mod tests {
 
     #[test]
     fn plugins_have_the_shape_that_clients_read() {
-        let listed = serde_json::to_value(plugins()).unwrap();
+        let listed = serde_json::to_value(connectors()).unwrap();
         assert_eq!(
             listed[0],
             serde_json::json!({
@@ -245,5 +266,6 @@ mod tests {
         );
         assert_eq!(listed[1]["class"], "rowdock.MySqlSink");
         assert_eq!(listed[2]["class"], "rowdock.SqliteSink");
+        assert_eq!(listed[3]["class"], "rowdock.CassandraSink");
     }
 }

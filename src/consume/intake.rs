@@ -7,14 +7,13 @@ use std::sync::Arc;
 
 use rowdock_connectors::{NewColumn, NewTable, Target};
 
-use super::native::Message;
-use super::slots::{SlotState, Slots};
+use super::slots::{Slot, SlotState, Slots};
 use crate::batch::{AssignmentTag, BatchBuilder};
 use crate::config::connector::ConnectorConfig;
 use crate::decode::sides::RecordDecoder;
 use crate::decode::{Encoded, Formats};
 use crate::map::{self, TopicMapper, plan};
-use crate::record::{HeaderSource as _, RawHeader, RawRecord};
+use crate::record::{RawHeader, RawRecord, RecordError, Stage};
 
 mod transformed;
 
@@ -102,6 +101,13 @@ impl Intake {
         })
     }
 
+    /// Tells the sink the time of every record.
+    #[must_use]
+    pub fn keeping_times(mut self, keep: bool) -> Self {
+        self.builder = self.builder.keeping_times(keep);
+        self
+    }
+
     /// Records are waiting for a table or a schema: read no more.
     pub fn is_waiting(&self) -> bool {
         !self.held_back.is_empty()
@@ -119,6 +125,40 @@ impl Intake {
     /// They are waiting for a schema.
     pub fn awaits_schemas(&self) -> bool {
         self.awaits_schemas && self.is_waiting()
+    }
+
+    /// The record that waits first for a schema, by slot and offset.
+    pub fn awaiting(&self) -> Option<(usize, i64)> {
+        let first = self.held_back.front().filter(|_| self.awaits_schemas);
+        first.map(|held| (held.slot, held.offset))
+    }
+
+    /// Gives up the schema of the record that waits first for one: the record is bad. The others
+    /// wait on.
+    pub fn give_up_schema(&mut self, slots: &mut Slots, reason: &str) {
+        let Some(held) = self.held_back.pop_front() else {
+            return;
+        };
+        let is_ours = |slot: &&mut Slot| slot.tag == held.tag && slot.state == SlotState::Reading;
+        let Some(slot) = slots.get_mut(held.slot).filter(is_ours) else {
+            return;
+        };
+        let key = slot.key.clone();
+        let record = held.record(&key.topic, key.partition);
+        let key_is_there =
+            Encoded::key(&record).is_none_or(|encoded| self.formats.key().is_ready(encoded));
+        let stage = match key_is_there {
+            true => Stage::ValueConverter,
+            false => Stage::KeyConverter,
+        };
+        let position = self
+            .builder
+            .position(held.slot, slot.next, || (key.clone(), held.tag));
+        let error = RecordError::new(stage, reason);
+        self.builder.reject(position, &record, error);
+        self.builder
+            .advance(position, held.offset + 1, held.leader_epoch);
+        slot.next = held.offset + 1;
     }
 
     /// There is no use in more records before the table is asked for: enough wait for it to be
@@ -161,38 +201,35 @@ impl Intake {
 
     /// Takes a record in. Those of partitions that are not read any more are dropped.
     #[inline]
-    pub fn take(&mut self, slot_index: usize, message: &Message<'_>, slots: &mut Slots) {
+    pub fn take(
+        &mut self,
+        slot_index: usize,
+        record: &RawRecord<'_>,
+        leader_epoch: i32,
+        slots: &mut Slots,
+    ) {
         let Some(slot) = slots.get_mut(slot_index) else {
             return;
         };
-        if slot.state != SlotState::Reading || message.offset() < slot.next {
+        if slot.state != SlotState::Reading || record.offset < slot.next {
             return;
         }
         let tag = slot.tag;
         if self.held_back.is_empty() {
             self.awaits_schemas = false;
-            let record = RawRecord {
-                topic: message.topic(),
-                partition: message.partition(),
-                offset: message.offset(),
-                timestamp_ms: message.timestamp_ms(),
-                key: message.key(),
-                value: message.value(),
-                headers: message,
-            };
-            if self.append(slot_index, slots, &record, message.leader_epoch()) {
+            if self.append(slot_index, slots, record, leader_epoch) {
                 return;
             }
         }
         self.held_back.push_back(HeldRecord {
             slot: slot_index,
             tag,
-            offset: message.offset(),
-            leader_epoch: message.leader_epoch(),
-            timestamp_ms: message.timestamp_ms(),
-            key: message.key().map(<[u8]>::to_vec),
-            value: message.value().map(<[u8]>::to_vec),
-            headers: message.headers(),
+            offset: record.offset,
+            leader_epoch,
+            timestamp_ms: record.timestamp_ms,
+            key: record.key.map(<[u8]>::to_vec),
+            value: record.value.map(<[u8]>::to_vec),
+            headers: record.headers.headers(),
         });
     }
 
@@ -348,8 +385,7 @@ impl Intake {
             self.lack(topic, columns);
             return false;
         }
-        self.builder
-            .advance(position, record.offset + 1, leader_epoch);
+        self.builder.read(position, record, leader_epoch);
         slot.next = record.offset + 1;
         true
     }

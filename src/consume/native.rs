@@ -20,7 +20,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataBroker;
 use rdkafka::types::RDKafkaRespErr;
 
-use crate::record::{HeaderSource, RawHeader};
+use crate::record::{HeaderSource, RawHeader, RawRecord};
 
 /// Partition of a topic, as the client names it.
 pub type TopicPartition = (String, i32);
@@ -163,6 +163,20 @@ impl<'event> Message<'event> {
     /// Identity of the topic object: equal for all messages of one topic while the client lives.
     pub fn topic_identity(&self) -> usize {
         self.message.rkt as usize
+    }
+
+    /// All of it, borrowed.
+    #[inline]
+    pub fn record(&self) -> RawRecord<'_> {
+        RawRecord {
+            topic: self.topic(),
+            partition: self.partition(),
+            offset: self.offset(),
+            timestamp_ms: self.timestamp_ms(),
+            key: self.key(),
+            value: self.value(),
+            headers: self,
+        }
     }
 
     /// Topic name.

@@ -62,6 +62,8 @@ pub struct ConsumerThread {
     pub delivery: Delivery,
     /// How long a batch that could be written waits for more.
     pub linger: Duration,
+    /// How long a record may wait for its schema; `None`: as long as it takes.
+    pub schema_patience: Option<Duration>,
     /// How long revoked partitions may take to be written: below half of the session time-out.
     pub drain_limit: Duration,
     /// How often positions are mirrored to Kafka.
@@ -110,6 +112,8 @@ struct Running {
     durable: HashMap<PartitionKey, i64>,
     commit_due: Instant,
     batch_opened: Option<Instant>,
+    /// Which record waits for a schema, by slot and offset, and since when.
+    schema_wait: Option<((usize, i64), Instant)>,
     last_idle_move: Option<Instant>,
     rejoin_at: Option<Instant>,
     subscribed: bool,
@@ -140,6 +144,7 @@ impl ConsumerThread {
             durable: HashMap::new(),
             commit_due: Instant::now() + self.commit_interval,
             batch_opened: None,
+            schema_wait: None,
             last_idle_move: None,
             rejoin_at: None,
             subscribed: false,
@@ -291,7 +296,9 @@ impl Running {
         if self.batch_opened.is_none() && !self.start.linger.is_zero() {
             self.batch_opened = Some(Instant::now());
         }
-        self.start.intake.take(slot, message, &mut self.slots);
+        let (record, leader_epoch) = (message.record(), message.leader_epoch());
+        let intake = &mut self.start.intake;
+        intake.take(slot, &record, leader_epoch, &mut self.slots);
         if self.start.intake.wants_table() {
             self.ask_for_table();
         }
@@ -387,6 +394,29 @@ impl Running {
         }
     }
 
+    /// Gives a record up that has waited for its schema for as long as the user wants.
+    fn look_at_schema_wait(&mut self, now: Instant) {
+        let Some(patience) = self.start.schema_patience else {
+            return;
+        };
+        let waiting = self.start.intake.awaiting();
+        match (waiting, self.schema_wait) {
+            (None, _) => self.schema_wait = None,
+            (Some(record), Some((known, since))) if record == known => {
+                if now.duration_since(since) >= patience {
+                    let reason = format!(
+                        "the schema registry did not answer within errors.retry.timeout={}",
+                        patience.as_millis()
+                    );
+                    self.start.intake.give_up_schema(&mut self.slots, &reason);
+                    self.schema_wait = None;
+                    self.schemas_arrived();
+                }
+            }
+            (Some(record), _) => self.schema_wait = Some((record, now)),
+        }
+    }
+
     fn obey(&mut self, command: ToConsumer) {
         match command {
             ToConsumer::Schemas => self.schemas_arrived(),
@@ -436,6 +466,7 @@ impl Running {
         if self.holds.awaiting_schemas && self.start.intake.waits_in_vain(&self.slots) {
             self.schemas_arrived();
         }
+        self.look_at_schema_wait(now);
         if self.rejoin_at.is_some_and(|at| at <= now) {
             self.rejoin_at = None;
             self.subscribe();

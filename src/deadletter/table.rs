@@ -17,7 +17,7 @@ use serde_json::{Value as Json, json};
 
 use crate::batch::{Original, ReadBatch, Reject};
 use crate::config::connector::{ConnectorConfig, KeyMode, SinkKeys};
-use crate::map::fit::fit;
+use crate::map::fit::{Rules, fit};
 use crate::map::plan;
 use crate::record::Value;
 
@@ -199,7 +199,11 @@ fn push(rows: &mut TableRows, name: &str, value: &Value<'_>) -> Result<(), Strin
     });
     let written = written.ok_or_else(|| format!("it has no column {name} that can be written"))?;
     let column_type = &target.column(written).column_type;
-    let fitted = fit(value, column_type, target.table.text_allows_nul)
+    let rules = Rules {
+        text_allows_nul: target.table.text_allows_nul,
+        zone: None,
+    };
+    let fitted = fit(value, column_type, rules)
         .map_err(|rule| format!("column {name} ({column_type}): {rule}"))?;
     rows.columns[written]
         .push(fitted.cell())

@@ -13,13 +13,20 @@ use rowdock_connectors::SinkError;
 
 use crate::batch::{Original, ReadBatch, Reject};
 use crate::config::connector::{ConnectorConfig, DeadLetterTopic};
-use crate::config::plugins;
+use crate::record::{RecordError, Stage};
 
 /// Prefix of Kafka Connect's context headers (KIP-298).
-const HEADER_PREFIX: &str = "__connect.errors.";
+pub(super) const HEADER_PREFIX: &str = "__connect.errors.";
 
 /// What stands in the exception headers: the closest of Connect's own classes.
 const EXCEPTION_CLASS: &str = "org.apache.kafka.connect.errors.DataException";
+
+/// What stands in `class.name` for a record that the sink refused, whichever sink it is
+/// (`WorkerErrantRecordReporter`).
+const TASK_CLASS: &str = "org.apache.kafka.connect.sink.SinkTask";
+
+/// For what went wrong between two transforms.
+const TRANSFORM_CLASS: &str = "org.apache.kafka.connect.transforms.Transformation";
 
 /// Deadline of one delivery, and of creating the topic.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -100,17 +107,25 @@ impl LetterTopic {
             ("connector.name", self.config.name.clone()),
             ("task.id", self.task.to_string()),
             ("stage", reject.error.stage.to_string()),
-            (
-                "class.name",
-                plugins::full_name(self.config.class).to_owned(),
-            ),
+            ("class.name", self.class_of(&reject.error).to_owned()),
             ("exception.class.name", EXCEPTION_CLASS.to_owned()),
+            ("exception.message", reason.clone()),
             (
                 "exception.stacktrace",
                 format!("{EXCEPTION_CLASS}: {reason}"),
             ),
-            ("exception.message", reason),
         ]
+    }
+
+    /// What the stage ran, by Kafka Connect's names.
+    fn class_of<'a>(&self, error: &'a RecordError) -> &'a str {
+        match error.stage {
+            Stage::KeyConverter => self.config.key_converter.java_class(),
+            Stage::ValueConverter => self.config.value_converter.java_class(),
+            Stage::HeaderConverter => self.config.header_converter.java_class(),
+            Stage::Transformation => error.class.as_deref().unwrap_or(TRANSFORM_CLASS),
+            Stage::TaskPut => TASK_CLASS,
+        }
     }
 
     /// Connects, and creates the topic when it is missing, the first time.
@@ -120,8 +135,12 @@ impl LetterTopic {
             config.set("enable.idempotence", "true");
             config.set("acks", "all");
             config.set("linger.ms", "5");
-            let timeout_ms = DELIVERY_TIMEOUT.as_millis().to_string();
-            config.set("delivery.timeout.ms", timeout_ms);
+            if config.get("delivery.timeout.ms").is_none() {
+                config.set(
+                    "delivery.timeout.ms",
+                    DELIVERY_TIMEOUT.as_millis().to_string(),
+                );
+            }
             self.producer = Some(config.create().map_err(|error| {
                 SinkError::stop(format!("cannot create the dead letter producer: {error}"))
             })?);

@@ -14,18 +14,8 @@
 use std::sync::Arc;
 
 use super::{Decode, Encoded, Format, ReadError, Visitor};
-use crate::record::{RecordError, Schema, Side, Value};
-
-/// What a change event does to the table, where it does not write a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// Deletes the row of its key.
-    Delete,
-    /// Empties the table.
-    Truncate,
-    /// Nothing.
-    Nothing,
-}
+pub use crate::record::Change;
+use crate::record::{Datum, RecordError, Schema, Side, Value};
 
 /// Reads another format's change events.
 #[derive(Debug)]
@@ -41,8 +31,13 @@ enum Found {
     Row(&'static [&'static str]),
     /// It is no row.
     Change(Change),
+    /// A row was deleted: this part shows it.
+    Delete(&'static [&'static str]),
 }
 
+const BEFORE: &[&str] = &["before"];
+const DATA_BEFORE: &[&str] = &["data", "before"];
+const DATA_PAYLOAD_BEFORE: &[&str] = &["data", "payload", "before"];
 const WHOLE: &[&str] = &[];
 const AFTER: &[&str] = &["after"];
 const DATA: &[&str] = &["data"];
@@ -63,24 +58,31 @@ impl ChangeEvents {
         self.inner.is_ready(encoded)
     }
 
-    /// Looks at the record's own fields, and at those of a CloudEvent's data.
     fn find(&mut self, encoded: Encoded<'_>) -> Result<Found, ReadError> {
-        let head = self.head(encoded, WHOLE)?;
-        if !head.is_cloud_event() {
-            return head.found(WHOLE, AFTER);
-        }
-        let data = self.head(encoded, DATA)?;
-        if !data.is_json_envelope() {
-            return data.found(DATA, DATA_AFTER);
-        }
-        let payload = self.head(encoded, DATA_PAYLOAD)?;
-        payload.found(DATA_PAYLOAD, DATA_PAYLOAD_AFTER)
+        find(|part| {
+            let mut head = Head::default();
+            self.inner.read_part(encoded, part, &mut head)?;
+            Ok(head)
+        })
     }
 
-    fn head(&mut self, encoded: Encoded<'_>, part: &[&str]) -> Result<Head, ReadError> {
-        let mut head = Head::default();
-        self.inner.read_part(encoded, part, &mut head)?;
-        Ok(head)
+    /// The row of an event that was decoded as a whole, and perhaps transformed; or what it does
+    /// instead, with the row as it was before a delete.
+    ///
+    /// # Errors
+    /// When it is a change event of no known kind.
+    pub fn unwrap(&mut self, value: Side) -> Result<(Side, Option<Change>), String> {
+        let found = find(|part| Ok(Head::of(part_of(&value, part)))).map_err(reason)?;
+        match found {
+            Found::Row(part) => Ok((into_part(value, part), None)),
+            Found::Delete(before) => Ok((into_part(value, before), Some(Change::Delete))),
+            Found::Change(change) => {
+                if change == Change::Nothing {
+                    self.warn_once();
+                }
+                Ok((Side::NULL, Some(change)))
+            }
+        }
     }
 
     fn warn_once(&mut self) {
@@ -112,6 +114,13 @@ impl Decode for ChangeEvents {
                 }
                 Ok(visitor.change(change)?)
             }
+            Found::Delete(before) => {
+                visitor.change(Change::Delete)?;
+                match visitor.wants_before() {
+                    true => self.inner.read_part(encoded, before, visitor),
+                    false => Ok(()),
+                }
+            }
         }
     }
 
@@ -119,10 +128,7 @@ impl Decode for ChangeEvents {
         let Some(schema) = self.inner.schema(encoded)? else {
             return Ok(None);
         };
-        let found = self.find(encoded).map_err(|error| match error {
-            ReadError::Malformed(reason) => reason,
-            ReadError::Refused(error) => error.to_string(),
-        })?;
+        let found = self.find(encoded).map_err(reason)?;
         let Found::Row(part) = found else {
             // Another record tells the table's columns.
             return Err("a change event without a row".to_owned());
@@ -140,6 +146,51 @@ impl Decode for ChangeEvents {
     fn whole(&mut self, encoded: Encoded<'_>) -> Result<Side, String> {
         self.inner.whole(encoded)
     }
+}
+
+/// Looks at the record's own fields, and at those of a CloudEvent's data.
+fn find(mut head_of: impl FnMut(&[&str]) -> Result<Head, ReadError>) -> Result<Found, ReadError> {
+    let head = head_of(WHOLE)?;
+    if !head.is_cloud_event() {
+        return head.found(WHOLE, AFTER, BEFORE);
+    }
+    let data = head_of(DATA)?;
+    if !data.is_json_envelope() {
+        return data.found(DATA, DATA_AFTER, DATA_BEFORE);
+    }
+    let payload = head_of(DATA_PAYLOAD)?;
+    payload.found(DATA_PAYLOAD, DATA_PAYLOAD_AFTER, DATA_PAYLOAD_BEFORE)
+}
+
+fn reason(error: ReadError) -> String {
+    match error {
+        ReadError::Malformed(reason) => reason,
+        ReadError::Refused(error) => error.to_string(),
+    }
+}
+
+/// What is behind these names, one inside the other.
+fn part_of<'a>(value: &'a Side, part: &[&str]) -> Option<&'a Datum> {
+    part.iter()
+        .try_fold(&value.datum, |datum, name| match datum {
+            Datum::Struct(parent) => parent.get_named(name, false),
+            Datum::Map(parent) => parent.get(name),
+            _ => None,
+        })
+}
+
+fn into_part(value: Side, part: &[&str]) -> Side {
+    part.iter().fold(value, |side, name| match side.datum {
+        Datum::Struct(mut parent) => match parent.schema().field(name) {
+            Some((index, field)) => Side {
+                schema: Some(Arc::clone(&field.schema)),
+                datum: parent.take(index),
+            },
+            None => Side::NULL,
+        },
+        Datum::Map(mut parent) => Side::schemaless(parent.remove(name).unwrap_or(Datum::Null)),
+        _ => Side::NULL,
+    })
 }
 
 /// The fields by which a record shows what it is.
@@ -177,6 +228,18 @@ enum Op {
     Unknown,
 }
 
+impl Op {
+    fn of(op: &str) -> Self {
+        match op {
+            "c" | "r" | "u" => Self::Write,
+            "d" => Self::Delete,
+            "t" => Self::Truncate,
+            "m" => Self::Message,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 impl Known {
     fn of(name: &str) -> Option<Self> {
         Some(match name {
@@ -197,6 +260,44 @@ impl Known {
 }
 
 impl Head {
+    fn of(datum: Option<&Datum>) -> Self {
+        let mut head = Self::default();
+        match datum {
+            Some(Datum::Struct(value)) => {
+                let schema = value.schema();
+                head.is_object = true;
+                head.schema_name.clone_from(&schema.name);
+                let fields = schema.fields().unwrap_or_default().iter();
+                for (field, datum) in fields.zip(value.values()) {
+                    head.learn(&field.name, datum);
+                }
+            }
+            Some(Datum::Map(map)) => {
+                head.is_object = true;
+                map.iter().for_each(|(name, datum)| head.learn(name, datum));
+            }
+            _ => {}
+        }
+        head
+    }
+
+    /// Takes note of a field; whether it is one of those that tell.
+    fn see(&mut self, name: &str) -> Option<Known> {
+        self.fields += 1;
+        let known = Known::of(name);
+        self.names.extend(known);
+        known
+    }
+
+    fn learn(&mut self, name: &str, datum: &Datum) {
+        if self.see(name) == Some(Known::Op) {
+            self.op = Some(match datum {
+                Datum::String(op) => Op::of(op),
+                _ => Op::Unknown,
+            });
+        }
+    }
+
     fn has(&self, names: &[Known]) -> bool {
         names.iter().all(|name| self.names.contains(name))
     }
@@ -220,11 +321,12 @@ impl Head {
             || (self.fields == 1 && self.has(&[Known::TimeMillis]))
     }
 
-    /// What it does; `whole` and `after` are where it and its row are.
+    /// What it does; `whole`, `after` and `before` are where it and its rows are.
     fn found(
         &self,
         whole: &'static [&'static str],
         after: &'static [&'static str],
+        before: &'static [&'static str],
     ) -> Result<Found, ReadError> {
         if self.is_no_row() {
             return Ok(Found::Change(Change::Nothing));
@@ -236,7 +338,7 @@ impl Head {
         Ok(match self.op {
             _ if !self.is_object || !is_event => Found::Row(whole),
             Some(Op::Write) => Found::Row(after),
-            Some(Op::Delete) => Found::Change(Change::Delete),
+            Some(Op::Delete) => Found::Delete(before),
             Some(Op::Truncate) => Found::Change(Change::Truncate),
             Some(Op::Message) => Found::Change(Change::Nothing),
             Some(Op::Unknown) | None => {
@@ -257,21 +359,13 @@ impl Visitor for Head {
     }
 
     fn wants(&mut self, name: &str, _index: Option<usize>) -> Result<Option<()>, RecordError> {
-        self.fields += 1;
-        let known = Known::of(name);
-        self.names.extend(known);
+        let known = self.see(name);
         Ok((known == Some(Known::Op)).then_some(()))
     }
 
     fn field(&mut self, _slot: (), _name: &str, value: &Value<'_>) -> Result<(), RecordError> {
         self.op = Some(match value {
-            Value::Text(op) => match &**op {
-                "c" | "r" | "u" => Op::Write,
-                "d" => Op::Delete,
-                "t" => Op::Truncate,
-                "m" => Op::Message,
-                _ => Op::Unknown,
-            },
+            Value::Text(op) => Op::of(op),
             _ => Op::Unknown,
         });
         Ok(())
@@ -379,7 +473,7 @@ mod tests {
             .into_iter()
             .map(|(_, _, value)| value)
             .collect();
-        assert_eq!(values, [Value::Number("1"), Value::Timestamp(at)]);
+        assert_eq!(values, [Value::Number("1"), Value::LocalTimestamp(at)]);
         let encoded = Encoded {
             bytes: text.as_bytes(),
             headers: &(),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::json::{self, Raw, is_plain_name};
 use super::{Decode, Encoded, ReadError, Visitor, tree};
 use crate::config::converter::JsonOptions;
-use crate::record::{Field, Schema, Side, Value};
+use crate::record::{Datum, Field, Schema, Side, Value};
 
 pub(super) use schema::{missing, read_present};
 
@@ -83,7 +83,7 @@ impl Typed {
         }
         let text = text.trim_ascii();
         match schema.fields() {
-            Some(_) if text == "null" => Ok(visitor.single(&Value::Null)?),
+            Some(_) if text == "null" => self.read_null(&schema, visitor),
             Some(fields) => {
                 visitor.object(Some(&schema));
                 let predictable = self.has_plain_names(&schema, fields);
@@ -96,6 +96,36 @@ impl Typed {
                 Ok(visitor.single(&value)?)
             }
         }
+    }
+
+    /// A null in the place of a struct.
+    fn read_null<V: Visitor>(
+        &self,
+        schema: &Arc<Schema>,
+        visitor: &mut V,
+    ) -> Result<(), ReadError> {
+        let Some(Datum::Struct(default)) =
+            schema.default.as_ref().filter(|_| self.default_for_null)
+        else {
+            let null = missing(schema, false).map_err(ReadError::Malformed)?;
+            return Ok(visitor.single(&null)?);
+        };
+        visitor.object(Some(schema));
+        let fields = schema.fields().unwrap_or_default();
+        for (index, (field, datum)) in fields.iter().zip(default.values()).enumerate() {
+            if let Some(slot) = visitor.wants(&field.name, Some(index))? {
+                let value = datum.value_of(Some(&field.schema));
+                let value = value.map_err(|reason| json::in_field(&field.name, reason))?;
+                visitor.field(slot, &field.name, &value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a text as a whole.
+    pub(super) fn whole(&self, schema: Option<Arc<Schema>>, text: &str) -> Result<Side, String> {
+        let datum = tree::read(text, schema.as_ref(), self.default_for_null)?;
+        Ok(Side { schema, datum })
     }
 
     #[inline]
@@ -136,19 +166,20 @@ impl Typed {
                     (name, index)
                 }
             };
-            if let Some(index) = index {
-                next = index + 1;
-                self.seen[index] = true;
-            }
-            let wanted = visitor.wants(&name, index)?;
+            let wanted = match index {
+                Some(index) => {
+                    next = index + 1;
+                    self.seen[index] = true;
+                    visitor.wants(&name, Some(index))?
+                }
+                // What the schema does not name is not there, as in Kafka Connect.
+                None => None,
+            };
             let raw = scan.value().map_err(malformed)?;
-            let Some(slot) = wanted else {
+            let (Some(slot), Some(index)) = (wanted, index) else {
                 continue;
             };
-            let value = match index {
-                Some(index) => schema::read(&fields[index].schema, raw, default_for_null),
-                None => json::value(raw),
-            };
+            let value = schema::read(&fields[index].schema, raw, default_for_null);
             let value = value.map_err(|reason| json::in_field(&name, &reason))?;
             visitor.field(slot, &name, &value)?;
         }
@@ -196,8 +227,7 @@ impl Decode for Envelope {
             return Ok(Side::NULL);
         }
         let (schema, payload) = self.opener.open(text)?;
-        let datum = tree::read(payload, schema.as_ref())?;
-        Ok(Side { schema, datum })
+        self.typed.whole(schema, payload)
     }
 }
 
@@ -378,7 +408,6 @@ mod tests {
                     "at",
                     Value::Timestamp(rowdock_connectors::Timestamp::default()),
                 ),
-                ("more", Value::Bool(true)),
             ],
         );
         let text = format!("{{\"schema\":{ORDER_SCHEMA},\"payload\":{{\"id\":1}}}}");

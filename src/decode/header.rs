@@ -33,8 +33,18 @@ pub fn read(converter: HeaderConverter, header: RawHeader) -> Result<Header, Rec
             let side = side.map_err(|reason| failed(&name, &reason))?;
             (side.schema, side.datum)
         }
-        HeaderConverter::Json { schemas_enable } => {
-            json_value(&bytes, schemas_enable).map_err(|reason| failed(&name, &reason))?
+        HeaderConverter::Json {
+            schemas_enable,
+            default_for_null,
+        } => {
+            let options = JsonOptions {
+                schemas_enable,
+                default_for_null,
+                ..JsonOptions::default()
+            };
+            let side = Format::json(&options).whole(alone(&bytes));
+            let side = side.map_err(|reason| failed(&name, &reason))?;
+            (side.schema, side.datum)
         }
     };
     Ok(Header {
@@ -59,15 +69,6 @@ fn failed(name: &str, reason: &str) -> RecordError {
     )
 }
 
-fn json_value(bytes: &[u8], schemas_enable: bool) -> Result<(Option<Arc<Schema>>, Datum), String> {
-    let options = JsonOptions {
-        schemas_enable,
-        ..JsonOptions::default()
-    };
-    let side = Format::json(&options).whole(alone(bytes))?;
-    Ok((side.schema, side.datum))
-}
-
 /// As `SimpleHeaderConverter` guesses: null, booleans, dates and times, numbers in the narrowest
 /// integer type, collections in JSON; everything else is text. Numbers with a fraction stay exact,
 /// where Kafka Connect takes the nearest single-precision float.
@@ -83,7 +84,9 @@ fn simple(bytes: &[u8]) -> (Option<Arc<Schema>>, Datum) {
         _ => {}
     }
     let guess = match trimmed.as_bytes().first() {
-        Some(b'[' | b'{') => tree::read(trimmed, None).ok().map(|datum| (None, datum)),
+        Some(b'[' | b'{') => tree::read(trimmed, None, true)
+            .ok()
+            .map(|datum| (None, datum)),
         Some(b'0'..=b'9') => temporal(trimmed).or_else(|| number(trimmed)),
         Some(b'+' | b'-') => number(trimmed),
         _ => None,
@@ -187,6 +190,7 @@ mod tests {
     fn other_converters_refuse_what_they_cannot_read() {
         let json = HeaderConverter::Json {
             schemas_enable: false,
+            default_for_null: true,
         };
         assert_eq!(datum(json, b"1"), Ok(Datum::Int64(1)));
         let error = datum(json, b"{").unwrap_err();

@@ -47,7 +47,7 @@ impl Decode for Json {
     }
 
     fn whole(&mut self, encoded: Encoded<'_>) -> Result<Side, String> {
-        tree::read(text(encoded.bytes)?, None).map(Side::schemaless)
+        tree::read(text(encoded.bytes)?, None, true).map(Side::schemaless)
     }
 }
 

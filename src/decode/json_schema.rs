@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json};
 use super::envelope::Typed;
 use super::json::{self, DEPTH_MAX};
 use super::registered::{Compile, KeyOrValue, Registered, Source};
-use super::{Decode, Encoded, ReadError, Visitor, tree};
+use super::{Decode, Encoded, ReadError, Visitor};
 use crate::config::converter::RegistryOptions;
 use crate::record::schema::names;
 use crate::record::{Field, Kind, Schema, Side};
@@ -28,7 +28,7 @@ pub struct JsonSchema {
 
 /// Connect's schema, when there is one that says the same.
 #[derive(Debug)]
-struct Compiled(Option<Arc<Schema>>);
+pub(in crate::decode) struct Compiled(Option<Arc<Schema>>);
 
 impl JsonSchema {
     /// With schemas from this registry.
@@ -63,9 +63,7 @@ impl Decode for JsonSchema {
 
     fn whole(&mut self, encoded: Encoded<'_>) -> Result<Side, String> {
         let (compiled, body) = self.source.open(encoded)?;
-        let schema = compiled.0.clone();
-        let datum = tree::read(json::text(body)?, schema.as_ref())?;
-        Ok(Side { schema, datum })
+        self.typed.whole(compiled.0.clone(), json::text(body)?)
     }
 }
 

@@ -13,8 +13,10 @@ pub enum Meaning {
     Date,
     /// Parts of a second since midnight, so many of them per second.
     Time(i64),
-    /// Parts of a second since 1970-01-01T00:00:00, so many of them per second.
+    /// Parts of a second since 1970-01-01T00:00:00 in UTC, so many of them per second.
     Timestamp(i64),
+    /// The same by a clock in a zone that is not told.
+    LocalTimestamp(i64),
     /// A text that is a JSON document.
     Json,
     /// Any other text with a name.
@@ -31,6 +33,9 @@ impl Meaning {
         match (schema.logical, &schema.kind) {
             (Logical::Date, _) => Some(Self::Date),
             (Logical::Time, _) => Some(Self::Time(schema.parts_per_second())),
+            (Logical::Timestamp, _) if schema.is_local() => {
+                Some(Self::LocalTimestamp(schema.parts_per_second()))
+            }
             (Logical::Timestamp, _) => Some(Self::Timestamp(schema.parts_per_second())),
             (Logical::None, Kind::String) => match schema.name.as_deref()? {
                 names::JSON => Some(Self::Json),
@@ -46,14 +51,17 @@ impl Meaning {
             ("date", Kind::Int32) => (Self::Date, Schema::date()),
             ("time-millis", Kind::Int32) => (Self::Time(MILLIS), Schema::time()),
             ("time-micros", Kind::Int64) => (Self::Time(MICROS), Schema::time()),
-            ("timestamp-millis" | "local-timestamp-millis", Kind::Int64) => {
-                (Self::Timestamp(MILLIS), Schema::timestamp())
+            ("timestamp-millis", Kind::Int64) => (Self::Timestamp(MILLIS), Schema::timestamp()),
+            ("timestamp-micros", Kind::Int64) => (Self::Timestamp(MICROS), Schema::timestamp()),
+            ("timestamp-nanos", Kind::Int64) => (Self::Timestamp(NANOS), Schema::timestamp()),
+            ("local-timestamp-millis", Kind::Int64) => {
+                (Self::LocalTimestamp(MILLIS), Schema::timestamp())
             }
-            ("timestamp-micros" | "local-timestamp-micros", Kind::Int64) => {
-                (Self::Timestamp(MICROS), Schema::timestamp())
+            ("local-timestamp-micros", Kind::Int64) => {
+                (Self::LocalTimestamp(MICROS), Schema::timestamp())
             }
-            ("timestamp-nanos" | "local-timestamp-nanos", Kind::Int64) => {
-                (Self::Timestamp(NANOS), Schema::timestamp())
+            ("local-timestamp-nanos", Kind::Int64) => {
+                (Self::LocalTimestamp(NANOS), Schema::timestamp())
             }
             ("uuid", Kind::String) => (Self::Text, uuid_schema()),
             _ => return None,
@@ -78,6 +86,9 @@ impl Meaning {
                 }
             }
             Self::Timestamp(per_second) => Ok(Value::Timestamp(timestamp(number, per_second))),
+            Self::LocalTimestamp(per_second) => {
+                Ok(Value::LocalTimestamp(timestamp(number, per_second)))
+            }
             Self::Json | Self::Text => Ok(Value::Int(number)),
         }
     }

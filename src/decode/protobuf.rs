@@ -69,7 +69,7 @@ pub struct Protobuf {
 
 /// A compiled file.
 #[derive(Debug)]
-struct Compiled {
+pub(in crate::decode) struct Compiled {
     file: FileDescriptor,
 }
 

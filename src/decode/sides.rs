@@ -56,6 +56,19 @@ impl RecordDecoder {
         };
         Ok(OwnedRecord::new(origin, record.timestamp_ms, key, value))
     }
+
+    /// Puts the row of a change event in its place, where values are change events. After the
+    /// transforms: they work on events.
+    ///
+    /// # Errors
+    /// When it is a change event of no known kind.
+    pub fn unwrap(&mut self, record: &mut OwnedRecord) -> Result<(), RecordError> {
+        let value = std::mem::replace(&mut record.value, Side::NULL);
+        let unwrapped = self.value.format.unwrap(value);
+        (record.value, record.change) =
+            unwrapped.map_err(|reason| RecordError::new(self.value.stage, reason))?;
+        Ok(())
+    }
 }
 
 /// Decodes keys, or values.

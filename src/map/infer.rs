@@ -12,10 +12,10 @@ use rowdock_connectors::{ColumnType, NewColumn, NewTable, TableName};
 use super::filter::FieldFilter;
 use super::plan::KAFKA_KEY_COLUMNS;
 use crate::config::connector::{KeyMode, SinkKeys};
-use crate::decode::{Decode as _, Encoded, Format, Visitor};
+use crate::decode::{Decode as _, Encoded, Format, Visitor, header};
 use crate::record::schema::{DECIMAL_PRECISION, names};
 use crate::record::{
-    Datum, Kind, Logical, OwnedRecord, RawRecord, RecordError, Schema, Side, Value,
+    Datum, Header, Kind, Logical, OwnedRecord, RawRecord, RecordError, Schema, Side, Value,
 };
 
 /// The table that fits these records.
@@ -41,6 +41,11 @@ pub fn table(
         {
             key_columns.learn(encoded, key_format, single_keys, single_keys);
         }
+        if keys.key_mode == KeyMode::RecordHeader {
+            let headers = record.headers.headers().into_iter();
+            let read = headers.filter_map(|raw| header::read(keys.header_converter, raw).ok());
+            key_columns.learn_headers(read);
+        }
     }
     if value_columns.order.is_empty() {
         return Err(no_fields(&name));
@@ -65,6 +70,9 @@ pub fn table_of_owned(
             let single = keys.key_fields.first().map_or("", String::as_str);
             key_columns.learn_side(&record.key, single, single);
         }
+        if keys.key_mode == KeyMode::RecordHeader {
+            key_columns.learn_headers(record.headers.iter().cloned());
+        }
     }
     if value_columns.order.is_empty() {
         return Err(no_fields(&name));
@@ -88,6 +96,7 @@ fn assemble(
     keys: &SinkKeys,
 ) -> Result<NewTable, String> {
     let filter = FieldFilter::new(&keys.fields_include, &keys.fields_exclude);
+    let is_zone = |field: &str| keys.zoned_fields.iter().any(|(_, zone)| zone == field);
     let mut columns: Vec<NewColumn> = Vec::new();
     let primary_key: Vec<String> = match keys.key_mode {
         KeyMode::None => Vec::new(),
@@ -113,21 +122,28 @@ fn assemble(
             KeyMode::RecordKey => key_fields.column_type(key).ok_or_else(|| {
                 format!("table {name} cannot be created: no record has key field \"{key}\"")
             })?,
+            KeyMode::RecordHeader => key_fields.column_type(key).ok_or_else(|| {
+                format!("table {name} cannot be created: no record has header \"{key}\"")
+            })?,
             _ => values.column_type(key).ok_or_else(|| {
                 format!("table {name} cannot be created: no record has field \"{key}\", which pk.fields names")
             })?,
         };
         columns.push(NewColumn {
-            name: key.clone(),
+            name: column_name(key, keys),
             column_type,
             nullable: false,
         });
     }
     for field in &values.order {
-        if filter.wants(field) && !primary_key.contains(field) {
+        if filter.wants(field) && !primary_key.contains(field) && !is_zone(field) {
+            let column_type = match time_type(field, keys) {
+                Some(time) => time,
+                None => values.column_type(field).unwrap_or(TEXT),
+            };
             columns.push(NewColumn {
-                name: field.clone(),
-                column_type: values.column_type(field).unwrap_or(TEXT),
+                name: column_name(field, keys),
+                column_type,
                 nullable: values.nullable(field),
             });
         }
@@ -135,8 +151,28 @@ fn assemble(
     Ok(NewTable {
         name,
         columns,
-        primary_key,
+        primary_key: primary_key
+            .iter()
+            .map(|key| column_name(key, keys))
+            .collect(),
     })
+}
+
+/// What the column of a field is called.
+pub(super) fn column_name(field: &str, keys: &SinkKeys) -> String {
+    match keys.folds_names {
+        true => field.to_ascii_lowercase(),
+        false => field.to_owned(),
+    }
+}
+
+/// The type of a field that the config says to be a time.
+pub(super) fn time_type(field: &str, keys: &SinkKeys) -> Option<ColumnType> {
+    if keys.zoned_fields.iter().any(|(time, _)| time == field) {
+        return Some(ColumnType::TimestampTz);
+    }
+    let is_listed = keys.timestamp_fields.iter().any(|listed| listed == field);
+    is_listed.then_some(ColumnType::Timestamp)
 }
 
 /// What is known of the fields so far.
@@ -207,7 +243,7 @@ impl Columns {
     fn learn_side(&mut self, side: &Side, single: &str, schemaless: &str) {
         match (&side.datum, &side.schema) {
             (Datum::Struct(value), _) => self.learn_schema(value.schema(), single),
-            (Datum::Map(map), _) => {
+            (Datum::Map(map), None) => {
                 for (name, datum) in map.iter() {
                     self.see(
                         name,
@@ -221,6 +257,17 @@ impl Columns {
                     self.see(schemaless, value_type(&value));
                 }
             }
+        }
+    }
+
+    fn learn_headers(&mut self, headers: impl Iterator<Item = Header>) {
+        for header in headers {
+            let column_type = match (&header.schema, header.datum.value()) {
+                (Some(schema), _) => Some(column_type(schema)),
+                (None, Ok(value)) => value_type(&value),
+                (None, Err(_)) => Some(TEXT),
+            };
+            self.see(&header.name, column_type);
         }
     }
 
@@ -290,7 +337,7 @@ pub(super) fn value_type(value: &Value<'_>) -> Option<ColumnType> {
         }),
         Value::Date(_) => Some(ColumnType::Date),
         Value::Time(_) => Some(ColumnType::Time),
-        Value::Timestamp(_) => Some(ColumnType::Timestamp),
+        Value::Timestamp(_) | Value::LocalTimestamp(_) => Some(ColumnType::Timestamp),
         Value::Uuid(_) => Some(ColumnType::Uuid),
         Value::Text(_) => Some(TEXT),
     }
@@ -356,7 +403,18 @@ pub(super) fn column_type(schema: &Schema) -> ColumnType {
                 }
             }
             Kind::Bytes => ColumnType::Bytes,
-            Kind::Array(_) | Kind::Map { .. } | Kind::Struct(_) => ColumnType::Json,
+            Kind::Array(element) => array_type(element),
+            Kind::Map { .. } | Kind::Struct(_) => ColumnType::Json,
         },
+    }
+}
+
+/// An array of single values, in one or more dimensions; what has names is JSON.
+fn array_type(element: &Schema) -> ColumnType {
+    match column_type(element) {
+        ColumnType::Json => ColumnType::Json,
+        // The dimensions are the values', not the column's.
+        ColumnType::Array(inner) => ColumnType::Array(inner),
+        single => ColumnType::Array(Box::new(single)),
     }
 }

@@ -8,14 +8,16 @@
 
 use std::collections::HashMap;
 
+use chrono_tz::Tz;
 use rowdock_connectors::{ColumnDef, ColumnType, NewColumn, Target, evolve};
 
 use super::filter::FieldFilter;
-use super::{fit, infer};
+use super::fit::{self, Rules};
+use super::infer;
 use crate::config::connector::{KeyMode, SinkKeys};
 use crate::decimal;
 use crate::decode::sides::RecordDecoder;
-use crate::record::{Datum, OwnedRecord, RawRecord, Schema, Side, Value};
+use crate::record::{Datum, OwnedRecord, RawRecord, RecordError, Schema, Side, Value};
 
 /// Shortest text column that is asked for: texts grow, and every change locks the table.
 const TEXT_CHARS_MIN: usize = 32;
@@ -25,6 +27,11 @@ const TEXT_CHARS_MIN: usize = 32;
 pub(super) struct Evolution {
     decoder: RecordDecoder,
     filter: FieldFilter,
+    zone: Option<Tz>,
+    /// `timezone.fields`: these need no column.
+    zones: Vec<String>,
+    /// Names are those that the database would make of them unquoted.
+    folds_names: bool,
     /// Key fields come from the record's key, not from its value.
     key_apart: bool,
     /// Column of values that are no objects.
@@ -38,6 +45,13 @@ impl Evolution {
         Self {
             decoder,
             filter: FieldFilter::new(&keys.fields_include, &keys.fields_exclude),
+            zone: keys.zone,
+            zones: keys
+                .zoned_fields
+                .iter()
+                .map(|(_, zone)| zone.clone())
+                .collect(),
+            folds_names: keys.folds_names,
             key_apart: keys.key_mode == KeyMode::RecordKey,
             single_value_column: keys.single_value_column.clone(),
             refused: HashMap::new(),
@@ -49,6 +63,12 @@ impl Evolution {
         for column in columns {
             self.refused.insert(column.clone(), reason.to_owned());
         }
+    }
+
+    fn decode_row(&mut self, record: &RawRecord<'_>) -> Result<OwnedRecord, RecordError> {
+        let mut whole = self.decoder.decode(record)?;
+        self.decoder.unwrap(&mut whole)?;
+        Ok(whole)
     }
 
     /// The columns that this record needs and the table does not have, or not wide enough.
@@ -63,7 +83,7 @@ impl Evolution {
     ) -> Result<Vec<NewColumn>, String> {
         let decoded = match transformed {
             Some(_) => None,
-            None => self.decoder.decode(record).ok(),
+            None => self.decode_row(record).ok(),
         };
         let mut lacking = Vec::new();
         if let Some(whole) = transformed.or(decoded.as_ref()) {
@@ -72,15 +92,26 @@ impl Evolution {
                 target.key.iter().any(named)
             };
             let single = &self.single_value_column;
-            look_at(&whole.value, single, target, &mut lacking, &|name| {
-                self.filter.wants(name) && !(self.key_apart && is_key(name))
+            let rules = Rules {
+                text_allows_nul: target.table.text_allows_nul,
+                zone: self.zone,
+            };
+            look_at(&whole.value, single, target, rules, &mut lacking, &|name| {
+                self.filter.wants(name)
+                    && !(self.key_apart && is_key(name))
+                    && !self.zones.iter().any(|zone| zone == name)
             });
             if self.key_apart {
                 let single = match target.key.as_slice() {
                     [key] => &target.column(*key).name,
                     _ => "",
                 };
-                look_at(&whole.key, single, target, &mut lacking, &is_key);
+                look_at(&whole.key, single, target, rules, &mut lacking, &is_key);
+            }
+        }
+        if self.folds_names {
+            for column in &mut lacking {
+                column.name.make_ascii_lowercase();
             }
         }
         let refused = |column: &NewColumn| self.refused.get(&column.name);
@@ -96,22 +127,23 @@ fn look_at(
     side: &Side,
     single: &str,
     target: &Target,
+    rules: Rules,
     lacking: &mut Vec<NewColumn>,
     is_wanted: &dyn Fn(&str) -> bool,
 ) {
     let mut look = |name: &str, datum: &Datum, schema: Option<&Schema>| {
         if is_wanted(name) {
-            lacking.extend(lack(name, datum, schema, target));
+            lacking.extend(lack(name, datum, schema, target, rules));
         }
     };
     match &side.datum {
         Datum::Struct(value) => {
             let fields = value.schema().fields().unwrap_or_default();
             for (index, field) in fields.iter().enumerate() {
-                look(&field.name, value.get(index), Some(&field.schema));
+                look(&field.name, value.raw(index), Some(&field.schema));
             }
         }
-        Datum::Map(map) => {
+        Datum::Map(map) if side.schema.is_none() => {
             for (name, datum) in map.iter() {
                 look(name, datum, None);
             }
@@ -122,8 +154,14 @@ fn look_at(
     }
 }
 
-fn lack(name: &str, datum: &Datum, schema: Option<&Schema>, target: &Target) -> Option<NewColumn> {
-    let value = datum.value().ok()?;
+fn lack(
+    name: &str,
+    datum: &Datum,
+    schema: Option<&Schema>,
+    target: &Target,
+    rules: Rules,
+) -> Option<NewColumn> {
+    let value = datum.value_of(schema).ok()?;
     let new_column = |name: &str, column_type| NewColumn {
         name: name.to_owned(),
         column_type,
@@ -137,18 +175,21 @@ fn lack(name: &str, datum: &Datum, schema: Option<&Schema>, target: &Target) -> 
         return column_type.map(|column_type| new_column(name, column_type));
     };
     let column = &target.table.columns[index];
-    let needed = needed_type(&value, column, target.table.text_allows_nul)?;
+    let needed = needed_type(&value, column, rules)?;
     let wider = evolve::widened(&column.column_type, &needed)?;
-    fit::fit(&value, &wider, target.table.text_allows_nul).ok()?;
+    fit::fit(&value, &wider, rules).ok()?;
     Some(new_column(&column.name, needed))
 }
 
 /// The narrowest type that holds the value, when the column does not.
-fn needed_type(value: &Value<'_>, column: &ColumnDef, allows_nul: bool) -> Option<ColumnType> {
-    if fit::fit(value, &column.column_type, allows_nul).is_ok() {
+fn needed_type(value: &Value<'_>, column: &ColumnDef, rules: Rules) -> Option<ColumnType> {
+    if fit::fit(value, &column.column_type, rules).is_ok() {
         return None;
     }
     match (&column.column_type, value) {
+        (ColumnType::SizedText { .. }, Value::Text(_)) => {
+            Some(ColumnType::Text { max_chars: None })
+        }
         (ColumnType::Text { .. }, Value::Text(text)) => {
             let chars = text.chars().count().max(TEXT_CHARS_MIN).next_power_of_two();
             let max_chars = u32::try_from(chars).ok();
@@ -268,6 +309,9 @@ mod tests {
         Evolution {
             decoder: RecordDecoder::new(format(false), format(schemas_enable)),
             filter: FieldFilter::new(&[], &exclude),
+            zone: None,
+            zones: Vec::new(),
+            folds_names: false,
             key_apart: true,
             single_value_column: "record_value".to_owned(),
             refused: HashMap::new(),

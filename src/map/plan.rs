@@ -5,6 +5,7 @@
 use rowdock_connectors::{ColumnType, Table, TableName, Target, WriteMode};
 
 use super::filter::FieldFilter;
+use super::route;
 use crate::config::connector::{KeyMode, SinkKeys, TopicDots};
 
 /// Column names of Kafka coordinates when `pk.fields` names none; as in the JDBC sinks.
@@ -13,8 +14,22 @@ pub const KAFKA_KEY_COLUMNS: [&str; 3] =
 
 /// The table that records of this topic go to: `table.name.format` with `${topic}` filled in.
 /// A dot in the format separates the schema; one that comes from the topic's name is what
-/// `table.name.dots` says.
+/// `table.name.dots` says. Where records choose their table, `topic` is a [`route`].
 pub fn table_name(keys: &SinkKeys, topic: &str) -> TableName {
+    let name = match route::is_by_record(&keys.table_name_format) {
+        true => route::table_name(topic),
+        false => filled_name(keys, topic),
+    };
+    match keys.folds_names {
+        true => TableName {
+            schema: name.schema.map(|schema| schema.to_ascii_lowercase()),
+            name: name.name.to_ascii_lowercase(),
+        },
+        false => name,
+    }
+}
+
+fn filled_name(keys: &SinkKeys, topic: &str) -> TableName {
     if let Some(table) = keys.tables_of_topics.get(topic) {
         return TableName::parse(table);
     }
@@ -146,6 +161,11 @@ fn guard(table: &Table, written: &[usize], name: &str) -> Result<usize, String> 
             | ColumnType::Json
             | ColumnType::Bool
             | ColumnType::Uuid
+            | ColumnType::SizedText { .. }
+            | ColumnType::SizedBytes { .. }
+            | ColumnType::Geometry
+            | ColumnType::Literal(_)
+            | ColumnType::Array(_)
             | ColumnType::Unsupported
     );
     if has_order {

@@ -1,12 +1,16 @@
 //! One side of a record, its key or its value, into cells.
 
+mod aside;
 mod owned;
 
 use std::sync::Arc;
 
 use rowdock_connectors::{TableRows, Target};
 
+pub(super) use aside::Asides;
+
 use super::filter::FieldFilter;
+use super::fit::Rules;
 use super::names::{FieldNames, FieldRule};
 use super::push;
 use super::straight::Straight;
@@ -34,8 +38,14 @@ pub(super) struct SideColumns {
     pub(super) single: Option<usize>,
     /// What a field without a column means.
     pub(super) unknown: UnknownFields,
+    /// How values are fitted.
+    rules_of_values: Rules,
     /// Which fields are left out on purpose.
     filter: FieldFilter,
+    /// Fields that are no column's by themselves.
+    pub(super) asides: Asides,
+    /// A delete tells its key by the row that was there.
+    pub(super) wants_before: bool,
     /// Field rules found out so far, per schema; the current one first.
     rules: Vec<(Option<Arc<Schema>>, FieldRules)>,
 }
@@ -77,6 +87,11 @@ impl SideReader {
         std::mem::replace(&mut self.columns.unknown, unknown)
     }
 
+    /// The row as it was before a delete has the key.
+    pub(super) fn wants_before(&self) -> bool {
+        self.columns.wants_before
+    }
+
     #[inline]
     pub(super) fn is_ready(&mut self, encoded: Encoded<'_>) -> bool {
         self.format.is_ready(encoded)
@@ -92,7 +107,7 @@ impl SideReader {
     ) -> Result<Content, RecordError> {
         let mut writer = RowWriter::new(self.stage, &mut self.columns, target, rows);
         match self.format.read(encoded, &mut writer) {
-            Ok(()) => Ok(writer.content),
+            Ok(()) => writer.finish(),
             Err(ReadError::Refused(error)) => Err(error),
             Err(ReadError::Malformed(reason)) => Err(RecordError::new(self.stage, reason)),
         }
@@ -103,6 +118,7 @@ impl SideColumns {
     pub(super) fn new(
         accepts: Vec<Option<usize>>,
         unknown: UnknownFields,
+        rules_of_values: Rules,
         target: &Target,
     ) -> Self {
         let columns = 0..target.written.len();
@@ -115,7 +131,10 @@ impl SideColumns {
             accepts,
             single: None,
             unknown,
+            rules_of_values,
             filter: FieldFilter::default(),
+            asides: Asides::default(),
+            wants_before: false,
             rules: Vec::new(),
         }
     }
@@ -170,18 +189,21 @@ impl SideColumns {
     #[inline]
     fn rule(&mut self, name: &str, index: Option<usize>, target: &Target) -> FieldRule {
         let (accepts, filter) = (&self.accepts, &self.filter);
+        let asides = &self.asides;
+        let decide = |name: &str| match asides.slot(name, target) {
+            Some(slot) => FieldRule::Column(slot),
+            None => rule_of(name, accepts, filter, target),
+        };
         let Some((_, rules)) = self.rules.first_mut() else {
             return FieldRule::Unknown;
         };
         let Some(index) = index else {
-            return rules
-                .by_name
-                .rule(name, |name| rule_of(name, accepts, filter, target));
+            return rules.by_name.rule(name, decide);
         };
         if let Some(Some(rule)) = rules.by_index.get(index) {
             return *rule;
         }
-        let rule = rule_of(name, accepts, filter, target);
+        let rule = decide(name);
         if rules.by_index.len() <= index {
             rules.by_index.resize(index + 1, None);
         }
@@ -202,7 +224,7 @@ struct RowWriter<'m> {
 }
 
 impl Visitor for RowWriter<'_> {
-    /// The written column.
+    /// The written column; those behind the last are fields set aside.
     type Slot = usize;
 
     #[inline]
@@ -241,14 +263,17 @@ impl Visitor for RowWriter<'_> {
 
     #[inline]
     fn field(&mut self, column: usize, name: &str, value: &Value<'_>) -> Result<(), RecordError> {
-        let cells = &mut self.rows.columns[column];
+        let Some(cells) = self.rows.columns.get_mut(column) else {
+            return self.columns.asides.keep(column, name, value, self.target);
+        };
         let straight = self.columns.straight.get(column);
         if cells.len() == self.row && straight.is_some_and(|way| way.push(value, cells)) {
             return Ok(());
         }
         // Of a repeated field the last one counts, as everywhere in JSON.
         cells.truncate(self.row);
-        push(self.target, column, name, value, self.rows)
+        let rules = self.columns.rules_of_values;
+        push(self.target, column, name, value, rules, self.rows)
     }
 
     fn change(&mut self, change: Change) -> Result<(), RecordError> {
@@ -256,13 +281,22 @@ impl Visitor for RowWriter<'_> {
         Ok(())
     }
 
+    fn wants_before(&self) -> bool {
+        self.columns.wants_before
+    }
+
     fn single(&mut self, value: &Value<'_>) -> Result<(), RecordError> {
         if *value == Value::Null {
-            self.content = Content::Null;
+            if self.content == Content::Filled {
+                self.content = Content::Null;
+            }
             return Ok(());
         }
         match self.columns.single {
-            Some(column) => push(self.target, column, self.side(), value, self.rows),
+            Some(column) => {
+                let rules = self.columns.rules_of_values;
+                push(self.target, column, self.side(), value, rules, self.rows)
+            }
             None => Err(self.no_column(value)),
         }
     }
@@ -283,6 +317,15 @@ impl<'m> RowWriter<'m> {
             target,
             rows,
         }
+    }
+
+    /// What the side holds, now that all of it is read.
+    #[inline]
+    fn finish(mut self) -> Result<Content, RecordError> {
+        if !self.columns.asides.is_empty() {
+            self.settle_asides()?;
+        }
+        Ok(self.content)
     }
 
     fn wanted(&mut self, name: &str, index: Option<usize>) -> Result<Option<usize>, RecordError> {

@@ -119,7 +119,11 @@ mod tests {
             assert!(straight.is_empty());
             return;
         }
-        let fitted = fit::fit(value, column_type, allows_nul).unwrap();
+        let rules = fit::Rules {
+            text_allows_nul: allows_nul,
+            zone: None,
+        };
+        let fitted = fit::fit(value, column_type, rules).unwrap();
         assert_eq!(straight.get(0), fitted.cell(), "{value:?} {column_type:?}");
     }
 

@@ -7,7 +7,7 @@ use rowdock_connectors::{Cell, ColumnDef, ColumnType, Table, TableName, WriteMod
 
 use super::*;
 use crate::config::connector::TopicDots;
-use crate::config::converter::{Converter, JsonOptions, Primitive};
+use crate::config::converter::{Converter, HeaderConverter, JsonOptions, Primitive};
 use crate::decode::Formats;
 use crate::decode::sides::RecordDecoder;
 
@@ -20,6 +20,11 @@ const ENVELOPE: Converter = Converter::Json(JsonOptions {
     schemas_enable: true,
     schemas_cache_size: 10,
     default_for_null: true,
+});
+const NULLS_KEPT: Converter = Converter::Json(JsonOptions {
+    schemas_enable: true,
+    schemas_cache_size: 10,
+    default_for_null: false,
 });
 /// A format that has no registry.
 fn format(converter: &Converter) -> Format {
@@ -63,7 +68,7 @@ fn orders() -> Table {
     }
 }
 
-fn keys(key_mode: KeyMode, key_fields: &[&str]) -> SinkKeys {
+pub(super) fn keys(key_mode: KeyMode, key_fields: &[&str]) -> SinkKeys {
     SinkKeys {
         url: String::new(),
         user: None,
@@ -90,7 +95,15 @@ fn keys(key_mode: KeyMode, key_fields: &[&str]) -> SinkKeys {
         fields_exclude: Vec::new(),
         single_value_column: "record_value".into(),
         unknown_fields: UnknownFields::Fail,
+        header_converter: HeaderConverter::Simple,
+        zoned_fields: Vec::new(),
+        timestamp_fields: Vec::new(),
+        timestamp_parts: 1_000_000,
+        folds_names: false,
+        zone: None,
         progress_table: "rowdock_progress".into(),
+        cassandra: rowdock_connectors::cassandra::CassandraSettings::default(),
+        mappings: Vec::new(),
     }
 }
 
@@ -289,9 +302,17 @@ fn change_events_write_delete_and_truncate() {
             offset: 1,
             kind: RowKind::Write,
         };
+        // Once out of the bytes, once as what transforms leave of it.
+        let mut decoder = RecordDecoder::new(formats.key(), formats.value());
+        let mut whole = decoder.decode(&record).unwrap();
+        decoder.unwrap(&mut whole).unwrap();
         mapper.map(&record, None, origin, &mut rows).unwrap();
+        mapper
+            .map(&record, Some(&whole), origin, &mut rows)
+            .unwrap();
         let kinds: Vec<RowKind> = rows.origins.iter().map(|origin| origin.kind).collect();
-        assert_eq!(kinds, expected.into_iter().collect::<Vec<_>>(), "{value:?}");
+        let expected: Vec<RowKind> = expected.into_iter().collect();
+        assert_eq!(kinds, [expected.clone(), expected].concat(), "{value:?}");
     };
     let key = r#"{"id":1}"#;
     let write = r#"{"before":null,"after":{"id":1,"note":"a"},"source":{"db":"x"},"op":"u"}"#;
@@ -354,7 +375,7 @@ fn envelopes_bring_types_defaults_and_nulls() {
     let reason = mapping.map(None, Some(r#"{"id":1}"#)).unwrap_err();
     assert!(reason.contains("set schemas.enable=false"), "{reason}");
     let reason = mapping.map(None, Some(&envelope("null"))).unwrap_err();
-    assert!(reason.contains("the record has no value"), "{reason}");
+    assert_eq!(reason, "null, but the schema requires a value");
     let other = envelope(r#"{"id":2}"#).replace("\"fields\":[", "\"version\":2,\"fields\":[");
     assert_eq!(
         mapping.map(None, Some(&other)).unwrap()[0],
@@ -588,7 +609,8 @@ fn owned_records_are_mapped_like_their_bytes() {
     let schema = r#"{"type":"struct","fields":[{"type":"int64","field":"id"},
         {"type":"string","optional":true,"field":"note","default":"none"}]}"#;
     let envelope = format!(r#"{{"schema":{schema},"payload":{{"id":4}}}}"#);
-    let cases: [(&Converter, Option<&str>); 6] = [
+    let null = format!(r#"{{"schema":{schema},"payload":{{"id":4,"note":null}}}}"#);
+    let cases: [(&Converter, Option<&str>); 9] = [
         (&SCHEMALESS, Some(r#"{"id":1,"note":"a","price":1.50}"#)),
         (
             &SCHEMALESS,
@@ -598,6 +620,9 @@ fn owned_records_are_mapped_like_their_bytes() {
         (&SCHEMALESS, Some(r#"{"id":3,"more":1}"#)),
         (&SCHEMALESS, None),
         (&ENVELOPE, Some(&envelope)),
+        (&ENVELOPE, Some(&null)),
+        (&NULLS_KEPT, Some(&envelope)),
+        (&NULLS_KEPT, Some(&null)),
     ];
     for (converter, value) in cases {
         let keys = keys(KeyMode::None, &[]);
@@ -627,6 +652,13 @@ fn owned_records_are_mapped_like_their_bytes() {
         assert_eq!(one, other, "{value:?}");
         let cells = |rows: &TableRows| format!("{:?}", rows.columns);
         assert_eq!(cells(&direct.rows), cells(&owned.rows), "{value:?}");
+        let keeps_nulls = converter == &NULLS_KEPT;
+        let note = &owned.rows.columns[1];
+        if keeps_nulls {
+            assert_eq!(note.state(0), CellState::Null, "{value:?}");
+        } else if converter == &ENVELOPE {
+            assert_eq!(note.state(0), CellState::Value, "{value:?}");
+        }
     }
 }
 

@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use rowdock_connectors::Timestamp;
 
-use super::schema::Schema;
+use super::schema::{Schema, names};
 use super::{Value, json};
+use crate::decimal;
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,6 +87,14 @@ impl Datum {
     /// # Errors
     /// When a collection holds a date that is outside the calendar.
     pub fn value(&self) -> Result<Value<'_>, &'static str> {
+        self.value_of(None)
+    }
+
+    /// The same for a value of this schema, whose name may tell that a text is JSON.
+    ///
+    /// # Errors
+    /// As [`value`](Self::value); and for a decimal that is absurdly long.
+    pub fn value_of(&self, schema: Option<&Schema>) -> Result<Value<'_>, &'static str> {
         Ok(match self {
             Self::Null => Value::Null,
             Self::Boolean(value) => Value::Bool(*value),
@@ -96,14 +105,21 @@ impl Datum {
             Self::Float32(value) => Value::Float32(*value),
             Self::Float64(value) => Value::Float64(*value),
             Self::Number(text) => Value::Number(text),
+            Self::String(text) if schema.is_some_and(Schema::is_json_text) => {
+                Value::Json(Cow::Borrowed(text))
+            }
             Self::String(text) => Value::Text(Cow::Borrowed(text)),
             Self::Bytes(bytes) => Value::Bytes(Cow::Borrowed(bytes)),
             Self::Decimal(text) => Value::Decimal(Cow::Borrowed(text)),
             Self::Date(days) => Value::Date(*days),
             Self::Time(nanos) => Value::Time(*nanos),
             Self::Timestamp(at) => Value::Timestamp(*at),
-            Self::Array(_) | Self::Map(_) | Self::Entries(_) | Self::Struct(_) => {
-                Value::Json(Cow::Owned(json::text(self)?))
+            Self::Struct(value) => match value.variable_decimal() {
+                Some(decimal) => Value::Decimal(Cow::Owned(decimal?)),
+                None => Value::Json(Cow::Owned(json::text(self, schema)?)),
+            },
+            Self::Array(_) | Self::Map(_) | Self::Entries(_) => {
+                Value::Json(Cow::Owned(json::text(self, schema)?))
             }
         })
     }
@@ -225,6 +241,14 @@ impl Struct {
             .unwrap_or(value)
     }
 
+    /// Takes the value of a field out, the default in the place of null. Null stays behind.
+    pub fn take(&mut self, index: usize) -> Datum {
+        match self.values.get_mut(index) {
+            Some(value) if !value.is_null() => std::mem::replace(value, Datum::Null),
+            _ => self.get(index).clone(),
+        }
+    }
+
     /// The value of a field by name, with or without `defaults` in the place of null. `None`: no
     /// such field.
     pub fn get_named(&self, name: &str, defaults: bool) -> Option<&Datum> {
@@ -234,6 +258,22 @@ impl Struct {
         } else {
             self.raw(index)
         })
+    }
+
+    /// The number that it is, when it is Debezium's decimal that brings its own scale.
+    pub(super) fn variable_decimal(&self) -> Option<Result<String, &'static str>> {
+        if self.schema.name.as_deref() != Some(names::VARIABLE_DECIMAL) {
+            return None;
+        }
+        let (Datum::Int32(scale), Datum::Bytes(digits)) = (
+            self.get_named("scale", true)?,
+            self.get_named("value", true)?,
+        ) else {
+            return None;
+        };
+        let mut plain = String::new();
+        let pushed = decimal::push_variable(&mut plain, digits, i64::from(*scale));
+        Some(pushed.map(|()| plain))
     }
 
     /// Values in the schema's order, nulls as they are.

@@ -27,6 +27,15 @@ pub fn time(nanos: i64) -> Result<String, &'static str> {
         .ok_or(OUT_OF_RANGE)
 }
 
+/// Date and time of a clock.
+///
+/// # Errors
+/// When the calendar does not reach that far.
+pub fn local_timestamp(at: Timestamp) -> Result<String, &'static str> {
+    let text = timestamp(at)?;
+    Ok(text.trim_end_matches('Z').to_owned())
+}
+
 /// A point in time, in UTC.
 ///
 /// # Errors

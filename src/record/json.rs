@@ -5,22 +5,30 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::value::RawValue;
 
 use super::datum::Datum;
 use super::iso;
+use super::schema::{Kind, Schema};
 
-/// The JSON text of a value.
+/// The JSON text of a value. Of its schema only names matter: texts that are JSON stand in it as
+/// they are.
 ///
 /// # Errors
-/// When a date or time is outside the calendar.
-pub fn text(datum: &Datum) -> Result<String, &'static str> {
+/// When a date or time is outside the calendar, or a decimal absurdly long.
+pub fn text(datum: &Datum, schema: Option<&Schema>) -> Result<String, &'static str> {
     let mut text = String::new();
-    push(&mut text, datum)?;
+    push(&mut text, datum, schema)?;
     Ok(text)
 }
 
+/// Whether a text that is said to be JSON is.
+pub fn is_json(text: &str) -> bool {
+    serde_json::from_str::<&RawValue>(text).is_ok()
+}
+
 /// Values are as deep as their decoder allows, so the recursion is bounded.
-fn push(text: &mut String, datum: &Datum) -> Result<(), &'static str> {
+fn push(text: &mut String, datum: &Datum, schema: Option<&Schema>) -> Result<(), &'static str> {
     match datum {
         Datum::Null => text.push_str("null"),
         Datum::Boolean(value) => text.push_str(if *value { "true" } else { "false" }),
@@ -31,34 +39,63 @@ fn push(text: &mut String, datum: &Datum) -> Result<(), &'static str> {
         Datum::Float32(value) => push_float(text, value.is_finite(), value),
         Datum::Float64(value) => push_float(text, value.is_finite(), value),
         Datum::Number(literal) | Datum::Decimal(literal) => text.push_str(literal),
+        Datum::String(value) if schema.is_some_and(Schema::is_json_text) && is_json(value) => {
+            text.push_str(value);
+        }
         Datum::String(value) => push_string(text, value),
         Datum::Bytes(bytes) => push_string(text, &BASE64.encode(bytes)),
         Datum::Date(days) => push_string(text, &iso::date(*days)?),
         Datum::Time(nanos) => push_string(text, &iso::time(*nanos)?),
         Datum::Timestamp(at) => push_string(text, &iso::timestamp(*at)?),
-        Datum::Array(items) => push_list(text, '[', ']', items.iter(), push)?,
-        Datum::Map(map) => push_list(text, '{', '}', map.iter(), |text, (name, value)| {
-            push_string(text, name);
-            text.push(':');
-            push(text, value)
-        })?,
+        Datum::Array(items) => {
+            let item = match schema.map(|schema| &schema.kind) {
+                Some(Kind::Array(item)) => Some(&**item),
+                _ => None,
+            };
+            push_list(text, '[', ']', items.iter(), |text, datum| {
+                push(text, datum, item)
+            })?;
+        }
+        Datum::Map(map) => {
+            let (_, value) = entry_schemas(schema);
+            push_list(text, '{', '}', map.iter(), |text, (name, datum)| {
+                push_string(text, name);
+                text.push(':');
+                push(text, datum, value)
+            })?;
+        }
         // As `JsonConverter` writes maps whose keys are no texts.
         Datum::Entries(entries) => {
-            push_list(text, '[', ']', entries.iter(), |text, (key, value)| {
-                push_list(text, '[', ']', [key, value].into_iter(), push)
+            let (key, value) = entry_schemas(schema);
+            push_list(text, '[', ']', entries.iter(), |text, pair| {
+                let pair = [(&pair.0, key), (&pair.1, value)].into_iter();
+                push_list(text, '[', ']', pair, |text, (datum, schema)| {
+                    push(text, datum, schema)
+                })
             })?;
         }
         Datum::Struct(value) => {
+            if let Some(decimal) = value.variable_decimal() {
+                text.push_str(&decimal?);
+                return Ok(());
+            }
             let fields = value.schema().fields().unwrap_or_default();
-            let indexed = fields.iter().enumerate();
-            push_list(text, '{', '}', indexed, |text, (index, field)| {
+            let fields = fields.iter().zip(value.values());
+            push_list(text, '{', '}', fields, |text, (field, datum)| {
                 push_string(text, &field.name);
                 text.push(':');
-                push(text, value.get(index))
+                push(text, datum, Some(&field.schema))
             })?;
         }
     }
     Ok(())
+}
+
+fn entry_schemas(schema: Option<&Schema>) -> (Option<&Schema>, Option<&Schema>) {
+    match schema.map(|schema| &schema.kind) {
+        Some(Kind::Map { key, value }) => (Some(key), Some(value)),
+        _ => (None, None),
+    }
 }
 
 fn push_list<T>(
@@ -116,11 +153,13 @@ fn push_string(text: &mut String, value: &str) {
 mod tests {
     use super::*;
     use crate::record::datum::Map;
+    use crate::record::schema::names;
     use proptest::prelude::*;
 
     #[test]
     fn writes_every_kind() {
-        let check = |datum: Datum, expected: &str| assert_eq!(text(&datum).unwrap(), expected);
+        let check =
+            |datum: Datum, expected: &str| assert_eq!(text(&datum, None).unwrap(), expected);
         check(Datum::Null, "null");
         check(Datum::Boolean(true), "true");
         check(Datum::Int64(i64::MAX), "9223372036854775807");
@@ -135,14 +174,28 @@ mod tests {
         check(Datum::Array(vec![Datum::Int8(1), Datum::Null]), "[1,null]");
         let entries = vec![(Datum::Int8(1), Datum::Boolean(false))];
         check(Datum::Entries(entries), "[[1,false]]");
-        assert!(text(&Datum::Date(i32::MAX)).is_err());
+        assert!(text(&Datum::Date(i32::MAX), None).is_err());
+    }
+
+    #[test]
+    fn texts_that_are_json_stand_as_they_are() {
+        let schema = Schema::new(Kind::String)
+            .named(Some(names::JSON.into()))
+            .unwrap();
+        let items = Schema::new(Kind::Array(schema.into()));
+        let check = |document: &str, expected: &str| {
+            let datum = Datum::Array(vec![Datum::String(document.to_owned())]);
+            assert_eq!(text(&datum, Some(&items)).unwrap(), expected);
+        };
+        check(r#"{"a": 1}"#, r#"[{"a": 1}]"#);
+        check(r#"{"a":"#, r#"["{\"a\":"]"#);
     }
 
     proptest! {
         #[test]
         fn strings_are_read_back(name in any::<String>(), value in any::<String>()) {
             let map = Map::from_entries(vec![(name.clone(), Datum::String(value.clone()))]);
-            let written = text(&Datum::Map(map)).unwrap();
+            let written = text(&Datum::Map(map), None).unwrap();
             let read: std::collections::BTreeMap<String, String> = serde_json::from_str(&written).unwrap();
             prop_assert_eq!(read.get(&name), Some(&value));
         }

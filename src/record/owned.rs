@@ -22,6 +22,19 @@ pub struct OwnedRecord {
     pub value: Side,
     /// Headers in order; a name may come several times.
     pub headers: Vec<Header>,
+    /// The value is a change event that writes no row.
+    pub change: Option<Change>,
+}
+
+/// What a change event does to the table, where it does not write a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Deletes the row of its key.
+    Delete,
+    /// Empties the table.
+    Truncate,
+    /// Nothing.
+    Nothing,
 }
 
 /// Where a record was read.
@@ -74,6 +87,7 @@ impl OwnedRecord {
             key,
             value,
             headers: Vec::new(),
+            change: None,
         }
     }
 

@@ -195,6 +195,11 @@ impl Schema {
         Some((index, fields.get(index)?))
     }
 
+    /// A text that is a JSON document.
+    pub fn is_json_text(&self) -> bool {
+        self.kind == Kind::String && self.name.as_deref() == Some(names::JSON)
+    }
+
     /// How many parts of a second a format's integers count, where they are times or points in
     /// time.
     pub fn parts_per_second(&self) -> i64 {
@@ -204,6 +209,13 @@ impl Schema {
             Some("NanoTime" | "NanoTimestamp") => 1_000_000_000,
             _ => 1_000,
         }
+    }
+
+    /// Whether its dates and times are those of a clock in a zone that is not told. Connect's own
+    /// are points in time.
+    pub fn is_local(&self) -> bool {
+        let name = self.name.as_deref();
+        name.is_some_and(|name| name.starts_with(DEBEZIUM_TIME))
     }
 
     /// What the type is called in messages: `Decimal`, `int32`, `struct`.

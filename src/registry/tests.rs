@@ -77,6 +77,7 @@ fn options(urls: &[&str]) -> RegistryOptions {
         ids: IdFraming::Confluent,
         by_global_id: false,
         connect_timeout: Duration::from_secs(2),
+        pause_max: Duration::from_secs(2),
         read_timeout: Duration::from_millis(200),
         default_for_null: true,
     }

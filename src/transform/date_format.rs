@@ -16,7 +16,7 @@ use calendar::Civil;
 
 /// A pattern, compiled.
 #[derive(Debug, Clone)]
-pub(super) struct DateFormat {
+pub(crate) struct DateFormat {
     elements: Vec<Element>,
     /// Two-digit years mean the hundred years from here on.
     century_start: Timestamp,
@@ -66,7 +66,7 @@ impl DateFormat {
     ///
     /// # Errors
     /// Says which letter or quote is wrong.
-    pub(super) fn compile(pattern: &str, now: Timestamp) -> Result<Self, String> {
+    pub(crate) fn compile(pattern: &str, now: Timestamp) -> Result<Self, String> {
         let mut elements = Vec::new();
         let mut rest = pattern.chars().peekable();
         while let Some(character) = rest.next() {
@@ -98,7 +98,7 @@ impl DateFormat {
     }
 
     /// Writes a moment, to the millisecond.
-    pub(super) fn format(&self, at: Timestamp) -> String {
+    pub(crate) fn format(&self, at: Timestamp) -> String {
         let civil = Civil::of(at);
         let mut text = String::new();
         for element in &self.elements {

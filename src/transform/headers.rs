@@ -76,4 +76,8 @@ impl Predicate for HasHeaderKey {
     fn holds(&self, record: &OwnedRecord) -> bool {
         record.headers.iter().any(|header| header.name == self.name)
     }
+
+    fn reads_headers(&self) -> bool {
+        true
+    }
 }

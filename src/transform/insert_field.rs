@@ -88,16 +88,19 @@ impl Insertion {
         }
     }
 
-    fn schema(&self) -> Schema {
+    fn field(&self) -> Field {
         let schema = match self.what {
             What::Topic | What::Text(_) => Schema::new(Kind::String),
             What::Partition => Schema::new(Kind::Int32),
             What::Offset => Schema::new(Kind::Int64),
             What::Timestamp => Schema::timestamp(),
         };
-        Schema {
-            optional: self.optional,
-            ..schema
+        Field {
+            name: Arc::clone(&self.name),
+            schema: Arc::new(Schema {
+                optional: self.optional,
+                ..schema
+            }),
         }
     }
 
@@ -120,8 +123,18 @@ impl Insertion {
     }
 }
 
-impl SideTransform for InsertField {
-    fn apply(&mut self, side: Side, about: &About<'_>) -> Result<Side, String> {
+impl InsertField {
+    /// Inserts a fixed text as an optional field.
+    pub(super) fn constant(name: &str, text: &str, defaults: bool) -> Self {
+        Self {
+            insertions: vec![Insertion::new(name, What::Text(text.to_owned()))],
+            defaults,
+            schemas: SchemaCache::default(),
+        }
+    }
+
+    /// Applies it to one side of a record.
+    pub(super) fn insert(&mut self, side: Side, about: &About<'_>) -> Result<Side, String> {
         if side.datum.is_null() {
             return Ok(side);
         }
@@ -137,7 +150,10 @@ impl SideTransform for InsertField {
             Object::Struct(value) => {
                 let basis = value.schema();
                 let insertions = &self.insertions;
-                let schema = self.schemas.get(basis, || extended(basis, insertions))?;
+                let schema = self.schemas.get(basis, || {
+                    let added: Vec<Field> = insertions.iter().map(Insertion::field).collect();
+                    object::extended(basis, &added)
+                })?;
                 let mut values = value.into_values(self.defaults);
                 for insertion in insertions {
                     // A required field without a value is caught by its column, if it matters.
@@ -149,19 +165,8 @@ impl SideTransform for InsertField {
     }
 }
 
-fn extended(basis: &Schema, insertions: &[Insertion]) -> Result<Arc<Schema>, String> {
-    let mut fields = basis.fields().unwrap_or_default().to_vec();
-    for insertion in insertions {
-        if fields.iter().any(|field| field.name == insertion.name) {
-            return Err(format!(
-                "Cannot create field because of field name duplication {}",
-                insertion.name
-            ));
-        }
-        fields.push(Field {
-            name: Arc::clone(&insertion.name),
-            schema: Arc::new(insertion.schema()),
-        });
+impl SideTransform for InsertField {
+    fn apply(&mut self, side: Side, about: &About<'_>) -> Result<Side, String> {
+        self.insert(side, about)
     }
-    object::schema_like(basis, Kind::Struct(fields)).map(Arc::new)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::record::{Datum, Kind, Map, Schema, Side, Struct};
+use crate::record::{Datum, Field, Kind, Map, Schema, Side, Struct};
 
 /// An object: a map without a schema, or a struct with one.
 pub(super) enum Object {
@@ -48,6 +48,33 @@ pub(super) fn schema_like(basis: &Schema, kind: Kind) -> Result<Schema, String> 
         ..Schema::new(kind)
     }
     .named(basis.name.clone())
+}
+
+/// A struct's schema with more fields, otherwise as [`schema_like`].
+///
+/// # Errors
+/// When it has a field of that name, and as [`schema_like`].
+pub(super) fn extended(basis: &Schema, added: &[Field]) -> Result<Arc<Schema>, String> {
+    let mut fields = basis.fields().unwrap_or_default().to_vec();
+    for field in added {
+        add_field(&mut fields, field.clone())?;
+    }
+    schema_like(basis, Kind::Struct(fields)).map(Arc::new)
+}
+
+/// Appends a field.
+///
+/// # Errors
+/// When there is one of that name.
+pub(super) fn add_field(fields: &mut Vec<Field>, field: Field) -> Result<(), String> {
+    if fields.iter().any(|known| known.name == field.name) {
+        let name = field.name;
+        return Err(format!(
+            "Cannot create field because of field name duplication {name}"
+        ));
+    }
+    fields.push(field);
+    Ok(())
 }
 
 impl Object {

@@ -72,6 +72,21 @@ impl ReplaceField {
     }
 }
 
+impl ReplaceField {
+    /// Leaves these fields out.
+    pub(super) fn excluding(names: Vec<String>) -> Self {
+        Self {
+            names: Names {
+                exclude: names,
+                include: Vec::new(),
+                renames: Vec::new(),
+            },
+            defaults: true,
+            schemas: SchemaCache::default(),
+        }
+    }
+}
+
 impl Names {
     fn keeps(&self, name: &str) -> bool {
         let is_named = |names: &[String]| names.iter().any(|known| known == name);
@@ -91,8 +106,9 @@ impl Names {
     }
 }
 
-impl SideTransform for ReplaceField {
-    fn apply(&mut self, side: Side, _about: &About<'_>) -> Result<Side, String> {
+impl ReplaceField {
+    /// Applies it to one side of a record.
+    pub(super) fn replace(&mut self, side: Side) -> Result<Side, String> {
         if side.datum.is_null() {
             return Ok(side);
         }
@@ -130,6 +146,12 @@ impl SideTransform for ReplaceField {
     }
 }
 
+impl SideTransform for ReplaceField {
+    fn apply(&mut self, side: Side, _about: &About<'_>) -> Result<Side, String> {
+        self.replace(side)
+    }
+}
+
 fn plan(basis: &Schema, names: &Names) -> Result<Plan, String> {
     let mut fields: Vec<Field> = Vec::new();
     let mut sources = Vec::new();
@@ -138,11 +160,6 @@ fn plan(basis: &Schema, names: &Names) -> Result<Plan, String> {
             continue;
         }
         let name = names.renamed(&field.name);
-        if fields.iter().any(|known| *known.name == *name) {
-            return Err(format!(
-                "Cannot create field because of field name duplication {name}"
-            ));
-        }
         let source = names.source(name);
         let (index, taken) = basis
             .field(source)
@@ -152,10 +169,11 @@ fn plan(basis: &Schema, names: &Names) -> Result<Plan, String> {
             index,
             fits: taken.schema.type_name() == field.schema.type_name(),
         });
-        fields.push(Field {
+        let renamed = Field {
             name: name.into(),
             schema: Arc::clone(&field.schema),
-        });
+        };
+        object::add_field(&mut fields, renamed)?;
     }
     Ok(Plan {
         schema: object::schema_like(basis, Kind::Struct(fields)).map(Arc::new)?,

@@ -55,8 +55,8 @@ fn apply(
         assert_eq!(*changed.origin(), origin, "where it was read never changes");
         [
             changed.topic.to_string(),
-            json::text(&changed.key.datum).unwrap(),
-            json::text(&changed.value.datum).unwrap(),
+            json::text(&changed.key.datum, None).unwrap(),
+            json::text(&changed.value.datum, None).unwrap(),
         ]
     }))
 }
@@ -133,4 +133,79 @@ fn failures_name_the_transform_and_the_field_but_no_value() {
         "{reason}"
     );
     assert!(!reason.contains("secret"), "{reason}");
+}
+
+/// What `ExtractNewRecordState` leaves of an event with this payload; `None`: it is dropped.
+fn unwrapped(keys: &[(&str, &str)], payload: Option<&str>) -> Option<[String; 3]> {
+    const ROW: &str = r#"{"type":"struct","optional":true,"fields":[
+        {"field":"id","type":"int64"},
+        {"field":"note","type":"string","optional":true,"default":"none"}]}"#;
+    let row = |name: &str| format!(r#"{{"field":"{name}",{}"#, &ROW[1..]);
+    let schema = format!(
+        r#"{{"type":"struct","name":"s.t.Envelope","fields":[{},{},{{"field":"op","type":"string"}},
+        {{"field":"source","type":"struct","fields":[{{"field":"table","type":"string"}}]}}]}}"#,
+        row("before"),
+        row("after")
+    );
+    let value = payload.map(|payload| format!(r#"{{"schema":{schema},"payload":{payload}}}"#));
+    let mut config = vec![
+        ("value.converter.schemas.enable", "true"),
+        ("value.converter.replace.null.with.default", "false"),
+        ("transforms", "unwrap"),
+        ("transforms.unwrap.type", "ExtractNewRecordState"),
+    ];
+    config.extend_from_slice(keys);
+    apply(&config, "1", value.as_deref()).unwrap()
+}
+
+const UPDATE: &str =
+    r#"{"before":null,"after":{"id":1,"note":null},"op":"u","source":{"table":"t"}}"#;
+const DELETE: &str =
+    r#"{"before":{"id":1,"note":"n"},"after":null,"op":"d","source":{"table":"t"}}"#;
+const TRUNCATE: &str = r#"{"op":"t","source":{"table":"t"}}"#;
+
+#[test]
+fn change_events_become_rows() {
+    let check = |keys: &[(&str, &str)], payload: Option<&str>, expected: Option<&str>| {
+        let value = unwrapped(keys, payload).map(|[_, _, value]| value);
+        assert_eq!(value.as_deref(), expected, "{keys:?} {payload:?}");
+    };
+    check(&[], Some(UPDATE), Some(r#"{"id":1,"note":null}"#));
+    check(&[], Some(DELETE), Some("null"));
+    check(&[], Some(TRUNCATE), None);
+    check(&[], None, None);
+    let rewrite = (
+        "transforms.unwrap.delete.tombstone.handling.mode",
+        "rewrite",
+    );
+    let updated = r#"{"id":1,"note":"none","__deleted":"false"}"#;
+    check(&[rewrite], Some(UPDATE), Some(updated));
+    let deleted = r#"{"id":1,"note":"n","__deleted":"true"}"#;
+    check(&[rewrite], Some(DELETE), Some(deleted));
+    check(&[rewrite], None, None);
+    let added = ("transforms.unwrap.add.fields", "op:what,table");
+    let expected = r#"{"id":1,"note":null,"__what":"u","__table":"t"}"#;
+    check(&[added], Some(UPDATE), Some(expected));
+}
+
+#[test]
+fn change_events_are_handled_as_older_configs_say() {
+    let check = |keys: &[(&str, &str)], delete: Option<&str>, tombstone: bool| {
+        let value = |payload| unwrapped(keys, payload).map(|[_, _, value]| value);
+        assert_eq!(value(Some(DELETE)).as_deref(), delete, "{keys:?}");
+        assert_eq!(value(None).is_some(), tombstone, "{keys:?}");
+    };
+    let old = |mode| ("transforms.unwrap.delete.handling.mode", mode);
+    let keep = ("transforms.unwrap.drop.tombstones", "false");
+    let deleted = r#"{"id":1,"note":"n","__deleted":"true"}"#;
+    check(&[old("none")], Some("null"), false);
+    check(&[old("none"), keep], Some("null"), true);
+    check(&[old("drop")], None, false);
+    check(&[old("rewrite"), keep], Some(deleted), true);
+    check(&[keep], None, true);
+    let new = (
+        "transforms.unwrap.delete.tombstone.handling.mode",
+        "rewrite-with-tombstone",
+    );
+    check(&[new, old("drop")], Some(deleted), true);
 }

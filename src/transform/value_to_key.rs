@@ -46,12 +46,7 @@ fn key_schema(basis: &Schema, names: &[String]) -> Result<Arc<Schema>, String> {
         let (_, field) = basis
             .field(name)
             .ok_or_else(|| format!("Field does not exist: {name}"))?;
-        if fields.iter().any(|known| known.name == field.name) {
-            return Err(format!(
-                "Cannot create field because of field name duplication {name}"
-            ));
-        }
-        fields.push(field.clone());
+        object::add_field(&mut fields, field.clone())?;
     }
     Ok(Arc::new(Schema::new(Kind::Struct(fields))))
 }

@@ -6,11 +6,12 @@
 
 use std::sync::Arc;
 
-use rowdock_connectors::{ErrorClass, NewColumn, NewTable, SinkError, Table, TableName};
+use rowdock_connectors::{ErrorClass, NewColumn, NewTable, SinkError, Table, TableName, Target};
 
 use super::claim::ClaimError;
 use super::{Halt, WriteLoop};
 use crate::batch::ReadBatch;
+use crate::config::connector::SinkKeys;
 use crate::handover::ToConsumer;
 use crate::map::plan;
 
@@ -208,21 +209,28 @@ impl WriteLoop {
         name: &TableName,
         table: Option<Table>,
     ) -> Result<(), Halt> {
-        let target = match table {
-            Some(table) => {
-                let target = plan::target(table, &self.config.sink).map_err(Halt::Failed)?;
-                Some(Arc::new(target))
-            }
-            None if self.config.sink.auto_create => None,
-            None => {
-                return Err(Halt::Failed(format!(
-                    "table {name} for topic {topic} does not exist; create it, or set \
-                     auto.create=true"
-                )));
-            }
-        };
+        let target = target(&self.config.sink, &topic, name, table).map_err(Halt::Failed)?;
         self.state.tables.insert(Arc::clone(&topic));
         self.consumer.send(ToConsumer::Table { topic, target });
         Ok(())
+    }
+}
+
+/// Where a topic's rows go; `None`: its table is to be created.
+///
+/// # Errors
+/// Says why the topic's records cannot be written.
+pub fn target(
+    keys: &SinkKeys,
+    topic: &str,
+    name: &TableName,
+    table: Option<Table>,
+) -> Result<Option<Arc<Target>>, String> {
+    match table {
+        Some(table) => Ok(Some(Arc::new(plan::target(table, keys)?))),
+        None if keys.auto_create => Ok(None),
+        None => Err(format!(
+            "table {name} for topic {topic} does not exist; create it, or set auto.create=true"
+        )),
     }
 }

@@ -17,8 +17,8 @@ mod tables;
 use super::*;
 use crate::batch::{BatchBuilder, ReadBatch};
 use crate::config::connector::{
-    BatchLimits, ErrorPolicy, KeyMode, RejectLimits, SinkClass, SinkKeys, StartPosition, TopicDots,
-    TopicSelection, UnknownFields,
+    BatchLimits, ErrorPolicy, KeyMode, RejectLimits, Retries, SinkClass, SinkKeys, StartPosition,
+    TopicDots, TopicSelection, UnknownFields,
 };
 use crate::config::converter::{Converter, HeaderConverter, JsonOptions, Primitive};
 use crate::record::{RawRecord, RecordError, Stage};
@@ -83,6 +83,7 @@ fn config(tolerate: bool) -> ConnectorConfig {
             dead_letter_table: None,
             limits: RejectLimits::default(),
             log: false,
+            retry_timeout: None,
         },
         consumer_overrides: BTreeMap::new(),
         producer_overrides: BTreeMap::new(),
@@ -110,9 +111,18 @@ fn config(tolerate: bool) -> ConnectorConfig {
             fields_exclude: Vec::new(),
             single_value_column: "record_value".to_owned(),
             unknown_fields: UnknownFields::Fail,
+            header_converter: HeaderConverter::Simple,
+            zoned_fields: Vec::new(),
+            timestamp_fields: Vec::new(),
+            timestamp_parts: 1_000_000,
+            folds_names: false,
+            zone: None,
             progress_table: "rowdock_progress".into(),
+            cassandra: rowdock_connectors::cassandra::CassandraSettings::default(),
+            mappings: Vec::new(),
         },
         batch: LIMITS,
+        retries: Retries::default(),
     }
 }
 
@@ -153,6 +163,7 @@ impl Harness {
             connector: "orders".into(),
         };
         let database = MemorySink::new(scope).with_table(table()).refusing(refusal);
+        let retries = config.retries;
         let config = Arc::new(config);
         let (consumer, commands) = ConsumerLink::new();
         let (events_sender, events) = tokio::sync::mpsc::unbounded_channel();
@@ -177,7 +188,7 @@ impl Harness {
             status: Arc::new(status),
             stopping,
             session_timeout: Duration::from_secs(10),
-            state: LoopState::default(),
+            state: LoopState::new(retries),
         };
         let mut harness = Self {
             database,
@@ -321,6 +332,7 @@ async fn claim(
         force: false,
         owner: "someone".into(),
         partitions: partitions.iter().map(|partition| key(*partition)).collect(),
+        compacted: std::collections::BTreeSet::new(),
     };
     loop {
         let Ok(mut session) = database.open().await else {
@@ -555,4 +567,37 @@ fn one_fenced_partition_of_three_takes_only_its_own_rows_with_it() {
             "a fenced task rejoins its group"
         );
     });
+}
+
+/// `max.retries`: failed attempts one after the other; without it there is no end to them.
+#[test]
+fn a_connector_may_limit_its_retries() {
+    let check = |failures: usize, max: Option<u32>, fails: bool| {
+        let retries = Retries {
+            max,
+            pause: Some(Duration::from_millis(1)),
+        };
+        runtime().block_on(async {
+            let config = ConnectorConfig {
+                retries,
+                ..config(true)
+            };
+            let mut harness = Harness::with_config(config).await;
+            let batch = harness.read(2, 2);
+            let script = vec![(Call::Write, Fault::Refused); failures];
+            harness.database.set_faults(Faults::scripted(script));
+            match harness.write_loop.store(batch).await {
+                Ok(_) => assert!(!fails, "{failures} of {max:?}"),
+                Err(Halt::Failed(trace)) => {
+                    assert!(fails, "{failures} of {max:?}: {trace}");
+                    assert!(trace.contains("max.retries="), "{trace}");
+                }
+                Err(halt) => panic!("{halt:?}"),
+            }
+        });
+    };
+    check(3, Some(3), false);
+    check(4, Some(3), true);
+    check(1, Some(0), true);
+    check(30, None, false);
 }

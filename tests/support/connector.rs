@@ -28,10 +28,10 @@ impl Connector {
             .set("delete.enabled", "true")
     }
 
-    /// A connector into PostgreSQL with schemaless JSON keys and values.
+    /// A connector into the stage's database with schemaless JSON keys and values.
     pub(crate) fn to_table(stage: &Stage, topics: &[&Topic], table: &str) -> Self {
         let topics: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
-        Self::of_class("PostgresSink", &stage.unique(table))
+        Self::of_class(stage.database.engine().sink_class(), &stage.unique(table))
             .set("topics", &topics.join(","))
             .set("table.name.format", table)
     }

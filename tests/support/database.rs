@@ -1,108 +1,87 @@
-//! A PostgreSQL database of one test's own, with triggers that remember everything.
+//! A database of one test's own, with triggers that remember everything.
 //!
-//! `audit_progress` gets every change of the progress table, `audit_rows` every row that entered a
-//! watched table, each with the id of the transaction. The progress table is the worker's to
-//! create; an event trigger attaches the audit in the very transaction that creates it.
+//! The view `audit_history` has every change of the progress table, the table `audit_rows` every row
+//! that entered a watched table, each with the number of its transaction. What the tests read comes
+//! as text, so that they read every engine alike.
 
-use std::fmt;
-use std::sync::Arc;
+use std::fmt::{self, Display};
 use std::time::Duration;
 
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, NoTls, Row};
+use super::engine::Engine;
+use super::proxy::Proxy;
+
+mod mysql;
+mod postgres;
+mod row;
+mod sqlite;
+
+pub(crate) use row::Row;
 
 /// A server that was just restarted, or that is busy with other tests.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(20);
 
-const AUDIT: &str = r"
-CREATE TABLE audit_progress (
-  id bigserial PRIMARY KEY, change text, connector text, topic text, part int,
-  old_next bigint, new_next bigint, old_claim text, new_claim text,
-  claim_count bigint, generation bigint, owner text, backend int DEFAULT pg_backend_pid(),
-  txid bigint DEFAULT txid_current(), at timestamptz DEFAULT clock_timestamp());
-CREATE TABLE audit_rows (
-  id bigserial PRIMARY KEY, target text, producer int, seq bigint,
-  txid bigint DEFAULT txid_current(), at timestamptz DEFAULT clock_timestamp());
-
-CREATE FUNCTION audit_progress() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  IF TG_OP = 'DELETE' THEN
-    INSERT INTO audit_progress (change, connector, topic, part, old_next, old_claim)
-    VALUES (TG_OP, OLD.connector, OLD.topic, OLD.partition, OLD.next_offset, OLD.claim_id::text);
-    RETURN NULL;
-  END IF;
-  INSERT INTO audit_progress
-    (change, connector, topic, part, old_next, new_next, old_claim, new_claim,
-     claim_count, generation, owner)
-  VALUES (TG_OP, NEW.connector, NEW.topic, NEW.partition,
-    CASE WHEN TG_OP = 'UPDATE' THEN OLD.next_offset END, NEW.next_offset,
-    CASE WHEN TG_OP = 'UPDATE' THEN OLD.claim_id::text END, NEW.claim_id::text,
-    NEW.claim_count, NEW.generation, NEW.owner);
-  RETURN NULL;
-END $$;
-
-CREATE FUNCTION audit_rows() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  INSERT INTO audit_rows (target, producer, seq)
-  SELECT TG_TABLE_NAME, producer, seq FROM fresh;
-  RETURN NULL;
-END $$;
-
-CREATE FUNCTION attach_audit() RETURNS event_trigger LANGUAGE plpgsql AS $$
-DECLARE made record;
-BEGIN
-  FOR made IN SELECT * FROM pg_event_trigger_ddl_commands() WHERE command_tag = 'CREATE TABLE' LOOP
-    IF made.object_identity LIKE '%.rowdock_progress'
-      AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = made.objid AND tgname = 'audit') THEN
-      EXECUTE format('CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON %s
-        FOR EACH ROW EXECUTE FUNCTION audit_progress()', made.object_identity);
-    END IF;
-  END LOOP;
-END $$;
-CREATE EVENT TRIGGER attach_audit ON ddl_command_end EXECUTE FUNCTION attach_audit();
-";
-
 /// A database, dropped with the value.
-#[derive(Debug)]
 pub(crate) struct Database {
     name: String,
     server: String,
-    client: Arc<Client>,
+    engine: Engine,
+    client: Client,
     keep: bool,
+}
+
+/// A session that ends, with what it holds, when this is dropped.
+pub(crate) struct OwnSession(Client);
+
+enum Client {
+    Postgres(tokio_postgres::Client),
+    MySql(mysql::Client),
+    Sqlite(sqlite::Client),
 }
 
 /// A session of a worker, as the server sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
-    pub(crate) pid: i32,
-    pub(crate) state: String,
+    /// By which it can be ended; a process id or a number.
+    pub(crate) id: i64,
+    pub(crate) is_in_transaction: bool,
     pub(crate) query: String,
-    /// How long it has been in this state.
+    /// How long it has done nothing.
     pub(crate) since: Duration,
 }
 
 impl Database {
     /// Creates it on the server of this URL, with the audit in place.
     pub(crate) async fn create(server: &str, name: &str, keep: bool) -> Self {
-        let maintenance = connect(&config(server)).await;
-        maintenance
-            .batch_execute(&format!("CREATE DATABASE {name} TEMPLATE template0"))
-            .await
-            .unwrap_or_else(|error| panic!("create database {name}: {error:?}"));
-        let client = connect(config(server).dbname(name)).await;
-        let database = Self {
+        let (engine, client) = match server.split(':').next() {
+            Some("mysql") => {
+                let (engine, client) = mysql::create(server, name).await;
+                (engine, Client::MySql(client))
+            }
+            Some("sqlite") => {
+                let client = sqlite::create(server, name).await;
+                (Engine::Sqlite, Client::Sqlite(client))
+            }
+            _ => {
+                let client = postgres::create(server, name).await;
+                (Engine::Postgres, Client::Postgres(client))
+            }
+        };
+        Self {
             name: name.to_owned(),
             server: server.to_owned(),
-            client: Arc::new(client),
+            engine,
+            client,
             keep,
-        };
-        database.run(AUDIT).await;
-        database
+        }
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        self.engine
     }
 
     /// The same database after its server was restarted: sessions of before are dead.
     pub(crate) async fn reconnect(&mut self) {
-        self.client = Arc::new(connect(config(&self.server).dbname(&self.name)).await);
+        self.client = self.connect().await;
     }
 
     /// URL of the server's maintenance database.
@@ -110,93 +89,240 @@ impl Database {
         &self.server
     }
 
+    /// A way to the server that can be disturbed; none to a file.
+    pub(crate) async fn path(&self) -> Option<Proxy> {
+        match self.engine {
+            Engine::Sqlite => None,
+            _ => Some(Proxy::to_database(&self.server).await),
+        }
+    }
+
     /// The URL that a connector gets, with the server's own address or a proxy's.
-    pub(crate) fn url(&self, through: Option<&super::proxy::Proxy>) -> String {
-        let address = through.map_or_else(
-            || super::services::host_and_port(&self.server).to_owned(),
-            |proxy| proxy.address().to_string(),
-        );
+    pub(crate) fn url(&self, through: Option<&Proxy>) -> String {
+        if let Client::Sqlite(_) = self.client {
+            return sqlite::url(&self.server, &self.name);
+        }
         let own = super::services::host_and_port(&self.server);
+        let address = through.map_or_else(|| own.to_owned(), |proxy| proxy.address().to_string());
         let server = self.server.replacen(own, &address, 1);
         let base = server.rsplit_once('/').map_or(&*server, |(base, _)| base);
-        format!("{base}/{}", self.name)
+        // What a trap of the proxy waits for must be readable.
+        let parameters = match (self.engine, through) {
+            (Engine::MySql, Some(_)) => "?sslMode=DISABLED",
+            _ => "",
+        };
+        format!("{base}/{}{parameters}", self.name)
+    }
+
+    /// A session of its own beside the test's.
+    pub(crate) async fn session(&self) -> OwnSession {
+        OwnSession(self.connect().await)
+    }
+
+    async fn connect(&self) -> Client {
+        let (server, name) = (&self.server, &self.name);
+        match self.engine {
+            Engine::Postgres => Client::Postgres(postgres::connect(server, name).await),
+            Engine::MySql | Engine::MariaDb => Client::MySql(mysql::connect(server, name).await),
+            Engine::Sqlite => Client::Sqlite(sqlite::connect(server, name).await),
+        }
     }
 
     /// Runs statements.
     pub(crate) async fn run(&self, sql: &str) {
-        self.client
-            .batch_execute(sql)
+        self.try_run(sql)
             .await
-            .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
-    /// Rows of a query.
-    pub(crate) async fn rows(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Vec<Row> {
-        self.client
-            .query(sql, parameters)
-            .await
-            .unwrap_or_else(|error| panic!("{sql}: {error:?}"))
+    /// Runs statements that may be refused.
+    pub(crate) async fn try_run(&self, sql: &str) -> Result<(), String> {
+        self.client.run(sql).await
+    }
+
+    /// Rows of a query, in which `$1` and so on stand for text literals.
+    pub(crate) async fn rows(&self, sql: &str, parameters: &[&(dyn Display + Sync)]) -> Vec<Row> {
+        let mut text = sql.to_owned();
+        for (index, parameter) in parameters.iter().enumerate().rev() {
+            let literal = format!("'{}'", parameter.to_string().replace('\'', "''"));
+            text = text.replace(&format!("${}", index + 1), &literal);
+        }
+        let found = self.client.rows(&text).await;
+        found.unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
     /// The one number that a query returns; 0 for null.
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         let rows = self.rows(sql, &[]).await;
-        rows[0].get::<_, Option<i64>>(0).unwrap_or(0)
+        rows[0].get::<Option<i64>>(0).unwrap_or(0)
     }
 
     pub(crate) async fn has_table(&self, name: &str) -> bool {
-        let sql = format!("SELECT (to_regclass('{name}') IS NOT NULL)::int::bigint");
+        let sql = match self.engine {
+            Engine::Postgres => format!("SELECT (to_regclass('{name}') IS NOT NULL)::int"),
+            Engine::MySql | Engine::MariaDb => format!(
+                "SELECT count(*) FROM information_schema.tables
+                 WHERE table_schema = database() AND table_name = '{name}'"
+            ),
+            Engine::Sqlite => {
+                format!("SELECT count(*) FROM sqlite_schema WHERE name = '{name}'")
+            }
+        };
         self.number(&sql).await == 1
     }
 
     /// Creates the append table: no key, so that a record stored twice shows as two rows.
     pub(crate) async fn create_append_table(&self, name: &str) {
         self.run(&format!(
-            "CREATE TABLE {name} (producer int, seq bigint, item bigint, amount bigint);
-             CREATE TRIGGER audit AFTER INSERT ON {name} REFERENCING NEW TABLE AS fresh
-               FOR EACH STATEMENT EXECUTE FUNCTION audit_rows()"
+            "CREATE TABLE {name} (producer int, seq bigint, item bigint, amount bigint)"
         ))
         .await;
+        let audit = match self.engine {
+            Engine::Postgres => postgres::audit_of_rows(name),
+            Engine::MySql | Engine::MariaDb => mysql::audit_of_rows(self.engine, name),
+            Engine::Sqlite => sqlite::audit_of_rows(name),
+        };
+        self.run(&audit).await;
     }
 
-    /// The sessions that a worker has through this proxy.
-    pub(crate) async fn sessions(&self, proxy: &super::proxy::Proxy) -> Vec<Session> {
-        let ports = proxy.upstream_ports();
-        let sql = "SELECT pid, coalesce(state, ''), query,
-              greatest(extract(epoch FROM clock_timestamp() - state_change), 0)::float8
-            FROM pg_stat_activity WHERE datname = current_database() AND client_port = ANY($1)";
-        let rows = self.rows(sql, &[&ports]).await;
-        rows.iter().map(Session::from_row).collect()
+    /// Gives the append table a rule that only the database knows.
+    pub(crate) async fn refuse_negative_amounts(&self, table: &str) {
+        let rule = match self.engine {
+            // Cannot add a check to a table that is there.
+            Engine::Sqlite => format!(
+                "CREATE TRIGGER positive BEFORE INSERT ON {table} WHEN NEW.amount < 0
+                 BEGIN SELECT RAISE(ABORT, 'positive'); END"
+            ),
+            _ => format!("ALTER TABLE {table} ADD CONSTRAINT positive CHECK (amount >= 0)"),
+        };
+        self.run(&rule).await;
+    }
+
+    /// The sessions that a worker has through this proxy. A file has no sessions: there it is
+    /// whoever writes, told by the lock.
+    pub(crate) async fn sessions(&self, path: Option<&Proxy>) -> Vec<Session> {
+        let ports = path.map(Proxy::upstream_ports).unwrap_or_default();
+        match &self.client {
+            Client::Postgres(_) => {
+                let rows = self.rows(&postgres::sessions(&ports), &[]).await;
+                rows.iter().map(Session::from_row).collect()
+            }
+            Client::MySql(_) => {
+                let rows = self.rows(&mysql::sessions(&ports), &[]).await;
+                rows.iter().map(Session::from_row).collect()
+            }
+            Client::Sqlite(client) => vec![client.session().await],
+        }
+    }
+
+    /// Statements that wait for another session's lock on a table.
+    pub(crate) async fn waiting_for_tables(&self) -> Vec<String> {
+        let sql = match self.engine {
+            Engine::Postgres => postgres::WAITING_FOR_TABLES,
+            Engine::MySql | Engine::MariaDb => mysql::WAITING_FOR_TABLES,
+            Engine::Sqlite => return Vec::new(),
+        };
+        let rows = self.rows(sql, &[]).await;
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// Ids of all sessions in this database but the test's own.
+    pub(crate) async fn other_sessions(&self) -> Vec<i64> {
+        let sql = match self.engine {
+            Engine::Postgres => postgres::OTHER_SESSIONS,
+            Engine::MySql | Engine::MariaDb => mysql::OTHER_SESSIONS,
+            Engine::Sqlite => return Vec::new(),
+        };
+        let rows = self.rows(sql, &[]).await;
+        rows.iter().map(|row| row.get(0)).collect()
     }
 
     /// Ends one session as an administrator does. True if there was such a session.
-    pub(crate) async fn terminate(&self, pid: i32) -> bool {
-        let rows = self.rows("SELECT pg_terminate_backend($1)", &[&pid]).await;
-        rows[0].get(0)
+    pub(crate) async fn terminate(&self, id: i64) -> bool {
+        match &self.client {
+            Client::Postgres(_) => {
+                let sql = format!("SELECT pg_terminate_backend({id})");
+                self.rows(&sql, &[]).await[0].get(0)
+            }
+            Client::MySql(client) => client.run(&format!("KILL {id}")).await.is_ok(),
+            Client::Sqlite(_) => panic!("sqlite has no sessions"),
+        }
+    }
+
+    /// Copies the database as it is now, as a backup of it. Nobody may be connected meanwhile but
+    /// the test. PostgreSQL only.
+    pub(crate) async fn back_up(&mut self) {
+        self.disconnect().await;
+        postgres::back_up(&self.server, &self.name).await;
+        self.reconnect().await;
+    }
+
+    /// Puts the backup in the place of the database, in one step, and ends all sessions.
+    pub(crate) async fn restore(&mut self) {
+        self.disconnect().await;
+        postgres::restore(&self.server, &self.name).await;
+        self.reconnect().await;
+    }
+
+    /// Leaves for the maintenance database.
+    async fn disconnect(&mut self) {
+        assert_eq!(self.engine, Engine::Postgres, "not made for it");
+        self.client = Client::Postgres(postgres::maintain(&self.server).await);
+    }
+}
+
+impl Client {
+    async fn run(&self, sql: &str) -> Result<(), String> {
+        match self {
+            Self::Postgres(client) => {
+                let done = client.batch_execute(sql).await;
+                done.map_err(|error| format!("{error:?}"))
+            }
+            Self::MySql(client) => client.run(sql).await,
+            Self::Sqlite(client) => client.run(sql).await,
+        }
+    }
+
+    async fn rows(&self, sql: &str) -> Result<Vec<Row>, String> {
+        match self {
+            Self::Postgres(client) => postgres::rows(client, sql).await,
+            Self::MySql(client) => client.rows(sql).await,
+            Self::Sqlite(client) => client.rows(sql).await,
+        }
+    }
+}
+
+impl OwnSession {
+    /// Runs statements that may be refused.
+    pub(crate) async fn try_run(&self, sql: &str) -> Result<(), String> {
+        self.0.run(sql).await
     }
 }
 
 impl Session {
     fn from_row(row: &Row) -> Self {
         Self {
-            pid: row.get(0),
-            state: row.get(1),
+            id: row.get(0),
+            is_in_transaction: row.get(1),
             query: row.get(2),
             since: Duration::from_secs_f64(row.get(3)),
         }
     }
 }
 
-impl fmt::Display for Session {
+impl Display for Session {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            pid, state, query, ..
-        } = self;
+        let state = if self.is_in_transaction {
+            "in a transaction"
+        } else {
+            "idle"
+        };
         let since = self.since.as_secs_f32();
-        write!(
-            formatter,
-            "session {pid}, {state} for {since:.1} s, last statement: {query}"
-        )
+        write!(formatter, "session {}, {state} for {since:.1} s", self.id)?;
+        if !self.query.is_empty() {
+            write!(formatter, ", last statement: {}", self.query)?;
+        }
+        Ok(())
     }
 }
 
@@ -206,8 +332,7 @@ impl Drop for Database {
             println!("kept database {}", self.name);
             return;
         }
-        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
-        let server = config(&self.server);
+        let (server, name, engine) = (self.server.clone(), self.name.clone(), self.engine);
         // A thread of its own: a drop may run inside a runtime, which must not be blocked on.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -215,33 +340,15 @@ impl Drop for Database {
                 .build()
                 .map_err(|error| error.to_string())?;
             runtime.block_on(async {
-                let client = try_connect(&server).await?;
-                let dropped = client.batch_execute(&sql).await;
-                dropped.map_err(|error| error.to_string())
+                match engine {
+                    Engine::Postgres => postgres::drop_database(&server, &name).await,
+                    Engine::MySql | Engine::MariaDb => mysql::drop_database(&server, &name).await,
+                    Engine::Sqlite => sqlite::drop_database(&server, &name),
+                }
             })
         });
         if let Ok(Err(error)) = dropping.join() {
             println!("database {} stays: {error}", self.name);
         }
     }
-}
-
-fn config(url: &str) -> Config {
-    url.parse().expect("the server's URL")
-}
-
-async fn connect(config: &Config) -> Client {
-    super::wait::eventually("a database session", CONNECT_DEADLINE, || {
-        try_connect(config)
-    })
-    .await
-}
-
-async fn try_connect(config: &Config) -> Result<Client, String> {
-    let (client, connection) = config
-        .connect(NoTls)
-        .await
-        .map_err(|error| error.to_string())?;
-    tokio::spawn(connection);
-    Ok(client)
 }

@@ -10,10 +10,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
-
 use super::connector::Connector;
+use super::database::Row;
 use super::ledger::{Fate, RecordId};
 use super::stage::{Stage, Topic};
 use super::wait::{check, eventually};
@@ -52,8 +50,8 @@ pub(crate) struct Change {
     pub(crate) generation: i64,
     pub(crate) owner: String,
     pub(crate) txid: i64,
-    /// Process id of the session that made the change.
-    pub(crate) backend: i32,
+    /// The session that made the change.
+    pub(crate) backend: i64,
     /// Seconds since the epoch.
     pub(crate) at: f64,
 }
@@ -103,10 +101,9 @@ impl Judged<'_> {
         if !self.stage.database.has_table("rowdock_progress").await {
             return BTreeMap::new();
         }
-        let sql = "SELECT partition, next_offset FROM rowdock_progress
-            WHERE connector = $1 AND topic = $2 AND partition >= 0";
-        let names: [&(dyn ToSql + Sync); 2] = [&self.connector.name, &self.topic.name];
-        let rows = self.stage.database.rows(sql, &names).await;
+        let sql = "SELECT \"partition\", next_offset FROM rowdock_progress
+            WHERE connector = $1 AND topic = $2 AND \"partition\" >= 0";
+        let rows = self.of_topic(sql).await;
         rows.iter().map(|row| (row.get(0), row.get(1))).collect()
     }
 
@@ -122,12 +119,18 @@ impl Judged<'_> {
 
     /// The whole history of the topic's progress rows, in the order it happened.
     pub(crate) async fn history(&self) -> Vec<Change> {
-        let sql = "SELECT change, part, old_next, new_next, old_claim, new_claim, claim_count,
-              generation, owner, txid, extract(epoch FROM at)::float8, backend
-            FROM audit_progress WHERE connector = $1 AND topic = $2 AND part >= 0 ORDER BY id";
-        let names: [&(dyn ToSql + Sync); 2] = [&self.connector.name, &self.topic.name];
-        let rows = self.stage.database.rows(sql, &names).await;
+        let sql = "SELECT \"change\", part, old_next, new_next, old_claim, new_claim, claim_count,
+              generation, owner, txid, at, backend
+            FROM audit_history WHERE connector = $1 AND topic = $2 AND part >= 0 ORDER BY id";
+        let rows = self.of_topic(sql).await;
         rows.iter().map(Change::from_row).collect()
+    }
+
+    async fn of_topic(&self, sql: &str) -> Vec<Row> {
+        let database = &self.stage.database;
+        database
+            .rows(sql, &[&self.connector.name, &self.topic.name])
+            .await
     }
 
     /// Catches up, finds every task running, and judges the append table.
@@ -258,10 +261,7 @@ impl Judged<'_> {
     pub(crate) async fn until_folded(&self, deadline: Duration) {
         self.until_caught_up(deadline).await;
         let expected = self.stage.ledger.fold(&self.topic.name);
-        let sql = format!(
-            "SELECT item, producer::int, seq, amount FROM {}",
-            self.table
-        );
+        let sql = format!("SELECT item, producer, seq, amount FROM {}", self.table);
         let rows = self.stage.database.rows(&sql, &[]).await;
         let stored: BTreeMap<i64, (i32, i64, i64)> = rows
             .iter()
@@ -321,9 +321,9 @@ impl Change {
             new_next: row.get(3),
             old_claim: row.get(4),
             new_claim: row.get(5),
-            claim_count: row.get::<_, Option<i64>>(6).unwrap_or(0),
-            generation: row.get::<_, Option<i64>>(7).unwrap_or(0),
-            owner: row.get::<_, Option<String>>(8).unwrap_or_default(),
+            claim_count: row.get::<Option<i64>>(6).unwrap_or(0),
+            generation: row.get::<Option<i64>>(7).unwrap_or(0),
+            owner: row.get::<Option<String>>(8).unwrap_or_default(),
             txid: row.get(9),
             at: row.get(10),
             backend: row.get(11),

@@ -123,10 +123,11 @@ impl Orders {
     pub(crate) async fn caught(
         &self,
         stage: &Stage,
-        path: &Proxy,
+        path: impl Into<Option<&Proxy>>,
         caught: Caught,
         writes: usize,
     ) -> Session {
+        let path = path.into();
         let session = eventually("the worker to stand still", seconds(20), || async {
             let done = self.writes_through(stage, path).await;
             let sessions = stage.database.sessions(path).await;
@@ -142,14 +143,9 @@ impl Orders {
     }
 
     /// Transactions of the sessions behind the proxy that moved positions.
-    async fn writes_through(&self, stage: &Stage, path: &Proxy) -> usize {
-        let owners: Vec<i32> = stage
-            .database
-            .sessions(path)
-            .await
-            .iter()
-            .map(|one| one.pid)
-            .collect();
+    async fn writes_through(&self, stage: &Stage, path: Option<&Proxy>) -> usize {
+        let sessions = stage.database.sessions(path).await;
+        let owners: Vec<i64> = sessions.iter().map(|one| one.id).collect();
         let history = self.judged(stage).history().await;
         let moves = history.iter().filter(|change| change.is_move());
         let by_them = moves.filter(|change| owners.contains(&change.backend));
@@ -162,7 +158,7 @@ impl Orders {
 
 impl Caught {
     fn matches(self, session: &Session) -> bool {
-        let in_transaction = matches!(session.state.as_str(), "idle in transaction" | "active");
-        session.since >= STANDS_STILL && in_transaction == (self == Self::InTransaction)
+        let is_as_wanted = session.is_in_transaction == (self == Self::InTransaction);
+        session.since >= STANDS_STILL && is_as_wanted
     }
 }

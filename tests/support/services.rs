@@ -20,6 +20,12 @@ pub(crate) struct Services {
     pub(crate) postgres: String,
     /// The same of the newest supported PostgreSQL.
     pub(crate) postgres_newest: String,
+    /// `host:port` of a Cassandra node.
+    pub(crate) cassandra: String,
+    /// URL of MySQL, without a database, as a user with all rights.
+    pub(crate) mysql: String,
+    /// The same of MariaDB.
+    pub(crate) mariadb: String,
     /// URL of the schema registry, with the base path of Confluent's API.
     pub(crate) registry: String,
 }
@@ -50,6 +56,9 @@ impl Services {
             kafka: take("ROWDOCK_TEST_KAFKA")?,
             postgres: take("ROWDOCK_TEST_POSTGRES")?,
             postgres_newest: take("ROWDOCK_TEST_POSTGRES_18")?,
+            cassandra: take("ROWDOCK_TEST_CASSANDRA")?,
+            mysql: take("ROWDOCK_TEST_MYSQL")?,
+            mariadb: take("ROWDOCK_TEST_MARIADB")?,
             registry: take("ROWDOCK_TEST_REGISTRY")?,
         };
         for broker in services.kafka.split(',') {
@@ -57,6 +66,8 @@ impl Services {
         }
         answers("PostgreSQL", host_and_port(&services.postgres))?;
         answers("PostgreSQL 18", host_and_port(&services.postgres_newest))?;
+        answers("MySQL", host_and_port(&services.mysql))?;
+        answers("MariaDB", host_and_port(&services.mariadb))?;
         answers("The schema registry", host_and_port(&services.registry))?;
         Ok(services)
     }

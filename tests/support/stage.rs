@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::database::Database;
+use super::engine::Engine;
 use super::kafka;
 use super::ledger::Ledger;
-use super::services::{services, workspace};
+use super::services::workspace;
 
 /// Worker processes that run at a time, over all tests: bounds memory and keeps time-outs honest.
 const WORKER_SLOTS: u32 = 10;
@@ -45,7 +46,16 @@ pub(crate) struct Stage {
 impl Stage {
     /// Sets the stage for a test that runs up to `workers` processes at a time.
     pub(crate) async fn begin(name: &str, workers: u32) -> Self {
-        Self::begin_on(name, workers, &services().postgres).await
+        Self::begin_in(Engine::Postgres, name, workers).await
+    }
+
+    /// The same in another kind of database, which the stage's name then tells.
+    pub(crate) async fn begin_in(engine: Engine, name: &str, workers: u32) -> Self {
+        let name = match engine {
+            Engine::Postgres => name.to_owned(),
+            engine => format!("{name}_{}", engine.name()),
+        };
+        Self::begin_on(&name, workers, &engine.server()).await
     }
 
     /// The same without any other test at the time, for a test that measures time.

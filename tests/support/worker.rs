@@ -70,9 +70,9 @@ impl<'a> Launch<'a> {
         self
     }
 
-    /// It reaches the database through this proxy.
-    pub(crate) fn database(mut self, proxy: &'a Proxy) -> Self {
-        self.database = Some(proxy);
+    /// It reaches the database through this proxy, if there is one.
+    pub(crate) fn database(mut self, proxy: impl Into<Option<&'a Proxy>>) -> Self {
+        self.database = proxy.into();
         self
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
 
-use super::configs;
+use super::configs::{self, Wanted};
 
 /// A config, and records for it.
 #[derive(Debug)]
@@ -36,12 +36,12 @@ impl Case {
         let config = configs::random(random);
         let key_schemas = random.bool();
         let value_schemas = random.u8(..3) > 0;
-        // Headers are read only for a predicate that asks for them.
-        let with_headers = config.values().any(|value| value.ends_with("HasHeaderKey"));
-        let shape = if configs::is_of_debezium(&config) && value_schemas {
-            Shape::random_envelope(random)
-        } else {
-            Shape::random(random)
+        // Headers are read only for those who ask for them.
+        let with_headers = configs::reads_headers(&config);
+        let shape = match configs::wanted(&config) {
+            Wanted::ChangeEvents if random.u8(..8) > 0 => Shape::random_envelope(random),
+            Wanted::CloudEvents if random.u8(..8) > 0 => Shape::random_cloud_event(random),
+            _ => Shape::random(random),
         };
         let records = (0..record_count)
             .map(|offset| Record {
@@ -94,7 +94,16 @@ fn headers(random: &mut Rng) -> Vec<(String, String)> {
     (0..random.usize(..3))
         .map(|_| {
             let name = pick(random, &["h1", "h2"]).to_owned();
-            (name, pick(random, &["text", "1", "true", "200"]).to_owned())
+            let values = [
+                "text",
+                "1",
+                "true",
+                "200",
+                "[\"id\",\"name\"]",
+                "[\"at\",\"amount\"]",
+                "[]",
+            ];
+            (name, pick(random, &values).to_owned())
         })
         .collect()
 }
@@ -113,6 +122,9 @@ fn side(random: &mut Rng, schemas: bool, shape: &Shape) -> Option<String> {
         return Some(json!({"schema": shape.schema, "payload": payload}).to_string());
     }
     let payload = match random.u8(..8) {
+        _ if shape.schema["name"] == json!("com.acme.CloudEvents.Envelope") => {
+            value(random, &shape.schema)
+        }
         0 => json!(pick(random, &["text", "42", "2026-11-29", ""])),
         1 => json!(random.i64(-300..300)),
         _ => object(random, 0),
@@ -216,6 +228,26 @@ impl Shape {
             field("before", &row, true), field("after", &row, true),
             field("source", &source, false), field("transaction", &transaction, true),
             field("op", &text, false), field("ts_ms", &long, true)]});
+        Self { schema }
+    }
+}
+
+impl Shape {
+    /// A CloudEvent.
+    fn random_cloud_event(random: &mut Rng) -> Self {
+        let mut fields = Vec::new();
+        for name in ["id", "source", "specversion", "type"] {
+            fields.push(json!({"field": name, "type": "string", "optional": false}));
+        }
+        fields.push(json!({"field": "time", "type": "string", "optional": true}));
+        let mut data = match random.bool() {
+            true => structure(random, 1),
+            false => scalar(random),
+        };
+        data["field"] = json!("data");
+        fields.push(data);
+        let name = pick(random, &["com.acme.CloudEvents.Envelope", "com.acme.Event"]);
+        let schema = json!({"type": "struct", "name": name, "fields": fields});
         Self { schema }
     }
 }

@@ -6,6 +6,8 @@ use fastrand::Rng;
 
 use super::cases::{NAMES, pick};
 
+mod debezium;
+
 const KAFKA: &str = "org.apache.kafka.connect.transforms";
 
 /// `transforms`, `predicates` and what is below them.
@@ -24,10 +26,31 @@ pub(super) fn random(random: &mut Rng) -> BTreeMap<String, String> {
     config
 }
 
-/// Whether it has a transform for change events.
-pub(super) fn is_of_debezium(config: &BTreeMap<String, String>) -> bool {
-    let mut values = config.values();
-    values.any(|value| value.starts_with("io.debezium.transforms."))
+/// What its records should be, to make sense.
+pub(super) enum Wanted {
+    Anything,
+    ChangeEvents,
+    CloudEvents,
+}
+
+/// By the transforms that it has.
+pub(super) fn wanted(config: &BTreeMap<String, String>) -> Wanted {
+    let has = |name: &str| config.values().any(|value| value.ends_with(name));
+    if has("ConvertCloudEventToSaveableForm") {
+        Wanted::CloudEvents
+    } else if has("ExtractNewRecordState") || has("FieldNameTransformation") {
+        Wanted::ChangeEvents
+    } else {
+        Wanted::Anything
+    }
+}
+
+/// Whether something in it looks at headers.
+pub(super) fn reads_headers(config: &BTreeMap<String, String>) -> bool {
+    config.values().any(|value| value.ends_with("HasHeaderKey"))
+        || config
+            .keys()
+            .any(|key| key.ends_with("drop.fields.header.name"))
 }
 
 /// Puts one transform's keys into the config.
@@ -60,7 +83,7 @@ fn transform(random: &mut Rng, alias: &str, config: &mut BTreeMap<String, String
     };
     let sided = |name: &str| format!("{KAFKA}.{name}{side}");
     let plain = |name: &str| format!("{KAFKA}.{name}");
-    let kind = match random.u8(..16) {
+    let kind = match random.u8(..21) {
         0 => {
             cast(random, &mut keys);
             sided("Cast")
@@ -153,13 +176,14 @@ fn transform(random: &mut Rng, alias: &str, config: &mut BTreeMap<String, String
             );
             plain("TimestampRouter")
         }
-        _ => {
+        15 => {
             keys.set(
                 "fields",
                 pick(random, &["id", "id,name", "name,at,amount", "id,id"]),
             );
             plain("ValueToKey")
         }
+        _ => debezium::transform(random, &mut keys),
     };
     keys.at_times(
         random,

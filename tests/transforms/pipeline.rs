@@ -77,3 +77,111 @@ async fn records_are_routed_filtered_and_kept() {
     assert_eq!(header("topic"), Some(&topic.name));
     assert_eq!(header("offset").map(String::as_str), Some("7"));
 }
+
+fn keyed(topic: &str, id: i64, value: Option<String>) -> (String, String, Option<String>) {
+    (topic.to_owned(), format!(r#"{{"id":{id}}}"#), value)
+}
+
+/// Change events go through transforms as events and are unwrapped behind them, by the sink's
+/// `change.events` or by a transform; and the tables that they are routed to grow with them.
+#[tokio::test(flavor = "multi_thread")]
+async fn change_events_are_transformed_and_their_tables_grow() {
+    let stage = Stage::begin("transformed_changes", 1).await;
+    let plain = stage.topic("plain", 1).await;
+    let enveloped = stage.topic("enveloped", 1).await;
+    let event = |op: &str, before: &str, after: &str| {
+        format!(r#"{{"before":{before},"after":{after},"source":{{"db":"d"}},"op":"{op}"}}"#)
+    };
+    let schema = |more: &str| {
+        let row = format!(
+            r#""type":"struct","optional":true,"fields":[{{"field":"id","type":"int64"}}{more}]"#
+        );
+        format!(
+            r#"{{"type":"struct","name":"s.t.Envelope","fields":[{{{row},"field":"before"}},
+            {{{row},"field":"after"}},{{"field":"op","type":"string"}},{{"field":"source","type":"struct",
+            "fields":[{{"field":"db","type":"string"}}]}}]}}"#
+        )
+    };
+    let with_schema = |more: &str, payload: String| {
+        Some(format!(
+            r#"{{"schema":{},"payload":{payload}}}"#,
+            schema(more)
+        ))
+    };
+    let note = r#",{"field":"note","type":"string","optional":true}"#;
+    let more = format!(r#"{note},{{"field":"more","type":"int32","optional":true}}"#);
+    let mut records = Vec::new();
+    for (id, (op, before, after, fields)) in [
+        (1, ("c", "null", r#"{"id":1,"note":"a"}"#, note)),
+        (2, ("c", "null", r#"{"id":2,"note":"b"}"#, note)),
+        (1, ("u", "null", r#"{"id":1,"note":"c","more":5}"#, &more)),
+        (2, ("d", r#"{"id":2}"#, "null", note)),
+    ] {
+        let payload = event(op, before, after);
+        records.push(keyed(&plain.name, id, Some(payload.clone())));
+        records.push(keyed(&enveloped.name, id, with_schema(fields, payload)));
+    }
+    for topic in [&plain.name, &enveloped.name] {
+        records.push(keyed(topic, 2, None));
+    }
+    let producer: FutureProducer = kafka::client().create().unwrap();
+    for (topic, key, value) in &records {
+        let mut record = FutureRecord::to(topic).key(key);
+        if let Some(value) = value {
+            record = record.payload(value);
+        }
+        producer.send(record, seconds(10)).await.unwrap();
+    }
+    let connector = |topic: &str, table: &str, schemas: &str| {
+        Connector::of_class("PostgresSink", &stage.unique(table))
+            .set("topics", topic)
+            .set("key.converter", "JsonConverter")
+            .set("key.converter.schemas.enable", "false")
+            .set("value.converter.schemas.enable", schemas)
+            .set("pk.mode", "record_key")
+            .set("pk.fields", "id")
+            .set("insert.mode", "upsert")
+            .set("delete.enabled", "true")
+            .set("auto.create", "true")
+            .set("auto.evolve", "true")
+            .set("transforms.route.type", "RegexRouter")
+            .set("transforms.route.regex", ".*")
+            .set("transforms.route.replacement", table)
+    };
+    let by_sink = connector(&plain.name, "by_sink", "false")
+        .set("transforms", "route")
+        .set("change.events", "debezium");
+    let by_transform = connector(&enveloped.name, "by_transform", "true")
+        .set("transforms", "unwrap,route")
+        .set(
+            "transforms.unwrap.type",
+            "io.debezium.transforms.ExtractNewRecordState",
+        )
+        .set("transforms.unwrap.add.fields", "op,db");
+    let connectors = [&by_sink, &by_transform];
+    let worker = Launch::new("worker").start(&stage, &connectors).await;
+    for (table, expected) in [
+        ("by_sink", r#"[{"id":1,"more":5,"note":"c"}]"#),
+        (
+            "by_transform",
+            r#"[{"__db":"d","__op":"u","id":1,"more":5,"note":"c"}]"#,
+        ),
+    ] {
+        let sql = format!(
+            "SELECT replace(coalesce(jsonb_agg(to_jsonb(t)), '[]')::text, ' ', '') FROM {table} AS t"
+        );
+        eventually(table, seconds(30), async || {
+            if !stage.database.has_table(table).await {
+                return Err(format!("no table, {}", worker.log()));
+            }
+            let rows: String = stage.database.rows(&sql, &[]).await[0].get(0);
+            check(sorted(&rows) == sorted(expected), || rows)
+        })
+        .await;
+    }
+}
+
+/// The same object, whatever the order of its names.
+fn sorted(json: &str) -> serde_json::Value {
+    serde_json::from_str(json).unwrap()
+}

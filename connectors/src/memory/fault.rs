@@ -27,6 +27,8 @@ pub enum Call {
     Write,
     /// Each step of [`Session::find_rejects`](crate::Session::find_rejects).
     FindRejects,
+    /// [`Session::read_letters`](crate::Session::read_letters).
+    ReadLetters,
 }
 
 /// How a call fails. For [`Call::Open`] each of them means that there is no session.

@@ -62,6 +62,9 @@ fn value(cell: Cell<'_>, encoding: &Encoding) -> Result<Value, &'static str> {
         Cell::Decimal("NaN") => return Err("the database has no NaN"),
         Cell::Decimal(plain) if *encoding == Encoding::Unsigned => Value::UInt(unsigned(plain)?),
         Cell::Decimal(plain) => Value::Bytes(plain.into()),
+        Cell::Text(digits) if *encoding == Encoding::Bits => {
+            Value::UInt(u64::from_str_radix(digits, 2).map_err(|_| OUT_OF_RANGE)?)
+        }
         Cell::Text(text) => {
             if let Encoding::Labels(labels) = encoding {
                 check_label(text, labels)?;
@@ -76,7 +79,7 @@ fn value(cell: Cell<'_>, encoding: &Encoding) -> Result<Value, &'static str> {
             Value::Bytes(bytes.into())
         }
         Cell::Date(days) => time::date(days)?,
-        Cell::Time(nanos) => time::time_of_day(nanos, fraction(encoding))?,
+        Cell::Time(nanos) => time::time_span(nanos, fraction(encoding))?,
         Cell::Timestamp(at) => time::timestamp(at, fraction(encoding))?,
         Cell::Uuid(bytes) => {
             let text = uuid::Uuid::from_bytes(bytes).hyphenated().to_string();

@@ -12,6 +12,9 @@ pub(super) const BEFORE_BEGIN: &str = "mysql::before_begin";
 pub(super) const AFTER_PROGRESS: &str = "mysql::after_progress";
 /// The first statement with rows has been executed.
 pub(super) const MID_ROWS: &str = "mysql::mid_rows";
+/// With the action `return` the server ends the transaction by itself behind a statement with rows,
+/// as it does on some errors, and says nothing.
+pub(super) const ENDED_BY_SERVER: &str = "mysql::ended_by_server";
 /// All rows have been written, `COMMIT` has not been sent.
 pub(super) const BEFORE_COMMIT: &str = "mysql::before_commit";
 /// `COMMIT` has been sent, its answer has not been read. With the action `return` the answer is
@@ -28,3 +31,9 @@ pub(super) const AFTER_RENEW_SENT: &str = "mysql::after_renew_sent";
 pub(super) const BEFORE_CLAIM_COMMIT: &str = "mysql::before_claim_commit";
 /// Before each part of a batch that is tried for refused rows.
 pub(super) const BETWEEN_BISECT_STEPS: &str = "mysql::between_bisect_steps";
+
+/// See [`ENDED_BY_SERVER`].
+pub(super) fn server_ends_transaction() -> bool {
+    fail::fail_point!(ENDED_BY_SERVER, |_| true);
+    false
+}

@@ -1,6 +1,6 @@
 //! How the values of one column travel, and when the table finds two of them equal. Pure.
 
-use crate::table::{ColumnDef, ColumnType};
+use crate::table::{ColumnDef, ColumnType, Notation};
 
 /// One column, as statements and encoders need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(super) enum Encoding {
     Single,
     /// A decimal that is bound as an unsigned integer.
     Unsigned,
+    /// Binary digits that are bound as an unsigned integer.
+    Bits,
     /// The server takes years of two digits for others.
     Year,
     /// Text of an enum or set: the server takes numbers for the position of a label.
@@ -117,13 +119,18 @@ fn encoding(column: &ColumnDef) -> Encoding {
     let word = type_word(&column.native_type);
     match (&column.column_type, word) {
         (ColumnType::Float32, _) => Encoding::Single,
-        (ColumnType::Decimal { .. }, "bigint" | "bit") => Encoding::Unsigned,
+        (ColumnType::UInt64, _) => Encoding::Unsigned,
+        (ColumnType::Literal(Notation::Bits { .. }), _) => Encoding::Bits,
         (_, "year") => Encoding::Year,
         (_, word) if is_geometry(word) => Encoding::Geometry,
         (_, "enum" | "set") => Encoding::Labels(labels(&column.native_type)),
-        (ColumnType::Time | ColumnType::Timestamp | ColumnType::TimestampTz, _) => {
-            Encoding::Fraction(type_length(&column.native_type).unwrap_or(0))
-        }
+        (
+            ColumnType::Time
+            | ColumnType::TimeSpan
+            | ColumnType::Timestamp
+            | ColumnType::TimestampTz,
+            _,
+        ) => Encoding::Fraction(type_length(&column.native_type).unwrap_or(0)),
         _ => Encoding::Plain,
     }
 }
@@ -187,7 +194,9 @@ fn equality(column: &ColumnDef, traits: &Traits, encoding: &Encoding) -> Equalit
     }
     match (&column.column_type, encoding) {
         (_, Encoding::Single | Encoding::Fraction(_)) => Equality::Rounded,
-        (ColumnType::Text { .. }, _) => text_equality(traits.collation.as_deref()),
+        (ColumnType::Text { .. } | ColumnType::SizedText { .. }, _) => {
+            text_equality(traits.collation.as_deref())
+        }
         _ => Equality::Exact,
     }
 }
@@ -267,11 +276,18 @@ mod tests {
         check(ColumnType::Time, "time(3)", Encoding::Fraction(3));
         check(ColumnType::Int16, "year(4)", Encoding::Year);
         check(ColumnType::Int16, "year", Encoding::Year);
+        let bits = Notation::Bits {
+            length: Some(9),
+            varying: false,
+        };
+        check(ColumnType::Literal(bits), "bit(9)", Encoding::Bits);
+        check(ColumnType::TimeSpan, "time(3)", Encoding::Fraction(3));
         let wide = ColumnType::Decimal {
             precision: Some(20),
             scale: Some(0),
         };
-        check(wide.clone(), "bigint(20) unsigned", Encoding::Unsigned);
+        let unsigned = "bigint(20) unsigned";
+        check(ColumnType::UInt64, unsigned, Encoding::Unsigned);
         check(wide.clone(), "decimal(20,0)", Encoding::Plain);
         let words = ["a", "it's", "b,c)"].map(str::to_owned).to_vec();
         check(TEXT, "enum('a','it''s','b,c)')", Encoding::Labels(words));

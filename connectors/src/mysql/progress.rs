@@ -33,13 +33,12 @@ use crate::position::{
     ClaimAnswer, ClaimRequest, PartitionKey, PositionMove, ProgressScope, RenewAnswer,
     RenewRequest, StartRows,
 };
+use crate::stored::{GUARD_PARTITION, Stored, StoredRow};
 
 mod lock;
 mod reset;
 mod table;
 
-/// Stands for the topic as a whole, which no partition of Kafka's does.
-const GUARD_PARTITION: i32 = -1;
 /// Characters of the owner that are kept.
 const OWNER_CHARS_MAX: usize = 1_024;
 
@@ -135,8 +134,7 @@ impl Progress {
         let text = self.rows_text(&keys, "");
         let answers = link.run("look up the positions", &text).await?;
         let rows = answers.iter().flat_map(|answer| &answer.rows);
-        let stored: HashMap<PartitionKey, lock::StoredRow> =
-            rows.filter_map(lock::stored_row).collect();
+        let stored: HashMap<PartitionKey, StoredRow> = rows.filter_map(lock::stored_row).collect();
         let is_fenced = |moved: &PositionMove| {
             stored.get(&moved.key).is_none_or(|row| {
                 row.claim_id != Some(moved.claim_id) || row.next_offset != moved.from
@@ -173,20 +171,9 @@ impl Progress {
         link: &mut Link,
         action: &str,
         request: &ClaimRequest,
-        stored: &lock::Stored,
+        stored: &Stored,
     ) -> Result<Vec<ClaimAnswer>, SinkError> {
-        let answers: Vec<ClaimAnswer> = request
-            .partitions
-            .iter()
-            .map(|key| claim_answer(request, key, stored))
-            .collect();
-        let taken: Vec<PartitionKey> = request
-            .partitions
-            .iter()
-            .zip(&answers)
-            .filter(|(_, answer)| matches!(answer, ClaimAnswer::Claimed { .. }))
-            .map(|(key, _)| key.clone())
-            .collect();
+        let claimed = stored.claim(request);
         let owner: String = request.owner.chars().take(OWNER_CHARS_MAX).collect();
         let changes = format!(
             "claim_id = '{}', claim_count = claim_count + 1, generation = {}, owner = {}, \
@@ -196,8 +183,9 @@ impl Progress {
             literal(&owner),
             literal(&link.server.session)
         );
-        self.update_all(link, action, &taken, &changes).await?;
-        Ok(answers)
+        self.update_all(link, action, &claimed.changed, &changes)
+            .await?;
+        Ok(claimed.answers)
     }
 
     /// See [`Session::renew`](crate::Session::renew).
@@ -234,31 +222,17 @@ impl Progress {
         link: &mut Link,
         action: &str,
         request: &RenewRequest,
-        stored: &lock::Stored,
+        stored: &Stored,
     ) -> Result<Vec<RenewAnswer>, SinkError> {
-        let mut held = Vec::new();
-        let mut answers = Vec::with_capacity(request.partitions.len());
-        for (key, claim_id) in &request.partitions {
-            let row = stored.rows.get(key).filter(|row| {
-                row.claim_id == Some(*claim_id) || row.claim_id == Some(request.new_claim_id)
-            });
-            match row {
-                Some(row) => {
-                    held.push(key.clone());
-                    answers.push(RenewAnswer::Held {
-                        next_offset: row.next_offset,
-                    });
-                }
-                None => answers.push(RenewAnswer::Lost),
-            }
-        }
+        let renewed = stored.renew(request);
         let changes = format!(
             "claim_id = '{}', session = {}",
             request.new_claim_id,
             literal(&link.server.session)
         );
-        self.update_all(link, action, &held, &changes).await?;
-        Ok(answers)
+        self.update_all(link, action, &renewed.changed, &changes)
+            .await?;
+        Ok(renewed.answers)
     }
 
     /// Changes rows that are locked.
@@ -397,22 +371,5 @@ impl Progress {
             .map(|key| format!("({})", self.is_row(&key.topic, key.partition)))
             .collect();
         rows.join(" OR ")
-    }
-}
-
-fn claim_answer(request: &ClaimRequest, key: &PartitionKey, stored: &lock::Stored) -> ClaimAnswer {
-    match stored.rows.get(key) {
-        Some(row) if row.generation > request.generation && !request.force => {
-            ClaimAnswer::HeldByNewer {
-                generation: row.generation,
-            }
-        }
-        Some(row) => ClaimAnswer::Claimed {
-            topic_id: row.topic_id.clone(),
-            next_offset: row.next_offset,
-            leader_epoch: row.leader_epoch,
-        },
-        None if stored.started_topics.contains(&key.topic) => ClaimAnswer::PartitionUnknown,
-        None => ClaimAnswer::TopicUnknown,
     }
 }

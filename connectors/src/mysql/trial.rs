@@ -41,7 +41,7 @@ impl Trial for PartTrial<'_> {
     async fn try_rows(&mut self, part: &Batch) -> Result<(), SinkError> {
         fail_point!(super::failpoint::BETWEEN_BISECT_STEPS);
         self.run("SAVEPOINT part").await?;
-        match self.writer.write_rows(self.link, &part.tables).await {
+        match self.writer.try_rows(self.link, &part.tables).await {
             Ok(()) => self.run("RELEASE SAVEPOINT part").await,
             Err(error) if error.class() == ErrorClass::Record => {
                 // Fails when the savepoint has gone with its transaction.

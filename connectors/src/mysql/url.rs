@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::percent::{PlusSign, Undecodable, decode};
+use crate::authority::{Authority, Malformed, parameters};
+use crate::percent::PlusSign;
+
+pub(super) use crate::authority::Host;
 
 mod parameter;
 
@@ -34,14 +37,6 @@ pub(super) struct ConnectionUrl {
     pub(super) balances_hosts: bool,
     /// Parameters without effect here.
     pub(super) passed_over: Vec<String>,
-}
-
-/// Where a server listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Host {
-    /// Host name or address.
-    pub(super) name: String,
-    pub(super) port: u16,
 }
 
 /// How the connection is secured.
@@ -96,9 +91,12 @@ pub(super) enum UrlError {
     Topology(&'static str),
 }
 
-impl From<Undecodable> for UrlError {
-    fn from(_: Undecodable) -> Self {
-        Self::Encoding
+impl From<Malformed> for UrlError {
+    fn from(malformed: Malformed) -> Self {
+        match malformed {
+            Malformed::Address => Self::Address,
+            Malformed::Encoding => Self::Encoding,
+        }
     }
 }
 
@@ -111,11 +109,13 @@ pub(super) fn parse(text: &str) -> Result<ConnectionUrl, UrlError> {
     let (rest, plus) = strip_scheme(text.trim(), &mut url)?;
     let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
     let location = location.strip_prefix("//").ok_or(UrlError::Scheme)?;
-    parse_location(&mut url, location, plus)?;
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let name = decode(name, plus)?;
-        let value = decode(value, plus)?;
+    let authority = Authority::parse(location, plus, DEFAULT_PORT)?;
+    url.hosts = authority.hosts;
+    url.user = authority.user;
+    url.password = authority.password;
+    url.database = authority.database;
+    for pair in parameters(query, plus) {
+        let (name, value) = pair.map_err(Malformed::from)?;
         parameter::apply(&mut url, &name, &value)?;
     }
     if url.hosts.is_empty() {
@@ -163,65 +163,6 @@ fn strip_topology<'a>(rest: &'a str, url: &mut ConnectionUrl) -> Result<&'a str,
         "aurora" => Err(UrlError::Topology("aurora")),
         _ => Ok(rest),
     }
-}
-
-fn parse_location(url: &mut ConnectionUrl, location: &str, plus: PlusSign) -> Result<(), UrlError> {
-    let (authority, database) = location.split_once('/').unwrap_or((location, ""));
-    let addresses = match authority.rsplit_once('@') {
-        Some((login, addresses)) => {
-            set_login(url, login, plus)?;
-            addresses
-        }
-        None => authority,
-    };
-    for address in addresses.split(',').filter(|address| !address.is_empty()) {
-        url.hosts.push(parse_address(address, plus)?);
-    }
-    if !database.is_empty() {
-        url.database = Some(decode(database, plus)?);
-    }
-    Ok(())
-}
-
-fn set_login(url: &mut ConnectionUrl, login: &str, plus: PlusSign) -> Result<(), UrlError> {
-    let (user, password) = match login.split_once(':') {
-        Some((user, password)) => (user, Some(password)),
-        None => (login, None),
-    };
-    url.user = Some(decode(user, plus)?);
-    if let Some(password) = password {
-        url.password = Some(SecretString::from(decode(password, plus)?));
-    }
-    Ok(())
-}
-
-fn parse_address(address: &str, plus: PlusSign) -> Result<Host, UrlError> {
-    let (name, port) = match address.strip_prefix('[') {
-        Some(rest) => {
-            let (name, after) = rest.split_once(']').ok_or(UrlError::Address)?;
-            let port = match after {
-                "" => None,
-                after => Some(after.strip_prefix(':').ok_or(UrlError::Address)?),
-            };
-            (name, port)
-        }
-        None => match address.split_once(':') {
-            Some((name, port)) => (name, Some(port)),
-            None => (address, None),
-        },
-    };
-    // `address=(host=..)(port=..)` and the like
-    if name.is_empty() || name.contains(['(', '=']) {
-        return Err(UrlError::Address);
-    }
-    let port = match port {
-        None | Some("") => DEFAULT_PORT,
-        Some(port) => port.parse().map_err(|_| UrlError::Address)?,
-    };
-    Ok(Host {
-        name: decode(name, plus)?,
-        port,
-    })
 }
 
 #[cfg(test)]

@@ -31,6 +31,8 @@ const ROWS_PER_STATEMENT: [usize; 6] = [1024, 256, 64, 16, 4, 1];
 /// Most values of a statement. The server takes 65,535, but keeps a tree of them in memory for each
 /// prepared statement, and beyond some thousands nothing gets faster.
 const VALUES_MAX: usize = 8_192;
+/// Most placeholders that a statement can have.
+const PLACEHOLDERS_MAX: usize = 65_535;
 /// Most bytes of a statement of several rows, besides the server's own bound: beyond 16 MiB the
 /// driver sends each value in a message of its own.
 const STATEMENT_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -55,6 +57,15 @@ pub(super) struct Writer {
 struct Known {
     _target: Arc<Target>,
     access: Arc<Access>,
+}
+
+/// Which sizes statements have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sizes {
+    /// [`ROWS_PER_STATEMENT`]: to be prepared once and used for all batches.
+    Few,
+    /// As many rows as there are: to have few statements once.
+    Any,
 }
 
 /// How rows get into a table.
@@ -100,7 +111,7 @@ impl Writer {
             };
         }
         fail_point!(super::failpoint::AFTER_PROGRESS);
-        let written = write_tables(link, &batch.tables, &accesses).await;
+        let written = write_tables(link, &batch.tables, &accesses, Sizes::Few).await;
         transaction::or_roll_back(link, written).await?;
         fail_point!(super::failpoint::BEFORE_COMMIT);
         match transaction::commit(link, ACTION).await {
@@ -112,14 +123,14 @@ impl Writer {
         Ok(WriteOutcome::Committed)
     }
 
-    /// Writes rows in the transaction that is open.
-    pub(super) async fn write_rows(
+    /// Writes rows in the transaction that is open, to find out whether they are accepted.
+    pub(super) async fn try_rows(
         &mut self,
         link: &mut Link,
         tables: &[TableRows],
     ) -> Result<(), SinkError> {
         let accesses = self.known_accesses(tables)?;
-        write_tables(link, tables, &accesses).await
+        write_tables(link, tables, &accesses, Sizes::Any).await
     }
 
     /// Looks up what is not known yet about these tables.
@@ -195,18 +206,24 @@ async fn write_tables(
     link: &mut Link,
     tables: &[TableRows],
     accesses: &[Arc<Access>],
+    sizes: Sizes,
 ) -> Result<(), SinkError> {
     for (rows, access) in tables.iter().zip(accesses) {
         let order = steps::order(rows, &access.forms)?;
         for step in steps::steps(&order) {
-            write_step(link, &step, access).await?;
+            write_step(link, &step, access, sizes).await?;
         }
     }
     Ok(())
 }
 
 /// Encodes rows until a statement is full, then sends it.
-async fn write_step(link: &mut Link, step: &Step<'_>, access: &Access) -> Result<(), SinkError> {
+async fn write_step(
+    link: &mut Link,
+    step: &Step<'_>,
+    access: &Access,
+    sizes: Sizes,
+) -> Result<(), SinkError> {
     if step.verb == Verb::DeleteAll {
         return execute(link, step, access, Vec::new(), 0).await;
     }
@@ -215,7 +232,7 @@ async fn write_step(link: &mut Link, step: &Step<'_>, access: &Access) -> Result
         .packet_bytes_max
         .saturating_sub(PACKET_HEADER_BYTES);
     let bound = sql::bound(&step.rows.target, step.verb, &step.columns);
-    let rows_max = rows_max(step.verb, bound.len());
+    let rows_max = sizes.rows_max(step.verb, bound.len());
     let expected = rows_max.min(step.row_set.len(step.rows));
     let mut values = Vec::with_capacity(expected * bound.len());
     let (mut row_count, mut bytes) = (0, 0);
@@ -234,29 +251,45 @@ async fn write_step(link: &mut Link, step: &Step<'_>, access: &Access) -> Result
         if row_count > 0 && bytes + row_bytes > limit.min(STATEMENT_BYTES_MAX) {
             let next = values.split_off(before);
             let full = std::mem::replace(&mut values, next);
-            send(link, step, access, full, row_count).await?;
+            send(link, step, access, full, row_count, sizes).await?;
             (row_count, bytes) = (0, 0);
         }
         row_count += 1;
         bytes += row_bytes;
         if row_count == rows_max {
             let full = std::mem::replace(&mut values, Vec::with_capacity(before));
-            send(link, step, access, full, row_count).await?;
+            send(link, step, access, full, row_count, sizes).await?;
             (row_count, bytes) = (0, 0);
         }
     }
-    send(link, step, access, values, row_count).await
+    send(link, step, access, values, row_count, sizes).await
 }
 
-/// The largest statement of this step.
-fn rows_max(verb: Verb, width: usize) -> usize {
-    let most = match verb {
-        Verb::Update => 1,
-        Verb::Delete if width > 1 => DELETED_ROWS_MAX,
-        _ => usize::MAX,
-    };
-    let fits = |size: &&usize| **size <= most && **size * width <= VALUES_MAX;
-    ROWS_PER_STATEMENT.iter().find(fits).copied().unwrap_or(1)
+impl Sizes {
+    /// The largest statement of a step.
+    fn rows_max(self, verb: Verb, width: usize) -> usize {
+        let most = match verb {
+            Verb::Update => 1,
+            Verb::Delete if width > 1 => DELETED_ROWS_MAX,
+            _ => usize::MAX,
+        };
+        match self {
+            Self::Any => most.min(PLACEHOLDERS_MAX / width.max(1)).max(1),
+            Self::Few => {
+                let fits = |size: &&usize| **size <= most && **size * width <= VALUES_MAX;
+                ROWS_PER_STATEMENT.iter().find(fits).copied().unwrap_or(1)
+            }
+        }
+    }
+
+    /// How many of the rows that are left the next statement takes.
+    fn rows_of(self, rest: usize) -> usize {
+        let fits = |size: &&usize| **size <= rest;
+        match self {
+            Self::Any => rest,
+            Self::Few => ROWS_PER_STATEMENT.iter().find(fits).copied().unwrap_or(1),
+        }
+    }
 }
 
 /// Executes rows in as few statements as their sizes allow.
@@ -266,23 +299,19 @@ async fn send(
     access: &Access,
     values: Vec<Value>,
     row_count: usize,
+    sizes: Sizes,
 ) -> Result<(), SinkError> {
     let width = values.len().checked_div(row_count).unwrap_or(0);
     let mut values = values;
     let mut rest = row_count;
     while rest > 0 {
-        let size = statement_rows(rest);
+        let size = sizes.rows_of(rest);
         let later = values.split_off(size * width);
         let now = std::mem::replace(&mut values, later);
         execute(link, step, access, now, size).await?;
         rest -= size;
     }
     Ok(())
-}
-
-fn statement_rows(rest: usize) -> usize {
-    let fits = |size: &&usize| **size <= rest;
-    ROWS_PER_STATEMENT.iter().find(fits).copied().unwrap_or(1)
 }
 
 async fn execute(
@@ -306,6 +335,9 @@ async fn execute(
     link.require_transaction()?;
     let executed = link.execute(ACTION, &text, values).await;
     fail_point!(super::failpoint::MID_ROWS);
+    if super::failpoint::server_ends_transaction() {
+        transaction::roll_back(link).await?;
+    }
     match executed {
         Ok(_) => Ok(()),
         Err(Failure::Refused(refusal)) => {
@@ -328,7 +360,7 @@ mod tests {
         let check = |mut rest: usize, expected: &[usize]| {
             let mut sizes = Vec::new();
             while rest > 0 {
-                let size = statement_rows(rest);
+                let size = Sizes::Few.rows_of(rest);
                 sizes.push(size);
                 rest -= size;
             }
@@ -337,5 +369,9 @@ mod tests {
         check(0, &[]);
         check(3, &[1, 1, 1]);
         check(1_400, &[1024, 256, 64, 16, 16, 16, 4, 4]);
+        assert_eq!(Sizes::Any.rows_of(1_400), 1_400);
+        assert_eq!(Sizes::Any.rows_max(Verb::Insert, 8), 8_191);
+        assert_eq!(Sizes::Few.rows_max(Verb::Insert, 8), 1_024);
+        assert_eq!(Sizes::Any.rows_max(Verb::Delete, 2), DELETED_ROWS_MAX);
     }
 }

@@ -31,15 +31,13 @@ use crate::position::{
     ClaimAnswer, ClaimRequest, PartitionKey, PositionMove, ProgressScope, RenewAnswer,
     RenewRequest, StartRows,
 };
+use crate::stored::{GUARD_PARTITION, Stored};
 
 mod lock;
 mod reset;
 mod table;
 
 use lock::Keys;
-
-/// Stands for the topic as a whole, which no partition of Kafka's does.
-const GUARD_PARTITION: i32 = -1;
 
 /// One connector's rows of the progress table.
 pub(super) struct Progress {
@@ -191,20 +189,9 @@ impl Progress {
         link: &Link,
         action: &str,
         request: &ClaimRequest,
-        stored: &lock::Stored,
+        stored: &Stored,
     ) -> Result<Vec<ClaimAnswer>, SinkError> {
-        let answers: Vec<ClaimAnswer> = request
-            .partitions
-            .iter()
-            .map(|key| claim_answer(request, key, stored))
-            .collect();
-        let taken: Vec<PartitionKey> = request
-            .partitions
-            .iter()
-            .zip(&answers)
-            .filter(|(_, answer)| matches!(answer, ClaimAnswer::Claimed { .. }))
-            .map(|(key, _)| key.clone())
-            .collect();
+        let claimed = stored.claim(request);
         let text = format!(
             "UPDATE {} SET claim_id = $5, claim_count = claim_count + 1, generation = $6, \
                     owner = $7, session = $8, updated_at = now() \
@@ -212,7 +199,7 @@ impl Progress {
                AND (topic, partition) IN (SELECT * FROM unnest($3::text[], $4::int4[]))",
             self.table
         );
-        let keys = Keys::of(&taken);
+        let keys = Keys::of(&claimed.changed);
         let parameters: [&(dyn ToSql + Sync); 8] = [
             &self.scope.cluster_id,
             &self.scope.connector,
@@ -225,8 +212,8 @@ impl Progress {
         ];
         let update = link.client().execute(&text, &parameters);
         let updated = link.answer(action, update).await?;
-        require_all(updated, taken.len())?;
-        Ok(answers)
+        require_all(updated, claimed.changed.len())?;
+        Ok(claimed.answers)
     }
 
     /// See [`Session::renew`](crate::Session::renew).
@@ -263,31 +250,16 @@ impl Progress {
         link: &Link,
         action: &str,
         request: &RenewRequest,
-        stored: &lock::Stored,
+        stored: &Stored,
     ) -> Result<Vec<RenewAnswer>, SinkError> {
-        let mut held = Vec::new();
-        let mut answers = Vec::with_capacity(request.partitions.len());
-        for (key, claim_id) in &request.partitions {
-            let row = stored.rows.get(key).filter(|row| {
-                row.claim_id == Some(*claim_id) || row.claim_id == Some(request.new_claim_id)
-            });
-            match row {
-                Some(row) => {
-                    held.push(key.clone());
-                    answers.push(RenewAnswer::Held {
-                        next_offset: row.next_offset,
-                    });
-                }
-                None => answers.push(RenewAnswer::Lost),
-            }
-        }
+        let renewed = stored.renew(request);
         let text = format!(
             "UPDATE {} SET claim_id = $5, session = $6, updated_at = now() \
              WHERE cluster_id = $1 AND connector = $2 \
                AND (topic, partition) IN (SELECT * FROM unnest($3::text[], $4::int4[]))",
             self.table
         );
-        let keys = Keys::of(&held);
+        let keys = Keys::of(&renewed.changed);
         let parameters: [&(dyn ToSql + Sync); 6] = [
             &self.scope.cluster_id,
             &self.scope.connector,
@@ -298,8 +270,8 @@ impl Progress {
         ];
         let update = link.client().execute(&text, &parameters);
         let updated = link.answer(action, update).await?;
-        require_all(updated, held.len())?;
-        Ok(answers)
+        require_all(updated, renewed.changed.len())?;
+        Ok(renewed.answers)
     }
 
     /// See [`Session::write_starts`](crate::Session::write_starts).
@@ -365,23 +337,6 @@ impl Progress {
         ];
         let insert = link.client().execute(&text, &parameters);
         link.answer(action, insert).await
-    }
-}
-
-fn claim_answer(request: &ClaimRequest, key: &PartitionKey, stored: &lock::Stored) -> ClaimAnswer {
-    match stored.rows.get(key) {
-        Some(row) if row.generation > request.generation && !request.force => {
-            ClaimAnswer::HeldByNewer {
-                generation: row.generation,
-            }
-        }
-        Some(row) => ClaimAnswer::Claimed {
-            topic_id: row.topic_id.clone(),
-            next_offset: row.next_offset,
-            leader_epoch: row.leader_epoch,
-        },
-        None if stored.started_topics.contains(&key.topic) => ClaimAnswer::PartitionUnknown,
-        None => ClaimAnswer::TopicUnknown,
     }
 }
 

@@ -7,17 +7,17 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::link::Link;
-use super::sql::{self, type_id};
+use super::sql;
 use crate::error::{ErrorClass, SinkError};
-use crate::table::{ColumnDef, ColumnType, NewTable, Table, TableName, Target};
+use crate::table::{ColumnDef, NewTable, Table, TableName, Target};
+
+mod types;
+
+use types::Types;
+pub(super) use types::native_type;
 
 /// Serialises whoever creates tables for Rowdock in one database; held until the transaction ends.
 pub(super) const LOCK_DEFINITIONS: &str = "SELECT pg_advisory_xact_lock(32210705921827691)";
-/// PostgreSQL's own bounds of `numeric(p, s)` and `varchar(n)`.
-const NUMERIC_PRECISION_MAX: u32 = 1_000;
-const VARCHAR_CHARS_MAX: u32 = 10_485_760;
-/// What a type modifier adds to a length or precision.
-const MODIFIER_OFFSET: i32 = 4;
 
 /// Reads a table, view or foreign table. `None`: there is no such thing.
 pub(super) async fn describe(link: &Link, name: &TableName) -> Result<Option<Table>, SinkError> {
@@ -32,9 +32,11 @@ pub(super) async fn describe(link: &Link, name: &TableName) -> Result<Option<Tab
     }
     let query = link.client().query(KEYS, &parameters);
     let keys = link.answer(&action, query).await?;
+    let types = columns.iter().map(|row| row.get(2));
+    let types = Types::look_up(link, &action, types.collect()).await?;
     let mut table = Table {
         name: name.clone(),
-        columns: columns.iter().map(column).collect(),
+        columns: columns.iter().map(|row| column(row, &types)).collect(),
         primary_key: Vec::new(),
         unique_keys: Vec::new(),
         text_allows_nul: false,
@@ -79,8 +81,7 @@ const COLUMNS: &str = "\
         WHERE typtype = 'd'\
     ) \
     SELECT attname::text, format_type(atttypid, atttypmod), base.type_id::oid, base.modifier, \
-           base.is_required, base.has_default OR attidentity <> '', attgenerated <> '', \
-           typtype = 'e', typname = 'citext' \
+           base.is_required, base.has_default OR attidentity <> '', attgenerated <> '' \
     FROM base \
     JOIN pg_catalog.pg_type ON pg_type.oid = base.type_id AND typtype <> 'd' \
     JOIN pg_catalog.pg_attribute \
@@ -100,69 +101,16 @@ const KEYS: &str = "\
       AND indpred IS NULL AND indexprs IS NULL AND (indimmediate OR indisprimary) \
     ORDER BY indexrelid";
 
-fn column(row: &Row) -> ColumnDef {
+fn column(row: &Row, types: &Types) -> ColumnDef {
     let native_type_id = row.get(2);
-    let column_type = if row.get(7) || row.get(8) {
-        ColumnType::Text { max_chars: None }
-    } else {
-        column_type(native_type_id, row.get(3))
-    };
     ColumnDef {
         name: row.get(0),
-        column_type,
+        column_type: types.column_type(native_type_id, row.get(3)),
         native_type: row.get(1),
         native_type_id,
         nullable: !row.get::<_, bool>(4),
         has_default: row.get(5),
         generated: row.get(6),
-    }
-}
-
-/// From a built-in type's id and its modifier, which is -1 when there is none.
-fn column_type(type_id: u32, modifier: i32) -> ColumnType {
-    match type_id {
-        16 => ColumnType::Bool,
-        17 => ColumnType::Bytes,
-        20 => ColumnType::Int64,
-        21 => ColumnType::Int16,
-        23 => ColumnType::Int32,
-        700 => ColumnType::Float32,
-        701 => ColumnType::Float64,
-        1082 => ColumnType::Date,
-        1083 => ColumnType::Time,
-        1114 => ColumnType::Timestamp,
-        1184 => ColumnType::TimestampTz,
-        1700 => numeric(modifier),
-        2950 => ColumnType::Uuid,
-        type_id::JSON | type_id::JSONB => ColumnType::Json,
-        type_id::TEXT | type_id::NAME => ColumnType::Text { max_chars: None },
-        type_id::VARCHAR | type_id::BPCHAR => ColumnType::Text {
-            max_chars: u32::try_from(modifier - MODIFIER_OFFSET).ok(),
-        },
-        _ => ColumnType::Unsupported,
-    }
-}
-
-/// Precision in the upper half of the modifier, scale in eleven bits of the lower, signed since
-/// PostgreSQL 15. A negative scale only shortens the whole digits that are kept: it counts as
-/// none, with the whole digits it allows.
-fn numeric(modifier: i32) -> ColumnType {
-    let Ok(packed) = u32::try_from(modifier - MODIFIER_OFFSET) else {
-        return ColumnType::Decimal {
-            precision: None,
-            scale: None,
-        };
-    };
-    let precision = packed >> 16;
-    let scale_bits = packed & 0x7ff;
-    let (precision, scale) = if scale_bits >= 0x400 {
-        (precision + (0x800 - scale_bits), 0)
-    } else {
-        (precision, scale_bits)
-    };
-    ColumnType::Decimal {
-        precision: Some(precision),
-        scale: Some(scale),
     }
 }
 
@@ -234,44 +182,14 @@ pub(super) fn cannot_create(column: &str) -> SinkError {
     ))
 }
 
-/// The type of a column that shall hold this.
-pub(super) fn native_type(column_type: &ColumnType) -> Option<String> {
-    let name = match column_type {
-        ColumnType::Bool => "boolean",
-        ColumnType::Int16 => "smallint",
-        ColumnType::Int32 => "integer",
-        ColumnType::Int64 => "bigint",
-        ColumnType::Float32 => "real",
-        ColumnType::Float64 => "double precision",
-        ColumnType::Decimal {
-            precision: Some(precision @ 1..=NUMERIC_PRECISION_MAX),
-            scale,
-        } => return Some(format!("numeric({precision},{})", scale.unwrap_or(0))),
-        ColumnType::Decimal { .. } => "numeric",
-        ColumnType::Text {
-            max_chars: Some(chars @ 1..=VARCHAR_CHARS_MAX),
-        } => return Some(format!("varchar({chars})")),
-        ColumnType::Text { .. } => "text",
-        ColumnType::Bytes => "bytea",
-        ColumnType::Date => "date",
-        ColumnType::Time => "time",
-        ColumnType::Timestamp => "timestamp",
-        ColumnType::TimestampTz => "timestamptz",
-        ColumnType::Uuid => "uuid",
-        ColumnType::Json => "jsonb",
-        ColumnType::Unsupported => return None,
-    };
-    Some(name.to_owned())
-}
-
 /// How rows can get into a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Access {
     /// `COPY` does there what `INSERT` does: it takes no views, no row-level security, and passes
     /// rules by. Its guard needs the right to read.
     pub(super) is_copyable: bool,
-    /// Keys that differ in their bytes may be one key to the table (`char(n)`, `citext`, a
-    /// collation that finds different texts equal).
+    /// Keys that differ in their bytes may be one key to the table (`char(n)`, `citext`, types with a
+    /// notation of their own, a collation that finds different texts equal).
     pub(super) has_fuzzy_key: bool,
 }
 
@@ -327,15 +245,19 @@ const ACCESS: &str = "\
                LEFT JOIN pg_catalog.pg_type AS base ON base.oid = pg_type.typbasetype \
                LEFT JOIN pg_catalog.pg_collation ON pg_collation.oid = attcollation \
                WHERE attrelid = pg_class.oid AND attname = ANY($2::text[]) \
-                 AND (coalesce(base.typname, pg_type.typname) IN ('bpchar', 'citext') \
-                      OR NOT coalesce(collisdeterministic, true))\
+                 AND (NOT coalesce(collisdeterministic, true) \
+                      OR coalesce(base.typtype, pg_type.typtype) <> 'e' \
+                      AND coalesce(base.typname, pg_type.typname) NOT IN (\
+                          'bool', 'bytea', 'date', 'float4', 'float8', 'int2', 'int4', 'int8', \
+                          'name', 'numeric', 'oid', 'text', 'time', 'timestamp', 'timestamptz', \
+                          'uuid', 'varchar'))\
            ) \
     FROM pg_catalog.pg_class WHERE oid = to_regclass($1::text)";
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::NewColumn;
+    use crate::table::{ColumnType, NewColumn};
 
     const NO_LIMITS: ColumnType = ColumnType::Decimal {
         precision: None,
@@ -351,30 +273,6 @@ mod tests {
 
     fn text(max_chars: Option<u32>) -> ColumnType {
         ColumnType::Text { max_chars }
-    }
-
-    #[test]
-    fn types_from_the_catalog() {
-        let check = |type_id: u32, modifier: i32, expected: ColumnType| {
-            assert_eq!(
-                column_type(type_id, modifier),
-                expected,
-                "{type_id} {modifier}"
-            );
-        };
-        check(23, -1, ColumnType::Int32);
-        check(25, -1, text(None));
-        check(1043, -1, text(None));
-        check(1043, 24, text(Some(20)));
-        check(1042, 5, text(Some(1)));
-        check(1700, -1, NO_LIMITS);
-        check(1700, (10 << 16) + 4 + 2, decimal(10, 2));
-        check(1700, (3 << 16) + 4, decimal(3, 0));
-        // numeric(5,-2), numeric(2,4)
-        check(1700, (5 << 16) + 4 + 0x7fe, decimal(7, 0));
-        check(1700, (2 << 16) + 4 + 4, decimal(2, 4));
-        check(1186, -1, ColumnType::Unsupported);
-        check(114, -1, ColumnType::Json);
     }
 
     fn wanted(columns: &[(&str, ColumnType, bool)], key: &[&str]) -> NewTable {

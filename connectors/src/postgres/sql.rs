@@ -16,7 +16,12 @@
 //! **Casts.** An array travels with its elements' base type and is assigned to the column, which
 //! applies the column's length and precision as an `INSERT` of that value would: too long is an
 //! error. An explicit cast would cut silently, so it is used only where PostgreSQL has no
-//! assignment from text: enums and types of extensions, neither of which has a length.
+//! assignment from text: enums and types of extensions, neither of which has a length; and types
+//! with a notation of their own, whose lengths the mapping has looked at.
+
+mod wire;
+
+pub(super) use wire::{WireType, type_id};
 
 use crate::error::SinkError;
 use crate::table::{ColumnDef, ColumnType, TableName, Target};
@@ -43,104 +48,6 @@ pub(super) enum Verb {
     DeleteAll,
     /// Delete by key.
     Delete,
-}
-
-/// How values of a column travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum WireType {
-    Bool,
-    Int2,
-    Int4,
-    Int8,
-    Float4,
-    Float8,
-    Numeric,
-    Text,
-    Bytea,
-    Date,
-    Time,
-    Timestamp,
-    TimestampTz,
-    Uuid,
-    Json,
-    Jsonb,
-}
-
-/// Object ids of built-in types; fixed by PostgreSQL's own catalog.
-pub(super) mod type_id {
-    pub(in crate::postgres) const NAME: u32 = 19;
-    pub(in crate::postgres) const TEXT: u32 = 25;
-    pub(in crate::postgres) const JSON: u32 = 114;
-    pub(in crate::postgres) const BPCHAR: u32 = 1042;
-    pub(in crate::postgres) const VARCHAR: u32 = 1043;
-    pub(in crate::postgres) const JSONB: u32 = 3802;
-}
-
-impl WireType {
-    /// The wire type of a column's values. Unsupported columns carry nulls only.
-    pub(super) fn of(column: &ColumnDef) -> Self {
-        match column.column_type {
-            ColumnType::Bool => Self::Bool,
-            ColumnType::Int16 => Self::Int2,
-            ColumnType::Int32 => Self::Int4,
-            ColumnType::Int64 => Self::Int8,
-            ColumnType::Float32 => Self::Float4,
-            ColumnType::Float64 => Self::Float8,
-            ColumnType::Decimal { .. } => Self::Numeric,
-            ColumnType::Text { .. } | ColumnType::Unsupported => Self::Text,
-            ColumnType::Bytes => Self::Bytea,
-            ColumnType::Date => Self::Date,
-            ColumnType::Time => Self::Time,
-            ColumnType::Timestamp => Self::Timestamp,
-            ColumnType::TimestampTz => Self::TimestampTz,
-            ColumnType::Uuid => Self::Uuid,
-            ColumnType::Json if column.native_type_id == type_id::JSON => Self::Json,
-            ColumnType::Json => Self::Jsonb,
-        }
-    }
-
-    /// The type's object id, for array headers.
-    pub(super) fn id(self) -> u32 {
-        match self {
-            Self::Bool => 16,
-            Self::Bytea => 17,
-            Self::Int8 => 20,
-            Self::Int2 => 21,
-            Self::Int4 => 23,
-            Self::Text => type_id::TEXT,
-            Self::Json => type_id::JSON,
-            Self::Float4 => 700,
-            Self::Float8 => 701,
-            Self::Date => 1082,
-            Self::Time => 1083,
-            Self::Timestamp => 1114,
-            Self::TimestampTz => 1184,
-            Self::Numeric => 1700,
-            Self::Uuid => 2950,
-            Self::Jsonb => type_id::JSONB,
-        }
-    }
-
-    fn sql_name(self) -> &'static str {
-        match self {
-            Self::Bool => "bool",
-            Self::Int2 => "int2",
-            Self::Int4 => "int4",
-            Self::Int8 => "int8",
-            Self::Float4 => "float4",
-            Self::Float8 => "float8",
-            Self::Numeric => "numeric",
-            Self::Text => "text",
-            Self::Bytea => "bytea",
-            Self::Date => "date",
-            Self::Time => "time",
-            Self::Timestamp => "timestamp",
-            Self::TimestampTz => "timestamptz",
-            Self::Uuid => "uuid",
-            Self::Json => "json",
-            Self::Jsonb => "jsonb",
-        }
-    }
 }
 
 /// An identifier in double quotes.
@@ -336,10 +243,21 @@ fn join(parts: impl Iterator<Item = String>) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
+/// The values can go through a binary copy: those in a notation of their type cannot.
+pub(super) fn can_be_copied(target: &Target, columns: &[usize]) -> bool {
+    let is_binary = |column: &usize| {
+        let column = target.column(*column);
+        !column.column_type.is_notation() && column.native_type_id != type_id::MONEY
+    };
+    columns.iter().all(is_binary)
+}
+
 fn insert_cast(column: &ColumnDef) -> Option<&str> {
     match column.column_type {
         ColumnType::Text { .. } if !is_builtin_text(column) => Some(&column.native_type),
-        ColumnType::Unsupported => Some(&column.native_type),
+        ColumnType::Literal(_) | ColumnType::Array(_) | ColumnType::Unsupported => {
+            Some(&column.native_type)
+        }
         _ => None,
     }
 }
@@ -350,6 +268,7 @@ fn comparison_cast(column: &ColumnDef) -> Option<&str> {
     match (&column.column_type, column.native_type_id) {
         (ColumnType::Text { .. }, type_id::BPCHAR) => Some("pg_catalog.bpchar"),
         (ColumnType::Text { .. }, type_id::NAME) => Some("pg_catalog.name"),
+        (_, type_id::MONEY) => Some("pg_catalog.money"),
         _ => insert_cast(column),
     }
 }

@@ -13,7 +13,7 @@ use crate::row::{Origin, RowKind, TableRows};
 use crate::statement;
 use crate::table::{Target, WriteMode};
 
-use super::sql::Verb;
+use super::sql::{self, Verb};
 
 /// From here on a copy is faster than an insert from arrays: a copy needs one more message and its
 /// own set-up at the server, an array is taken apart by the executor.
@@ -122,7 +122,8 @@ fn write_verb(target: &Target, way: Way, row_count: usize, columns: &[usize]) ->
         WriteMode::Upsert | WriteMode::InsertIgnore => Verb::Insert,
         WriteMode::Insert => {
             let copies = way == Way::Folded { copies: true };
-            if copies && row_count >= COPY_ROWS_MIN && !columns.is_empty() {
+            let has_rows = row_count >= COPY_ROWS_MIN && !columns.is_empty();
+            if copies && has_rows && sql::can_be_copied(target, columns) {
                 Verb::Copy
             } else {
                 Verb::Insert

@@ -5,15 +5,19 @@
 //! driver is passed over, and named in [`ConnectionUrl::passed_over`] for the log. No error holds
 //! a value, since any value may be a secret put in the wrong place.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio_postgres::config::ChannelBinding;
 
+pub(super) use crate::authority::Host;
+
 mod parameter;
 
-use crate::percent::{PlusSign, Undecodable, decode};
+use crate::authority::{Authority, Malformed, parameters};
+use crate::percent::PlusSign;
 
 const DEFAULT_PORT: u16 = 5432;
 
@@ -40,14 +44,6 @@ pub(super) struct ConnectionUrl {
     pub(super) channel_binding: ChannelBinding,
     /// Parameters without effect here.
     pub(super) passed_over: Vec<String>,
-}
-
-/// Where a server listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Host {
-    /// Host name, address, or the directory of a Unix socket.
-    pub(super) name: String,
-    pub(super) port: u16,
 }
 
 /// How the connection is secured.
@@ -98,9 +94,12 @@ pub(super) enum UrlError {
     Unsupported { name: String, reason: &'static str },
 }
 
-impl From<Undecodable> for UrlError {
-    fn from(_: Undecodable) -> Self {
-        Self::Encoding
+impl From<Malformed> for UrlError {
+    fn from(malformed: Malformed) -> Self {
+        match malformed {
+            Malformed::Address => Self::Address,
+            Malformed::Encoding => Self::Encoding,
+        }
     }
 }
 
@@ -132,15 +131,18 @@ pub(super) fn parse(text: &str) -> Result<ConnectionUrl, UrlError> {
     let (rest, plus) = strip_scheme(text.trim())?;
     let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
     let mut url = ConnectionUrl::new();
-    match location.strip_prefix("//") {
-        Some(location) => parse_location(&mut url, location, plus)?,
+    let location = match location.strip_prefix("//") {
+        Some(location) => Cow::Borrowed(location),
         // `jdbc:postgresql:database`, `jdbc:postgresql:/`
-        None => set_database(&mut url, location.trim_start_matches('/'), plus)?,
-    }
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let name = decode(name, plus)?;
-        let value = decode(value, plus)?;
+        None => Cow::Owned(format!("/{}", location.trim_start_matches('/'))),
+    };
+    let authority = Authority::parse(&location, plus, DEFAULT_PORT)?;
+    url.hosts = authority.hosts;
+    url.user = authority.user;
+    url.password = authority.password;
+    url.database = authority.database;
+    for pair in parameters(query, plus) {
+        let (name, value) = pair.map_err(Malformed::from)?;
         parameter::apply(&mut url, &name, &value)?;
     }
     if url.hosts.is_empty() {
@@ -167,68 +169,6 @@ fn strip_scheme(text: &str) -> Result<(&str, PlusSign), UrlError> {
         }
     }
     Err(UrlError::Scheme)
-}
-
-fn parse_location(url: &mut ConnectionUrl, location: &str, plus: PlusSign) -> Result<(), UrlError> {
-    let (authority, database) = location.split_once('/').unwrap_or((location, ""));
-    let addresses = match authority.rsplit_once('@') {
-        Some((login, addresses)) => {
-            set_login(url, login, plus)?;
-            addresses
-        }
-        None => authority,
-    };
-    for address in addresses.split(',').filter(|address| !address.is_empty()) {
-        url.hosts.push(parse_address(address, plus)?);
-    }
-    set_database(url, database, plus)
-}
-
-fn set_login(url: &mut ConnectionUrl, login: &str, plus: PlusSign) -> Result<(), UrlError> {
-    let (user, password) = match login.split_once(':') {
-        Some((user, password)) => (user, Some(password)),
-        None => (login, None),
-    };
-    url.user = Some(decode(user, plus)?);
-    if let Some(password) = password {
-        url.password = Some(SecretString::from(decode(password, plus)?));
-    }
-    Ok(())
-}
-
-fn set_database(url: &mut ConnectionUrl, database: &str, plus: PlusSign) -> Result<(), UrlError> {
-    if !database.is_empty() {
-        url.database = Some(decode(database, plus)?);
-    }
-    Ok(())
-}
-
-fn parse_address(address: &str, plus: PlusSign) -> Result<Host, UrlError> {
-    let (name, port) = match address.strip_prefix('[') {
-        Some(rest) => {
-            let (name, after) = rest.split_once(']').ok_or(UrlError::Address)?;
-            let port = match after {
-                "" => None,
-                after => Some(after.strip_prefix(':').ok_or(UrlError::Address)?),
-            };
-            (name, port)
-        }
-        None => match address.split_once(':') {
-            Some((name, port)) => (name, Some(port)),
-            None => (address, None),
-        },
-    };
-    if name.is_empty() {
-        return Err(UrlError::Address);
-    }
-    let port = match port {
-        None | Some("") => DEFAULT_PORT,
-        Some(port) => port.parse().map_err(|_| UrlError::Address)?,
-    };
-    Ok(Host {
-        name: decode(name, plus)?,
-        port,
-    })
 }
 
 /// As libpq has it: naming authorities means that they are to be checked.

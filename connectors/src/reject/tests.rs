@@ -117,7 +117,7 @@ fn a_single_refused_row_is_found_in_few_trials() {
         let row = usize::try_from(refused).unwrap();
         assert_eq!(found(&mut trial, &batch), [(0, row)]);
         assert!(
-            trial.trials <= 27,
+            trial.trials <= 16,
             "{} trials for row {refused}",
             trial.trials
         );
@@ -189,7 +189,7 @@ proptest! {
         let rows = batch.row_count();
         let depth = usize::try_from(rows.max(1).next_power_of_two().ilog2()).unwrap();
         prop_assert!(trial.trials <= 2 * expected.len() * (depth + 1) + 1, "{} trials", trial.trials);
-        prop_assert!(trial.trials <= (2 * rows).max(1), "{} trials", trial.trials);
+        prop_assert!(trial.trials <= (2 * rows + depth).max(1), "{} trials", trial.trials);
     }
 
     #[test]

@@ -33,9 +33,10 @@ pub enum Cell<'a> {
     Json(&'a str),
     /// Raw bytes.
     Bytes(&'a [u8]),
-    /// Days since 1970-01-01.
+    /// Days since 1970-01-01; `i32::MAX` and `i32::MIN` are the infinities.
     Date(i32),
-    /// Nanoseconds since midnight; 86,400,000,000,000 is 24:00.
+    /// Nanoseconds since midnight; 86,400,000,000,000 is 24:00. Of a [`ColumnType::TimeSpan`]: from
+    /// zero, either way.
     Time(i64),
     /// Date and time, or point in time, as the column's type says.
     Timestamp(Timestamp),
@@ -75,17 +76,17 @@ pub enum Values {
     Int(Vec<i64>),
     /// The float types.
     Float(Vec<f64>),
-    /// [`ColumnType::Decimal`], plain notation.
+    /// [`ColumnType::Decimal`] and [`ColumnType::UInt64`], plain notation.
     Decimal(Strings),
-    /// [`ColumnType::Text`].
+    /// The text types, and those that travel as text.
     Text(Strings),
     /// [`ColumnType::Json`].
     Json(Strings),
-    /// [`ColumnType::Bytes`].
+    /// [`ColumnType::Bytes`] and others of bytes.
     Bytes(Strings),
     /// [`ColumnType::Date`].
     Date(Vec<i32>),
-    /// [`ColumnType::Time`].
+    /// [`ColumnType::Time`] and [`ColumnType::TimeSpan`].
     Time(Vec<i64>),
     /// Both timestamp types.
     Timestamp(Vec<Timestamp>),
@@ -156,14 +157,23 @@ impl Column {
     pub fn for_type(column_type: &ColumnType) -> Self {
         let values = match column_type {
             ColumnType::Bool => Values::Bool(Vec::new()),
-            ColumnType::Int16 | ColumnType::Int32 | ColumnType::Int64 => Values::Int(Vec::new()),
+            ColumnType::Int16
+            | ColumnType::Int32
+            | ColumnType::Int64
+            | ColumnType::IntRange { .. } => Values::Int(Vec::new()),
             ColumnType::Float32 | ColumnType::Float64 => Values::Float(Vec::new()),
-            ColumnType::Decimal { .. } => Values::Decimal(Strings::default()),
-            ColumnType::Text { .. } | ColumnType::Unsupported => Values::Text(Strings::default()),
+            ColumnType::Decimal { .. } | ColumnType::UInt64 => Values::Decimal(Strings::default()),
+            ColumnType::Text { .. }
+            | ColumnType::SizedText { .. }
+            | ColumnType::Literal(_)
+            | ColumnType::Array(_)
+            | ColumnType::Unsupported => Values::Text(Strings::default()),
             ColumnType::Json => Values::Json(Strings::default()),
-            ColumnType::Bytes => Values::Bytes(Strings::default()),
+            ColumnType::Bytes | ColumnType::SizedBytes { .. } | ColumnType::Geometry => {
+                Values::Bytes(Strings::default())
+            }
             ColumnType::Date => Values::Date(Vec::new()),
-            ColumnType::Time => Values::Time(Vec::new()),
+            ColumnType::Time | ColumnType::TimeSpan => Values::Time(Vec::new()),
             ColumnType::Timestamp | ColumnType::TimestampTz => Values::Timestamp(Vec::new()),
             ColumnType::Uuid => Values::Uuid(Vec::new()),
         };

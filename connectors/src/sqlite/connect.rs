@@ -42,6 +42,9 @@ pub(super) struct Connection {
     identity: FileIdentity,
     /// The tables that were seen to be as their targets say.
     pub(super) checked: Checked,
+    /// Inserts executed so far.
+    #[cfg(test)]
+    pub(super) inserts: usize,
 }
 
 impl Connection {
@@ -70,6 +73,8 @@ impl Connection {
             path: path.to_owned(),
             identity: FileIdentity::of(path)?,
             checked: Checked::default(),
+            #[cfg(test)]
+            inserts: 0,
         })
     }
 
@@ -184,6 +189,10 @@ impl Connection {
     }
 
     async fn run(&mut self, sql: String, arguments: SqliteArguments) -> Result<u64, Failure> {
+        #[cfg(test)]
+        {
+            self.inserts += usize::from(sql.starts_with("INSERT"));
+        }
         let query = sqlx::query_with(AssertSqlSafe(sql), arguments);
         let executed = query.execute(&mut self.inner);
         match tokio::time::timeout(self.statement_deadline, executed).await {

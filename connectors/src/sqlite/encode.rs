@@ -211,6 +211,9 @@ fn bind_cell(
         Cell::Float(value) if value.is_nan() => Err(refuse("sqlite would store NaN as null")),
         Cell::Float(value) => bound(arguments, value),
         Cell::Decimal(value) => bind_decimal(arguments, value, affinity, column),
+        Cell::Text(value) if affinity == Affinity::Numeric && !keeps_text(value) => Err(refuse(
+            "sqlite would store this text as another number: declare the column TEXT",
+        )),
         Cell::Text(value) => bind_text(arguments, value),
         Cell::Json(value) if affinity == Affinity::Numeric && !keeps_json(value) => Err(refuse(
             "sqlite would change this number: declare the column TEXT to hold it as a document",
@@ -300,6 +303,16 @@ fn keeps_json(document: &str) -> bool {
     !is_number || trimmed.parse::<i64>().is_ok()
 }
 
+/// A column of numeric affinity stores a text that looks like a number as that number: fine while it
+/// reads the same afterwards.
+fn keeps_text(text: &str) -> bool {
+    let trimmed = text.trim_matches(|character: char| character.is_ascii_whitespace());
+    let looks_like_number = trimmed
+        .starts_with(|first: char| first.is_ascii_digit() || matches!(first, '+' | '-' | '.'));
+    let is_same = |number: i64| number.to_string() == text;
+    !looks_like_number || text.parse().is_ok_and(is_same) || trimmed.parse::<f64>().is_err()
+}
+
 fn bind_text(arguments: &mut SqliteArguments, text: &str) -> Result<(), SinkError> {
     // One allocation; the driver would make two out of a `&str`.
     bound(arguments, std::sync::Arc::<str>::from(text))
@@ -375,6 +388,25 @@ mod tests {
         }
         for changed in ["1.0", "-0.5", "1e3", "9223372036854775808"] {
             assert!(!keeps_json(changed), "{changed}");
+        }
+    }
+
+    #[test]
+    fn texts_in_numeric_columns_are_kept_or_refused() {
+        for kept in ["abc", "", "7", "-7", "2026-01-01", "1a", "+", "inf"] {
+            assert!(keeps_text(kept), "{kept}");
+        }
+        for changed in [
+            "007",
+            "1.50",
+            " 7",
+            "7 ",
+            "1e3",
+            "+7",
+            ".5",
+            "9223372036854775808",
+        ] {
+            assert!(!keeps_text(changed), "{changed}");
         }
     }
 

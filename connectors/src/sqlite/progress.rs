@@ -17,12 +17,11 @@ use crate::position::{
     ClaimAnswer, ClaimRequest, PartitionKey, PositionMove, ProgressScope, RenewAnswer,
     RenewRequest, ResetRequest, SetPosition, StartRows, StoredPosition,
 };
+use crate::stored::GUARD_PARTITION;
 
 const MIGRATION: &str = include_str!("../../migrations/sqlite.sql");
 /// The table's name in [`MIGRATION`].
 const MIGRATION_TABLE: &str = "\"rowdock_progress\"";
-/// The partition number of a topic's own row, which says that the topic has been started.
-const GUARD_PARTITION: i32 = -1;
 /// Selects one partition's row; the key is bound as ?1 to ?4.
 const KEY: &str = "cluster_id = ?1 AND connector = ?2 AND topic = ?3 AND \"partition\" = ?4";
 const NOW: &str = "strftime('%Y-%m-%d %H:%M:%fZ', 'now')";

@@ -82,8 +82,8 @@ pub(super) fn column_type(declared: &str) -> ColumnType {
             Affinity::Text => ColumnType::Text { max_chars: None },
             Affinity::Blob => ColumnType::Bytes,
             Affinity::Real => ColumnType::Float64,
-            // Such as STRING: SQLite would store the text 007 as the number 7.
-            Affinity::Numeric => ColumnType::Unsupported,
+            // Such as STRING: a text that SQLite would take for a number is refused when it is bound.
+            Affinity::Numeric => ColumnType::Text { max_chars: None },
         },
     }
 }
@@ -123,8 +123,13 @@ pub(super) fn declared_type(name: &str, column_type: &ColumnType) -> Result<Stri
         ColumnType::Timestamp => "TIMESTAMP".to_owned(),
         ColumnType::TimestampTz => "TIMESTAMPTZ".to_owned(),
         ColumnType::Uuid => "UUID".to_owned(),
-        ColumnType::Json => "JSON".to_owned(),
-        ColumnType::Unsupported => {
+        ColumnType::Json | ColumnType::Array(_) => "JSON".to_owned(),
+        ColumnType::IntRange { .. } => "INTEGER".to_owned(),
+        ColumnType::UInt64 => declared_decimal(Some(20), Some(0)),
+        ColumnType::SizedText { .. } => "TEXT".to_owned(),
+        ColumnType::SizedBytes { .. } | ColumnType::Geometry => "BLOB".to_owned(),
+        ColumnType::TimeSpan => "TIME".to_owned(),
+        ColumnType::Literal(_) | ColumnType::Unsupported => {
             return Err(SinkError::stop(format!(
                 "column {name} has a type that sqlite tables cannot be created with: create the \
                  table by hand"
@@ -425,8 +430,8 @@ mod tests {
         check("timestamp(6) with time zone", ColumnType::TimestampTz);
         check("UUID", ColumnType::Uuid);
         check("JSON", ColumnType::Json);
-        check("STRING", ColumnType::Unsupported);
-        check("GEOMETRY", ColumnType::Unsupported);
+        check("STRING", TEXT);
+        check("GEOMETRY", TEXT);
     }
 
     /// What the README's table of types calls a column type.
@@ -444,8 +449,7 @@ mod tests {
             ColumnType::TimestampTz => "point in time",
             ColumnType::Uuid => "identifier",
             ColumnType::Json => "JSON document",
-            ColumnType::Int16 | ColumnType::Int32 | ColumnType::Float32 => "never read back",
-            ColumnType::Unsupported => "nothing",
+            _ => "never read back",
         }
     }
 
@@ -467,6 +471,20 @@ mod tests {
             }
         }
         assert!(checked > 25, "only {checked} types found in the README");
+    }
+
+    #[test]
+    fn the_readme_tells_what_is_created() {
+        let readme = include_str!("README.md");
+        let (_, table) = readme.split_once("| for | column |").unwrap();
+        let rows = table.lines().skip(2);
+        let rows: Vec<&str> = rows.take_while(|line| line.starts_with('|')).collect();
+        let types = crate::table::created_types();
+        assert_eq!(rows.len(), types.len());
+        for (row, column_type) in rows.iter().zip(types) {
+            let declared = declared_type("c", &column_type).unwrap();
+            assert_eq!(*row, format!("| {column_type} | `{declared}` |"));
+        }
     }
 
     #[test]

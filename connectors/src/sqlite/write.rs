@@ -23,6 +23,18 @@ const ROWS_PER_STATEMENT: [usize; 5] = [256, 64, 16, 4, 1];
 /// with them, and beyond some thousands nothing gets faster.
 const BOUND_VALUES_MAX: usize = 4096;
 
+/// Most placeholders that a statement can have.
+const PLACEHOLDERS_MAX: usize = 32_766;
+
+/// Which sizes statements have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sizes {
+    /// [`ROWS_PER_STATEMENT`]: to be prepared once and used for all batches.
+    Few,
+    /// As many rows as there are: to have few statements once.
+    Any,
+}
+
 /// Moves the positions and writes the rows, or neither.
 pub(super) async fn write(
     connection: &mut Connection,
@@ -59,11 +71,15 @@ async fn write_in_transaction(
     }
     fail::fail_point!("sqlite::after_progress");
     schema::require_unchanged(connection, &batch.tables).await?;
-    write_rows(connection, batch).await?;
+    write_rows(connection, batch, Sizes::Few).await?;
     Ok(Vec::new())
 }
 
-async fn write_rows(connection: &mut Connection, batch: &Batch) -> Result<(), SinkError> {
+async fn write_rows(
+    connection: &mut Connection,
+    batch: &Batch,
+    sizes: Sizes,
+) -> Result<(), SinkError> {
     for table in &batch.tables {
         let plan = fold::plan(table);
         if plan.truncate {
@@ -73,9 +89,9 @@ async fn write_rows(connection: &mut Connection, batch: &Batch) -> Result<(), Si
                 .await?;
         }
         for phase in &plan.phases {
-            delete_rows(connection, &plan.rows, &phase.deletes).await?;
+            delete_rows(connection, &plan.rows, &phase.deletes, sizes).await?;
             for group in statement::groups(&plan.rows, &phase.writes) {
-                write_group(connection, &plan.rows, &group).await?;
+                write_group(connection, &plan.rows, &group, sizes).await?;
             }
         }
     }
@@ -86,6 +102,7 @@ async fn delete_rows(
     connection: &mut Connection,
     rows: &TableRows,
     deletes: &[usize],
+    sizes: Sizes,
 ) -> Result<(), SinkError> {
     let target = &rows.target;
     if deletes.is_empty() {
@@ -99,7 +116,7 @@ async fn delete_rows(
     }
     let mut rest = deletes;
     while !rest.is_empty() {
-        let (now, later) = rest.split_at(statement_rows(rest.len(), target.key.len()));
+        let (now, later) = rest.split_at(sizes.rows_of(rest.len(), target.key.len()));
         let arguments = cell_arguments(rows, &target.key, now.iter().copied())?;
         let sql = delete_sql(target, now.len());
         connection.execute("delete rows", sql, arguments).await?;
@@ -112,6 +129,7 @@ async fn write_group(
     connection: &mut Connection,
     rows: &TableRows,
     group: &Group,
+    sizes: Sizes,
 ) -> Result<(), SinkError> {
     let target = &rows.target;
     let is_update = target.mode == WriteMode::Update;
@@ -123,7 +141,7 @@ async fn write_group(
     let row_count = group.rows.len(rows);
     let mut done = 0;
     while done < row_count {
-        let count = statement_rows(row_count - done, group.columns.len());
+        let count = sizes.rows_of(row_count - done, group.columns.len());
         let arguments = group_arguments(rows, group, done, count)?;
         let sql = if is_update {
             update_sql(target, &group.columns, count)
@@ -146,15 +164,20 @@ fn group_arguments(
     cell_arguments(rows, &group.columns, (first..first + count).map(row_at))
 }
 
-/// How many of `remaining` rows, at least one, the next statement takes.
-fn statement_rows(remaining: usize, column_count: usize) -> usize {
-    // A row of defaults has a statement of its own, and no bound values.
-    if column_count == 0 {
-        return 1;
+impl Sizes {
+    /// How many of `remaining` rows, at least one, the next statement takes.
+    fn rows_of(self, remaining: usize, column_count: usize) -> usize {
+        // A row of defaults has a statement of its own, and no bound values.
+        if column_count == 0 {
+            return 1;
+        }
+        if self == Self::Any {
+            return remaining.min(PLACEHOLDERS_MAX / column_count).max(1);
+        }
+        let bound_values_allow = BOUND_VALUES_MAX / column_count;
+        let fits = |size: &usize| *size <= remaining && *size <= bound_values_allow;
+        ROWS_PER_STATEMENT.into_iter().find(fits).unwrap_or(1)
     }
-    let bound_values_allow = BOUND_VALUES_MAX / column_count;
-    let fits = |size: &usize| *size <= remaining && *size <= bound_values_allow;
-    ROWS_PER_STATEMENT.into_iter().find(fits).unwrap_or(1)
 }
 
 /// Tries parts of a batch inside a transaction that is never committed.
@@ -193,7 +216,7 @@ impl RowTrial<'_> {
 
 async fn try_part(connection: &mut Connection, part: &Batch) -> Result<(), SinkError> {
     savepoint(connection, "SAVEPOINT part").await?;
-    let Err(refused) = write_rows(connection, part).await else {
+    let Err(refused) = write_rows(connection, part, Sizes::Any).await else {
         return savepoint(connection, "RELEASE part").await;
     };
     if refused.class() != ErrorClass::Record {
@@ -223,7 +246,7 @@ mod tests {
     fn check(mut rows: usize, column_count: usize, expected: &[usize]) {
         let mut sizes = Vec::new();
         while rows > 0 {
-            let size = statement_rows(rows, column_count);
+            let size = Sizes::Few.rows_of(rows, column_count);
             sizes.push(size);
             rows -= size;
         }
@@ -240,5 +263,8 @@ mod tests {
         check(5, 2000, &[1, 1, 1, 1, 1]);
         check(2, 5000, &[1, 1]);
         check(2, 0, &[1, 1]);
+        assert_eq!(Sizes::Any.rows_of(600, 5), 600);
+        assert_eq!(Sizes::Any.rows_of(600, 100), 327);
+        assert_eq!(Sizes::Any.rows_of(2, 0), 1);
     }
 }

@@ -2,10 +2,11 @@
 
 use rowdock_connectors::{Cell, ErrorClass, WriteMode, WriteOutcome};
 
-use super::Database;
 use super::support::{
     appended, batch, claim, int, moved, put, rows, rows_only, session, start, table, target,
 };
+use super::{Database, Server};
+use crate::wire::Wire;
 
 const NULL: Cell<'static> = Cell::Null;
 
@@ -33,6 +34,34 @@ pub(crate) async fn a_refused_row_is_found(database: &impl Database) {
     let outcome = session.write(&rest).await.expect("written");
     assert_eq!(outcome, WriteOutcome::Committed);
     assert_eq!(database.rows("t", &["id"]).await.len(), 299);
+}
+
+/// At most `2 log2(n) + 2` of those that carry rows, wherever the row is.
+pub(crate) async fn a_refused_row_among_thousands_is_found_in_few_statements(server: &impl Server) {
+    const ROWS: i64 = 5_000;
+    const STATEMENTS_MAX: usize = 26;
+    for (table, bad) in [("first", 0), ("middle", 3_141), ("last", ROWS - 1)] {
+        let wire = Wire::to(&server.address()).await;
+        let opened = server.sink_at(&wire.address).open().await;
+        let mut session = opened.expect("session");
+        let target = appended(&mut *session, table).await;
+        let number = |row| if row == bad { NULL } else { int(row) };
+        let records: Vec<_> = (0..ROWS).map(|row| put(row, number(row), NULL)).collect();
+        let refused = rows_only(vec![rows(&target, &records)]);
+        session.write(&refused).await.expect_err("no number");
+        let before = server.statements(&wire.said());
+        let found = session.find_rejects(&refused).await.expect("found");
+        let statements = server.statements(&wire.said()) - before;
+        let places: Vec<i64> = found
+            .iter()
+            .map(|reject| i64::try_from(reject.row).unwrap())
+            .collect();
+        assert_eq!(places, [bad]);
+        assert!(
+            (10..=STATEMENTS_MAX).contains(&statements),
+            "row {bad}: {statements} statements"
+        );
+    }
 }
 
 /// Of several tables, at both ends, and one that is at fault only because of another.

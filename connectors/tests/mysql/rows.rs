@@ -72,13 +72,16 @@ async fn every_type_there_and_back() {
             "18446744073709551615",
         ),
         ("bit(1)", Cell::Bool(true), "c + 0", "1"),
-        ("bit(12)", int(0xabc), "HEX(c)", "ABC"),
+        ("bit(12)", Cell::Text("101010111100"), "HEX(c)", "ABC"),
         (
             "bit(64)",
-            Cell::Decimal("18446744073709551615"),
+            Cell::Text("1111111111111111111111111111111111111111111111111111111111111111"),
             "HEX(c)",
             "FFFFFFFFFFFFFFFF",
         ),
+        ("tinyint(1)", Cell::Bool(false), "c", "0"),
+        ("mediumint unsigned", int(16_777_215), "c", "16777215"),
+        ("int unsigned zerofill", int(7), "c + 0", "7"),
         ("year", int(2026), "c", "2026"),
         ("float", Cell::Float(0.1), "c = CAST(0.1 AS FLOAT)", "1"),
         (
@@ -120,6 +123,16 @@ async fn every_type_there_and_back() {
         ("time(6)", Cell::Time(noon), "c", "12:00:00.123456"),
         ("time", Cell::Time(noon), "c", "12:00:00"),
         ("time", Cell::Time(86_400_000_000_000), "c", "24:00:00"),
+        (
+            "time",
+            Cell::Time(-3_020_399_000_000_000),
+            "c",
+            "-838:59:59",
+        ),
+        ("time(6)", Cell::Time(-1_000), "c", "-00:00:00.000001"),
+        ("year", int(0), "c", "0000"),
+        ("tinytext", Cell::Text("😀"), "HEX(c)", "F09F9880"),
+        ("mediumblob", Cell::Bytes(&[0]), "HEX(c)", "00"),
         (
             "datetime(6)",
             at(-1, 999_999_999),
@@ -171,7 +184,8 @@ async fn what_does_not_fit_is_refused_and_not_bent() {
         ("mediumint", int(8_388_608)),
         ("int", int(2_147_483_648)),
         ("bigint unsigned", Cell::Decimal("-1")),
-        ("bit(3)", int(8)),
+        ("bit(3)", Cell::Text("1000")),
+        ("time", Cell::Time(3_020_400_000_000_000)),
         ("year", int(26)),
         ("year", int(1_900)),
         ("float", Cell::Float(1e300)),
@@ -343,5 +357,66 @@ async fn generated_and_numbered_columns() {
             .texts("SELECT CONCAT_WS(',', id, twice) FROM t ORDER BY id")
             .await;
         assert_eq!(found, ["-3,12", "0,10"]);
+    }
+}
+
+/// What the mapping is told of each type, so that what does not fit never gets here.
+#[tokio::test]
+async fn columns_are_described_with_their_limits() {
+    use rowdock_connectors::{ColumnType, Notation};
+    let range = |low, high| ColumnType::IntRange { low, high };
+    let cases = [
+        ("tinyint(1)", ColumnType::Bool),
+        ("tinyint", range(-128, 127)),
+        ("tinyint unsigned", range(0, 255)),
+        ("smallint unsigned", range(0, 65_535)),
+        ("mediumint", range(-8_388_608, 8_388_607)),
+        ("int unsigned", range(0, 4_294_967_295)),
+        ("bigint unsigned", ColumnType::UInt64),
+        ("year", range(0, 2155)),
+        ("bit(1)", ColumnType::Bool),
+        (
+            "bit(9)",
+            ColumnType::Literal(Notation::Bits {
+                length: Some(9),
+                varying: false,
+            }),
+        ),
+        ("time(3)", ColumnType::TimeSpan),
+        ("binary(3)", ColumnType::SizedBytes { max_bytes: 3 }),
+        ("varbinary(9)", ColumnType::SizedBytes { max_bytes: 9 }),
+        ("tinyblob", ColumnType::SizedBytes { max_bytes: 255 }),
+        ("blob", ColumnType::SizedBytes { max_bytes: 65_535 }),
+        ("longblob", ColumnType::Bytes),
+        ("tinytext", ColumnType::SizedText { max_bytes: 255 }),
+        (
+            "mediumtext",
+            ColumnType::SizedText {
+                max_bytes: 16_777_215,
+            },
+        ),
+        ("longtext", ColumnType::Text { max_chars: None }),
+        (
+            "text CHARACTER SET latin1",
+            ColumnType::Text { max_chars: None },
+        ),
+        ("varchar(7)", ColumnType::Text { max_chars: Some(7) }),
+        ("enum('a')", ColumnType::Text { max_chars: None }),
+        ("point", ColumnType::Geometry),
+    ];
+    for server in servers().await {
+        let columns: Vec<String> = cases
+            .iter()
+            .enumerate()
+            .map(|(place, (definition, _))| format!("c{place} {definition}"))
+            .collect();
+        let table = format!("CREATE TABLE t ({})", columns.join(", "));
+        server.run(&table).await;
+        let mut session = session_without_positions(&server).await;
+        let described = session.describe_table(&TableName::parse("t")).await;
+        let table = described.expect("described").expect("exists");
+        for (column, (definition, expected)) in table.columns.iter().zip(&cases) {
+            assert_eq!(column.column_type, *expected, "{definition}");
+        }
     }
 }

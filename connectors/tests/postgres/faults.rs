@@ -1,76 +1,14 @@
 //! Connections that end, hang or lose answers, and what a session says then.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rowdock_connectors::{
     Batch, Cell, ErrorClass, RenewAnswer, RenewRequest, Session, SinkError, WriteMode, WriteOutcome,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
 
 use super::database::{Database, batch, claim, key, moved, open, push, rows, start, until};
-
-/// Between a session and the server. Told to, it stops passing answers on from the moment at
-/// which the session sends `COMMIT`.
-struct Proxy {
-    address: String,
-    loses_answer_to_commit: Arc<AtomicBool>,
-    /// Set when a `COMMIT` has passed whose answer will not.
-    has_lost: Arc<AtomicBool>,
-}
-
-impl Proxy {
-    async fn new(server: String) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
-        let address = listener.local_addr().expect("address").to_string();
-        let proxy = Self {
-            address,
-            loses_answer_to_commit: Arc::default(),
-            has_lost: Arc::default(),
-        };
-        let (loses, has_lost) = (
-            Arc::clone(&proxy.loses_answer_to_commit),
-            Arc::clone(&proxy.has_lost),
-        );
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect(&server).await.expect("server");
-                let (from_client, to_client) = client.into_split();
-                let (from_server, to_server) = server.into_split();
-                let (loses, lost) = (Arc::clone(&loses), Arc::clone(&has_lost));
-                tokio::spawn(pass(from_client, to_server, move |bytes| {
-                    let commits = bytes.windows(7).any(|part| part == b"COMMIT\0");
-                    if commits && loses.load(Ordering::SeqCst) {
-                        lost.store(true, Ordering::SeqCst);
-                    }
-                    true
-                }));
-                let lost = Arc::clone(&has_lost);
-                tokio::spawn(pass(from_server, to_client, move |_| {
-                    !lost.load(Ordering::SeqCst)
-                }));
-            }
-        });
-        proxy
-    }
-}
-
-async fn pass(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    mut passes: impl FnMut(&[u8]) -> bool,
-) {
-    let mut buffer = vec![0; 64 * 1024];
-    while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        if passes(&buffer[..length]) && to.write_all(&buffer[..length]).await.is_err() {
-            return;
-        }
-    }
-}
+use crate::wire::Wire;
 
 /// A claimed partition and a batch for it, small or large enough for a copy.
 async fn prepared(database: &Database, session: &mut dyn Session, row_count: i64) -> (Uuid, Batch) {
@@ -124,17 +62,17 @@ async fn a_commit_whose_answer_is_lost_is_settled_by_a_renewal() {
     for count in [3, 500] {
         let database = Database::new().await;
         let (server, _) = database.through("unused");
-        let proxy = Proxy::new(server).await;
+        let proxy = Wire::to(&server).await;
         let (_, url) = database.through(&proxy.address);
         let mut options = database.options_at(&url);
         options.url.push_str("&sslmode=disable");
         options.timeouts.statement = Duration::from_secs(1);
         let mut session = open(options).await;
         let (id, written) = prepared(&database, &mut *session, count).await;
-        proxy.loses_answer_to_commit.store(true, Ordering::SeqCst);
+        proxy.lose_answers_to(b"COMMIT\0");
         let error = session.write(&written).await.expect_err("no answer");
         is_lost(&error, true);
-        assert!(proxy.has_lost.load(Ordering::SeqCst));
+        assert!(proxy.has_lost());
         until("the commit has happened", async || {
             row_count(&database).await == count
         })

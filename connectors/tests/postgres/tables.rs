@@ -74,8 +74,8 @@ async fn tables_are_described_as_the_catalog_has_them() {
             "feeling text null",
             "code text(5) required default",
             "twice 32-bit integer null default generated",
-            "span unsupported type null",
-            "list unsupported type null",
+            "span interval null",
+            "list array of 32-bit integer null",
             "doc json null",
             "at timestamp with time zone null",
         ]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 
 /// Every route.
-const ROUTES: [(&str, &str); 31] = [
+const ROUTES: [(&str, &str); 32] = [
     ("get", "/"),
     ("get", "/health"),
     ("get", "/openapi.json"),
@@ -31,6 +31,7 @@ const ROUTES: [(&str, &str); 31] = [
     ("put", "/connectors/{name}/topics/reset"),
     ("get", "/rowdock/cluster"),
     ("get", "/rowdock/connectors/{name}/progress"),
+    ("post", "/rowdock/connectors/{name}/replay"),
     ("get", "/admin/loggers"),
     ("get", "/admin/loggers/{logger}"),
     ("put", "/admin/loggers/{logger}"),

@@ -10,8 +10,16 @@ async fn plugins_are_listed_and_described() {
         .get("/connector-plugins?connectorsOnly=false")
         .await
         .json();
-    assert_eq!(plugins, all);
-    let plugins = plugins.as_array().unwrap();
+    let (plugins, all) = (plugins.as_array().unwrap(), all.as_array().unwrap());
+    assert_eq!(all[..plugins.len()], plugins[..]);
+    let part = json!({"class": "org.apache.kafka.connect.transforms.Cast$Value",
+        "type": "transformation", "version": env!("CARGO_PKG_VERSION")});
+    assert!(all.contains(&part));
+    let path = "/connector-plugins/org.apache.kafka.connect.transforms.Cast%24Value/config";
+    let keys = worker.get(path).await.json();
+    assert_eq!(keys[0]["name"], "spec");
+    let path = "/connector-plugins/JsonConverter/config";
+    assert_eq!(worker.get(path).await.json()[0]["name"], "schemas.enable");
     assert!(plugins.len() >= 2, "{plugins:?}");
     for plugin in plugins {
         assert_eq!(plugin["type"], "sink");

@@ -1,12 +1,17 @@
 //! Checks that need more than one key.
 
 use regex::RegexBuilder;
+use rowdock_connectors::Timestamp;
 
 use super::Checked;
 use crate::config::connector::SinkClass;
-use crate::config::definitions::{common, converters, sink};
+use crate::config::definitions::{self, common, converters, sink};
+use crate::config::table_format::{self, Piece};
 use crate::config::worker::WorkerSettings;
 use crate::config::{converter, plugins};
+use crate::transform::date_format::DateFormat;
+
+mod cassandra;
 
 /// Longest topic name that Kafka allows.
 const TOPIC_NAME_LENGTH_MAX: usize = 249;
@@ -18,11 +23,13 @@ pub(super) fn check(checked: &mut Checked, worker: &WorkerSettings) {
     check_converters(checked);
     check_topics(checked);
     check_tables_of_topics(checked);
+    check_table_format(checked);
     check_dead_letter_topic(checked);
     check_tolerance(checked);
     check_key(checked, worker);
     check_url(checked);
     check_dialect(checked);
+    cassandra::check(checked);
 }
 
 fn check_converters(checked: &mut Checked) {
@@ -94,6 +101,24 @@ fn check_tables_of_topics(checked: &mut Checked) {
     }
 }
 
+/// Patterns of dates are compiled as they will be.
+fn check_table_format(checked: &mut Checked) {
+    let format = checked.text(&sink::TABLE_NAME_FORMAT).map(str::to_owned);
+    let format = format.unwrap_or_default();
+    let pieces = table_format::pieces(&format).unwrap_or_default();
+    let problem = pieces.iter().find_map(|piece| match piece {
+        Piece::Time(pattern) => DateFormat::compile(pattern, Timestamp::default()).err(),
+        _ => None,
+    });
+    if let Some(problem) = problem {
+        checked.refuse_value(&sink::TABLE_NAME_FORMAT, &problem);
+    }
+    if table_format::is_by_record(&format) && !checked.list(&sink::TOPICS_TO_TABLES).is_empty() {
+        let problem = "cannot go with topics.to.tables.mapping, which names the tables";
+        checked.refuse_value(&sink::TABLE_NAME_FORMAT, problem);
+    }
+}
+
 fn check_dead_letter_topic(checked: &mut Checked) {
     let Some(topic) = checked.text(&common::DLQ_TOPIC).map(str::to_owned) else {
         return;
@@ -149,20 +174,29 @@ fn check_tolerance(checked: &mut Checked) {
 }
 
 fn check_key(checked: &mut Checked, worker: &WorkerSettings) {
+    if checked.text(&definitions::cassandra::MAPPING).is_some() {
+        // The key is the table's.
+        return;
+    }
     let mode = &sink::PK_MODE;
     let needs_key = ["upsert", "update", "insert_ignore"]
         .iter()
         .any(|keyed| checked.is(&sink::INSERT_MODE, keyed));
     if needs_key && checked.is(mode, "none") {
-        let problem =
-            "needs a key to find rows by: set pk.mode to record_key, record_value or kafka";
+        let problem = "needs a key to find rows by: set pk.mode to record_key, record_value, \
+                       record_header or kafka";
         checked.refuse_value(&sink::INSERT_MODE, problem);
     }
-    if checked.is_true(&sink::DELETE_ENABLED) && !checked.is(mode, "record_key") {
-        let problem = "needs pk.mode=record_key: a record without a value has nothing but its key";
+    let has_events = checked.is(&sink::CHANGE_EVENTS, "debezium");
+    let is_key_told = ["record_key", "record_header"]
+        .iter()
+        .any(|told| checked.is(mode, told));
+    let is_row_told = has_events && checked.is(mode, "record_value");
+    if checked.is_true(&sink::DELETE_ENABLED) && !is_key_told && !is_row_told {
+        let problem = "needs pk.mode=record_key or record_header, or record_value with \
+                       change.events=debezium: a record without a value has nothing but its key";
         checked.refuse_value(&sink::DELETE_ENABLED, problem);
     }
-    let has_events = checked.is(&sink::CHANGE_EVENTS, "debezium");
     if checked.is_true(&sink::TRUNCATE_ENABLED) && !has_events {
         let problem = "needs change.events=debezium: only a change event can empty a table";
         checked.refuse_value(&sink::TRUNCATE_ENABLED, problem);
@@ -225,6 +259,9 @@ fn key_fields_problem(checked: &Checked, worker: &WorkerSettings) -> Option<&'st
     if checked.is(mode, "record_value") && fields.is_empty() {
         return Some("with pk.mode=record_value it must name at least one field of the value");
     }
+    if checked.is(mode, "record_header") && fields.is_empty() {
+        return Some("with pk.mode=record_header it must name at least one header");
+    }
     let key_is_primitive = match checked.text(&common::KEY_CONVERTER) {
         Some(class) => matches!(converter::kind(class), Ok(converter::Kind::Primitive(_))),
         None => worker.key_converter.is_primitive(),
@@ -258,6 +295,10 @@ fn check_url(checked: &mut Checked) {
             &["jdbc:sqlite:", "sqlite:"],
             "must begin with jdbc:sqlite: or sqlite:",
         ),
+        SinkClass::Cassandra => (
+            &["cassandra://", "scylla://"],
+            "must begin with cassandra://",
+        ),
     };
     let Some(rest) = schemes.iter().find_map(|scheme| url.strip_prefix(scheme)) else {
         let problem = format!(
@@ -284,16 +325,17 @@ fn has_errors(checked: &Checked) -> bool {
 
 fn check_dialect(checked: &mut Checked) {
     let expected = match checked.class {
-        SinkClass::Postgres => "PostgreSqlDatabaseDialect",
-        SinkClass::MySql => "MySqlDatabaseDialect",
-        SinkClass::Sqlite => "SqliteDatabaseDialect",
+        SinkClass::Postgres => "PostgreSqlDatabaseDialect or empty",
+        SinkClass::MySql => "MySqlDatabaseDialect or empty",
+        SinkClass::Sqlite => "SqliteDatabaseDialect or empty",
+        SinkClass::Cassandra => "empty",
     };
-    let differs = checked
-        .text(&sink::DIALECT_NAME)
-        .is_some_and(|dialect| dialect != expected);
+    let dialect = checked.text(&sink::DIALECT_NAME);
+    let differs =
+        dialect.is_some_and(|dialect| expected.strip_suffix(" or empty") != Some(dialect));
     if differs {
         let problem = format!(
-            "must be {expected} or empty, as the class is {}",
+            "must be {expected}, as the class is {}",
             plugins::full_name(checked.class)
         );
         checked.refuse_value(&sink::DIALECT_NAME, &problem);

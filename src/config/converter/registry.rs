@@ -28,9 +28,14 @@ pub struct RegistryOptions {
     pub connect_timeout: Duration,
     /// `http.read.timeout.ms`
     pub read_timeout: Duration,
+    /// Longest pause before it is asked again: `errors.retry.delay.max.ms`.
+    pub pause_max: Duration,
     /// A null stands for its field's default.
     pub default_for_null: bool,
 }
+
+/// Bounds how late a registry that works again is noticed.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// Whose bytes stand in front of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,6 +252,7 @@ pub(super) fn read(
         by_global_id,
         connect_timeout: values.millis(keys.connect_timeout),
         read_timeout: values.millis(keys.read_timeout),
+        pause_max: PAUSE_MAX,
         default_for_null: !values.is_true(keys.keep_null),
         urls,
     })

@@ -22,7 +22,7 @@ pub(in crate::config) static CONNECTOR_CLASS: ConfigKey = ConfigKey::new(
     Kind::Class,
     Group::Common,
     "Connector class",
-    "Which sink: `PostgresSink`, `MySqlSink` (which `MariaDbSink` stands for, too) or `SqliteSink`; the full name and the ending `Connector` are accepted too. With the class of another JDBC sink the config is read in that sink's keys.",
+    "Which sink: `PostgresSink`, `MySqlSink` (which `MariaDbSink` stands for, too), `SqliteSink` or `CassandraSink` (`ScyllaSink`); the full name and the ending `Connector` are accepted too. With the class of another sink the config is read in that sink's keys.",
 )
 .required()
 .high();
@@ -106,27 +106,25 @@ pub(in crate::config) static CONFIG_ACTION_RELOAD: ConfigKey = ConfigKey::new(
 .rule(Rule::OneOf(&["none", "restart"]))
 .low();
 
-const NEVER_RETRIED: &str = "Reading and mapping a record never fails for a passing reason, so they are not retried; a database that cannot be reached is retried for as long as that lasts, whatever stands here.";
-
 pub(in crate::config) static ERRORS_RETRY_TIMEOUT: ConfigKey = ConfigKey::new(
     "errors.retry.timeout",
     Kind::Long,
     Group::Errors,
     "Retry timeout for errors",
-    "How long failed conversions and transforms are retried, in milliseconds.",
+    "How long a record is retried whose schema cannot be fetched, because the registry does not answer, in milliseconds; each record anew. Then it is a record that cannot be stored, of the stage KEY_CONVERTER or VALUE_CONVERTER. `0` and `-1`: for as long as it takes, since a service that is away is no fault of the record. Nothing else of reading and transforming fails for a passing reason, and the database is retried for as long as it takes, whatever stands here.",
 )
 .default("0")
-.rule(Rule::NoEffect(NEVER_RETRIED));
+.rule(Rule::Check(retry_timeout));
 
 pub(in crate::config) static ERRORS_RETRY_DELAY_MAX_MS: ConfigKey = ConfigKey::new(
     "errors.retry.delay.max.ms",
     Kind::Long,
     Group::Errors,
     "Maximum delay between retries",
-    "Longest wait between two such retries, in milliseconds.",
+    "Longest wait between two such retries, in milliseconds; waits double up to it, each shortened by chance. Not given: 2000, so that a registry that works again is noticed soon.",
 )
 .default("60000")
-.rule(Rule::NoEffect(NEVER_RETRIED));
+.rule(Rule::Check(at_least_one));
 
 pub(in crate::config) static ERRORS_TOLERANCE: ConfigKey = ConfigKey::new(
     "errors.tolerance",
@@ -257,6 +255,13 @@ pub(in crate::config) const KEYS: &[&ConfigKey] = &[
     &MAX_CONSECUTIVE,
     &MAX_RATIO,
 ];
+
+fn retry_timeout(value: &str) -> Result<(), String> {
+    match value.trim().parse::<i64>() {
+        Ok(-1..) => Ok(()),
+        Ok(_) | Err(_) => Err("Value must be -1 or at least 0".to_owned()),
+    }
+}
 
 fn at_least_one(value: &str) -> Result<(), String> {
     match value.trim().parse::<i64>() {

@@ -122,6 +122,20 @@ macro_rules! converter_keys {
                 &ENCODING,
                 &TYPE,
             ];
+
+            /// Of these, those of `JsonConverter`.
+            #[allow(dead_code, reason = "they are listed for values only")]
+            pub(super) const OF_JSON: &[&ConfigKey] = &[
+                &SCHEMAS_ENABLE,
+                &SCHEMAS_CACHE_SIZE,
+                &DECIMAL_FORMAT,
+                &REPLACE_NULL,
+                &TYPE,
+            ];
+
+            /// Of these, those of `StringConverter`.
+            #[allow(dead_code, reason = "they are listed for values only")]
+            pub(super) const OF_TEXT: &[&ConfigKey] = &[&ENCODING, &TYPE];
         }
     };
 }
@@ -162,6 +176,12 @@ pub(in crate::config) const KEY_KEYS: &[&ConfigKey] = key::KEYS;
 
 /// Those of record values.
 pub(in crate::config) const VALUE_KEYS: &[&ConfigKey] = value::KEYS;
+
+/// Those of a `JsonConverter` of values.
+pub(in crate::config) const VALUE_JSON_KEYS: &[&ConfigKey] = value::OF_JSON;
+
+/// Those of a `StringConverter` of values.
+pub(in crate::config) const VALUE_TEXT_KEYS: &[&ConfigKey] = value::OF_TEXT;
 
 /// Those of headers.
 pub(in crate::config) const HEADER_KEYS: &[&ConfigKey] = header::KEYS;

@@ -20,10 +20,6 @@ const NOT_SUPPORTED: &str = "it is not supported: leave it out";
 /// Keys that are no other sink's: with every class the advice is the same.
 const OF_ANY_CLASS: &[ForeignKey] = &[
     key(
-        "timezone.fields",
-        "it is not supported by this version: leave it out",
-    ),
-    key(
         "connector.plugin.version",
         "there is one version of every class: leave it out",
     ),
@@ -53,16 +49,10 @@ const FOREIGN: &[ForeignKey] = &[
         "use fields.whitelist to name the fields that are written",
     ),
     key("schema.evolution", "use auto.create"),
-    key("use.time.zone", "times are stored in UTC: leave it out"),
-    key(
-        "database.time_zone",
-        "times are stored in UTC: leave it out",
-    ),
-    key("quote.identifiers", "names are always quoted: leave it out"),
-    key(
-        "sql.quote.identifiers",
-        "names are always quoted: leave it out",
-    ),
+    key("use.time.zone", "use db.timezone"),
+    key("database.time_zone", "use db.timezone"),
+    key("quote.identifiers", "use quote.sql.identifiers"),
+    key("sql.quote.identifiers", "use quote.sql.identifiers"),
     key(
         "flush.max.retries",
         "failures of the database are retried until they end: leave it out",

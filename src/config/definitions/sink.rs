@@ -1,6 +1,10 @@
 //! Keys of the sinks. Names are the Confluent JDBC sink's where it has the key.
 
+mod values;
+
 use super::{ConfigKey, Group, Kind, Rule};
+use values::{items, table_name_format, table_types, topics_to_tables};
+pub(in crate::config) use values::{tables_of_topics, zone, zoned_fields};
 
 /// Rows in one batch, and so in one transaction. Above this a batch gains nothing and only holds
 /// its locks for longer.
@@ -12,6 +16,10 @@ pub(in crate::config) const BATCH_BYTES_MIN: i64 = 1024 * 1024;
 /// `batch.max.bytes` at most: two batches are in memory at a time.
 pub(in crate::config) const BATCH_BYTES_LIMIT: i64 = 256 * 1024 * 1024;
 
+/// `max.retries` at most: more than a year of them.
+pub(in crate::config) const RETRIES_LIMIT: i64 = i32::MAX as i64;
+/// `retry.backoff.ms` at most: a database that is back should not wait for an hour.
+pub(in crate::config) const RETRY_BACKOFF_MS_LIMIT: i64 = 3_600_000;
 /// `linger.ms` at most, so that a waiting batch never comes near a session time-out.
 pub(in crate::config) const LINGER_MS_LIMIT: i64 = 5_000;
 
@@ -20,7 +28,7 @@ pub(in crate::config) static CONNECTION_URL: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Connection,
     "Connection URL",
-    "Where the database is: `jdbc:postgresql://host:5432/database` or `postgresql://..` for `PostgresSink`, `jdbc:mysql://host:3306/database`, `jdbc:mariadb://..` or `mysql://..` for `MySqlSink`, `jdbc:sqlite:/path/to/file.db` or `sqlite:..` for `SqliteSink`.",
+    "Where the database is: `jdbc:postgresql://host:5432/database` or `postgresql://..` for `PostgresSink`, `jdbc:mysql://host:3306/database`, `jdbc:mariadb://..` or `mysql://..` for `MySqlSink`, `jdbc:sqlite:/path/to/file.db` or `sqlite:..` for `SqliteSink`, `cassandra://host:9042/keyspace` for `CassandraSink`.",
 )
 .required()
 .high()
@@ -135,7 +143,7 @@ pub(in crate::config) static DELETE_ENABLED: ConfigKey = ConfigKey::new(
     Kind::Boolean,
     Group::Writes,
     "Enable deletes",
-    "Whether a record without a value deletes the row with its key. Needs `pk.mode=record_key`.",
+    "Whether a record without a value deletes the row with its key. Needs `pk.mode` `record_key` or `record_header`; or `record_value` with `change.events=debezium`, where deletes come with the row that was there (`before`, or a flattened event with `__deleted`).",
 )
 .default("false");
 
@@ -172,7 +180,7 @@ pub(in crate::config) static UPSERT_GUARD_FIELD: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Writes,
     "Guard column",
-    "Column of a number, date or time, such as a version: with `insert.mode` `upsert` or `update` a row is replaced only by a record with a greater value in it, so that late and repeated records do no harm, whatever the partitioning. With `delete.enabled=true` it needs `delete.soft.field`, since a row that is gone has no value to compare with, and the guard must be a field of the record's key.",
+    "Column of a number, date or time, such as a version: with `insert.mode` `upsert` or `update` a row is replaced only by a record with a greater value in it, so that late and repeated records do no harm, whatever the partitioning. With `delete.enabled=true` it needs `delete.soft.field`, since a row that is gone has no value to compare with, and the guard must be a field of the record's key, or a header.",
 )
 .low();
 
@@ -181,9 +189,9 @@ pub(in crate::config) static MAX_RETRIES: ConfigKey = ConfigKey::new(
     Kind::Int,
     Group::Writes,
     "Maximum retries",
-    "Attempts to write a batch.",
+    "Attempts to write on, one after the other, that fail because the database is away, busy or out of room, before the task fails. Without this key they go on for as long as that lasts; the task stays RUNNING, and its status says why it waits. Nothing is skipped either way.",
 )
-.rule(Rule::NoEffect(RETRIED_FOREVER))
+.rule(Rule::Range(0, RETRIES_LIMIT))
 .low();
 
 pub(in crate::config) static RETRY_BACKOFF_MS: ConfigKey = ConfigKey::new(
@@ -191,9 +199,9 @@ pub(in crate::config) static RETRY_BACKOFF_MS: ConfigKey = ConfigKey::new(
     Kind::Int,
     Group::Writes,
     "Retry back-off",
-    "Wait between attempts to write, in milliseconds.",
+    "Wait between such attempts, in milliseconds. Without this key it grows from 50 milliseconds to 2 seconds.",
 )
-.rule(Rule::NoEffect(RETRIED_FOREVER))
+.rule(Rule::Range(0, RETRY_BACKOFF_MS_LIMIT))
 .low();
 
 pub(in crate::config) static TRIM_SENSITIVE_LOG: ConfigKey = ConfigKey::new(
@@ -210,10 +218,10 @@ pub(in crate::config) static PK_MODE: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Mapping,
     "Primary key mode",
-    "Where a row's key comes from. `none`: no key. `kafka`: topic, partition and offset. `record_key`: the record's key, a primitive or fields of an object. `record_value`: fields of the record's value.",
+    "Where a row's key comes from. `none`: no key. `kafka`: topic, partition and offset. `record_key`: the record's key, a primitive or fields of an object. `record_value`: fields of the record's value. `record_header`: the record's headers, as `header.converter` reads them.",
 )
 .default("none")
-.rule(Rule::OneOfIgnoringCase(&["none", "kafka", "record_key", "record_value"]))
+.rule(Rule::OneOfIgnoringCase(&["none", "kafka", "record_key", "record_value", "record_header"]))
 .high();
 
 pub(in crate::config) static PK_FIELDS: ConfigKey = ConfigKey::new(
@@ -221,7 +229,7 @@ pub(in crate::config) static PK_FIELDS: ConfigKey = ConfigKey::new(
     Kind::List,
     Group::Mapping,
     "Primary key fields",
-    "Names of the key's columns. With `kafka`: empty, or three names for topic, partition and offset (`__connect_topic`, `__connect_partition`, `__connect_offset` when empty). With `record_key`: one name for a primitive key; for an object its fields, empty for all. With `record_value`: fields of the value, at least one.",
+    "Names of the key's columns. With `kafka`: empty, or three names for topic, partition and offset (`__connect_topic`, `__connect_partition`, `__connect_offset` when empty). With `record_key`: one name for a primitive key; for an object its fields, empty for all. With `record_value`: fields of the value, at least one. With `record_header`: names of headers, at least one.",
 )
 .default("");
 
@@ -258,10 +266,21 @@ pub(in crate::config) static DB_TIMEZONE: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Mapping,
     "Database time zone",
-    "Zone in which times without a zone are stored.",
+    "Zone of dates and times that have none: points in time are stored in columns without a zone as clocks show them there, and dates and times without a zone are taken for that zone's in columns of points in time. A name of the tz database, such as `Europe/Berlin`, or a distance such as `+02:00` of whole hours. Days stay days.",
 )
 .default("UTC")
-.rule(Rule::Only(&["UTC"], "Only `UTC` is supported."))
+.rule(Rule::Check(|value| zone(value).map(|_| ())))
+.low();
+
+pub(in crate::config) static TIMEZONE_FIELDS: ConfigKey = ConfigKey::new(
+    "timezone.fields",
+    Kind::List,
+    Group::Mapping,
+    "Fields with time zones",
+    "Pairs `time:zone` of fields, separated by commas: `time` holds a point in time (or a date and time without a zone, which then is that zone's), `zone` the name of a zone such as `Europe/Berlin` or a distance such as `+02:00`. A column of points in time gets the point, one without a zone what clocks show in that zone then, a text column both, as `2026-11-21T11:15:30+01:00`. The zone's field needs no column.",
+)
+.default("")
+.rule(Rule::Check(|value| zoned_fields(items(value)).map(|_| ())))
 .low();
 
 pub(in crate::config) static DATE_TIMEZONE: ConfigKey = ConfigKey::new(
@@ -269,7 +288,7 @@ pub(in crate::config) static DATE_TIMEZONE: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Mapping,
     "Zone of dates",
-    "Zone of dates; both values mean UTC here.",
+    "Zone of dates; with both values a day stays the day that it is.",
 )
 .default("db_timezone")
 .rule(Rule::OneOfIgnoringCase(&["db_timezone", "utc"]))
@@ -294,12 +313,9 @@ pub(in crate::config) static TIMESTAMP_FIELDS: ConfigKey = ConfigKey::new(
     Kind::List,
     Group::Mapping,
     "Timestamp fields",
-    "Fields that are numbers or texts and stand for points in time.",
+    "Fields of the value that stand for points in time: numbers that count what `timestamp.precision.mode` says since 1970-01-01 UTC, or texts in ISO 8601. Without it a number in a timestamp column counts milliseconds.",
 )
 .default("")
-.rule(Rule::Unsupported(
-    "Texts and numbers are fitted to the column's type instead: create the table with timestamp columns and leave this empty.",
-))
 .low();
 
 pub(in crate::config) static TIMESTAMP_PRECISION: ConfigKey = ConfigKey::new(
@@ -307,13 +323,10 @@ pub(in crate::config) static TIMESTAMP_PRECISION: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Mapping,
     "Timestamp precision",
-    "Precision of `timestamp.fields.list`.",
+    "What numbers in the fields of `timestamp.fields.list` count.",
 )
 .default("microseconds")
-.rule(Rule::Only(
-    &["microseconds"],
-    "Only `microseconds` is supported.",
-))
+.rule(Rule::OneOfIgnoringCase(&["microseconds", "nanoseconds"]))
 .low();
 
 pub(in crate::config) static STRING_COLUMN: ConfigKey = ConfigKey::new(
@@ -343,7 +356,7 @@ pub(in crate::config) static TABLE_NAME_FORMAT: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Tables,
     "Table name format",
-    "Name of the table, `schema.table` or `table`; `${topic}` stands for the topic.",
+    "Name of the table, `schema.table` or `table`. `${topic}` stands for the topic; `${value.field}`, `${value.a.b}`, `${key}`, `${key.field}` and `${header.name}` for what the record has there, a text or whole number; `${source.field}` for the same field of a change event's `source`; `${timestamp.yyyyMMdd}` for the record's time in `db.timezone`, by a pattern of Java's `SimpleDateFormat`. With more than `${topic}` each record chooses its table, and a record that does not have what is named is bad; the tables of a batch are written in one transaction.",
 )
 .default("${topic}")
 .rule(Rule::Check(table_name_format));
@@ -402,24 +415,21 @@ pub(in crate::config) static QUOTE_IDENTIFIERS: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Tables,
     "Quote identifiers",
-    "When names of tables and columns are quoted in SQL.",
+    "`ALWAYS`: names of tables and columns mean exactly what they say, upper and lower case included. `NEVER`: they mean what the database takes unquoted names for, which on PostgreSQL is the same in lower case; MySQL and SQLite make no difference. Names that need quotes, such as reserved words, work with both.",
 )
 .default("ALWAYS")
-.rule(Rule::Only(
-    &["ALWAYS"],
-    "Only `ALWAYS` is supported: names mean exactly what they say, upper and lower case included.",
-))
+.rule(Rule::OneOfIgnoringCase(&["ALWAYS", "NEVER"]))
 .low();
 
 pub(in crate::config) static TABLE_TYPES: ConfigKey = ConfigKey::new(
     "table.types",
-    Kind::Text,
+    Kind::List,
     Group::Tables,
     "Table types",
-    "Kinds of tables that are written to.",
+    "Kinds of tables that may be written to: `TABLE`, `PARTITIONED TABLE`, `VIEW`. A table of any of these kinds is written to when it has the name, so the list says nothing more.",
 )
 .default("TABLE")
-.rule(Rule::Only(&["TABLE"], "Only `TABLE` is supported."))
+.rule(Rule::Check(table_types))
 .low();
 
 pub(in crate::config) static DELIVERY_GUARANTEE: ConfigKey = ConfigKey::new(
@@ -470,6 +480,7 @@ pub(in crate::config) const KEYS: &[&ConfigKey] = &[
     &FIELDS_EXCLUDE,
     &FIELDS_UNKNOWN,
     &DB_TIMEZONE,
+    &TIMEZONE_FIELDS,
     &DATE_TIMEZONE,
     &DATE_CALENDAR,
     &TIMESTAMP_FIELDS,
@@ -487,47 +498,3 @@ pub(in crate::config) const KEYS: &[&ConfigKey] = &[
     &DELIVERY_GUARANTEE,
     &PROGRESS_TABLE,
 ];
-
-fn table_name_format(value: &str) -> Result<(), String> {
-    if value.is_empty() {
-        return Err("String must be non-empty".to_owned());
-    }
-    if value.chars().any(char::is_control) {
-        return Err("must not contain control characters".to_owned());
-    }
-    let without_topic = value.replace("${topic}", "");
-    match without_topic.find("${") {
-        Some(_) => Err("only the variable ${topic} is supported".to_owned()),
-        None => Ok(()),
-    }
-}
-
-/// The pairs of `topics.to.tables.mapping`.
-pub(in crate::config) fn tables_of_topics<'a>(
-    items: impl IntoIterator<Item = &'a str>,
-) -> Result<Vec<(&'a str, &'a str)>, String> {
-    let mut pairs: Vec<(&str, &str)> = Vec::new();
-    for item in items {
-        match item
-            .split_once(':')
-            .map(|(topic, table)| (topic.trim(), table.trim()))
-        {
-            Some((topic, table)) if !topic.is_empty() && !table.is_empty() => {
-                if pairs.iter().any(|(known, _)| *known == topic) {
-                    return Err(format!("topic {topic} has two tables"));
-                }
-                pairs.push((topic, table));
-            }
-            _ => return Err("every entry must be topic:table".to_owned()),
-        }
-    }
-    Ok(pairs)
-}
-
-fn topics_to_tables(value: &str) -> Result<(), String> {
-    let items = value
-        .split(',')
-        .map(str::trim)
-        .filter(|item| !item.is_empty());
-    tables_of_topics(items).map(|_| ())
-}

@@ -2,9 +2,12 @@
 //! follows `transforms.<alias>.` in a config.
 
 use super::{ConfigKey, Group, Kind, Rule};
+use crate::record::Part;
 
+mod debezium;
 mod kafka;
 
+pub(crate) use debezium::*;
 pub(crate) use kafka::*;
 
 /// A transform or predicate that a config can name.
@@ -27,8 +30,12 @@ pub struct PluginClass<K: 'static> {
 #[expect(missing_docs, reason = "the names are those of the classes")]
 pub enum TransformKind {
     Cast,
+    CollectionNameTransformation,
+    ConvertCloudEventToSaveableForm,
     DropHeaders,
     ExtractField,
+    ExtractNewRecordState,
+    FieldNameTransformation,
     Filter,
     Flatten,
     HeaderFrom,
@@ -55,12 +62,24 @@ pub enum PredicateKind {
 
 /// Every transform.
 pub fn transforms() -> impl Iterator<Item = &'static PluginClass<TransformKind>> {
-    kafka::TRANSFORMS.iter()
+    kafka::TRANSFORMS.iter().chain(debezium::TRANSFORMS)
 }
 
 /// Every predicate.
 pub fn predicates() -> impl Iterator<Item = &'static PluginClass<PredicateKind>> {
     kafka::PREDICATES.iter()
+}
+
+/// Java's name of the class of a transform of this part.
+pub fn class_name(kind: TransformKind, part: Part) -> String {
+    let Some(class) = transforms().find(|class| class.kind == kind) else {
+        return String::new();
+    };
+    match (class.is_sided, part) {
+        (false, _) => class.name.to_owned(),
+        (true, Part::Key) => format!("{}$Key", class.name),
+        (true, Part::Value) => format!("{}$Value", class.name),
+    }
 }
 
 /// Keys that every transform has beside its own.

@@ -82,6 +82,7 @@ fn defaults_are_the_documented_ones() {
         dead_letter_table: None,
         limits: RejectLimits::default(),
         log: false,
+        retry_timeout: None,
     };
     assert_eq!(config.errors, policy);
     assert!(config.consumer_overrides.is_empty() && config.producer_overrides.is_empty());

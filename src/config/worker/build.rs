@@ -188,7 +188,7 @@ impl Reader<'_> {
                 &keys::VALUE_SCHEMAS_ENABLE,
                 &keys::VALUE_SCHEMAS_CACHE,
             ),
-            header_converter: converter::read_header(&header_converter, true)
+            header_converter: converter::read_header(&header_converter, true, true)
                 .unwrap_or(HeaderConverter::Simple),
             offset_flush_interval: self.milliseconds(&keys::OFFSET_FLUSH_INTERVAL),
             shutdown_timeout: self.milliseconds(&keys::SHUTDOWN_TIMEOUT),

@@ -28,7 +28,7 @@ pub(super) type NodeId = usize;
 
 /// A compiled schema.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(in crate::decode) struct Program {
     nodes: Vec<Node>,
     /// Connect's schema of each node.
     schemas: Vec<Arc<Schema>>,

@@ -64,13 +64,15 @@ fn check(of_type: Json, bytes: Bytes, expected: Value<'static>) {
     assert_eq!((name.as_str(), value), ("f", &expected), "{of_type}");
     // As a whole it is the same.
     let schema = program.schema(program.root);
-    let mut cursor = Cursor::new(&bytes.0);
+    let mut cursor = Cursor::new(&bytes.0, true);
     let Ok(Datum::Struct(whole)) = cursor.datum(&program, program.root, schema, 0) else {
         panic!("{of_type}");
     };
     let single = probe::owned(&whole.raw(0).value().unwrap());
     let same_text = |value: &Value<'_>| match value {
         Value::Uuid(bytes) => Value::Text(uuid::Uuid::from_bytes(*bytes).to_string().into()),
+        // Whose time it is, the schema says then.
+        Value::LocalTimestamp(at) => Value::Timestamp(*at),
         other => probe::owned(other),
     };
     let is_json_text =
@@ -174,11 +176,12 @@ fn logical_types() {
         for prefix in ["", "local-"] {
             let of_type =
                 json!({"type": "long", "logicalType": format!("{prefix}timestamp-{unit}")});
-            check(
-                of_type,
-                bytes().long(-1),
-                Value::Timestamp(timestamp(-1, per_second)),
-            );
+            let at = timestamp(-1, per_second);
+            let expected = match prefix {
+                "" => Value::Timestamp(at),
+                _ => Value::LocalTimestamp(at),
+            };
+            check(of_type, bytes().long(-1), expected);
         }
     }
     let text = "0b2e7d3a-7f0e-4f0a-9d39-3c5a2f0f7b11";
@@ -223,7 +226,7 @@ fn names_of_connect_and_debezium() {
     check(
         named("long", "io.debezium.time.MicroTimestamp"),
         bytes().long(1),
-        Value::Timestamp(timestamp(1, 1_000_000)),
+        Value::LocalTimestamp(timestamp(1, 1_000_000)),
     );
     check(
         named("long", "io.debezium.time.NanoTime"),
@@ -352,6 +355,21 @@ fn nulls_stand_for_defaults() {
     let at = Value::Timestamp(timestamp(1, 1_000_000));
     assert_eq!(values(true), [Value::Int(7), Value::Null, at]);
     assert_eq!(values(false), [Value::Null, Value::Null, Value::Null]);
+    let whole = |default_for_null: bool| {
+        let root = program.schema(program.root);
+        let mut cursor = Cursor::new(&nulls.0, default_for_null);
+        match cursor.datum(&program, program.root, root, 0) {
+            Ok(Datum::Struct(value)) => value.values().to_vec(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let at = Datum::Timestamp(timestamp(1, 1_000_000));
+    assert_eq!(whole(true), [Datum::Int32(7), Datum::Null, at]);
+    assert_eq!(whole(false), [Datum::Null, Datum::Null, Datum::Null]);
+    let kept = super::without_defaults(program.schema(program.root));
+    for field in kept.fields().unwrap() {
+        assert_eq!(field.schema.default, None, "{}", field.name);
+    }
 }
 
 #[test]
@@ -525,9 +543,9 @@ proptest! {
     fn what_is_well_written_is_read_and_passed_over_alike((schema, value) in written(3)) {
         let program = program(&in_record(&schema));
         prop_assert!(read(&program, &value).is_ok(), "{schema}");
-        let mut cursor = Cursor::new(&value);
+        let mut cursor = Cursor::new(&value, true);
         prop_assert!(cursor.skip(&program, program.root, 0).is_ok() && cursor.is_at_end());
-        let mut cursor = Cursor::new(&value);
+        let mut cursor = Cursor::new(&value, true);
         let whole = cursor.datum(&program, program.root, program.schema(program.root), 0);
         prop_assert!(whole.is_ok() && cursor.is_at_end());
     }
@@ -553,7 +571,7 @@ proptest! {
                 }
             }
         }
-        let _whole = Cursor::new(&value).datum(&program, program.root, program.schema(program.root), 0);
+        let _whole = Cursor::new(&value, true).datum(&program, program.root, program.schema(program.root), 0);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::schema::{Node, NodeId, Program};
 use crate::decimal;
 use crate::decode::document;
 use crate::decode::json::DEPTH_MAX;
-use crate::record::Value;
+use crate::record::{Datum, Schema, Value, json};
 
 /// What is wrong with the bytes.
 pub(super) type Fault = &'static str;
@@ -27,13 +27,16 @@ pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
     steps_left: usize,
+    /// Null stands for its field's default, within what has parts.
+    default_for_null: bool,
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(super) fn new(bytes: &'a [u8], default_for_null: bool) -> Self {
         Self {
             bytes,
             at: 0,
+            default_for_null,
             steps_left: FREE_STEPS.saturating_add(bytes.len().saturating_mul(16)),
         }
     }
@@ -299,7 +302,7 @@ impl<'a> Cursor<'a> {
                     Some(size) => self.take(*size)?,
                     None => self.sized()?,
                 };
-                if digits.len() > DECIMAL_BYTES_MAX {
+                if digits.len() > decimal::UNSCALED_BYTES_MAX {
                     return Err(TOO_MANY_DIGITS);
                 }
                 decimal::push_unscaled(scratch, digits, *scale);
@@ -308,7 +311,7 @@ impl<'a> Cursor<'a> {
             Node::VariableDecimal => {
                 let scale = self.int()?;
                 let digits = self.sized()?;
-                variable_decimal(scratch, digits, scale)?;
+                decimal::push_variable(scratch, digits, scale)?;
                 Value::Decimal(Cow::Borrowed(scratch))
             }
             Node::Meant(meaning) => meaning.of_integer(self.long()?)?,
@@ -362,7 +365,12 @@ impl<'a> Cursor<'a> {
                     }
                     document::push_text(out, &field.name);
                     out.push(':');
+                    let start = out.len();
                     self.document(program, field.node, out, depth)?;
+                    if self.default_for_null && out.get(start..) == Some("null") {
+                        out.truncate(start);
+                        out.push_str(&default_document(program.schema(id), index)?);
+                    }
                 }
                 out.push('}');
             }
@@ -406,31 +414,19 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// What a null stands for, as JSON.
+fn default_document(record: &Schema, index: usize) -> Result<String, Fault> {
+    let field = record.fields().and_then(|fields| fields.get(index));
+    let Some(field) = field else {
+        return Ok("null".to_owned());
+    };
+    let default = field.schema.default.as_ref().unwrap_or(&Datum::Null);
+    json::text(default, Some(&field.schema))
+}
+
 const NO_BRANCH: Fault = "a union without such a branch";
 
-/// Bytes of a decimal: about ten thousand digits. Turning them into text takes time that grows with
-/// their square.
-const DECIMAL_BYTES_MAX: usize = 4_096;
 const TOO_MANY_DIGITS: Fault = "a decimal of more digits than any database keeps";
-
-/// Digits of a decimal that brings its own scale.
-const SCALE_MAX: i64 = 16_383;
-
-fn variable_decimal(out: &mut String, digits: &[u8], scale: i64) -> Result<(), Fault> {
-    const FAULT: Fault = "a decimal with an absurd scale";
-    if !(-SCALE_MAX..=SCALE_MAX).contains(&scale) {
-        return Err(FAULT);
-    }
-    if digits.len() > DECIMAL_BYTES_MAX {
-        return Err(TOO_MANY_DIGITS);
-    }
-    decimal::push_unscaled(out, digits, u32::try_from(scale).unwrap_or(0));
-    if scale < 0 && out != "0" {
-        let zeros = usize::try_from(-scale).map_err(|_| FAULT)?;
-        out.extend(std::iter::repeat_n('0', zeros));
-    }
-    Ok(())
-}
 
 #[inline]
 fn zigzag(number: u64) -> i64 {

@@ -41,14 +41,29 @@ pub(super) fn parse(text: &str, depth: usize) -> Result<Schema, String> {
 /// Says how the value breaks the schema; never quotes it.
 #[inline]
 pub(super) fn read<'a>(
-    schema: &'a Schema,
+    schema: &'a Arc<Schema>,
     raw: Raw<'a>,
     default_for_null: bool,
 ) -> Result<Value<'a>, String> {
     match json::value(raw)? {
         Value::Null => missing(schema, default_for_null),
+        Value::Json(text) => read_collection(schema, &text, default_for_null),
         value => read_present(schema, value),
     }
+}
+
+/// What has parts becomes JSON of the types that its schema says.
+fn read_collection<'a>(
+    schema: &Arc<Schema>,
+    text: &str,
+    default_for_null: bool,
+) -> Result<Value<'a>, String> {
+    let datum = tree::read(text, Some(schema), default_for_null)?;
+    Ok(match datum.value_of(Some(schema))? {
+        Value::Decimal(plain) => Value::Decimal(Cow::Owned(plain.into_owned())),
+        Value::Json(text) => Value::Json(Cow::Owned(text.into_owned())),
+        other => return Err(mismatch(schema, &other)),
+    })
 }
 
 /// What null, or a field without a value, stands for.
@@ -60,7 +75,7 @@ pub(in crate::decode) fn missing(
     default_for_null: bool,
 ) -> Result<Value<'_>, String> {
     match &schema.default {
-        Some(default) if default_for_null => default.value().map_err(str::to_owned),
+        Some(default) if default_for_null => default.value_of(Some(schema)).map_err(str::to_owned),
         _ if schema.optional => Ok(Value::Null),
         _ => Err("null, but the schema requires a value".to_owned()),
     }
@@ -95,10 +110,14 @@ pub(in crate::decode) fn read_present<'a>(
             let parts = integer(schema, 0, 86_400 * per_second, &value)?;
             Ok(Value::Time(parts * (1_000_000_000 / per_second)))
         }
-        Logical::Timestamp => Ok(Value::Timestamp(timestamp(
-            integer(schema, i64::MIN, i64::MAX, &value)?,
-            schema.parts_per_second(),
-        ))),
+        Logical::Timestamp => {
+            let parts = integer(schema, i64::MIN, i64::MAX, &value)?;
+            let at = timestamp(parts, schema.parts_per_second());
+            Ok(match schema.is_local() {
+                true => Value::LocalTimestamp(at),
+                false => Value::Timestamp(at),
+            })
+        }
     }
 }
 
@@ -110,10 +129,7 @@ fn read_plain<'a>(schema: &Schema, value: Value<'a>) -> Result<Value<'a>, String
             Ok(value)
         }
         (Kind::Float32 | Kind::Float64, value @ Value::Number(_))
-        | (Kind::Boolean, value @ Value::Bool(_))
-        | (Kind::Array(_) | Kind::Map { .. } | Kind::Struct(_), value @ Value::Json(_)) => {
-            Ok(value)
-        }
+        | (Kind::Boolean, value @ Value::Bool(_)) => Ok(value),
         (Kind::String, Value::Text(text)) if schema.name.as_deref() == Some(names::JSON) => {
             Ok(Value::Json(text))
         }
@@ -225,13 +241,14 @@ impl WireSchema<'_> {
             ..Schema::new(kind)
         }
         .named(name)?;
-        let default =
-            match self.default.map(RawValue::get) {
-                None | Some("null") => None,
-                Some(raw) => Some(tree::read(raw, Some(&Arc::new(schema.clone()))).map_err(
-                    |reason| format!("the envelope's schema has a bad default: {reason}"),
-                )?),
-            };
+        let default = match self.default.map(RawValue::get) {
+            None | Some("null") => None,
+            Some(raw) => Some(
+                tree::read(raw, Some(&Arc::new(schema.clone())), true).map_err(|reason| {
+                    format!("the envelope's schema has a bad default: {reason}")
+                })?,
+            ),
+        };
         Ok(Schema { default, ..schema })
     }
 
@@ -286,7 +303,7 @@ mod tests {
     #[test]
     fn reads_values_by_their_schema() {
         let check = |schema_text: &str, raw: &str, expected: Result<Value<'_>, ()>| {
-            let schema = schema(schema_text);
+            let schema = Arc::new(schema(schema_text));
             assert_eq!(
                 read(&schema, Raw::of(raw), true).map_err(|_| ()),
                 expected,

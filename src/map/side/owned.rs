@@ -4,7 +4,7 @@ use rowdock_connectors::{TableRows, Target};
 
 use super::{Content, RowWriter, SideReader};
 use crate::decode::Visitor as _;
-use crate::record::{Datum, RecordError, Side};
+use crate::record::{Datum, Header, RecordError, Schema, Side, Value};
 
 impl SideReader {
     /// Puts the fields of a struct or map, or a single value, into the row.
@@ -21,22 +21,46 @@ impl SideReader {
                 let schema = value.schema();
                 writer.object(Some(schema));
                 for (index, field) in schema.fields().unwrap_or_default().iter().enumerate() {
-                    writer.push_owned(&field.name, Some(index), value.get(index))?;
+                    let schema = Some(&*field.schema);
+                    writer.push_owned(&field.name, Some(index), value.raw(index), schema)?;
                 }
             }
-            Datum::Map(map) => {
+            // With a schema a map is one value, like an array.
+            Datum::Map(map) if side.schema.is_none() => {
                 writer.object(None);
                 for (name, value) in map.iter() {
-                    writer.push_owned(name, None, value)?;
+                    writer.push_owned(name, None, value, None)?;
                 }
             }
             other => {
-                let value = other.value();
+                let value = other.value_of(side.schema.as_deref());
                 let value = value.map_err(|reason| RecordError::new(stage, reason))?;
                 writer.single(&value)?;
             }
         }
-        Ok(writer.content)
+        writer.finish()
+    }
+
+    /// Puts the headers that have a column into the row; of several of one name the last.
+    pub(in crate::map) fn read_headers(
+        &mut self,
+        headers: &[Header],
+        target: &Target,
+        rows: &mut TableRows,
+    ) -> Result<(), RecordError> {
+        let mut writer = RowWriter::new(self.stage, &mut self.columns, target, rows);
+        writer.object(None);
+        for header in headers {
+            let schema = header.schema.as_deref();
+            writer.push_owned(&header.name, None, &header.datum, schema)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a header of this name has a column.
+    pub(in crate::map) fn has_column(&self, name: &str, target: &Target) -> bool {
+        let column = target.table.column_index(name);
+        column.is_some_and(|column| self.columns.accepts[column].is_some())
     }
 }
 
@@ -46,13 +70,21 @@ impl RowWriter<'_> {
         name: &str,
         index: Option<usize>,
         datum: &Datum,
+        schema: Option<&Schema>,
     ) -> Result<(), RecordError> {
         let Some(column) = self.wants(name, index)? else {
             return Ok(());
         };
-        let value = datum.value().map_err(|reason| {
+        let value = datum.value_of(schema);
+        let value = value.map_err(|reason| {
             RecordError::new(self.stage, format!("field \"{name}\": {reason}"))
         })?;
+        let value = match value {
+            Value::Timestamp(at) if schema.is_some_and(Schema::is_local) => {
+                Value::LocalTimestamp(at)
+            }
+            value => value,
+        };
         self.field(column, name, &value)
     }
 }

@@ -4,12 +4,12 @@ use chrono::{DateTime, Datelike, NaiveDate, Timelike};
 use mysql_async::Value;
 
 use crate::row::Timestamp;
+use crate::table::TIME_SPAN_NANOS_MAX;
 
 /// Digits after the second that the server keeps at most.
 pub(super) const FRACTION_DIGITS_MAX: u32 = 6;
 
 const SECOND_NANOS: i64 = 1_000_000_000;
-const DAY_NANOS: i64 = 86_400 * SECOND_NANOS;
 const OUT_OF_RANGE: &str = "date or time out of range: the database has the years 0001 to 9999";
 
 /// A day.
@@ -19,13 +19,14 @@ pub(super) fn date(days: i32) -> Result<Value, &'static str> {
     Ok(Value::Date(year, month, day, 0, 0, 0, 0))
 }
 
-/// A time of day up to and including 24:00, from nanoseconds since midnight. What is finer than
-/// `digits` is cut off.
-pub(super) fn time_of_day(nanos: i64, digits: u32) -> Result<Value, &'static str> {
-    const RULE: &str = "a time of day lies between 00:00 and 24:00";
-    if !(0..=DAY_NANOS).contains(&nanos) {
+/// A time of day, or a span of time either way. What is finer than `digits` is cut off.
+pub(super) fn time_span(nanos: i64, digits: u32) -> Result<Value, &'static str> {
+    const RULE: &str = "a time lies between -838:59:59 and 838:59:59";
+    if !(-TIME_SPAN_NANOS_MAX..=TIME_SPAN_NANOS_MAX).contains(&nanos) {
         return Err(RULE);
     }
+    let is_negative = nanos < 0;
+    let nanos = nanos.abs();
     let part = |value: i64| u8::try_from(value).map_err(|_| RULE);
     let seconds = nanos / SECOND_NANOS;
     let micros = micros(
@@ -33,7 +34,7 @@ pub(super) fn time_of_day(nanos: i64, digits: u32) -> Result<Value, &'static str
         digits,
     );
     Ok(Value::Time(
-        false,
+        is_negative,
         u32::try_from(seconds / 86_400).map_err(|_| RULE)?,
         part(seconds / 3_600 % 24)?,
         part(seconds / 60 % 60)?,

@@ -1,14 +1,13 @@
 //! Locking rows of the progress table, and ending the session of a predecessor that does not let
 //! go of them.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use mysql_async::Row;
-use uuid::Uuid;
 
-use super::{GUARD_PARTITION, Progress};
+use super::Progress;
 use crate::error::SinkError;
 use crate::mysql::classify::{self, LOCK_WAIT_TIMEOUT};
 use crate::mysql::link::{Failure, Link};
@@ -16,29 +15,13 @@ use crate::mysql::schema::{number, text};
 use crate::mysql::sql::literal;
 use crate::mysql::transaction::{self, BEGIN_ANSWERS};
 use crate::position::PartitionKey;
+use crate::stored::{GUARD_PARTITION, Stored, StoredRow};
 
 /// How long a predecessor may take to end its transaction before its session is ended. A batch in
 /// flight takes milliseconds; ending one that is merely slow costs its work, nothing else.
 const PREDECESSOR_WAIT_MAX: Duration = Duration::from_secs(2);
 /// How often the rows are waited for, each time after ending the sessions in the way.
 const LOCK_ATTEMPTS_MAX: u32 = 4;
-
-/// What is stored for the partitions asked for.
-#[derive(Default)]
-pub(super) struct Stored {
-    pub(super) rows: HashMap<PartitionKey, StoredRow>,
-    /// Topics that have a guard row.
-    pub(super) started_topics: HashSet<Arc<str>>,
-}
-
-pub(super) struct StoredRow {
-    pub(super) topic_id: String,
-    pub(super) next_offset: i64,
-    pub(super) leader_epoch: i32,
-    pub(super) claim_id: Option<Uuid>,
-    pub(super) generation: i32,
-    session: String,
-}
 
 impl Progress {
     /// Opens a transaction and locks the rows of these partitions, in key order. Leaves the
@@ -134,12 +117,16 @@ impl Progress {
         let answers = link.run(ACTION, &script).await?;
         let rows_of = |index: usize| {
             let rows = answers.get(index).map(|answer| answer.rows.as_slice());
-            rows.unwrap_or_default().iter().filter_map(stored_row)
+            rows.unwrap_or_default().iter()
         };
-        let free: HashSet<PartitionKey> = rows_of(1).map(|(key, _)| key).collect();
+        let free: HashSet<PartitionKey> = rows_of(1)
+            .filter_map(stored_row)
+            .map(|(key, _)| key)
+            .collect();
+        let is_held = |row: &&Row| stored_row(row).is_some_and(|(key, _)| !free.contains(&key));
         let holders: BTreeSet<String> = rows_of(0)
-            .filter(|(key, _)| !free.contains(key))
-            .map(|(_, row)| row.session)
+            .filter(is_held)
+            .filter_map(session_of)
             .filter(|session| !session.is_empty() && *session != link.server.session)
             .collect();
         for holder in holders {
@@ -190,7 +177,11 @@ pub(super) fn stored_row(row: &Row) -> Option<(PartitionKey, StoredRow)> {
         leader_epoch: small(4)?,
         claim_id: text(row, 5).and_then(|id| id.parse().ok()),
         generation: small(6)?,
-        session: text(row, 7)?,
     };
     Some((key, stored))
+}
+
+/// The session that claimed it, from the same row.
+fn session_of(row: &Row) -> Option<String> {
+    text(row, 7)
 }

@@ -1,12 +1,13 @@
 //! Positions as people see them, and as they set them.
 
-use super::{GUARD_PARTITION, Progress};
+use super::Progress;
 use crate::error::SinkError;
 use crate::mysql::link::Link;
 use crate::mysql::schema::{number, text};
 use crate::mysql::sql::literal;
 use crate::mysql::transaction::{self, Committed};
 use crate::position::{PartitionKey, ResetRequest, StoredPosition};
+use crate::stored::GUARD_PARTITION;
 
 impl Progress {
     /// See [`Session::read_positions`](crate::Session::read_positions).

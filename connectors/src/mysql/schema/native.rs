@@ -5,11 +5,13 @@ use mysql_async::Row;
 use super::{number, text};
 use crate::mysql::form::{Traits, is_geometry, is_unsigned, type_length, type_word};
 use crate::mysql::sql::Flavor;
-use crate::table::{ColumnDef, ColumnType, NewColumn, NewTable};
+use crate::table::{ColumnDef, ColumnType, NewColumn, NewTable, Notation};
 
 /// The servers' bounds of `decimal(p,s)`.
 const DECIMAL_PRECISION_MAX: u32 = 65;
 const DECIMAL_SCALE_MAX: u32 = 30;
+/// The last that a `year` holds.
+const YEAR_MAX: i64 = 2155;
 /// Beyond it a text becomes `longtext`: a row holds 65,535 bytes, all its `varchar` together.
 const VARCHAR_CHARS_MAX: u32 = 4_000;
 /// Characters of a text in a key, when nothing bounds it; see [`key_chars`].
@@ -41,13 +43,14 @@ pub(super) fn column(row: &Row, flavor: Flavor) -> (ColumnDef, Traits) {
         precision: number(row, 6),
         scale: number(row, 7),
     };
+    let collation = text(row, 8);
     let column_type = if number(row, 10) == Some(1) {
         ColumnType::Json
     } else {
-        column_type(&native_type, &limits)
+        column_type(&native_type, &limits, collation.as_deref())
     };
     let traits = Traits {
-        collation: text(row, 8),
+        collation,
         srid: number(row, 9).and_then(|srid| u32::try_from(srid).ok()),
         comment: text(row, 11).filter(|comment| !comment.is_empty()),
         is_odd: extra.contains("ON UPDATE") || extra.contains("INVISIBLE"),
@@ -72,24 +75,30 @@ struct Limits {
     scale: Option<i64>,
 }
 
-fn column_type(native_type: &str, limits: &Limits) -> ColumnType {
+fn column_type(native_type: &str, limits: &Limits, collation: Option<&str>) -> ColumnType {
     let unsigned = is_unsigned(native_type);
+    let range = |low, high| ColumnType::IntRange { low, high };
     let bound = |number: Option<i64>| number.and_then(|number| u32::try_from(number).ok());
     match type_word(native_type) {
         // What BOOLEAN stands for; any other tinyint is a number.
         "tinyint" if native_type.starts_with("tinyint(1)") && !unsigned => ColumnType::Bool,
-        "tinyint" | "year" => ColumnType::Int16,
-        "smallint" if unsigned => ColumnType::Int32,
+        "tinyint" if unsigned => range(0, 255),
+        "tinyint" => range(-128, 127),
+        "year" => range(0, YEAR_MAX),
+        "smallint" if unsigned => range(0, 65_535),
         "smallint" => ColumnType::Int16,
-        "mediumint" => ColumnType::Int32,
-        "int" | "integer" if unsigned => ColumnType::Int64,
+        "mediumint" if unsigned => range(0, 16_777_215),
+        "mediumint" => range(-8_388_608, 8_388_607),
+        "int" | "integer" if unsigned => range(0, 4_294_967_295),
         "int" | "integer" => ColumnType::Int32,
-        "bigint" if unsigned => unsigned_64_bits(),
+        "bigint" if unsigned => ColumnType::UInt64,
         "bigint" => ColumnType::Int64,
         "bit" => match type_length(native_type) {
             None | Some(1) => ColumnType::Bool,
-            Some(64) => unsigned_64_bits(),
-            Some(_) => ColumnType::Int64,
+            length => ColumnType::Literal(Notation::Bits {
+                length,
+                varying: false,
+            }),
         },
         "float" => ColumnType::Float32,
         "double" | "real" => ColumnType::Float64,
@@ -100,28 +109,32 @@ fn column_type(native_type: &str, limits: &Limits) -> ColumnType {
         "char" | "varchar" => ColumnType::Text {
             max_chars: bound(limits.chars),
         },
-        // Their limit is one of bytes: the server checks it.
-        "tinytext" | "text" | "mediumtext" | "longtext" | "enum" | "set" | "inet4" | "inet6"
-        | "vector" => ColumnType::Text { max_chars: None },
-        "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => {
-            ColumnType::Bytes
+        // Their limit is one of bytes, in the column's own character set.
+        "tinytext" | "text" | "mediumtext" => match bound(limits.chars) {
+            Some(max_bytes) if is_utf8(collation) => ColumnType::SizedText { max_bytes },
+            _ => ColumnType::Text { max_chars: None },
+        },
+        "longtext" | "enum" | "set" | "inet4" | "inet6" | "vector" => {
+            ColumnType::Text { max_chars: None }
         }
+        "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" => match bound(limits.chars) {
+            Some(max_bytes) => ColumnType::SizedBytes { max_bytes },
+            None => ColumnType::Bytes,
+        },
+        "longblob" => ColumnType::Bytes,
         "date" => ColumnType::Date,
-        "time" => ColumnType::Time,
+        "time" => ColumnType::TimeSpan,
         "datetime" => ColumnType::Timestamp,
         "timestamp" => ColumnType::TimestampTz,
         "json" => ColumnType::Json,
         "uuid" => ColumnType::Uuid,
-        word if is_geometry(word) => ColumnType::Bytes,
+        word if is_geometry(word) => ColumnType::Geometry,
         _ => ColumnType::Unsupported,
     }
 }
 
-fn unsigned_64_bits() -> ColumnType {
-    ColumnType::Decimal {
-        precision: Some(20),
-        scale: Some(0),
-    }
+fn is_utf8(collation: Option<&str>) -> bool {
+    collation.is_some_and(|name| name.starts_with("utf8"))
 }
 
 /// The type for a column of a table to be created; `None` when there is none.
@@ -132,7 +145,7 @@ pub(super) fn native_type(table: &NewTable, column: &NewColumn, flavor: Flavor) 
     match &column.column_type {
         ColumnType::Text { max_chars } => Some(key_text(table, *max_chars, flavor)),
         ColumnType::Bytes => Some(format!("varbinary({})", key_chars(table))),
-        ColumnType::Json => None,
+        ColumnType::Json | ColumnType::Array(_) => None,
         other => plain_type(other, flavor),
     }
 }
@@ -158,8 +171,15 @@ pub(in crate::mysql) fn plain_type(column_type: &ColumnType, flavor: Flavor) -> 
         ColumnType::Timestamp | ColumnType::TimestampTz => "datetime(6)",
         ColumnType::Uuid if flavor == Flavor::MariaDb => "uuid",
         ColumnType::Uuid => "char(36) CHARACTER SET ascii COLLATE ascii_bin",
-        ColumnType::Json => "json",
-        ColumnType::Unsupported => return None,
+        ColumnType::Json | ColumnType::Array(_) => "json",
+        // None of these is asked for by a record; they are met in tables that are there.
+        ColumnType::IntRange { .. } => "bigint",
+        ColumnType::UInt64 => "bigint unsigned",
+        ColumnType::SizedText { .. } => "longtext",
+        ColumnType::SizedBytes { .. } => "longblob",
+        ColumnType::TimeSpan => "time(6)",
+        ColumnType::Geometry => "geometry",
+        ColumnType::Literal(_) | ColumnType::Unsupported => return None,
     };
     Some(name.to_owned())
 }
@@ -217,22 +237,29 @@ mod tests {
                 precision: Some(10),
                 scale: Some(2),
             };
-            assert_eq!(column_type(native_type, &limits), expected, "{native_type}");
+            let found = column_type(native_type, &limits, Some("utf8mb4_bin"));
+            assert_eq!(found, expected, "{native_type}");
         };
+        let range = |low, high| ColumnType::IntRange { low, high };
         let text = ColumnType::Text { max_chars: None };
         check("tinyint(1)", ColumnType::Bool);
-        check("tinyint(4)", ColumnType::Int16);
-        check("tinyint", ColumnType::Int16);
-        check("tinyint unsigned", ColumnType::Int16);
-        check("tinyint(1) unsigned", ColumnType::Int16);
-        check("smallint(5) unsigned", ColumnType::Int32);
-        check("mediumint unsigned", ColumnType::Int32);
-        check("int(10) unsigned zerofill", ColumnType::Int64);
+        check("tinyint(4)", range(-128, 127));
+        check("tinyint", range(-128, 127));
+        check("tinyint unsigned", range(0, 255));
+        check("tinyint(1) unsigned", range(0, 255));
+        check("smallint(5) unsigned", range(0, 65_535));
+        check("mediumint", range(-8_388_608, 8_388_607));
+        check("mediumint unsigned", range(0, 16_777_215));
+        check("int(10) unsigned zerofill", range(0, 4_294_967_295));
         check("int", ColumnType::Int32);
-        check("bigint unsigned", unsigned_64_bits());
+        check("bigint unsigned", ColumnType::UInt64);
         check("bit(1)", ColumnType::Bool);
-        check("bit(12)", ColumnType::Int64);
-        check("bit(64)", unsigned_64_bits());
+        let bits = Notation::Bits {
+            length: Some(12),
+            varying: false,
+        };
+        check("bit(12)", ColumnType::Literal(bits));
+        check("time(3)", ColumnType::TimeSpan);
         check(
             "decimal(10,2)",
             ColumnType::Decimal {
@@ -241,14 +268,61 @@ mod tests {
             },
         );
         check("char(7)", ColumnType::Text { max_chars: Some(7) });
-        check("mediumtext", text.clone());
+        check("mediumtext", ColumnType::SizedText { max_bytes: 7 });
+        check("longtext", text.clone());
+        let latin = column_type(
+            "text",
+            &Limits {
+                chars: Some(7),
+                ..Limits::default()
+            },
+            Some("latin1_swedish_ci"),
+        );
+        assert_eq!(latin, text);
         check("enum('a','b')", text.clone());
-        check("binary(16)", ColumnType::Bytes);
+        check("binary(16)", ColumnType::SizedBytes { max_bytes: 7 });
+        check("longblob", ColumnType::Bytes);
         check("datetime(6)", ColumnType::Timestamp);
         check("timestamp", ColumnType::TimestampTz);
-        check("year(4)", ColumnType::Int16);
-        check("geomcollection", ColumnType::Bytes);
+        check("year(4)", range(0, 2155));
+        check("geomcollection", ColumnType::Geometry);
         check("sys_refcursor", ColumnType::Unsupported);
+    }
+
+    /// The cells of the page's table that begins with this line.
+    fn table_of(head: &str) -> Vec<Vec<&'static str>> {
+        let page = include_str!("../README.md");
+        let (_, table) = page.split_once(head).expect("the table is there");
+        let rows = table.lines().skip(2);
+        let rows = rows.take_while(|line| line.starts_with('|'));
+        rows.map(|row| row.split('|').map(str::trim).collect())
+            .collect()
+    }
+
+    #[test]
+    fn the_page_tells_what_columns_hold() {
+        let mut checked = 0;
+        for cells in table_of("| column | holds | values that fit |") {
+            for name in cells[1].split('`').skip(1).step_by(2) {
+                let known = column_type(name, &Limits::default(), None);
+                let holds = cells[2].trim_end_matches(", bounded by bytes");
+                assert_eq!(known.to_string(), holds, "{name}");
+                checked += 1;
+            }
+        }
+        assert!(checked >= 40, "only {checked} types are told");
+    }
+
+    #[test]
+    fn the_page_tells_what_is_created() {
+        let rows = table_of("| for | column |");
+        let types = crate::table::created_types();
+        assert_eq!(rows.len(), types.len());
+        for (cells, column_type) in rows.iter().zip(types) {
+            let native = plain_type(&column_type, Flavor::MySql).expect("a type");
+            assert_eq!(cells[1], column_type.to_string());
+            assert_eq!(cells[2], format!("`{native}`"), "{column_type}");
+        }
     }
 
     #[test]

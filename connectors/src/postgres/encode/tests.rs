@@ -152,8 +152,8 @@ fn what_does_not_fit_is_refused() {
     check(ColumnType::Int16, Cell::Int(32_768));
     check(ColumnType::Int32, Cell::Int(i64::MIN));
     check(ColumnType::Float32, Cell::Float(1e300));
-    check(ColumnType::Date, Cell::Date(i32::MAX));
-    check(ColumnType::Date, Cell::Date(i32::MIN));
+    check(ColumnType::Date, Cell::Date(i32::MAX - 1));
+    check(ColumnType::Date, Cell::Date(i32::MIN + 1));
     check(ColumnType::Time, Cell::Time(-1));
     check(ColumnType::Time, Cell::Time(86_400_000_000_001));
     for seconds in [

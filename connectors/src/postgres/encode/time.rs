@@ -30,8 +30,11 @@ pub(super) fn timestamp(value: Timestamp) -> Result<i64, &'static str> {
     micros.ok_or(OUT_OF_RANGE)
 }
 
-/// Days.
+/// Days; the extreme values are PostgreSQL's infinities too.
 pub(super) fn date(days: i32) -> Result<i32, &'static str> {
+    if days == i32::MAX || days == i32::MIN {
+        return Ok(days);
+    }
     let days = days
         .checked_sub(EPOCH_DAYS)
         .filter(|days| (FIRST_DAY..END_DAY).contains(days));

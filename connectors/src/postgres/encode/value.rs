@@ -35,6 +35,10 @@ pub(super) fn put(
             let value = i32::try_from(values[row]).map_err(|_| OUT_OF_RANGE)?;
             put_4(buffer, value.to_be_bytes());
         }
+        (Values::Int(values), WireType::Oid) => {
+            let value = u32::try_from(values[row]).map_err(|_| OUT_OF_RANGE)?;
+            put_4(buffer, value.to_be_bytes());
+        }
         (Values::Int(values), WireType::Int2) => {
             let value = i16::try_from(values[row]).map_err(|_| OUT_OF_RANGE)?;
             put_2(buffer, value.to_be_bytes());

@@ -1,20 +1,19 @@
 //! Locking rows of the progress table, and ending the session of a predecessor that does not let
 //! go of them.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
-use uuid::Uuid;
 
-use super::{GUARD_PARTITION, Progress};
+use super::Progress;
 use crate::error::SinkError;
 use crate::position::PartitionKey;
 use crate::postgres::connect::SESSION_IDENTITY;
 use crate::postgres::link::Link;
 use crate::postgres::transaction;
+use crate::stored::{GUARD_PARTITION, Stored, StoredRow};
 
 /// How long a predecessor may take to end its transaction before its session is ended. A batch in
 /// flight takes milliseconds; ending one that is merely slow costs its work, nothing else.
@@ -26,22 +25,6 @@ const LOCK_ATTEMPTS_MAX: u32 = 4;
 pub(super) struct Keys<'a> {
     pub(super) topics: Vec<&'a str>,
     pub(super) partitions: Vec<i32>,
-}
-
-/// What is stored for the partitions asked for.
-#[derive(Default)]
-pub(super) struct Stored {
-    pub(super) rows: HashMap<PartitionKey, StoredRow>,
-    /// Topics that have a guard row.
-    pub(super) started_topics: HashSet<Arc<str>>,
-}
-
-pub(super) struct StoredRow {
-    pub(super) topic_id: String,
-    pub(super) next_offset: i64,
-    pub(super) leader_epoch: i32,
-    pub(super) claim_id: Option<Uuid>,
-    pub(super) generation: i32,
 }
 
 impl<'a> Keys<'a> {

@@ -6,11 +6,12 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::lock::Keys;
-use super::{GUARD_PARTITION, Progress, require_all};
+use super::{Progress, require_all};
 use crate::error::SinkError;
 use crate::position::{PartitionKey, ResetRequest, StoredPosition};
 use crate::postgres::link::Link;
 use crate::postgres::transaction::{self, Committed};
+use crate::stored::GUARD_PARTITION;
 
 impl Progress {
     /// See [`Session::read_positions`](crate::Session::read_positions).

@@ -180,3 +180,42 @@ async fn a_missing_table_or_column_stops() {
     assert_eq!(error.class(), ErrorClass::Stop, "{error}");
     assert!(error.table_changed(), "{error}");
 }
+
+/// At most `2 log2(n) + 2` of those that carry rows, wherever the row is.
+#[tokio::test]
+async fn a_refused_row_among_thousands_is_found_in_few_statements() {
+    const ROWS: i64 = 5_000;
+    const STATEMENTS_MAX: usize = 26;
+    let database = Database::new("CREATE TABLE t (k INTEGER, n INTEGER NOT NULL)").await;
+    let target = database.target("t", &[], WriteMode::Insert).await;
+    for bad in [0, 3_141, ROWS - 1] {
+        let mut rows = TableRows::new(std::sync::Arc::clone(&target));
+        for row in 0..ROWS {
+            let number = if row == bad {
+                Cell::Null
+            } else {
+                Cell::Int(row)
+            };
+            push_row(&mut rows, &[Cell::Int(row), number], false);
+        }
+        let batch = batch_of(Vec::new(), vec![rows]);
+        let timeouts = SinkTimeouts::default();
+        let opened = Connection::open(&database.path, &timeouts, true).await;
+        let mut connection = opened.unwrap();
+        let mut trial = RowTrial {
+            connection: &mut connection,
+            is_lost: false,
+        };
+        let found = reject::find(&mut trial, &batch).await.unwrap();
+        let places: Vec<i64> = found
+            .iter()
+            .map(|reject| i64::try_from(reject.row).unwrap())
+            .collect();
+        assert_eq!(places, [bad]);
+        let statements = connection.inserts;
+        assert!(
+            (10..=STATEMENTS_MAX).contains(&statements),
+            "row {bad}: {statements} statements"
+        );
+    }
+}

@@ -125,6 +125,29 @@ impl Server for Schema {
         );
         self.texts(&sql).await.len()
     }
+
+    fn address(&self) -> String {
+        let (_, address) = self.server.rsplit_once('@').expect("a user");
+        address.trim_end_matches('/').to_owned()
+    }
+
+    fn sink_at(&self, address: &str) -> Box<dyn Sink> {
+        let url = self.url().replace(&self.address(), address);
+        let options = options(&format!("{url}?sslMode=DISABLED"), "orders", false);
+        Box::new(MySqlSink::new(options).expect("options"))
+    }
+
+    /// Each command begins a sequence of packets; 0x17 executes what was prepared.
+    fn statements(&self, said: &[u8]) -> usize {
+        let mut at = 0;
+        let mut executed = 0;
+        while let Some([low, middle, high, sequence, command]) = said[at..].first_chunk() {
+            executed += usize::from(*sequence == 0 && *command == 0x17);
+            let length = u32::from_le_bytes([*low, *middle, *high, 0]) as usize;
+            at = (at + 4 + length).min(said.len());
+        }
+        executed
+    }
 }
 
 #[async_trait]

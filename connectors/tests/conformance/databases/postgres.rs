@@ -94,6 +94,34 @@ impl Server for Postgres {
         let waiting = self.admin.query(sql, &[&self.program_name()]).await;
         waiting.expect("asked").len()
     }
+
+    fn address(&self) -> String {
+        let (_, address) = self.url.rsplit_once('@').expect("a user");
+        let (address, _) = address.split_once('/').expect("a database");
+        address.to_owned()
+    }
+
+    fn sink_at(&self, address: &str) -> Box<dyn Sink> {
+        let url = self.url.replace(&self.address(), address);
+        let url = format!("{url}?currentSchema={}&sslmode=disable", self.schema);
+        let options = options(&url, "orders", false);
+        Box::new(PostgresSink::new(options).expect("options"))
+    }
+
+    /// The first message has no type; `E` executes what was prepared.
+    fn statements(&self, said: &[u8]) -> usize {
+        let length = |at: usize| {
+            let bytes = said.get(at..at + 4)?;
+            Some(u32::from_be_bytes(bytes.try_into().ok()?) as usize)
+        };
+        let mut at = length(0).unwrap_or(0);
+        let mut executed = 0;
+        while let Some(message) = length(at + 1) {
+            executed += usize::from(said[at] == b'E');
+            at += 1 + message;
+        }
+        executed
+    }
 }
 
 #[async_trait]

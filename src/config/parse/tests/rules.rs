@@ -19,9 +19,14 @@ fn what_is_not_built_is_refused_with_what_is() {
         "insert, upsert, update, insert_ignore",
     );
     refused(
-        &[("table.name.format", "${source.db}")],
+        &[("table.name.format", "${database}")],
         "table.name.format",
         "${topic}",
+    );
+    refused(
+        &[("table.name.format", "t_${timestamp.YYYY}")],
+        "table.name.format",
+        "Week numbers",
     );
     refused(
         &[("table.name.format", "")],
@@ -29,20 +34,35 @@ fn what_is_not_built_is_refused_with_what_is() {
         "non-empty",
     );
     refused(
-        &[("quote.sql.identifiers", "NEVER")],
+        &[("quote.sql.identifiers", "sometimes")],
         "quote.sql.identifiers",
-        "Only `ALWAYS`",
+        "ALWAYS, NEVER",
     );
     refused(
-        &[("db.timezone", "Europe/Berlin")],
+        &[("db.timezone", "Mars/Olympus")],
         "db.timezone",
-        "Only `UTC`",
+        "tz database",
     );
-    refused(&[("table.types", "VIEW")], "table.types", "Only `TABLE`");
     refused(
-        &[("timestamp.fields.list", "ts")],
-        "timestamp.fields.list",
-        "[ts]",
+        &[("table.types", "TABLE,SEQUENCE")],
+        "table.types",
+        "PARTITIONED TABLE",
+    );
+    refused(&[("timezone.fields", "at")], "timezone.fields", "time:zone");
+    refused(
+        &[("timezone.fields", "at:zone,at:other")],
+        "timezone.fields",
+        "two zones",
+    );
+    refused(
+        &[("timestamp.precision.mode", "seconds")],
+        "timestamp.precision.mode",
+        "microseconds, nanoseconds",
+    );
+    refused(
+        &[("pk.mode", "record_header")],
+        "pk.fields",
+        "at least one header",
     );
     refused(
         &[("date.calendar.system", "LEGACY")],
@@ -425,6 +445,41 @@ fn client_settings_are_checked() {
 }
 
 #[test]
+fn retries_are_bounded_where_that_is_wanted() {
+    let check = |given: &[(&str, &str)], timeout_ms: Option<u64>, pause_ms: u64| {
+        let registry = [
+            ("value.converter", "io.confluent.connect.avro.AvroConverter"),
+            (
+                "value.converter.schema.registry.url",
+                "http://registry:8081",
+            ),
+        ];
+        let config = accepted(&[&registry[..], given].concat());
+        let timeout = timeout_ms.map(Duration::from_millis);
+        assert_eq!(config.errors.retry_timeout, timeout, "{given:?}");
+        let Converter::Registered(_, options) = &config.value_converter else {
+            panic!("no registry");
+        };
+        assert_eq!(
+            options.pause_max,
+            Duration::from_millis(pause_ms),
+            "{given:?}"
+        );
+    };
+    let (timeout, delay) = ("errors.retry.timeout", "errors.retry.delay.max.ms");
+    check(&[], None, 2_000);
+    check(&[(timeout, "0")], None, 2_000);
+    check(&[(timeout, "-1"), (delay, "60000")], None, 60_000);
+    check(&[(timeout, "5000"), (delay, "1")], Some(5_000), 1);
+    refused(
+        &[(timeout, "-2")],
+        timeout,
+        "Value must be -1 or at least 0",
+    );
+    refused(&[(delay, "0")], delay, "Value must be at least 1");
+}
+
+#[test]
 fn what_is_tolerated_is_checked() {
     let table = "errors.deadletterqueue.table";
     refused(&[(table, "letters")], table, "needs errors.tolerance=all");
@@ -501,10 +556,9 @@ fn what_has_no_effect_is_said() {
         &[("entirely.different", "2")],
         "entirely.different is not a key of this connector and has no effect",
     );
-    check(&[("max.retries", "3")], "max.retries has no effect");
     check(
-        &[("errors.retry.timeout", "-1")],
-        "errors.retry.timeout has no effect",
+        &[("connection.attempts", "3")],
+        "connection.attempts has no effect",
     );
     check(
         &[("errors.tolerance", "all")],
@@ -525,10 +579,6 @@ fn what_has_no_effect_is_said() {
     );
     check(&[("pk.fields", "id")], "pk.mode is none");
     assert!(warnings(&[]).is_empty());
-    assert!(
-        warnings(&[("errors.retry.timeout", "0")]).is_empty(),
-        "the default says nothing"
-    );
     assert!(
         warnings(&[("task.max", "2"), ("tasks.max", "x")]).is_empty(),
         "refused anyway"

@@ -53,10 +53,15 @@ impl Cursor<'_> {
                 Kind::Struct(fields) if fields.len() == record.fields.len() => {
                     let depth = deeper(depth)?;
                     self.spend(fields.len())?;
-                    let data =
-                        record.fields.iter().zip(fields).map(|(read, field)| {
-                            self.datum(program, read.node, &field.schema, depth)
-                        });
+                    let data = record.fields.iter().zip(fields).map(|(read, field)| {
+                        let datum = self.datum(program, read.node, &field.schema, depth)?;
+                        match &field.schema.default {
+                            Some(default) if datum.is_null() && self.default_for_null => {
+                                Ok(default.clone())
+                            }
+                            _ => Ok::<_, Fault>(datum),
+                        }
+                    });
                     let data = data.collect::<Result<Vec<_>, _>>()?;
                     Datum::Struct(Struct::new(Arc::clone(schema), data))
                 }

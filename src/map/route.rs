@@ -1,0 +1,301 @@
+//! The table that a record chooses: `table.name.format` with variables of the record.
+//!
+//! Such records are decoded as a whole. What the format becomes is the record's *route*, which takes
+//! the place of its topic wherever topics have tables; [`table_name`] makes the table's name of it.
+
+use chrono_tz::Tz;
+use rowdock_connectors::{TableName, Timestamp};
+
+use super::fit::local_of;
+use crate::config::connector::{SinkKeys, TopicDots};
+pub use crate::config::table_format::is_by_record;
+use crate::config::table_format::{Piece, pieces};
+use crate::record::{Datum, OwnedRecord, RecordError, Stage, Value, timestamp_from_millis};
+use crate::transform::date_format::DateFormat;
+
+/// Between schema and table in a route: no name of either has it.
+const SEPARATOR: char = '\u{1f}';
+/// Longer than any database's names, and short enough to be kept many times.
+const ROUTE_CHARS_MAX: usize = 512;
+
+/// Fills the format in for records.
+#[derive(Debug)]
+pub struct Router {
+    pieces: Vec<(Piece, Option<DateFormat>)>,
+    dots: TopicDots,
+    normalizes: bool,
+    zone: Option<Tz>,
+}
+
+impl Router {
+    /// `None` when tables are chosen by topics alone.
+    ///
+    /// # Errors
+    /// When the format cannot be used, which the check of the config has ruled out.
+    pub fn of(keys: &SinkKeys) -> Result<Option<Self>, String> {
+        if !is_by_record(&keys.table_name_format) || !keys.tables_of_topics.is_empty() {
+            return Ok(None);
+        }
+        let mut compiled = Vec::new();
+        for piece in pieces(&keys.table_name_format)? {
+            let date = match &piece {
+                Piece::Time(pattern) => Some(DateFormat::compile(pattern, Timestamp::default())?),
+                _ => None,
+            };
+            compiled.push((piece, date));
+        }
+        Ok(Some(Self {
+            pieces: compiled,
+            dots: keys.topic_dots,
+            normalizes: keys.table_name_normalize,
+            zone: keys.zone,
+        }))
+    }
+
+    /// The record's route.
+    ///
+    /// # Errors
+    /// When the record does not have what the format names, or has no text in it.
+    pub fn route(&self, record: &OwnedRecord) -> Result<String, RecordError> {
+        let mut route = String::new();
+        for (piece, date) in &self.pieces {
+            match (piece, date) {
+                (Piece::Text(text), _) => self.push_format(&mut route, text),
+                (Piece::Time(_), Some(date)) => self.push_time(&mut route, record, date)?,
+                (piece, _) => {
+                    let text = text_of(piece, record)?;
+                    self.push_value(&mut route, &text);
+                }
+            }
+        }
+        if self.dots == TopicDots::Schema && !self.normalizes {
+            route = split_at_last_dot(&route);
+        }
+        if route.is_empty() || route.chars().count() > ROUTE_CHARS_MAX {
+            return Err(refused(
+                "the table's name is empty, or longer than any may be",
+            ));
+        }
+        Ok(route)
+    }
+
+    /// A dot in the format stands between schema and table; only the first does.
+    fn push_format(&self, route: &mut String, text: &str) {
+        match text.split_once('.') {
+            Some((before, after)) if !self.normalizes && !route.contains(SEPARATOR) => {
+                route.push_str(before);
+                route.push(SEPARATOR);
+                route.push_str(after);
+            }
+            _ => self.push_value(route, text),
+        }
+    }
+
+    fn push_value(&self, route: &mut String, text: &str) {
+        let is_legal = |next: char| next.is_ascii_alphanumeric() || next == '_';
+        for next in text.chars() {
+            match next {
+                next if self.normalizes && !is_legal(next) => route.push('_'),
+                '.' if self.dots == TopicDots::Underscore => route.push('_'),
+                next if next.is_control() => route.push('_'),
+                next => route.push(next),
+            }
+        }
+    }
+
+    fn push_time(
+        &self,
+        route: &mut String,
+        record: &OwnedRecord,
+        date: &DateFormat,
+    ) -> Result<(), RecordError> {
+        let millis = record
+            .timestamp_ms
+            .ok_or_else(|| refused("the record has no time"))?;
+        let at = timestamp_from_millis(millis);
+        let shown = match self.zone {
+            Some(zone) => local_of(at, zone).ok_or_else(|| refused("its time is out of range"))?,
+            None => at,
+        };
+        self.push_value(route, &date.format(shown));
+        Ok(())
+    }
+}
+
+/// What stands before the last dot is the schema, and before that nothing that counts.
+fn split_at_last_dot(route: &str) -> String {
+    let whole = route.replace(SEPARATOR, ".");
+    match whole.rsplit_once('.') {
+        Some((before, table)) if !before.is_empty() && !table.is_empty() => {
+            let schema = before.rsplit('.').next().unwrap_or(before);
+            format!("{schema}{SEPARATOR}{table}")
+        }
+        _ => whole,
+    }
+}
+
+fn text_of(piece: &Piece, record: &OwnedRecord) -> Result<String, RecordError> {
+    let (datum, what) = match piece {
+        Piece::Topic => return Ok(record.topic.to_string()),
+        Piece::Value(path) => (part_of(&record.value.datum, path), path.join(".")),
+        Piece::Key(path) => (
+            part_of(&record.key.datum, path),
+            format!("key {}", path.join(".")),
+        ),
+        Piece::Header(name) => {
+            let mut headers = record.headers.iter().rev();
+            let header = headers.find(|header| header.name == *name);
+            (header.map(|header| &header.datum), format!("header {name}"))
+        }
+        Piece::Text(text) | Piece::Time(text) => return Ok(text.clone()),
+    };
+    let value = datum.map(Datum::value);
+    match value {
+        Some(Ok(Value::Text(text))) => Ok(text.into_owned()),
+        Some(Ok(Value::Int(number))) => Ok(number.to_string()),
+        Some(Ok(Value::Number(text))) => Ok(text.to_owned()),
+        Some(Ok(Value::Bool(value))) => Ok(value.to_string()),
+        Some(Ok(Value::Null)) | None => Err(refused(&format!("the record has no {what}"))),
+        Some(_) => Err(refused(&format!(
+            "{what} is neither a text nor a whole number"
+        ))),
+    }
+}
+
+fn part_of<'a>(datum: &'a Datum, path: &[String]) -> Option<&'a Datum> {
+    path.iter().try_fold(datum, |datum, name| match datum {
+        Datum::Struct(value) => value.get_named(name, true),
+        Datum::Map(map) => map.get(name),
+        _ => None,
+    })
+}
+
+fn refused(problem: &str) -> RecordError {
+    RecordError::new(
+        Stage::TaskPut,
+        format!("table.name.format cannot be filled in: {problem}"),
+    )
+}
+
+/// The table that a route leads to.
+pub fn table_name(route: &str) -> TableName {
+    match route.split_once(SEPARATOR) {
+        Some((schema, name)) => TableName {
+            schema: Some(schema.to_owned()),
+            name: name.to_owned(),
+        },
+        None => TableName {
+            schema: None,
+            name: route.to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::connector::KeyMode;
+    use crate::map::tests::keys;
+    use crate::record::{Coordinates, Header, Map, Side};
+
+    fn record() -> OwnedRecord {
+        let text = |text: &str| Datum::String(text.to_owned());
+        let map = |entries: Vec<(&str, Datum)>| {
+            let entries = entries.into_iter();
+            Datum::Map(Map::from_entries(
+                entries
+                    .map(|(name, datum)| (name.to_owned(), datum))
+                    .collect(),
+            ))
+        };
+        let side = |datum| Side {
+            schema: None,
+            datum,
+        };
+        let value = map(vec![
+            ("region", text("eu.west")),
+            ("year", Datum::Int32(2026)),
+            ("source", map(vec![("table", text("orders"))])),
+            ("none", Datum::Null),
+        ]);
+        let origin = Coordinates {
+            topic: "shop.orders".into(),
+            partition: 0,
+            offset: 0,
+        };
+        let mut record = OwnedRecord::new(
+            origin,
+            Some(1_795_258_800_000),
+            side(text("k")),
+            side(value),
+        );
+        record.headers.push(Header {
+            name: "h".to_owned(),
+            schema: None,
+            datum: text("x"),
+        });
+        record
+    }
+
+    fn routed(format: &str, change: impl FnOnce(&mut SinkKeys)) -> Result<TableName, String> {
+        let mut keys = keys(KeyMode::None, &[]);
+        keys.table_name_format = format.to_owned();
+        change(&mut keys);
+        let router = Router::of(&keys).expect("compiles").expect("routes");
+        let route = router.route(&record()).map_err(|error| error.to_string())?;
+        Ok(table_name(&route))
+    }
+
+    #[test]
+    fn records_choose_their_table() {
+        let check = |format: &str, schema: Option<&str>, name: &str| {
+            let found = routed(format, |_| {}).expect(format);
+            assert_eq!(
+                (found.schema.as_deref(), found.name.as_str()),
+                (schema, name)
+            );
+        };
+        check("${value.region}", None, "eu.west");
+        check(
+            "app.${value.region}_${value.year}",
+            Some("app"),
+            "eu.west_2026",
+        );
+        check("${source.table}", None, "orders");
+        check("${key}_${header.h}", None, "k_x");
+        check("${topic}_${timestamp.yyyyMM}", None, "shop.orders_202611");
+        check("${value.year}.t.u", Some("2026"), "t.u");
+    }
+
+    #[test]
+    fn names_are_made_fit_as_the_config_says() {
+        let underscored = routed("s.${value.region}", |keys| {
+            keys.topic_dots = TopicDots::Underscore;
+        });
+        assert_eq!(underscored.unwrap().name, "eu_west");
+        let split = routed("db.${value.region}", |keys| {
+            keys.topic_dots = TopicDots::Schema
+        });
+        assert_eq!(split.unwrap().to_string(), "eu.west");
+        let normalized = routed("s.${value.region}", |keys| keys.table_name_normalize = true);
+        assert_eq!(normalized.unwrap().to_string(), "s_eu_west");
+        let tokyo = routed("t${timestamp.yyyyMMddHH}${key}", |keys| {
+            keys.zone = Some(Tz::Asia__Tokyo);
+        });
+        assert_eq!(tokyo.unwrap().name, "t2026112120k");
+    }
+
+    #[test]
+    fn what_a_record_does_not_have_names_no_table() {
+        let check = |format: &str, part: &str| {
+            let reason = routed(format, |_| {}).expect_err(format);
+            assert!(reason.contains(part), "{reason}");
+        };
+        check("${value.none}", "no none");
+        check("${value.missing.part}", "no missing.part");
+        check("${value.source}", "neither a text");
+        check("${header.other}", "no header other");
+        let long = "x".repeat(600);
+        check(&format!("{long}${{key}}"), "longer than any");
+    }
+}

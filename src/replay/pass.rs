@@ -1,0 +1,574 @@
+//! Letters through the pipeline into the database.
+//!
+//! ```text
+//!   claim each letter ─▶ decode, transform, map ─▶ write ─┬─ committed ───────────▶ stored
+//!     ▲  (those that are stored are left out)             ├─ refused: find rejects ▶ rejected, rest again
+//!     └───────────────────────────────────────────────────┴─ anything that may pass: wait
+//! ```
+//!
+//! The records' way is the tasks' own: the same [`Intake`] fills the batch. What a task asks its
+//! write loop for, a table or its columns, is asked of the session here. Every attempt begins with
+//! claims and maps anew, so nothing is decided from memory, and a table that has changed is seen.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rowdock_connectors::{
+    ClaimAnswer, ClaimRequest, ErrorClass, LetterQuery, NewColumn, PartitionKey, RowReject,
+    Session, Sink, SinkError, StartRows, StoredLetter, WriteOutcome,
+};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::once::{LetterId, NOT_STORED, OnceBatch};
+use super::request::Outcome;
+use crate::batch::AssignmentTag;
+use crate::config::connector::ConnectorConfig;
+use crate::consume::intake::{Intake, TableRequest};
+use crate::consume::slots::{SlotState, Slots};
+use crate::deadletter::Letter;
+use crate::decode::Formats;
+use crate::map::plan;
+use crate::record::{RecordError, Stage};
+use crate::registry::Event;
+use crate::write::retry::Backoff;
+use crate::write::tables;
+
+/// How long the database may be out of reach, or refuse, before the call fails.
+const TROUBLE_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// How long a schema may take to come.
+const SCHEMA_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// Claims until each letter has its row: topics that are started, then records that are new.
+const CLAIM_TURNS_MAX: u32 = 4;
+
+/// Sends letters.
+pub struct Pass {
+    config: Arc<ConnectorConfig>,
+    formats: Formats,
+    schemas: Arc<Schemas>,
+    sink: Box<dyn Sink>,
+    session: Option<Box<dyn Session>>,
+    owner: String,
+    backoff: Backoff,
+}
+
+/// What is heard of the registry.
+#[derive(Default)]
+struct Schemas {
+    heard: Notify,
+    trouble: Mutex<Option<String>>,
+}
+
+/// One chunk of letters, and what is known of each.
+struct Work<'l> {
+    letters: &'l [Letter],
+    ids: Vec<LetterId>,
+    outcomes: Vec<Option<Outcome>>,
+    /// A commit with it was not answered.
+    in_doubt: Vec<bool>,
+}
+
+/// What mapping came to.
+enum Mapped {
+    Batch(OnceBatch),
+    /// A table was changed for them: map them anew.
+    Again,
+}
+
+impl Pass {
+    /// Through this connector into its database; `sink` has the progress of its letters.
+    ///
+    /// # Errors
+    /// When its schema registry cannot be used.
+    pub fn new(
+        config: Arc<ConnectorConfig>,
+        sink: Box<dyn Sink>,
+        owner: String,
+    ) -> Result<Self, String> {
+        let schemas = Arc::new(Schemas::default());
+        let listener = Arc::clone(&schemas);
+        let formats = Formats::start(
+            &config.key_converter,
+            &config.value_converter,
+            move |event| listener.hear(event),
+        )?
+        .with_change_events(config.sink.change_events);
+        Ok(Self {
+            config,
+            formats,
+            schemas,
+            sink,
+            session: None,
+            owner,
+            backoff: Backoff::default(),
+        })
+    }
+
+    /// Ends the session politely.
+    pub async fn close(mut self) {
+        if let Some(session) = self.session.take() {
+            session.close().await;
+        }
+    }
+
+    /// Letters that were stored, with where their positions stand.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn sent_before(&mut self) -> Result<HashMap<PartitionKey, i64>, SinkError> {
+        loop {
+            let read = match self.session().await {
+                Ok(session) => session.read_positions().await,
+                Err(error) => Err(error),
+            };
+            match read {
+                Ok(stored) => {
+                    let position =
+                        |row: rowdock_connectors::StoredPosition| (row.key, row.next_offset);
+                    return Ok(stored.into_iter().map(position).collect());
+                }
+                Err(error) => self.wait_after(error).await?,
+            }
+        }
+    }
+
+    /// Letters of the dead letter table.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn read_letters(
+        &mut self,
+        query: &LetterQuery,
+    ) -> Result<Vec<StoredLetter>, SinkError> {
+        loop {
+            match self.try_read_letters(query).await {
+                Ok(letters) => return Ok(letters),
+                Err(error) => self.wait_after(error).await?,
+            }
+        }
+    }
+
+    async fn try_read_letters(
+        &mut self,
+        query: &LetterQuery,
+    ) -> Result<Vec<StoredLetter>, SinkError> {
+        let session = self.session().await?;
+        if session.describe_table(&query.table).await?.is_none() {
+            return Err(SinkError::stop(format!(
+                "there is no dead letter table {}: nothing was ever written there",
+                query.table
+            )));
+        }
+        session.read_letters(query).await
+    }
+
+    /// Sends letters of different coordinates; an outcome for each.
+    ///
+    /// # Errors
+    /// When the database does not answer for [`TROUBLE_TIME_MAX`], or cannot go on. Letters may have
+    /// been stored; sent again, they are not stored again.
+    pub async fn send(&mut self, letters: &[Letter]) -> Result<Vec<Outcome>, SinkError> {
+        let mut work = Work::of(letters)?;
+        while !work.is_done() {
+            match self.attempt(&mut work).await {
+                Ok(()) => {
+                    self.backoff.reset();
+                }
+                Err(error) => self.wait_after(error).await?,
+            }
+        }
+        Ok(work.outcomes.into_iter().flatten().collect())
+    }
+
+    /// Gets as far as it can without waiting.
+    async fn attempt(&mut self, work: &mut Work<'_>) -> Result<(), SinkError> {
+        let claim_id = self.claim(work).await?;
+        if work.is_done() {
+            return Ok(());
+        }
+        let Mapped::Batch(mut batch) = self.map(work, claim_id).await? else {
+            return Ok(());
+        };
+        for (letter, error) in std::mem::take(&mut batch.rejects) {
+            work.outcomes[letter] = Some(Outcome::Rejected(error));
+        }
+        let mut parts = vec![batch];
+        while let Some(part) = parts.pop() {
+            if let Some((earlier, later)) = self.write(part, work).await? {
+                parts.push(later);
+                parts.push(earlier);
+            }
+        }
+        Ok(())
+    }
+
+    /// Claims the rows of letters that are open; those that are stored already are settled.
+    async fn claim(&mut self, work: &mut Work<'_>) -> Result<Uuid, SinkError> {
+        let owner = self.owner.clone();
+        let session = self.session().await?;
+        for _ in 0..CLAIM_TURNS_MAX {
+            // Never used again, also not after an answer that told of missing rows.
+            let request = ClaimRequest {
+                claim_id: Uuid::new_v4(),
+                generation: 0,
+                force: true,
+                owner: owner.clone(),
+                partitions: work.open_keys(),
+                compacted: std::collections::BTreeSet::new(),
+            };
+            if request.partitions.is_empty() {
+                return Ok(request.claim_id);
+            }
+            let answers = session.claim(&request).await?;
+            let missing = missing_rows(&request.partitions, &answers);
+            if missing.is_empty() {
+                work.settle(&request.partitions, &answers);
+                return Ok(request.claim_id);
+            }
+            for starts in missing {
+                session.write_starts(&starts).await?;
+            }
+        }
+        Err(SinkError::retry("rows of the progress table vanish"))
+    }
+
+    /// Decodes, transforms and maps the letters that are open.
+    async fn map(&mut self, work: &Work<'_>, claim_id: Uuid) -> Result<Mapped, SinkError> {
+        let mut open = work.open();
+        open.sort_by_key(|(_, letter, _)| (&letter.topic, letter.partition, letter.offset));
+        let formats = self.formats.clone();
+        let mut intake =
+            Intake::new(Arc::clone(&self.config), formats, true).map_err(SinkError::stop)?;
+        let mut slots = Slots::default();
+        self.describe_tables(&mut intake, &mut slots, &open).await?;
+        for (_, letter, _) in &open {
+            let slot = slot(&mut slots, letter);
+            intake.take(slot, &letter.record(), -1, &mut slots);
+        }
+        while intake.is_waiting() {
+            if !intake.awaits_schemas() {
+                let request = intake.request_table(&mut slots);
+                match request {
+                    Some(request) => {
+                        if let Asked::Changed =
+                            self.answer(&mut intake, &mut slots, request).await?
+                        {
+                            return Ok(Mapped::Again);
+                        }
+                    }
+                    None if intake.awaits_schemas() => {}
+                    None => return Err(SinkError::stop("the letters' table cannot be made known")),
+                }
+            }
+            if intake.awaits_schemas() {
+                self.schemas.wait().await?;
+            }
+            intake.replay(&mut slots);
+        }
+        let batch = intake.builder.finish();
+        Ok(Mapped::Batch(OnceBatch::new(batch, &open, claim_id)))
+    }
+
+    /// The topics' tables; with transforms they are asked for when records are on their way to them.
+    async fn describe_tables(
+        &mut self,
+        intake: &mut Intake,
+        slots: &mut Slots,
+        open: &[(usize, &Letter, &LetterId)],
+    ) -> Result<(), SinkError> {
+        if !self.config.transforms.is_empty() {
+            return Ok(());
+        }
+        let topics: BTreeSet<&Arc<str>> = open.iter().map(|(_, letter, _)| &letter.topic).collect();
+        for topic in topics {
+            self.describe(intake, slots, topic).await?;
+        }
+        Ok(())
+    }
+
+    async fn describe(
+        &mut self,
+        intake: &mut Intake,
+        slots: &mut Slots,
+        topic: &Arc<str>,
+    ) -> Result<(), SinkError> {
+        let config = Arc::clone(&self.config);
+        plan::check_mapped(&config.sink, topic).map_err(SinkError::stop)?;
+        let name = plan::table_name(&config.sink, topic);
+        let table = self.session().await?.describe_table(&name).await?;
+        let target = tables::target(&config.sink, topic, &name, table).map_err(SinkError::stop)?;
+        intake.set_table(slots.topic_index(topic), target);
+        Ok(())
+    }
+
+    /// Does what the letters' table needs.
+    async fn answer(
+        &mut self,
+        intake: &mut Intake,
+        slots: &mut Slots,
+        request: TableRequest,
+    ) -> Result<Asked, SinkError> {
+        let config = Arc::clone(&self.config);
+        match request {
+            TableRequest::Describe(topic) => self.describe(intake, slots, &topic).await?,
+            TableRequest::Create(topic, wanted) => {
+                let created = self.session().await?.create_table(&wanted).await?;
+                let target = tables::target(&config.sink, &topic, &wanted.name, Some(created));
+                let target = target.map_err(SinkError::stop)?;
+                intake.set_table(slots.topic_index(&topic), target);
+            }
+            TableRequest::Evolve(topic, wanted) => {
+                return self.evolve(intake, slots, &topic, &wanted).await;
+            }
+            TableRequest::Hopeless(reason) => return Err(SinkError::stop(reason)),
+        }
+        Ok(Asked::Answered)
+    }
+
+    async fn evolve(
+        &mut self,
+        intake: &mut Intake,
+        slots: &mut Slots,
+        topic: &Arc<str>,
+        wanted: &[NewColumn],
+    ) -> Result<Asked, SinkError> {
+        let name = plan::table_name(&self.config.sink, topic);
+        match self.session().await?.evolve_table(&name, wanted).await {
+            Ok(_) => Ok(Asked::Changed),
+            Err(error) if error.class() == ErrorClass::Record => {
+                let columns: Vec<String> =
+                    wanted.iter().map(|column| column.name.clone()).collect();
+                intake.refuse_evolution(slots.topic_index(topic), &columns, &error.to_string());
+                Ok(Asked::Answered)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a part. `Some`: it must be written as these two, in this order.
+    async fn write(
+        &mut self,
+        mut part: OnceBatch,
+        work: &mut Work<'_>,
+    ) -> Result<Option<(OnceBatch, OnceBatch)>, SinkError> {
+        while !part.letters.is_empty() {
+            fail::fail_point!("replay::before_write");
+            let session = self.session().await?;
+            let error = match session.write(&part.rows).await {
+                Ok(WriteOutcome::Committed) => {
+                    work.committed(&part);
+                    break;
+                }
+                Ok(WriteOutcome::Fenced(_)) => {
+                    return Err(SinkError::retry("another replay sends the same letters"));
+                }
+                Err(error) => error,
+            };
+            if error.commit_unknown() {
+                part.letters
+                    .iter()
+                    .for_each(|letter| work.in_doubt[*letter] = true);
+            }
+            if error.class() != ErrorClass::Record {
+                return Err(error);
+            }
+            let found = session.find_rejects(&part.rows).await?;
+            if !found.is_empty() {
+                work.reject(&mut part, &found);
+            } else if let Some(later) = part.split_off_half() {
+                return Ok(Some((part, later)));
+            } else {
+                // Refused alone, for a reason that the search does not see.
+                let reason = RecordError::new(Stage::TaskPut, error.to_string());
+                work.outcomes[part.letters[0]] = Some(Outcome::Rejected(reason));
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    async fn session(&mut self) -> Result<&mut dyn Session, SinkError> {
+        if self.session.is_none() {
+            self.session = Some(self.sink.open().await?);
+        }
+        match &mut self.session {
+            Some(session) => Ok(&mut **session),
+            None => Err(SinkError::retry("the session has gone")),
+        }
+    }
+
+    /// Waits after an error that may pass.
+    async fn wait_after(&mut self, error: SinkError) -> Result<(), SinkError> {
+        if error.connection_lost() {
+            self.session = None;
+        }
+        // A table that has changed is described anew by the next attempt.
+        let may_pass = error.class() == ErrorClass::Retry || error.table_changed();
+        if !may_pass || self.backoff.failing_for() >= TROUBLE_TIME_MAX {
+            return Err(error);
+        }
+        let Some(pause) = self.backoff.next(fastrand::f64()) else {
+            return Err(error);
+        };
+        tracing::warn!(connector = %self.config.name, pause_ms = pause.as_millis(), "replay is trying again: {error}");
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+}
+
+/// Whether what was mapped so far still fits.
+enum Asked {
+    Answered,
+    Changed,
+}
+
+impl Schemas {
+    fn hear(&self, event: Event) {
+        let trouble = match event {
+            Event::Trouble(reason) => Some(reason),
+            Event::Arrived | Event::Recovered => None,
+        };
+        let arrived = trouble.is_none();
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+        if arrived {
+            self.heard.notify_one();
+        }
+    }
+
+    async fn wait(&self) -> Result<(), SinkError> {
+        if timeout(SCHEMA_TIME_MAX, self.heard.notified())
+            .await
+            .is_ok()
+        {
+            return Ok(());
+        }
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let reason = trouble.as_deref().unwrap_or("it does not answer");
+        Err(SinkError::stop(format!(
+            "the letters' schemas cannot be fetched: {reason}"
+        )))
+    }
+}
+
+impl<'l> Work<'l> {
+    fn of(letters: &'l [Letter]) -> Result<Self, SinkError> {
+        let ids = letters
+            .iter()
+            .map(|letter| LetterId::of(letter).map_err(SinkError::stop));
+        Ok(Self {
+            ids: ids.collect::<Result<_, _>>()?,
+            outcomes: vec![None; letters.len()],
+            in_doubt: vec![false; letters.len()],
+            letters,
+        })
+    }
+
+    fn is_done(&self) -> bool {
+        self.outcomes.iter().all(Option::is_some)
+    }
+
+    /// Letters without an outcome, each with its index.
+    fn open(&self) -> Vec<(usize, &Letter, &LetterId)> {
+        let letters = self.letters.iter().zip(&self.ids).enumerate();
+        letters
+            .filter(|(index, _)| self.outcomes[*index].is_none())
+            .map(|(index, (letter, id))| (index, letter, id))
+            .collect()
+    }
+
+    fn open_keys(&self) -> Vec<PartitionKey> {
+        let mut keys: Vec<PartitionKey> = self
+            .open()
+            .into_iter()
+            .map(|(_, _, id)| id.key.clone())
+            .collect();
+        keys.sort();
+        keys
+    }
+
+    /// Letters whose positions have moved are settled.
+    fn settle(&mut self, keys: &[PartitionKey], answers: &[ClaimAnswer]) {
+        let mut positions = HashMap::with_capacity(keys.len());
+        for (key, answer) in keys.iter().zip(answers) {
+            if let ClaimAnswer::Claimed { next_offset, .. } = answer {
+                positions.insert(key, *next_offset);
+            }
+        }
+        for (index, id) in self.ids.iter().enumerate() {
+            if self.outcomes[index].is_some() {
+                continue;
+            }
+            let position = positions.get(&id.key).copied().unwrap_or(NOT_STORED);
+            self.outcomes[index] = match id.stored(position) {
+                // It was this call's own commit that was not answered.
+                Some(Outcome::ReplayedBefore) if self.in_doubt[index] => Some(Outcome::Stored),
+                settled => settled,
+            };
+        }
+    }
+
+    fn committed(&mut self, part: &OnceBatch) {
+        for (position, letter) in part.letters.iter().enumerate() {
+            self.outcomes[*letter] = Some(match part.has_row(position) {
+                true => Outcome::Stored,
+                false => Outcome::Filtered,
+            });
+        }
+    }
+
+    /// Rejects these rows' letters and takes them out.
+    fn reject(&mut self, part: &mut OnceBatch, found: &[RowReject]) {
+        let mut moves = Vec::with_capacity(found.len());
+        for reject in found {
+            let origin = part.rows.tables[reject.table].origins[reject.row];
+            let position = origin.position as usize;
+            let error = RecordError::new(Stage::TaskPut, reject.reason.clone());
+            self.outcomes[part.letters[position]] = Some(Outcome::Rejected(error));
+            moves.push(position);
+        }
+        part.cut(&moves);
+    }
+}
+
+/// The slot of a letter's partition, ready to take it.
+fn slot(slots: &mut Slots, letter: &Letter) -> usize {
+    let key = PartitionKey {
+        topic: Arc::clone(&letter.topic),
+        partition: letter.partition,
+    };
+    if let Some(known) = slots.index_of(&key) {
+        return known;
+    }
+    let index = slots.add(key, AssignmentTag(0));
+    if let Some(slot) = slots.get_mut(index) {
+        slot.state = SlotState::Reading;
+        slot.next = letter.offset;
+    }
+    index
+}
+
+/// What must be written before the letters without a row can be claimed.
+fn missing_rows(keys: &[PartitionKey], answers: &[ClaimAnswer]) -> Vec<StartRows> {
+    let mut missing: HashMap<(&Arc<str>, bool), StartRows> = HashMap::new();
+    for (key, answer) in keys.iter().zip(answers) {
+        let is_first = match answer {
+            ClaimAnswer::TopicUnknown => true,
+            ClaimAnswer::PartitionUnknown => false,
+            ClaimAnswer::Claimed { .. } | ClaimAnswer::HeldByNewer { .. } => continue,
+        };
+        let rows = missing
+            .entry((&key.topic, is_first))
+            .or_insert_with(|| StartRows {
+                topic: Arc::clone(&key.topic),
+                topic_id: String::new(),
+                first: is_first,
+                offsets: Vec::new(),
+            });
+        rows.offsets.push((key.partition, NOT_STORED));
+    }
+    missing.into_values().collect()
+}

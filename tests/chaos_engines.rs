@@ -1,0 +1,352 @@
+//! The fault scenarios that every engine must stand and that take too long for every day:
+//! `cargo test --features failpoints --test main -- --ignored chaos`.
+//!
+//! What `make test` does of them for each engine is in [`kill`], [`freeze`], [`network`],
+//! [`database_faults`] and [`schema_change`].
+
+use std::time::{Duration, Instant};
+
+use crate::support::connector::Connector;
+use crate::support::database::OwnSession;
+use crate::support::engine::Engine;
+use crate::support::oracle::Judged;
+use crate::support::orders::{Caught, Orders};
+use crate::support::own_server::OwnServer;
+use crate::support::producer::{Load, LoadSpec};
+use crate::support::proxy::{Network, Proxy};
+use crate::support::stage::Stage;
+use crate::support::wait::{check, eventually, seconds};
+use crate::support::worker::Launch;
+use crate::{database_faults, freeze, kill, network};
+
+/// Tests of one engine that has a server.
+macro_rules! with_server {
+    ($engine:expr) => {
+        use super::*;
+
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "takes minutes"]
+        async fn killed_at_every_point() {
+            for (point, caught) in KILLED_AT {
+                kill::killed($engine, point, caught).await;
+            }
+            kill::killed_before_kafka_commit($engine).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "takes minutes"]
+        async fn frozen_at_every_point() {
+            for (point, caught) in FROZEN_AT {
+                freeze::frozen($engine, point, caught).await;
+            }
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "takes minutes"]
+        async fn disturbed_networks() {
+            network::cut_off_from_kafka_only($engine).await;
+            network::commit_s_answer_lost($engine).await;
+            network::half_open_connection_to_the_database($engine).await;
+            network_comes_and_goes($engine).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "takes minutes"]
+        async fn sessions_end_for_a_minute() {
+            database_faults::sessions_end_at_random($engine, 60).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "takes minutes"]
+        async fn server_dies_again_and_again() {
+            server_dies_often($engine).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "takes minutes"]
+        async fn deadlocks_all_the_time() {
+            deadlocks_are_retried($engine).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "takes minutes"]
+        async fn server_becomes_read_only() {
+            read_only_server_is_waited_for($engine).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "takes minutes"]
+        async fn restored_to_an_earlier_state() {
+            restored_from_its_files($engine).await;
+        }
+    };
+}
+
+mod postgres {
+    with_server! { Engine::Postgres }
+}
+
+mod mysql {
+    with_server! { Engine::MySql }
+}
+
+mod mariadb {
+    with_server! { Engine::MariaDb }
+}
+
+mod sqlite {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "takes minutes"]
+    async fn killed_at_random() {
+        killed_again_and_again(Engine::Sqlite).await;
+    }
+}
+
+const KILLED_AT: [(&str, Caught); 6] = [
+    ("before_begin", Caught::Idle),
+    ("after_progress", Caught::InTransaction),
+    ("mid_rows", Caught::InTransaction),
+    ("before_commit", Caught::InTransaction),
+    ("after_commit_sent", Caught::Idle),
+    ("after_commit", Caught::Idle),
+];
+
+const FROZEN_AT: [(&str, Caught); 5] = [
+    ("before_begin", Caught::Idle),
+    ("after_progress", Caught::InTransaction),
+    ("mid_rows", Caught::InTransaction),
+    ("before_commit", Caught::InTransaction),
+    ("after_commit_sent", Caught::Idle),
+];
+
+/// The way to the database is cut, stalls and is whole again, many times.
+async fn network_comes_and_goes(engine: Engine) {
+    const CHANGES: usize = 24;
+    let stage = Stage::begin_in(engine, "comes_and_goes", 2).await;
+    let orders = Orders::prepare(&stage, 8).await;
+    let path = Proxy::to_database(stage.database.server()).await;
+    let load = orders.load(&stage, 300);
+    let other = orders.start_first(&stage, Launch::new("other")).await;
+    let worker = Launch::new("worker")
+        .database(&path)
+        .start(&stage, &[&orders.connector])
+        .await;
+    let mut random = stage.random();
+    let mut every = tokio::time::interval(seconds(1));
+    for _ in 0..CHANGES {
+        every.tick().await;
+        let next = [Network::Whole, Network::Cut, Network::Stalled];
+        path.set(next[random.usize(0..next.len())]);
+    }
+    path.set(Network::Whole);
+    stage.tell(format_args!("{CHANGES} changes of the network"));
+    orders.until_flowing(&stage, seconds(60)).await;
+    load.finish().await;
+    let judged = orders.judged(&stage);
+    judged.healed(&[&other, &worker], seconds(60)).await;
+}
+
+async fn server_dies_often(engine: Engine) {
+    const DEATHS: usize = 4;
+    let server = OwnServer::start(engine, "dies_often").await;
+    let name = format!("dies_often_{}", engine.name());
+    let mut stage = Stage::begin_on(&name, 2, &server.url).await;
+    let orders = Orders::prepare(&stage, 8).await;
+    let load = orders.load(&stage, 300);
+    let connectors = [&orders.connector];
+    let first = Launch::new("first").start(&stage, &connectors).await;
+    let second = Launch::new("second").start(&stage, &connectors).await;
+    for death in 0..DEATHS {
+        orders.until_flowing(&stage, seconds(60)).await;
+        server.kill().await;
+        server.start_again().await;
+        stage.database.reconnect().await;
+        stage.tell(format_args!("death {death} of {DEATHS}"));
+    }
+    orders.until_flowing(&stage, seconds(60)).await;
+    load.finish().await;
+    let judged = orders.judged(&stage);
+    judged.healed(&[&first, &second], seconds(60)).await;
+}
+
+/// Somebody locks the same rows in the other direction.
+async fn deadlocks_are_retried(engine: Engine) {
+    const ITEMS: i64 = 40;
+    const WANTED: usize = 10;
+    let stage = Stage::begin_in(engine, "deadlocks", 1).await;
+    let topic = stage.topic("items", 6).await;
+    stage
+        .database
+        .run(
+            "CREATE TABLE items (item bigint PRIMARY KEY, producer int, seq bigint, amount bigint)",
+        )
+        .await;
+    let connector = Connector::upsert(&stage, &topic, "items");
+    let spec = LoadSpec {
+        items: ITEMS,
+        seed: stage.seed,
+        ..LoadSpec::append(600, 6)
+    };
+    let load = Load::start(&topic.name, &stage.ledger, spec);
+    let worker = Launch::new("worker").start(&stage, &[&connector]).await;
+    let rival = stage.database.session().await;
+    let mut random = stage.random();
+    eventually("deadlocks", seconds(90), || {
+        let items: Vec<i64> = (0..8).map(|_| random.i64(0..ITEMS)).collect();
+        let (rival, worker) = (&rival, &worker);
+        async move {
+            lock_backwards(rival, items).await;
+            let met = worker.logged(&["deadlock"]).len();
+            check(met >= WANTED, || format!("{met} deadlocks"))
+        }
+    })
+    .await;
+    drop(rival);
+    load.finish().await;
+    let judged = Judged {
+        stage: &stage,
+        connector: &connector,
+        topic: &topic,
+        table: "items",
+    };
+    judged.until_folded(seconds(60)).await;
+    stage.tell(format_args!(
+        "{} deadlocks were met",
+        worker.logged(&["deadlock"]).len()
+    ));
+}
+
+/// May be the one that is rolled back.
+async fn lock_backwards(rival: &OwnSession, mut items: Vec<i64>) {
+    items.sort_unstable();
+    items.dedup();
+    if rival.try_run("BEGIN").await.is_err() {
+        return;
+    }
+    for item in items.iter().rev() {
+        let lock = format!("UPDATE items SET amount = amount WHERE item = {item}");
+        if rival.try_run(&lock).await.is_err() {
+            break;
+        }
+    }
+    // What is left of a transaction that was rolled back is nothing.
+    rival.try_run("COMMIT").await.ok();
+    rival.try_run("ROLLBACK").await.ok();
+}
+
+/// A server that is read-only is waited for, visibly and without haste.
+async fn read_only_server_is_waited_for(engine: Engine) {
+    let server = OwnServer::start(engine, "read_only").await;
+    let name = format!("read_only_{}", engine.name());
+    let stage = Stage::begin_on(&name, 1, &server.url).await;
+    let orders = Orders::prepare(&stage, 6).await;
+    let load = orders.load(&stage, 300);
+    let worker = Launch::new("worker")
+        .start(&stage, &[&orders.connector])
+        .await;
+    orders.until_flowing(&stage, seconds(30)).await;
+    let (set, reset) = read_only(engine);
+    for statement in set {
+        stage.database.run(statement).await;
+    }
+    for session in stage.database.other_sessions().await {
+        stage.database.terminate(session).await;
+    }
+    let logged_before = worker.logged(&["WARN"]).len();
+    tokio::time::sleep(READ_ONLY).await;
+    let tasks = worker.tasks(&orders.connector).await;
+    assert!(
+        tasks.iter().all(|task| task.state == "RUNNING"),
+        "{tasks:?}"
+    );
+    let tries = worker.logged(&["WARN"]).len() - logged_before;
+    assert!(
+        tries > 0 && tries < TRIES_MAX,
+        "{tries} warnings in {READ_ONLY:?}"
+    );
+    stage.tell(format_args!("{set:?}: waited for, {tries} warnings"));
+    for statement in reset {
+        stage.database.run(statement).await;
+    }
+    orders.until_flowing(&stage, seconds(30)).await;
+    load.finish().await;
+    orders.judged(&stage).healed(&[&worker], seconds(30)).await;
+}
+
+/// How long nothing can be written.
+const READ_ONLY: Duration = seconds(6);
+
+/// What a busy loop would exceed meanwhile.
+const TRIES_MAX: usize = 100;
+
+/// Statements that make a server read-only, and those that end it.
+fn read_only(engine: Engine) -> (&'static [&'static str], &'static [&'static str]) {
+    match engine {
+        Engine::Postgres => (
+            &[
+                "ALTER SYSTEM SET default_transaction_read_only = on",
+                "SELECT pg_reload_conf()",
+            ],
+            &[
+                "SET default_transaction_read_only = off",
+                "ALTER SYSTEM RESET default_transaction_read_only",
+                "SELECT pg_reload_conf()",
+            ],
+        ),
+        _ => (
+            &["SET GLOBAL read_only = ON"],
+            &["SET GLOBAL read_only = OFF"],
+        ),
+    }
+}
+
+/// The server's files as they were earlier are put in the place of those that it has.
+async fn restored_from_its_files(engine: Engine) {
+    let server = OwnServer::start(engine, "restored").await;
+    let name = format!("restored_{}", engine.name());
+    let mut stage = Stage::begin_on(&name, 1, &server.url).await;
+    let orders = Orders::prepare(&stage, 6).await;
+    let load = orders.load(&stage, 300);
+    let worker = Launch::new("worker")
+        .start(&stage, &[&orders.connector])
+        .await;
+    orders.until_flowing(&stage, seconds(30)).await;
+    server.back_up().await;
+    stage.database.reconnect().await;
+    orders.until_flowing(&stage, seconds(60)).await;
+    let lost = orders.judged(&stage).positions().await;
+    server.restore().await;
+    let restored_at = Instant::now();
+    stage.database.reconnect().await;
+    orders.until_flowing(&stage, seconds(60)).await;
+    stage.tell(format_args!(
+        "positions stood at {lost:?} before; caught up {:?} after",
+        restored_at.elapsed()
+    ));
+    load.finish().await;
+    orders.judged(&stage).healed(&[&worker], seconds(60)).await;
+}
+
+/// A worker is killed at any moment and started again.
+async fn killed_again_and_again(engine: Engine) {
+    const DEATHS: usize = 12;
+    let stage = Stage::begin_in(engine, "killed_often", 1).await;
+    let orders = Orders::prepare(&stage, 6).await;
+    let load = orders.load(&stage, 500);
+    let mut random = stage.random();
+    for death in 0..DEATHS {
+        let mut worker = Launch::new("victim")
+            .start(&stage, &[&orders.connector])
+            .await;
+        orders.until_flowing(&stage, seconds(30)).await;
+        tokio::time::sleep(Duration::from_millis(random.u64(0..400))).await;
+        stage.tell(format_args!("death {death}: {}", worker.kill()));
+    }
+    let worker = Launch::new("last")
+        .start(&stage, &[&orders.connector])
+        .await;
+    load.finish().await;
+    orders.judged(&stage).healed(&[&worker], seconds(60)).await;
+}

@@ -1,0 +1,241 @@
+//! Records through the mapping into a real table, without Kafka and without a process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rowdock::config::RawConfig;
+use rowdock::config::connector::ConnectorConfig;
+use rowdock::config::worker::WorkerSettings;
+use rowdock::decode::Formats;
+use rowdock::map::{TopicMapper, Unmapped, infer, plan};
+use rowdock::record::{RawHeader, RawRecord};
+use rowdock_connectors::postgres::PostgresSink;
+use rowdock_connectors::{
+    Batch, ErrorClass, Origin, ProgressScope, RowKind, Session, Sink as _, SinkOptions,
+    SinkTimeouts, TableRows, WriteOutcome,
+};
+use tokio_postgres::{Client, NoTls};
+
+use crate::support::services::services;
+
+/// The oldest and the newest server that is tested.
+pub(crate) fn servers() -> [&'static str; 2] {
+    [&services().postgres, &services().postgres_newest]
+}
+
+/// One record.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Given {
+    pub(crate) key: Option<String>,
+    /// Empty: a tombstone.
+    pub(crate) value: String,
+    pub(crate) headers: Vec<RawHeader>,
+    pub(crate) timestamp_ms: Option<i64>,
+}
+
+/// A schema of one test's own, dropped with the server's other leftovers.
+pub(crate) struct Harness {
+    server: String,
+    schema: String,
+    client: Client,
+}
+
+impl Harness {
+    pub(crate) async fn new(server: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let schema = format!("sql_types_{}_{count}", std::process::id());
+        let (client, connection) = tokio_postgres::connect(server, NoTls)
+            .await
+            .expect("connects");
+        tokio::spawn(connection);
+        let harness = Self {
+            server: server.to_owned(),
+            client,
+            schema,
+        };
+        // Extensions lie beside the test's own types.
+        let set_up = format!(
+            "DROP SCHEMA IF EXISTS {0} CASCADE; CREATE SCHEMA {0}; SET search_path = {0}, public; \
+             SET timezone = 'UTC'; SET client_min_messages = warning; \
+             SELECT pg_advisory_lock(77); \
+             CREATE EXTENSION IF NOT EXISTS hstore SCHEMA public; \
+             CREATE EXTENSION IF NOT EXISTS citext SCHEMA public; \
+             CREATE EXTENSION IF NOT EXISTS ltree SCHEMA public; \
+             SELECT pg_advisory_unlock(77)",
+            harness.schema
+        );
+        harness.run(&set_up).await;
+        harness
+    }
+
+    pub(crate) async fn run(&self, text: &str) {
+        self.client.batch_execute(text).await.expect(text);
+    }
+
+    /// The only column of the only row, as text.
+    pub(crate) async fn text(&self, text: &str) -> String {
+        let row = self.client.query_one(text, &[]).await.expect(text);
+        let found: Option<String> = row.get(0);
+        found.unwrap_or_else(|| "null".to_owned())
+    }
+
+    /// Writes JSON records without keys; returns the reasons of those that are refused.
+    pub(crate) async fn write(
+        &self,
+        table: &str,
+        keys: &[(&str, &str)],
+        records: &[String],
+    ) -> Vec<String> {
+        let given = records.iter().map(|value| Given {
+            value: value.clone(),
+            ..Given::default()
+        });
+        self.write_given(table, keys, &given.collect::<Vec<_>>())
+            .await
+    }
+
+    /// The same with keys; an empty value is a tombstone.
+    pub(crate) async fn write_keyed(
+        &self,
+        table: &str,
+        keys: &[(&str, &str)],
+        records: &[(String, String)],
+    ) -> Vec<String> {
+        let given = records.iter().map(|(key, value)| Given {
+            key: Some(key.clone()),
+            value: value.clone(),
+            ..Given::default()
+        });
+        self.write_given(table, keys, &given.collect::<Vec<_>>())
+            .await
+    }
+
+    /// Describes, or creates, the table; maps the records to it; writes what fits.
+    pub(crate) async fn write_given(
+        &self,
+        topic: &str,
+        keys: &[(&str, &str)],
+        records: &[Given],
+    ) -> Vec<String> {
+        let config = self.config(topic, keys);
+        let formats = Formats::start(&config.key_converter, &config.value_converter, |_| {})
+            .expect("formats")
+            .with_change_events(config.sink.change_events);
+        let mut session = self.session().await;
+        let raw: Vec<RawRecord<'_>> = records.iter().map(|given| given.record(topic)).collect();
+        let name = plan::table_name(&config.sink, topic);
+        let table = match session.describe_table(&name).await.expect("described") {
+            Some(table) => table,
+            None => {
+                let (mut key, mut value) = (formats.key(), formats.value());
+                let wanted = infer::table(name, &raw, &config.sink, &mut key, &mut value);
+                let wanted = wanted.expect("a table can be made");
+                session.create_table(&wanted).await.expect("created")
+            }
+        };
+        let target = Arc::new(plan::target(table, &config.sink).expect("a target"));
+        let mut mapper = TopicMapper::new(
+            Arc::clone(&target),
+            &config.sink,
+            formats.key(),
+            formats.value(),
+        );
+        let mut rows = TableRows::new(target);
+        let mut refused = Vec::new();
+        for (offset, record) in raw.iter().enumerate() {
+            let origin = Origin {
+                position: 0,
+                offset: i64::try_from(offset).expect("few"),
+                kind: RowKind::Write,
+            };
+            match mapper.map(record, None, origin, &mut rows) {
+                Ok(()) => {}
+                Err(Unmapped::Bad(error)) => refused.push(error.to_string()),
+                Err(Unmapped::Lacking(columns)) => refused.push(format!("lacks {columns:?}")),
+            }
+        }
+        if !rows.is_empty() {
+            refused.extend(store(&mut *session, rows).await);
+        }
+        session.close().await;
+        refused
+    }
+
+    fn config(&self, topic: &str, keys: &[(&str, &str)]) -> ConnectorConfig {
+        let url = format!("{}?currentSchema={},public", self.server, self.schema);
+        let mut config: RawConfig = [
+            ("name", "types"),
+            ("connector.class", "PostgresSink"),
+            ("topics", topic),
+            ("connection.url", &url),
+            ("key.converter", "JsonConverter"),
+            ("key.converter.schemas.enable", "false"),
+            ("value.converter", "JsonConverter"),
+            ("value.converter.schemas.enable", "false"),
+        ]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), Some(value.to_owned())))
+        .collect();
+        for (key, value) in keys {
+            config.insert((*key).to_owned(), Some((*value).to_owned()));
+        }
+        match ConnectorConfig::parse(&config, &WorkerSettings::default()) {
+            Ok(config) => config,
+            Err(refused) => panic!("{refused}"),
+        }
+    }
+
+    async fn session(&self) -> Box<dyn Session> {
+        let options = SinkOptions {
+            url: format!("{}?currentSchema={},public", self.server, self.schema),
+            user: None,
+            password: None,
+            scope: ProgressScope {
+                cluster_id: "cluster".to_owned(),
+                connector: "types".to_owned(),
+            },
+            progress_table: "rowdock_progress".to_owned(),
+            stores_positions: false,
+            application_name: "rowdock/types".to_owned(),
+            timeouts: SinkTimeouts::default(),
+        };
+        let sink = PostgresSink::new(options).expect("options");
+        sink.open().await.expect("session")
+    }
+}
+
+/// Writes the rows, without those that the database refuses; returns their reasons.
+async fn store(session: &mut dyn Session, mut rows: TableRows) -> Vec<String> {
+    let mut reasons = Vec::new();
+    loop {
+        let batch = Batch {
+            positions: Vec::new(),
+            tables: vec![rows.clone()],
+            positions_stored: false,
+        };
+        match session.write(&batch).await {
+            Ok(WriteOutcome::Committed) => return reasons,
+            Ok(WriteOutcome::Fenced(_)) => panic!("nothing is claimed"),
+            Err(error) => assert_eq!(error.class(), ErrorClass::Record, "{error}"),
+        }
+        let rejects = session.find_rejects(&batch).await.expect("found");
+        assert!(!rejects.is_empty(), "some row is refused");
+        rows.retain_rows(|row, _| !rejects.iter().any(|reject| reject.row == row));
+        reasons.extend(rejects.into_iter().map(|reject| reject.reason));
+    }
+}
+
+impl Given {
+    fn record<'a>(&'a self, topic: &'a str) -> RawRecord<'a> {
+        RawRecord {
+            topic,
+            partition: 0,
+            offset: 0,
+            timestamp_ms: self.timestamp_ms,
+            key: self.key.as_deref().map(str::as_bytes),
+            value: Some(self.value.as_bytes()).filter(|value| !value.is_empty()),
+            headers: &self.headers,
+        }
+    }
+}
