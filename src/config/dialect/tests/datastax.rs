@@ -52,7 +52,10 @@ fn keys_mean_what_they_meant() {
         "9",
         &[("cassandra.requests.max", "9")],
     );
-    same("ignoreErrors", "Driver", &[("errors.tolerance", "all")]);
+    let ignoring = config(DATASTAX, &[("ignoreErrors", "Driver")]);
+    let ignoring = Dialect::of_class(DATASTAX).unwrap().translate(&ignoring);
+    let tolerance = ignoring.ours.get("errors.tolerance").unwrap();
+    assert_eq!(tolerance.as_deref(), Some("all"));
     same(
         "topic.orders.shop.t.consistencyLevel",
         "LOCAL_ONE",
