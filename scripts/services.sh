@@ -16,7 +16,7 @@ usage: scripts/services.sh VERB
   run COMMAND...      bring them up, run COMMAND with the environment file's variables, and stop what was started
   status              what is up; fails unless all of them are
 
-One service (kafka, postgres-15, postgres-18, mysql, mariadb, registry, and those that `up` does not start: connect, pgbouncer,
+One service (kafka, postgres-15, postgres-18, mysql, mariadb, registry, cassandra, and those that `up` does not start: connect, pgbouncer, cassandra-2,
 broker-1 to broker-3, postgres-12, -13, -14, -16, -17), or a test's own server of that kind (such as postgres-15@fencing):
   start NAME          create it if need be, wait until it answers, and print its settings
   stop NAME           a clean stop        kill NAME       a crash; `start` brings it back, port and data unchanged
@@ -29,8 +29,8 @@ readonly root
 readonly sources=$root/tests/services
 readonly rooms=$root/target/services
 readonly environment=$root/target/services.env
-readonly services=(kafka postgres-15 postgres-18 mysql mariadb registry)
-readonly on_demand=(connect pgbouncer broker-1 broker-2 broker-3 postgres-12 postgres-13 postgres-14 postgres-16 postgres-17)
+readonly services=(kafka postgres-15 postgres-18 mysql mariadb registry cassandra)
+readonly on_demand=(connect pgbouncer broker-1 broker-2 broker-3 postgres-12 postgres-13 postgres-14 postgres-16 postgres-17 cassandra-2)
 
 # shellcheck source=services/process.sh
 source "$root/scripts/services/process.sh"
@@ -58,6 +58,8 @@ source "$root/scripts/services/mariadb.sh"
 source "$root/scripts/services/pgbouncer.sh"
 # shellcheck source=services/registry.sh
 source "$root/scripts/services/registry.sh"
+# shellcheck source=services/cassandra.sh
+source "$root/scripts/services/cassandra.sh"
 # shellcheck source=services/connect.sh
 source "$root/scripts/services/connect.sh"
 # shellcheck source=services/users.sh

@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rowdock_connectors::{
-    Batch, NewColumn, Origin, PartitionKey, PositionMove, RowKind, TableRows, Target,
+    Batch, NewColumn, Origin, PartitionKey, PositionMove, RecordTime, RowKind, TableRows, Target,
 };
 use uuid::Uuid;
 
@@ -89,6 +89,7 @@ pub struct Original<'a> {
 pub struct BatchBuilder {
     limits: BatchLimits,
     keep_originals: bool,
+    keep_times: bool,
     positions_stored: bool,
     batch: ReadBatch,
     bytes: usize,
@@ -109,6 +110,7 @@ impl BatchBuilder {
         Self {
             limits,
             keep_originals,
+            keep_times: false,
             positions_stored,
             batch: ReadBatch::default(),
             bytes: 0,
@@ -118,6 +120,13 @@ impl BatchBuilder {
             table_of_topic: Vec::new(),
             room: Vec::new(),
         }
+    }
+
+    /// Tells the sink the time of every record.
+    #[must_use]
+    pub fn keeping_times(mut self, keep: bool) -> Self {
+        self.keep_times = keep;
+        self
     }
 
     /// Nothing to write and no position to move.
@@ -156,6 +165,7 @@ impl BatchBuilder {
             from,
             to: from,
             leader_epoch: -1,
+            times: Vec::new(),
         });
         self.batch.tags.push(tag);
         if self.position_of_slot.len() <= slot {
@@ -174,6 +184,18 @@ impl BatchBuilder {
         if leader_epoch >= 0 {
             open.leader_epoch = leader_epoch;
         }
+    }
+
+    /// Accounts for a record: its row, if any, was appended before.
+    #[inline]
+    pub fn read(&mut self, position: usize, record: &RawRecord<'_>, leader_epoch: i32) {
+        if self.keep_times {
+            self.batch.rows.positions[position].times.push(RecordTime {
+                offset: record.offset,
+                timestamp_ms: record.timestamp_ms,
+            });
+        }
+        self.advance(position, record.offset + 1, leader_epoch);
     }
 
     /// Appends a record's row through `fill`; what it refuses becomes a reject.
@@ -218,6 +240,21 @@ impl BatchBuilder {
             settled: false,
         });
         self.count(position, record);
+    }
+
+    /// How many records cannot be stored so far.
+    pub fn reject_count(&self) -> usize {
+        self.batch.rejects.len()
+    }
+
+    /// Takes back what a record has put into tables: in another one it cannot be stored.
+    pub fn take_back(&mut self, position: usize, offset: i64) {
+        self.batch.rows.retain_rows(|_, _, origin| {
+            origin.position as usize != position || origin.offset != offset
+        });
+        self.row_count = self.batch.rows.row_count();
+        // Empty tables went with their rows; slots are looked up anew.
+        self.table_of_topic.clear();
     }
 
     /// Accounts for a record that is left out on purpose; its position was advanced.

@@ -30,6 +30,7 @@ mod dialect;
 #[cfg(test)]
 mod documents;
 pub mod kafka;
+pub mod mapping;
 pub mod offline;
 pub mod parse;
 pub mod plugins;

@@ -117,6 +117,8 @@ pub enum ToConsumer {
     Pause(bool),
     /// Drain, commit, leave, end.
     Stop,
+    /// End now: whoever would write what is drained is gone.
+    End,
 }
 
 /// Sends commands to the consumer's thread and wakes it.

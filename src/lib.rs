@@ -16,6 +16,9 @@
 //! offsets are a mirror for lag tools and are never read back. The whole argument is in
 //! [`mod@write`], the database's half of it in [`rowdock_connectors`].
 //!
+//! Cassandra has no such transaction. What it is given may be written again and stays the same
+//! ([`rowdock_connectors::cassandra`]).
+//!
 //! # Code map
 //!
 //! Data path, in the order in which a record meets it; imports point downstream only:
@@ -25,6 +28,7 @@
 //!   [`registry`]: the schemas that lie elsewhere.
 //! * [`transform`]: what the connector's config changes about records on their way; records of a
 //!   connector without transforms go past it.
+//! * [`select`]: which values are which columns, of one table or several, where a mapping says so.
 //! * [`map`]: values to cells of the table's columns; every conversion that can fail fails there.
 //! * [`batch`]: rows, rejects and position moves, collected until they are written.
 //! * [`handover`]: what the consumer's thread and the write loop say to each other.
@@ -62,6 +66,7 @@ pub mod offsets;
 pub mod record;
 pub mod registry;
 pub mod replay;
+pub mod select;
 pub mod signals;
 pub mod status;
 pub mod task;

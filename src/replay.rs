@@ -156,6 +156,12 @@ impl Replay {
             ..(*self.positions.config).clone()
         };
         let sink = open_sink(&config, format!("{cluster_id}{SCOPE_SUFFIX}"), "replay")?;
+        if sink.needs_record_times() {
+            // A letter has no place in its partition any more, and so no write timestamp.
+            let message = "dead letters cannot be replayed into this database: send the records to \
+                           their topic again";
+            return Err(ReplayError::Refused(message.to_owned()));
+        }
         let owner = format!("{}/{}-replay", self.worker_id, config.name);
         Pass::new(Arc::new(config), sink, owner).map_err(ReplayError::Failed)
     }

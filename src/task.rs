@@ -6,12 +6,13 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer as _;
+use rowdock_connectors::cassandra::CassandraSink;
 use rowdock_connectors::mysql::MySqlSink;
 use rowdock_connectors::postgres::PostgresSink;
 use rowdock_connectors::sqlite::SqliteSink;
 use rowdock_connectors::{ProgressScope, Sink, SinkError, SinkOptions, SinkTimeouts};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::config::connector::{ConnectorConfig, Delivery, SinkClass};
 use crate::consume::intake::Intake;
@@ -63,7 +64,10 @@ pub struct TaskHandle {
     status_seen: watch::Receiver<TaskStatus>,
     link: ConsumerLink,
     stopping: watch::Sender<bool>,
-    write_loop: Option<JoinHandle<()>>,
+    /// What runs.
+    running: AbortHandle,
+    /// What tells how it ended.
+    ended: Option<JoinHandle<()>>,
 }
 
 impl TaskHandle {
@@ -93,9 +97,11 @@ impl TaskHandle {
             spec: spec.clone(),
         };
         let told = Arc::clone(&status);
-        let write_loop = tokio::spawn(async move {
-            // A task of its own, so that a panic is seen and told instead of looking RUNNING.
-            let TaskEnd { trace, restartable } = match tokio::spawn(task.run(commands)).await {
+        // A task of its own, so that a panic is seen and told instead of looking RUNNING.
+        let run = tokio::spawn(task.run(commands));
+        let running = run.abort_handle();
+        let ended = tokio::spawn(async move {
+            let TaskEnd { trace, restartable } = match run.await {
                 Ok(Ok(())) => return,
                 Ok(Err(end)) => end,
                 Err(ended) => TaskEnd::lost(format!(
@@ -114,7 +120,8 @@ impl TaskHandle {
             status_seen,
             link,
             stopping,
-            write_loop: Some(write_loop),
+            running,
+            ended: Some(ended),
         }
     }
 
@@ -156,14 +163,21 @@ impl TaskHandle {
     pub async fn stop(mut self, deadline: Duration) {
         self.stopping.send_replace(true);
         self.link.send(ToConsumer::Stop);
-        let Some(mut write_loop) = self.write_loop.take() else {
+        let Some(mut ended) = self.ended.take() else {
             return;
         };
-        let ended = tokio::time::timeout(deadline, &mut write_loop).await;
-        if ended.is_err() {
+        if tokio::time::timeout(deadline, &mut ended).await.is_err() {
             tracing::warn!("task did not drain within its deadline, dropping what is in hand");
-            write_loop.abort();
+            self.abandon(&ended);
         }
+    }
+
+    /// Drops session, batches and consumer, whatever they wait for: nothing of the task stays behind.
+    fn abandon(&self, ended: &JoinHandle<()>) {
+        // First, or it would tell that the task has failed.
+        ended.abort();
+        self.running.abort();
+        self.link.send(ToConsumer::End);
     }
 }
 
@@ -171,8 +185,8 @@ impl Drop for TaskHandle {
     fn drop(&mut self) {
         self.stopping.send_replace(true);
         self.link.send(ToConsumer::Stop);
-        if let Some(write_loop) = self.write_loop.take() {
-            write_loop.abort();
+        if let Some(ended) = self.ended.take() {
+            self.abandon(&ended);
         }
     }
 }
@@ -197,7 +211,7 @@ impl RunningTask {
         let consumer = client::create(&spec.consumer_properties, &client_id)
             .map(client::shared)
             .map_err(|error| format!("the kafka consumer cannot be created: {error}"))?;
-        let facts = KafkaFacts::new(&consumer);
+        let facts = KafkaFacts::new(&consumer).with_admin(&spec.producer_properties);
         let Some(cluster_id) = kafka_cluster_id(&consumer, &self.stopping).await? else {
             return Ok(());
         };
@@ -232,7 +246,8 @@ impl RunningTask {
             link: self.link.clone(),
             writer,
             board: Arc::clone(&board),
-            intake: Intake::new(Arc::clone(&config), formats, stores_positions)?,
+            intake: Intake::new(Arc::clone(&config), formats, stores_positions)?
+                .keeping_times(sink.needs_record_times()),
             delivery: config.delivery,
             linger: config.batch.linger,
             schema_patience: config.errors.retry_timeout,
@@ -378,5 +393,8 @@ pub(crate) fn open_sink(
         SinkClass::Postgres => Box::new(PostgresSink::new(options)?),
         SinkClass::MySql => Box::new(MySqlSink::new(options)?),
         SinkClass::Sqlite => Box::new(SqliteSink::new(options)?),
+        SinkClass::Cassandra => {
+            Box::new(CassandraSink::new(options, config.sink.cassandra.clone())?)
+        }
     })
 }

@@ -61,7 +61,11 @@ async fn database() {
     // A second connector, whose database does not hang.
     let other_topic = stage.topic("other", 1).await;
     stage.database.create_append_table("other").await;
-    let other = Connector::append(&stage, &other_topic, "other");
+    // Its threads are told apart by the first letters of its name.
+    let other = Connector::of_class("PostgresSink", &format!("o{}", stage.unique("other")))
+        .set("topics", &other_topic.name)
+        .set("table.name.format", "other")
+        .set("insert.mode", "insert");
     let worker = Launch::new("worker")
         .start(&stage, &[&orders.connector, &other])
         .await;
@@ -96,7 +100,7 @@ async fn database() {
             orders.judged(&stage).until_caught_up(seconds(30)).await;
         }
     }
-    let sessions = stage.database.sessions(&path).await;
+    let sessions = stage.database.sessions(Some(&path)).await;
     assert!(sessions.is_empty(), "{sessions:?}");
     assert_eq!(kafka::group_members(&orders.connector.group()).await, 0);
     // What the deleted connector had not stored is what was written while the database hung.
@@ -166,6 +170,7 @@ async fn a_foreign_member_of_the_group() {
     let foreign: BaseConsumer = kafka::client()
         .set("group.id", orders.connector.group())
         .set("client.id", "connector-consumer-orders-0")
+        .set("enable.auto.commit", "false")
         .create()
         .unwrap();
     foreign.subscribe(&[&orders.topic.name]).unwrap();

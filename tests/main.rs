@@ -21,6 +21,7 @@
 
 mod avro;
 mod behaviours;
+mod cassandra;
 mod chaos;
 mod chaos_engines;
 mod claims;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::kafka::Topic;
-use crate::options::workspace;
 use crate::process;
+use crate::services::workspace;
 use crate::workers::{Cluster, Worker};
 use crate::{Arena, Figure};
 

@@ -18,15 +18,15 @@ mod api;
 mod database;
 mod failover;
 mod kafka;
-#[path = "../throughput/options.rs"]
-#[allow(dead_code)]
-mod options;
 #[path = "../throughput/process.rs"]
 #[allow(dead_code)]
 mod process;
 mod rebalance;
 mod rest;
 mod scale;
+#[path = "../throughput/services.rs"]
+#[allow(dead_code)]
+mod services;
 mod workers;
 
 use std::fs;
@@ -37,7 +37,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
-use crate::options::{Services, workspace};
+use crate::services::{Services, workspace};
 
 /// Where the figures go, below the workspace.
 const REPORT_FILE: &str = "target/bench/cluster.json";

@@ -7,7 +7,7 @@ use anyhow::bail;
 use serde_json::json;
 
 use crate::kafka::Topic;
-use crate::options::workspace;
+use crate::services::workspace;
 use crate::workers::Cluster;
 use crate::{Arena, Figure};
 

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 
 use crate::Arena;
-use crate::options::workspace;
 use crate::rest::Rest;
+use crate::services::workspace;
 
 /// A worker that is not ready by then will not be.
 const START_DEADLINE: Duration = Duration::from_secs(60);

@@ -5,10 +5,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use crate::database::{Database, Watched};
-use crate::options::Services;
 use crate::process;
 use crate::report::EndToEnd;
 use crate::rest::{Connector, Rest};
+use crate::services::Services;
 
 /// Who runs a connector.
 pub(crate) struct Contestant<'a> {

@@ -25,6 +25,7 @@ mod process;
 mod raw;
 mod report;
 mod rest;
+mod services;
 mod sinks;
 mod topic;
 mod worker;
@@ -34,7 +35,8 @@ use std::io::{self, Write as _};
 
 use anyhow::Context as _;
 
-use crate::options::{Options, workspace};
+use crate::options::Options;
+use crate::services::workspace;
 
 /// Where the figures go, below the workspace.
 const REPORT_FILE: &str = "target/bench/throughput.json";

@@ -14,9 +14,9 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rowdock::consume::client;
 use rowdock::consume::native::{Content, Poller};
 
-use crate::options::Services;
 use crate::order::{Format, Order};
 use crate::report::Consumed;
+use crate::services::Services;
 
 /// Partitions of each topic.
 pub(crate) const PARTITIONS: i32 = 8;

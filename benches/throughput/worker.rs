@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use serde_json::json;
 
-use crate::options::{Services, workspace};
 use crate::order::Format;
 use crate::rest::{Connector, Rest};
+use crate::services::{Services, workspace};
 
 /// A worker that is not ready by then will not be.
 const START_DEADLINE: Duration = Duration::from_secs(30);

@@ -19,6 +19,11 @@
 //! * A row lock held by a stopped process is released by server-side time-outs, and the new owner
 //!   may end that session itself.
 //!
+//! **Without transactions.** Cassandra has none that could hold rows and positions. Its sink writes the
+//! rows first and then moves the positions, and makes rows so that writing them again changes nothing
+//! ([`cassandra`]). Where this page says that nothing was written, rows may be there that will be
+//! written again as they are; a position never moves before its rows are there.
+//!
 //! Offsets are always *next to read*; ranges are half-open.
 //!
 //! # Code map
@@ -33,11 +38,12 @@
 //! * [`fold`]: the order of one key's records inside a batch, made into statements. Pure.
 //! * [`statement`]: rows grouped by the columns that they have. Pure.
 //! * [`reject`]: finding the rows that a database refuses, by bisection over savepoints.
-//! * [`postgres`], [`mysql`], [`sqlite`], [`memory`]: the sinks. Each has the same rooms.
+//! * [`postgres`], [`mysql`], [`sqlite`], [`cassandra`], [`memory`]: the sinks. Each has the same rooms.
 //!
 //! To add a sink: a folder with the same rooms, an implementation of [`Sink`] and [`Session`].
 
 mod authority;
+pub mod cassandra;
 pub mod error;
 pub mod evolve;
 pub mod fold;
@@ -59,7 +65,7 @@ pub use error::{ErrorClass, SinkError};
 pub use letter::{LetterKey, LetterQuery, StoredLetter};
 pub use options::{SinkOptions, SinkTimeouts};
 pub use position::{
-    ClaimAnswer, ClaimRequest, PartitionKey, PositionMove, ProgressScope, RenewAnswer,
+    ClaimAnswer, ClaimRequest, PartitionKey, PositionMove, ProgressScope, RecordTime, RenewAnswer,
     RenewRequest, ResetRequest, SetPosition, StartRows, StoredPosition,
 };
 pub use row::{Batch, Cell, CellState, Column, Origin, RowKind, TableRows, Timestamp};
@@ -74,6 +80,12 @@ use async_trait::async_trait;
 pub trait Sink: Send + Sync {
     /// The database's name for people and logs, such as `postgresql`.
     fn name(&self) -> &'static str;
+
+    /// Batches must tell the time of every record ([`PositionMove::times`]), and claims which topics
+    /// are compacted.
+    fn needs_record_times(&self) -> bool {
+        false
+    }
 
     /// Opens one session: one connection of its own, prepared for writing (time-outs set, progress
     /// table present when the guarantee needs it).

@@ -7,6 +7,7 @@
 //! | `next_offset` differs           | fenced: not where we thought; never forced |
 //! | no row                          | fenced: the progress table was lost or cleaned |
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -43,6 +44,18 @@ pub struct PositionMove {
     pub to: i64,
     /// Leader epoch of the last record read, -1 when unknown.
     pub leader_epoch: i32,
+    /// Every record of `from..to` with its time, in order, whether a row came of it or not; empty
+    /// unless the sink [asks for them](crate::Sink::needs_record_times). May hold others besides.
+    pub times: Vec<RecordTime>,
+}
+
+/// When a record was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordTime {
+    /// The record's offset.
+    pub offset: i64,
+    /// Milliseconds since the epoch, as its producer or the broker says.
+    pub timestamp_ms: Option<i64>,
 }
 
 /// Takes partitions over.
@@ -59,6 +72,9 @@ pub struct ClaimRequest {
     pub owner: String,
     /// The partitions, sorted.
     pub partitions: Vec<PartitionKey>,
+    /// Topics of which another reading may not find the same records, since their log is compacted;
+    /// told only to a sink that [asks for record times](crate::Sink::needs_record_times).
+    pub compacted: BTreeSet<Arc<str>>,
 }
 
 /// What a claim found.

@@ -135,6 +135,7 @@ mod tests {
                 force,
                 owner: String::new(),
                 partitions: vec![key("t", 1), key("t", 0), key("u", 0)],
+                compacted: std::collections::BTreeSet::new(),
             };
             let judged = stored.claim(&request);
             let unknown = [ClaimAnswer::PartitionUnknown, ClaimAnswer::TopicUnknown];

@@ -27,7 +27,7 @@ macro_rules! run {
     };
 }
 
-/// What holds for all.
+/// What holds for all, whatever they guarantee.
 macro_rules! all {
     ($database:expr) => {
         run! { $database;
@@ -36,20 +36,32 @@ macro_rules! all {
             claims::connectors_do_not_meet,
             claims::a_claim_yields_to_a_newer_generation,
             claims::an_older_claim_cannot_write,
-            claims::one_partition_of_several_is_fenced,
             claims::a_position_elsewhere_is_fenced,
             claims::a_renewal_may_be_repeated,
             claims::a_renewal_settles_what_happened,
             claims::a_late_claim_is_overtaken,
             claims::positions_set_by_hand_fence_their_owner,
             writes::rows_and_positions_move_together,
-            writes::batches_without_positions,
             writes::a_repeated_key_is_folded,
             writes::deletes_and_writes_keep_their_order,
             writes::inserts_and_deletes_keep_their_order,
             writes::absent_is_not_null,
-            writes::many_tables_are_one_transaction,
             writes::batches_beyond_a_statement,
+            tables::many_create_one_table,
+            tables::many_evolve_one_table,
+        }
+    };
+}
+
+/// What holds where rows and positions are one transaction: each row is written once. Elsewhere, with
+/// Cassandra, each is written as often as it takes, always the same.
+macro_rules! with_transactions {
+    ($database:expr) => {
+        all! { $database }
+        run! { $database;
+            claims::one_partition_of_several_is_fenced,
+            writes::batches_without_positions,
+            writes::many_tables_are_one_transaction,
             rejects::a_refused_row_is_found,
             rejects::several_refused_rows_are_found,
             rejects::nothing_of_a_refused_batch_stays,
@@ -57,8 +69,6 @@ macro_rules! all {
             writes::updates_change_what_is_there,
             writes::insert_ignore_passes_over_keys_that_are_there,
             writes::a_guard_keeps_the_newest,
-            tables::many_create_one_table,
-            tables::many_evolve_one_table,
             letters::dead_letters_are_read_back,
             letters::many_partitions_of_one_record,
         }
@@ -68,7 +78,7 @@ macro_rules! all {
 /// What holds where sessions are connections to a server.
 macro_rules! with_server {
     ($database:expr) => {
-        all! { $database }
+        with_transactions! { $database }
         run! { $database;
             faults::a_write_waits_for_a_lock_and_goes_on,
             faults::a_deadlock_is_retried,
@@ -83,11 +93,11 @@ macro_rules! with_server {
 }
 
 mod memory {
-    all! { super::databases::memory::Memory::new() }
+    with_transactions! { super::databases::memory::Memory::new() }
 }
 
 mod sqlite {
-    all! { super::databases::sqlite::Sqlite::new() }
+    with_transactions! { super::databases::sqlite::Sqlite::new() }
 }
 
 mod postgres_15 {
@@ -104,4 +114,8 @@ mod mysql {
 
 mod mariadb {
     with_server! { super::databases::mysql::mariadb().await }
+}
+
+mod cassandra {
+    all! { super::databases::cassandra::Keyspace::new().await }
 }

@@ -5,6 +5,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // as inside `cfg(test)`
 
+mod cassandra;
 mod conformance;
 mod mysql;
 mod postgres;

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use rowdock_connectors::WriteMode;
+use rowdock_connectors::cassandra::CassandraSettings;
 use secrecy::SecretString;
 
 use super::converter::{Converter, HeaderConverter};
+use super::mapping::TableMapping;
 use super::secret;
 use super::table_format;
 use super::transforms::TransformConfig;
@@ -62,6 +64,8 @@ pub enum SinkClass {
     MySql,
     /// `SqliteSink`
     Sqlite,
+    /// `CassandraSink`, also for ScyllaDB
+    Cassandra,
 }
 
 /// Which topics.
@@ -227,6 +231,10 @@ pub struct SinkKeys {
     pub zone: Option<Tz>,
     /// `progress.table`.
     pub progress_table: String,
+    /// `cassandra.*`.
+    pub cassandra: CassandraSettings,
+    /// `cassandra.mapping`.
+    pub mappings: Vec<TableMapping>,
 }
 
 impl SinkKeys {
@@ -363,6 +371,8 @@ impl fmt::Debug for SinkKeys {
             .field("folds_names", &self.folds_names)
             .field("zone", &self.zone)
             .field("progress_table", &self.progress_table)
+            .field("cassandra", &self.cassandra)
+            .field("mappings", &self.mappings)
             .finish()
     }
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::connector::SinkClass;
 
+pub mod cassandra;
 pub mod common;
 pub mod converters;
 pub mod foreign;
@@ -74,6 +75,7 @@ const ALL: &[&[&ConfigKey]] = &[
     registry::value::KEYS,
     converters::HEADER_KEYS,
     sink::KEYS,
+    cassandra::KEYS,
 ];
 
 /// Kafka's types of values.
@@ -187,11 +189,13 @@ pub enum Group {
     Tables,
     /// The promise, and where positions are kept.
     Delivery,
+    /// `cassandra.*`.
+    Cassandra,
 }
 
 impl Group {
     /// In the order in which they are shown.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Common,
         Self::Transforms,
         Self::Predicates,
@@ -201,6 +205,7 @@ impl Group {
         Self::Mapping,
         Self::Tables,
         Self::Delivery,
+        Self::Cassandra,
     ];
 
     /// As shown; the first four are Kafka Connect's names.
@@ -215,6 +220,7 @@ impl Group {
             Self::Mapping => "Data Mapping",
             Self::Tables => "Tables",
             Self::Delivery => "Delivery",
+            Self::Cassandra => "Cassandra",
         }
     }
 }

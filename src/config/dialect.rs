@@ -25,6 +25,7 @@ use super::definitions::{self as key_table, Kind};
 
 mod aiven_jdbc;
 mod confluent_jdbc;
+mod datastax;
 mod debezium_jdbc;
 mod describe;
 mod jdbc;
@@ -38,6 +39,7 @@ pub(super) const ALL: &[&Dialect] = &[
     &confluent_jdbc::DIALECT,
     &aiven_jdbc::DIALECT,
     &debezium_jdbc::DIALECT,
+    &datastax::DIALECT,
 ];
 
 /// The language of another sink's configs.

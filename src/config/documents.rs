@@ -118,7 +118,10 @@ fn the_readme_lists_every_key() {
 fn the_migration_page_lists_every_key_of_other_sinks() {
     let path = folder().join("MIGRATING.md");
     let mut text = std::fs::read_to_string(path).unwrap();
-    for (part, dialect) in ["confluent", "aiven", "debezium"].iter().zip(dialect::ALL) {
+    for (part, dialect) in ["confluent", "aiven", "debezium", "datastax"]
+        .iter()
+        .zip(dialect::ALL)
+    {
         assert!(dialect.classes[0].contains(part));
         assert!(text.contains(dialect.classes[0]));
         text = with_part(&text, part, &dialect_table(dialect));

@@ -17,6 +17,8 @@ use super::definitions::{ConfigKey, common, sink};
 use super::plugins::UnknownClass;
 use super::worker::WorkerSettings;
 
+mod cassandra;
+
 /// One thing that is wrong with one key. The message never shows a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyError {
@@ -60,7 +62,10 @@ impl ConnectorConfig {
         let checked = check::check(raw, worker)?;
         let errors = errors_of(&checked);
         if errors.is_empty() {
-            build(&checked, worker)
+            let mut config = build(&checked, worker)?;
+            cassandra::apply_mappings(&mut config.sink);
+            config.sink.cassandra.config = cassandra::fingerprint(raw, &config);
+            Ok(config)
         } else {
             Err(Invalid::Keys(errors))
         }
@@ -285,6 +290,8 @@ fn sink_keys(checked: &Checked, header_converter: HeaderConverter) -> Result<Sin
         zone: sink::zone(&text(checked, &sink::DB_TIMEZONE)?)
             .map_err(|_| unusable(&sink::DB_TIMEZONE))?,
         progress_table: text(checked, &sink::PROGRESS_TABLE)?,
+        cassandra: cassandra::settings(checked)?,
+        mappings: cassandra::mappings(checked)?,
     })
 }
 

@@ -34,19 +34,18 @@ pub struct UnknownClass {
     hint: &'static str,
 }
 
-const CLASSES: [SinkClass; 3] = [SinkClass::Postgres, SinkClass::MySql, SinkClass::Sqlite];
+const CLASSES: [SinkClass; 4] = [
+    SinkClass::Postgres,
+    SinkClass::MySql,
+    SinkClass::Sqlite,
+    SinkClass::Cassandra,
+];
 
 /// Why names that others may expect stand for nothing, by the name without its endings.
-const HINTS: &[(&str, &str)] = &[
-    (
-        "Jdbc",
-        " (several sinks have a class of that name: give its full name)",
-    ),
-    (
-        "Cassandra",
-        " (this version writes to PostgreSQL, MySQL, MariaDB and SQLite only)",
-    ),
-];
+const HINTS: &[(&str, &str)] = &[(
+    "Jdbc",
+    " (several sinks have a class of that name: give its full name)",
+)];
 
 /// What a class name stands for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -157,6 +156,7 @@ pub fn full_name(class: SinkClass) -> &'static str {
         SinkClass::Postgres => "rowdock.PostgresSink",
         SinkClass::MySql => "rowdock.MySqlSink",
         SinkClass::Sqlite => "rowdock.SqliteSink",
+        SinkClass::Cassandra => "rowdock.CassandraSink",
     }
 }
 
@@ -170,6 +170,7 @@ pub(super) fn own(name: &str) -> Result<SinkClass, UnknownClass> {
         "PostgresSink" => Ok(SinkClass::Postgres),
         "MySqlSink" | "MariaDbSink" => Ok(SinkClass::MySql),
         "SqliteSink" => Ok(SinkClass::Sqlite),
+        "CassandraSink" | "ScyllaSink" => Ok(SinkClass::Cassandra),
         _ => Err(UnknownClass {
             class: name.to_owned(),
             hint: hint(name),
@@ -216,6 +217,9 @@ mod tests {
         check("rowdock.MySqlSinkConnector", Some(SinkClass::MySql));
         check("MariaDbSink", Some(SinkClass::MySql));
         check("MySQLSink", None);
+        check("CassandraSink", Some(SinkClass::Cassandra));
+        check("rowdock.CassandraSinkConnector", Some(SinkClass::Cassandra));
+        check("ScyllaSink", Some(SinkClass::Cassandra));
         check("", None);
     }
 
@@ -226,14 +230,12 @@ mod tests {
             message.starts_with(
                 "Failed to find any class that implements Connector and which name matches Foo, \
                  available connectors are: rowdock.PostgresSink, rowdock.MySqlSink, rowdock.SqliteSink, \
-                 io.confluent."
+                 rowdock.CassandraSink, io.confluent."
             ),
             "{message}"
         );
         let message = find("JdbcSinkConnector").unwrap_err().to_string();
         assert!(message.contains("give its full name"), "{message}");
-        let message = find("CassandraSink").unwrap_err().to_string();
-        assert!(message.contains("MariaDB and SQLite only"), "{message}");
     }
 
     #[test]
@@ -264,5 +266,6 @@ mod tests {
         );
         assert_eq!(listed[1]["class"], "rowdock.MySqlSink");
         assert_eq!(listed[2]["class"], "rowdock.SqliteSink");
+        assert_eq!(listed[3]["class"], "rowdock.CassandraSink");
     }
 }

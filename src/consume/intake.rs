@@ -101,6 +101,13 @@ impl Intake {
         })
     }
 
+    /// Tells the sink the time of every record.
+    #[must_use]
+    pub fn keeping_times(mut self, keep: bool) -> Self {
+        self.builder = self.builder.keeping_times(keep);
+        self
+    }
+
     /// Records are waiting for a table or a schema: read no more.
     pub fn is_waiting(&self) -> bool {
         !self.held_back.is_empty()
@@ -378,8 +385,7 @@ impl Intake {
             self.lack(topic, columns);
             return false;
         }
-        self.builder
-            .advance(position, record.offset + 1, leader_epoch);
+        self.builder.read(position, record, leader_epoch);
         slot.next = record.offset + 1;
         true
     }

@@ -457,6 +457,7 @@ impl Running {
                 self.apply_holds();
             }
             ToConsumer::Stop => self.stop(),
+            ToConsumer::End => self.finished = true,
         }
     }
 

@@ -216,6 +216,7 @@ mod tests {
             from: 0,
             to: 100,
             leader_epoch: -1,
+            times: Vec::new(),
         });
         batch.rejects = rejected
             .iter()

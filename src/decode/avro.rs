@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::registered::{KeyOrValue, Registered, Source};
 use super::{Decode, Encoded, ReadError, Visitor, json};
 use crate::config::converter::RegistryOptions;
-use crate::record::{Schema, Side, Value};
+use crate::record::{Field, Kind, Schema, SchemaCache, Side, Value};
 use crate::registry::Registry;
 pub(in crate::decode) use schema::Program;
 use schema::{Node, NodeId};
@@ -24,6 +24,8 @@ use wire::Cursor;
 pub struct Avro {
     source: Source<Program>,
     default_for_null: bool,
+    /// Schemas for transforms, where nulls are kept: without defaults that could replace them.
+    kept_nulls: SchemaCache<Arc<Schema>>,
     /// Room for what has no text of its own.
     scratch: String,
 }
@@ -34,6 +36,7 @@ impl Avro {
         Self {
             source: Source::new(registry, options, side),
             default_for_null: options.default_for_null,
+            kept_nulls: SchemaCache::default(),
             scratch: String::new(),
         }
     }
@@ -54,7 +57,7 @@ impl Decode for Avro {
     ) -> Result<(), ReadError> {
         let (program, body) = self.source.open(encoded).map_err(ReadError::Malformed)?;
         read_body(
-            &program,
+            program,
             self.default_for_null,
             &mut self.scratch,
             body,
@@ -70,18 +73,49 @@ impl Decode for Avro {
 
     fn whole(&mut self, encoded: Encoded<'_>) -> Result<Side, String> {
         let (program, body) = self.source.open(encoded)?;
-        let schema = program.schema(program.root);
+        let mut schema = Arc::clone(program.schema(program.root));
+        if !self.default_for_null {
+            let nullable = || Ok::<_, String>(Arc::new(without_defaults(&schema)));
+            schema = self.kept_nulls.get(&schema, nullable)?;
+        }
         let mut cursor = Cursor::new(body, self.default_for_null);
         let datum = cursor
-            .datum(&program, program.root, schema, 0)
+            .datum(program, program.root, &schema, 0)
             .map_err(|fault| format!("malformed Avro: {fault}"))?;
         if !cursor.is_at_end() {
             return Err("malformed Avro: bytes are left over behind the record".to_owned());
         }
         Ok(Side {
-            schema: Some(Arc::clone(schema)),
+            schema: Some(schema),
             datum,
         })
+    }
+}
+
+/// A schema in which nothing that may be null has a default, as `ignore.default.for.nullables` wants
+/// it.
+fn without_defaults(schema: &Schema) -> Schema {
+    let part = |schema: &Arc<Schema>| Arc::new(without_defaults(schema));
+    let kind = match &schema.kind {
+        Kind::Array(item) => Kind::Array(part(item)),
+        Kind::Map { key, value } => Kind::Map {
+            key: Arc::clone(key),
+            value: part(value),
+        },
+        Kind::Struct(fields) => {
+            let fields = fields.iter().map(|field| Field {
+                name: Arc::clone(&field.name),
+                schema: part(&field.schema),
+            });
+            Kind::Struct(fields.collect())
+        }
+        kind => kind.clone(),
+    };
+    let default = schema.default.clone().filter(|_| !schema.optional);
+    Schema {
+        kind,
+        default,
+        ..schema.clone()
     }
 }
 

@@ -67,7 +67,7 @@ impl ChangeEvents {
     }
 
     /// The row of an event that was decoded as a whole, and perhaps transformed; or what it does
-    /// instead, of a delete with the row that was there.
+    /// instead, with the row as it was before a delete.
     ///
     /// # Errors
     /// When it is a change event of no known kind.
@@ -75,7 +75,6 @@ impl ChangeEvents {
         let found = find(|part| Ok(Head::of(part_of(&value, part)))).map_err(reason)?;
         match found {
             Found::Row(part) => Ok((into_part(value, part), None)),
-            // What it deletes may have to be told by the row that was there.
             Found::Delete(before) => Ok((into_part(value, before), Some(Change::Delete))),
             Found::Change(change) => {
                 if change == Change::Nothing {
@@ -282,11 +281,16 @@ impl Head {
         head
     }
 
-    fn learn(&mut self, name: &str, datum: &Datum) {
+    /// Takes note of a field; whether it is one of those that tell.
+    fn see(&mut self, name: &str) -> Option<Known> {
         self.fields += 1;
         let known = Known::of(name);
         self.names.extend(known);
-        if known == Some(Known::Op) {
+        known
+    }
+
+    fn learn(&mut self, name: &str, datum: &Datum) {
+        if self.see(name) == Some(Known::Op) {
             self.op = Some(match datum {
                 Datum::String(op) => Op::of(op),
                 _ => Op::Unknown,
@@ -355,9 +359,7 @@ impl Visitor for Head {
     }
 
     fn wants(&mut self, name: &str, _index: Option<usize>) -> Result<Option<()>, RecordError> {
-        self.fields += 1;
-        let known = Known::of(name);
-        self.names.extend(known);
+        let known = self.see(name);
         Ok((known == Some(Known::Op)).then_some(()))
     }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use crate::record::{Value, iso};
+use crate::record::{Value, iso, json};
 
 /// Appends a value.
 ///
@@ -18,6 +18,7 @@ pub fn push(out: &mut String, value: &Value<'_>) -> Result<(), &'static str> {
         Value::Bool(true) => out.push_str("true"),
         Value::Bool(false) => out.push_str("false"),
         Value::Number(text) => out.push_str(text),
+        Value::Json(text) if !json::is_json(text) => push_text(out, text),
         Value::Json(text) | Value::Decimal(text) => out.push_str(text),
         Value::Int(number) => push_display(out, number),
         Value::Float64(number) if number.is_finite() => push_display(out, number),

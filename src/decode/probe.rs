@@ -1,9 +1,11 @@
 //! A visitor for tests: keeps everything it is given.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::change::Change;
 use super::{Decode, Encoded, ReadError, Visitor};
+use crate::config::converter::{IdFraming, RegistryAuth, RegistryOptions, RegistryTls};
 use crate::record::{RecordError, Schema, Value};
 
 /// What was found.
@@ -85,5 +87,20 @@ pub(crate) fn owned(value: &Value<'_>) -> Value<'static> {
         Value::Timestamp(at) => Value::Timestamp(*at),
         Value::LocalTimestamp(at) => Value::LocalTimestamp(*at),
         Value::Uuid(bytes) => Value::Uuid(*bytes),
+    }
+}
+
+/// Options for a registry that is asked nothing.
+pub(crate) fn registry_options(ids: IdFraming) -> RegistryOptions {
+    RegistryOptions {
+        urls: Vec::new(),
+        auth: RegistryAuth::None,
+        tls: RegistryTls::default(),
+        ids,
+        by_global_id: false,
+        connect_timeout: Duration::ZERO,
+        read_timeout: Duration::ZERO,
+        pause_max: Duration::ZERO,
+        default_for_null: true,
     }
 }

@@ -97,14 +97,14 @@ impl<P: Compile> Source<P> {
     ///
     /// # Errors
     /// When there is no frame, no such schema, or none that can be used.
-    pub fn open<'a>(&mut self, encoded: Encoded<'a>) -> Result<(Arc<P>, &'a [u8]), String> {
+    pub fn open<'a>(&mut self, encoded: Encoded<'a>) -> Result<(&Arc<P>, &'a [u8]), String> {
         let (id, body) = self.framing.split(encoded)?;
         let is_current = matches!(&self.current, Some((current, _)) if *current == id);
         if !is_current && !self.make_current(id) {
             return Err(format!("schema {id} has not arrived from the registry yet"));
         }
         match &self.current {
-            Some((_, Ok(compiled))) => Ok((Arc::clone(compiled), body)),
+            Some((_, Ok(compiled))) => Ok((compiled, body)),
             Some((_, Err(reason))) => Err(reason.clone()),
             None => Err(format!("schema {id} is not at hand")),
         }

@@ -102,6 +102,8 @@ pub(super) fn keys(key_mode: KeyMode, key_fields: &[&str]) -> SinkKeys {
         folds_names: false,
         zone: None,
         progress_table: "rowdock_progress".into(),
+        cassandra: rowdock_connectors::cassandra::CassandraSettings::default(),
+        mappings: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::value::RawValue;
 
 use super::datum::Datum;
 use super::iso;
@@ -21,6 +22,11 @@ pub fn text(datum: &Datum, schema: Option<&Schema>) -> Result<String, &'static s
     Ok(text)
 }
 
+/// Whether a text that is said to be JSON is.
+pub fn is_json(text: &str) -> bool {
+    serde_json::from_str::<&RawValue>(text).is_ok()
+}
+
 /// Values are as deep as their decoder allows, so the recursion is bounded.
 fn push(text: &mut String, datum: &Datum, schema: Option<&Schema>) -> Result<(), &'static str> {
     match datum {
@@ -33,7 +39,9 @@ fn push(text: &mut String, datum: &Datum, schema: Option<&Schema>) -> Result<(),
         Datum::Float32(value) => push_float(text, value.is_finite(), value),
         Datum::Float64(value) => push_float(text, value.is_finite(), value),
         Datum::Number(literal) | Datum::Decimal(literal) => text.push_str(literal),
-        Datum::String(value) if schema.is_some_and(Schema::is_json_text) => text.push_str(value),
+        Datum::String(value) if schema.is_some_and(Schema::is_json_text) && is_json(value) => {
+            text.push_str(value);
+        }
         Datum::String(value) => push_string(text, value),
         Datum::Bytes(bytes) => push_string(text, &BASE64.encode(bytes)),
         Datum::Date(days) => push_string(text, &iso::date(*days)?),
@@ -145,6 +153,7 @@ fn push_string(text: &mut String, value: &str) {
 mod tests {
     use super::*;
     use crate::record::datum::Map;
+    use crate::record::schema::names;
     use proptest::prelude::*;
 
     #[test]
@@ -166,6 +175,20 @@ mod tests {
         let entries = vec![(Datum::Int8(1), Datum::Boolean(false))];
         check(Datum::Entries(entries), "[[1,false]]");
         assert!(text(&Datum::Date(i32::MAX), None).is_err());
+    }
+
+    #[test]
+    fn texts_that_are_json_stand_as_they_are() {
+        let schema = Schema::new(Kind::String)
+            .named(Some(names::JSON.into()))
+            .unwrap();
+        let items = Schema::new(Kind::Array(schema.into()));
+        let check = |document: &str, expected: &str| {
+            let datum = Datum::Array(vec![Datum::String(document.to_owned())]);
+            assert_eq!(text(&datum, Some(&items)).unwrap(), expected);
+        };
+        check(r#"{"a": 1}"#, r#"[{"a": 1}]"#);
+        check(r#"{"a":"#, r#"["{\"a\":"]"#);
     }
 
     proptest! {

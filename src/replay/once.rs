@@ -138,6 +138,7 @@ impl OnceBatch {
             from: NOT_STORED,
             to: letters[*place].2.content,
             leader_epoch: -1,
+            times: Vec::new(),
         };
         Self {
             rows: Batch {
@@ -312,6 +313,7 @@ mod tests {
             from: 0,
             to: 11,
             leader_epoch: -1,
+            times: Vec::new(),
         };
         let mut mapped = ReadBatch::default();
         mapped.rows.positions = vec![partition("a", 1), partition("b", 0)];

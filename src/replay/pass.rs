@@ -218,6 +218,7 @@ impl Pass {
                 force: true,
                 owner: owner.clone(),
                 partitions: work.open_keys(),
+                compacted: std::collections::BTreeSet::new(),
             };
             if request.partitions.is_empty() {
                 return Ok(request.claim_id);

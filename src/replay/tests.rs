@@ -1,6 +1,8 @@
 //! Letters through the pipeline into a database in memory that fails and loses answers, beside a
 //! rival that sends the same letters; no Kafka, no clock.
 
+use std::slice;
+
 use proptest::prelude::*;
 use rowdock_connectors::memory::{Faults, MemorySink, Refusal, Value};
 use rowdock_connectors::{ColumnDef, ColumnType, ProgressScope, Table, TableName};

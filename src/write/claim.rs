@@ -87,6 +87,10 @@ impl WriteLoop {
             force,
             owner: self.owner.clone(),
             partitions: wanted.iter().map(|(key, _)| key.clone()).collect(),
+            compacted: match self.sink.needs_record_times() {
+                true => compacted_topics(&self.facts, wanted).await?,
+                false => BTreeSet::new(),
+            },
         };
         let Some(session) = self.state.session.as_mut() else {
             return Ok(false);
@@ -242,8 +246,10 @@ impl WriteLoop {
             .iter()
             .map(|(key, _, _)| Arc::clone(&key.topic))
             .collect();
-        // Where transforms or records choose the table, a topic that is read needs none.
-        if self.config.transforms.is_empty() && !self.config.sink.routes_by_record() {
+        // Where transforms, a mapping or records choose the table, a topic that is read needs none.
+        let keys = &self.config.sink;
+        let topics_have_tables = !keys.routes_by_record() && keys.mappings.is_empty();
+        if self.config.transforms.is_empty() && topics_have_tables {
             for topic in topics {
                 self.make_table_known(&topic).await?;
             }
@@ -334,6 +340,16 @@ impl WriteLoop {
             ),
         })
     }
+}
+
+/// Those of the topics that may not read the same again.
+async fn compacted_topics(
+    facts: &KafkaFacts,
+    wanted: &[(PartitionKey, AssignmentTag)],
+) -> Result<BTreeSet<Arc<str>>, SinkError> {
+    let topics = wanted.iter().map(|(key, _)| Arc::clone(&key.topic));
+    let topics: BTreeSet<Arc<str>> = topics.collect();
+    facts.compacted(topics.into_iter().collect()).await
 }
 
 /// A commit that is no mirror was made by someone else, to move the connector perhaps. It is not

@@ -1,12 +1,17 @@
 //! What Kafka says of topics and groups. The client's calls block, so they run on threads for
 //! that; each has a deadline.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use rdkafka::ClientConfig;
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigResource, OwnedResourceSpecifier, ResourceSpecifier,
+};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::Consumer as _;
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use rowdock_connectors::{PartitionKey, SinkError};
 
@@ -32,6 +37,8 @@ pub struct Committed {
 #[derive(Clone)]
 pub struct KafkaFacts {
     consumer: Weak<TaskConsumer>,
+    /// For questions that a consumer cannot ask.
+    admin_properties: Arc<[(String, String)]>,
 }
 
 impl KafkaFacts {
@@ -39,7 +46,15 @@ impl KafkaFacts {
     pub fn new(consumer: &Arc<TaskConsumer>) -> Self {
         Self {
             consumer: Arc::downgrade(consumer),
+            admin_properties: Arc::new([]),
         }
+    }
+
+    /// Asks what a consumer cannot ask through a client with these properties.
+    #[must_use]
+    pub fn with_admin(mut self, properties: &[(String, String)]) -> Self {
+        self.admin_properties = properties.into();
+        self
     }
 
     /// Facts of a consumer that is gone: every question fails.
@@ -47,6 +62,7 @@ impl KafkaFacts {
     pub fn detached() -> Self {
         Self {
             consumer: Weak::new(),
+            admin_properties: Arc::new([]),
         }
     }
 
@@ -143,6 +159,44 @@ impl KafkaFacts {
         .await
     }
 
+    /// Those of the topics whose log is compacted, or may be: where their settings may not be seen,
+    /// nothing can be relied upon.
+    ///
+    /// # Errors
+    /// Retry, when Kafka does not answer.
+    pub async fn compacted(&self, topics: Vec<Arc<str>>) -> Result<BTreeSet<Arc<str>>, SinkError> {
+        let mut config = ClientConfig::new();
+        for (name, value) in self.admin_properties.iter() {
+            config.set(name, value);
+        }
+        let unanswered = |reason: String| {
+            SinkError::retry(format!("kafka does not answer (topic settings): {reason}"))
+        };
+        let admin: AdminClient<DefaultClientContext> = config
+            .create()
+            .map_err(|error| SinkError::stop(format!("cannot create an admin client: {error}")))?;
+        let options = AdminOptions::new().request_timeout(Some(CALL_TIMEOUT));
+        let asked: Vec<_> = topics
+            .iter()
+            .map(|topic| ResourceSpecifier::Topic(topic))
+            .collect();
+        let answers = admin.describe_configs(&asked, &options).await;
+        let answers = answers.map_err(|error| unanswered(error.to_string()))?;
+        let mut kept: BTreeSet<String> = BTreeSet::new();
+        for answer in answers {
+            match answer {
+                Ok(resource) => kept.extend(never_compacted(resource)),
+                Err(
+                    RDKafkaErrorCode::TopicAuthorizationFailed
+                    | RDKafkaErrorCode::ClusterAuthorizationFailed,
+                ) => {}
+                Err(code) => return Err(unanswered(code.to_string())),
+            }
+        }
+        let may_be = |topic: &Arc<str>| !kept.contains(&**topic);
+        Ok(topics.into_iter().filter(may_be).collect())
+    }
+
     async fn ask<T: Send + 'static>(
         &self,
         what: &'static str,
@@ -163,6 +217,20 @@ impl KafkaFacts {
             Err(SinkError::retry(format!("asking kafka ended early ({what})")).with_source(error))
         })
     }
+}
+
+/// The topic's name, when its old records go by age or size only.
+fn never_compacted(resource: ConfigResource) -> Option<String> {
+    let policy = resource
+        .entries
+        .iter()
+        .find(|entry| entry.name == "cleanup.policy")?
+        .value
+        .as_deref()?;
+    let OwnedResourceSpecifier::Topic(name) = resource.specifier else {
+        return None;
+    };
+    (policy == "delete").then_some(name)
 }
 
 #[cfg(test)]

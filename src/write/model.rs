@@ -369,6 +369,7 @@ fn after_renewal(task: Task, (claim, position): (u8, usize), new: u8, answer: Re
             from: offset(*from),
             to: offset(*to),
             leader_epoch: -1,
+            times: Vec::new(),
         };
         judge(&part, tag, Some(held)) == Verdict::Write
     });

@@ -87,6 +87,7 @@ mod tests {
             from,
             to,
             leader_epoch: -1,
+            times: Vec::new(),
         }
     }
 

@@ -118,6 +118,8 @@ fn config(tolerate: bool) -> ConnectorConfig {
             folds_names: false,
             zone: None,
             progress_table: "rowdock_progress".into(),
+            cassandra: rowdock_connectors::cassandra::CassandraSettings::default(),
+            mappings: Vec::new(),
         },
         batch: LIMITS,
         retries: Retries::default(),
@@ -330,6 +332,7 @@ async fn claim(
         force: false,
         owner: "someone".into(),
         partitions: partitions.iter().map(|partition| key(*partition)).collect(),
+        compacted: std::collections::BTreeSet::new(),
     };
     loop {
         let Ok(mut session) = database.open().await else {

@@ -165,6 +165,7 @@ pub(crate) struct ReadRecord {
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) value: Option<Vec<u8>>,
     pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) timestamp_ms: Option<i64>,
 }
 
 /// Everything in a topic now.
@@ -218,6 +219,7 @@ impl ReadRecord {
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
             headers: headers.unwrap_or_default(),
+            timestamp_ms: message.timestamp().to_millis(),
         }
     }
 }

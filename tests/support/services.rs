@@ -20,6 +20,8 @@ pub(crate) struct Services {
     pub(crate) postgres: String,
     /// The same of the newest supported PostgreSQL.
     pub(crate) postgres_newest: String,
+    /// `host:port` of a Cassandra node.
+    pub(crate) cassandra: String,
     /// URL of MySQL, without a database, as a user with all rights.
     pub(crate) mysql: String,
     /// The same of MariaDB.
@@ -54,6 +56,7 @@ impl Services {
             kafka: take("ROWDOCK_TEST_KAFKA")?,
             postgres: take("ROWDOCK_TEST_POSTGRES")?,
             postgres_newest: take("ROWDOCK_TEST_POSTGRES_18")?,
+            cassandra: take("ROWDOCK_TEST_CASSANDRA")?,
             mysql: take("ROWDOCK_TEST_MYSQL")?,
             mariadb: take("ROWDOCK_TEST_MARIADB")?,
             registry: take("ROWDOCK_TEST_REGISTRY")?,

@@ -128,9 +128,14 @@ impl Seen<'_> {
             );
         }
         let value = self.record.value.as_deref().unwrap_or_default();
-        if self.both_pass() && value.contains("org.apache.kafka.connect.data.") {
+        let written_otherwise = [
+            "org.apache.kafka.connect.data.",
+            ":\"float\"",
+            ":\"double\"",
+        ];
+        if self.both_pass() && written_otherwise.iter().any(|part| value.contains(part)) {
             return Some(
-                "a CloudEvent's data as JSON: ours has decimals as numbers, dates as such",
+                "a CloudEvent's data as JSON: ours has decimals as numbers, dates as such, plain floats",
             );
         }
         None

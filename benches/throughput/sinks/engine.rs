@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _, SqliteConnection};
 use tokio::runtime::Runtime;
 
 use crate::database;
-use crate::options::{Services, workspace};
+use crate::services::{Services, workspace};
 
 /// A kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -50,6 +50,7 @@ fn claim_request(claim_id: Uuid, generation: i32) -> ClaimRequest {
         force: false,
         owner: "worker-1".to_owned(),
         partitions: vec![key(0), key(1)],
+        compacted: std::collections::BTreeSet::new(),
     }
 }
 
@@ -64,6 +65,7 @@ fn batch(target: &Arc<Target>, claim_id: Uuid, ranges: [(i64, i64); 2], values: 
         from,
         to,
         leader_epoch: 0,
+        times: Vec::new(),
     };
     Batch {
         positions: ranges.into_iter().enumerate().map(position).collect(),
@@ -302,6 +304,7 @@ async fn stand_after(
             from: 0,
             to: 100,
             leader_epoch: 0,
+            times: Vec::new(),
         }],
         tables: vec![rows],
         positions_stored: false,

@@ -16,6 +16,7 @@ fn moved(partition: i32, from: i64, to: i64) -> PositionMove {
         from,
         to,
         leader_epoch: -1,
+        times: Vec::new(),
     }
 }
 

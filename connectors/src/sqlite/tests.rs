@@ -166,6 +166,7 @@ fn claim_of(partitions: &[i32], generation: i32) -> ClaimRequest {
         force: false,
         owner: "worker-1 orders-0".to_owned(),
         partitions: partitions.iter().map(|partition| key(*partition)).collect(),
+        compacted: std::collections::BTreeSet::new(),
     }
 }
 
@@ -176,6 +177,7 @@ fn moved(partition: i32, claim_id: Uuid, from: i64, to: i64) -> PositionMove {
         from,
         to,
         leader_epoch: 3,
+        times: Vec::new(),
     }
 }
 

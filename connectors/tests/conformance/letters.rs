@@ -156,6 +156,7 @@ pub(crate) async fn many_partitions_of_one_record(database: &impl Database) {
         force: true,
         owner: "worker/replay".to_owned(),
         partitions: (0..RECORDS).map(key).collect(),
+        compacted: std::collections::BTreeSet::new(),
     };
     let unknown = session
         .claim(&request(Uuid::new_v4()))
@@ -185,6 +186,7 @@ pub(crate) async fn many_partitions_of_one_record(database: &impl Database) {
             from: 0,
             to: i64::MAX - i64::from(record),
             leader_epoch: -1,
+            times: Vec::new(),
         };
         records.map(moved).collect()
     };

@@ -23,6 +23,30 @@ pub(crate) trait Database: Send + Sync {
 
     /// The rows of a table as `1,text,null`, sorted as texts.
     async fn rows(&self, table: &str, columns: &[&str]) -> Vec<String>;
+
+    /// A table's columns stand in the order in which they were created.
+    fn keeps_column_order(&self) -> bool {
+        true
+    }
+}
+
+/// Names of a table's columns, in the order in which they were created where the database keeps it.
+pub(crate) fn check_columns(
+    database: &(impl Database + ?Sized),
+    table: &rowdock_connectors::Table,
+    expected: &[&str],
+) {
+    let mut names: Vec<&str> = table
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
+    let mut expected = expected.to_vec();
+    if !database.keeps_column_order() {
+        names.sort_unstable();
+        expected.sort_unstable();
+    }
+    assert_eq!(names, expected);
 }
 
 /// A database whose sessions are connections that others can get in the way of.
@@ -114,6 +138,7 @@ pub(crate) fn claim_request(partitions: &[i32], generation: i32) -> ClaimRequest
         force: false,
         owner: "worker/0".to_owned(),
         partitions: partitions.iter().map(|partition| key(*partition)).collect(),
+        compacted: std::collections::BTreeSet::new(),
     }
 }
 
@@ -153,6 +178,7 @@ pub(crate) fn moved(partition: i32, claim_id: Uuid, from: i64, to: i64) -> Posit
         from,
         to,
         leader_epoch: -1,
+        times: Vec::new(),
     }
 }
 

@@ -178,6 +178,7 @@ pub(crate) fn claim_request(partitions: &[i32], generation: i32) -> ClaimRequest
         force: false,
         owner: "worker/0".to_owned(),
         partitions: partitions.iter().map(|partition| key(*partition)).collect(),
+        compacted: std::collections::BTreeSet::new(),
     }
 }
 
@@ -199,6 +200,7 @@ pub(crate) fn moved(partition: i32, claim_id: Uuid, from: i64, to: i64) -> Posit
         from,
         to,
         leader_epoch: 3,
+        times: Vec::new(),
     }
 }
 

@@ -5,11 +5,13 @@ use rowdock_connectors::Timestamp;
 
 use super::Checked;
 use crate::config::connector::SinkClass;
-use crate::config::definitions::{common, converters, sink};
+use crate::config::definitions::{self, common, converters, sink};
 use crate::config::table_format::{self, Piece};
 use crate::config::worker::WorkerSettings;
 use crate::config::{converter, plugins};
 use crate::transform::date_format::DateFormat;
+
+mod cassandra;
 
 /// Longest topic name that Kafka allows.
 const TOPIC_NAME_LENGTH_MAX: usize = 249;
@@ -27,6 +29,7 @@ pub(super) fn check(checked: &mut Checked, worker: &WorkerSettings) {
     check_key(checked, worker);
     check_url(checked);
     check_dialect(checked);
+    cassandra::check(checked);
 }
 
 fn check_converters(checked: &mut Checked) {
@@ -171,6 +174,10 @@ fn check_tolerance(checked: &mut Checked) {
 }
 
 fn check_key(checked: &mut Checked, worker: &WorkerSettings) {
+    if checked.text(&definitions::cassandra::MAPPING).is_some() {
+        // The key is the table's.
+        return;
+    }
     let mode = &sink::PK_MODE;
     let needs_key = ["upsert", "update", "insert_ignore"]
         .iter()
@@ -288,6 +295,10 @@ fn check_url(checked: &mut Checked) {
             &["jdbc:sqlite:", "sqlite:"],
             "must begin with jdbc:sqlite: or sqlite:",
         ),
+        SinkClass::Cassandra => (
+            &["cassandra://", "scylla://"],
+            "must begin with cassandra://",
+        ),
     };
     let Some(rest) = schemes.iter().find_map(|scheme| url.strip_prefix(scheme)) else {
         let problem = format!(
@@ -314,16 +325,17 @@ fn has_errors(checked: &Checked) -> bool {
 
 fn check_dialect(checked: &mut Checked) {
     let expected = match checked.class {
-        SinkClass::Postgres => "PostgreSqlDatabaseDialect",
-        SinkClass::MySql => "MySqlDatabaseDialect",
-        SinkClass::Sqlite => "SqliteDatabaseDialect",
+        SinkClass::Postgres => "PostgreSqlDatabaseDialect or empty",
+        SinkClass::MySql => "MySqlDatabaseDialect or empty",
+        SinkClass::Sqlite => "SqliteDatabaseDialect or empty",
+        SinkClass::Cassandra => "empty",
     };
-    let differs = checked
-        .text(&sink::DIALECT_NAME)
-        .is_some_and(|dialect| dialect != expected);
+    let dialect = checked.text(&sink::DIALECT_NAME);
+    let differs =
+        dialect.is_some_and(|dialect| expected.strip_suffix(" or empty") != Some(dialect));
     if differs {
         let problem = format!(
-            "must be {expected} or empty, as the class is {}",
+            "must be {expected}, as the class is {}",
             plugins::full_name(checked.class)
         );
         checked.refuse_value(&sink::DIALECT_NAME, &problem);

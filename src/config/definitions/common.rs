@@ -22,7 +22,7 @@ pub(in crate::config) static CONNECTOR_CLASS: ConfigKey = ConfigKey::new(
     Kind::Class,
     Group::Common,
     "Connector class",
-    "Which sink: `PostgresSink`, `MySqlSink` (which `MariaDbSink` stands for, too) or `SqliteSink`; the full name and the ending `Connector` are accepted too. With the class of another JDBC sink the config is read in that sink's keys.",
+    "Which sink: `PostgresSink`, `MySqlSink` (which `MariaDbSink` stands for, too), `SqliteSink` or `CassandraSink` (`ScyllaSink`); the full name and the ending `Connector` are accepted too. With the class of another sink the config is read in that sink's keys.",
 )
 .required()
 .high();

@@ -28,7 +28,7 @@ pub(in crate::config) static CONNECTION_URL: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Connection,
     "Connection URL",
-    "Where the database is: `jdbc:postgresql://host:5432/database` or `postgresql://..` for `PostgresSink`, `jdbc:mysql://host:3306/database`, `jdbc:mariadb://..` or `mysql://..` for `MySqlSink`, `jdbc:sqlite:/path/to/file.db` or `sqlite:..` for `SqliteSink`.",
+    "Where the database is: `jdbc:postgresql://host:5432/database` or `postgresql://..` for `PostgresSink`, `jdbc:mysql://host:3306/database`, `jdbc:mariadb://..` or `mysql://..` for `MySqlSink`, `jdbc:sqlite:/path/to/file.db` or `sqlite:..` for `SqliteSink`, `cassandra://host:9042/keyspace` for `CassandraSink`.",
 )
 .required()
 .high()

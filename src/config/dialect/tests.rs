@@ -14,12 +14,14 @@ use crate::config::parse::Invalid;
 use crate::config::validate::{Validation, validate, validate_for_plugin};
 use crate::config::worker::WorkerSettings;
 
+mod datastax;
 mod keys;
 mod wild;
 
 const CONFLUENT: &str = "io.confluent.connect.jdbc.JdbcSinkConnector";
 const AIVEN: &str = "io.aiven.connect.jdbc.JdbcSinkConnector";
 const DEBEZIUM: &str = "io.debezium.connector.jdbc.JdbcSinkConnector";
+const DATASTAX: &str = "com.datastax.oss.kafka.sink.CassandraSinkConnector";
 
 /// Every key that the sinks' own documentation lists.
 const DOCUMENTED: &[(&str, &[&str])] = &[
@@ -126,6 +128,40 @@ const DOCUMENTED: &[(&str, &[&str])] = &[
             "cloud.events.schema.name.pattern",
         ],
     ),
+    (
+        DATASTAX,
+        &[
+            "contactPoints",
+            "port",
+            "loadBalancing.localDc",
+            "cloud.secureConnectBundle",
+            "auth.provider",
+            "auth.username",
+            "auth.password",
+            "auth.gssapi.keyTab",
+            "ssl.provider",
+            "ssl.hostnameValidation",
+            "ssl.keystore.path",
+            "maxConcurrentRequests",
+            "maxNumberOfRecordsInBatch",
+            "connectionPoolLocalSize",
+            "queryExecutionTimeout",
+            "compression",
+            "ignoreErrors",
+            "jmx",
+            "jmxConnectorDomain",
+            "datastax-java-driver.basic.request.timeout",
+            "topic.orders.shop.t.mapping",
+            "topic.orders.shop.t.consistencyLevel",
+            "topic.orders.shop.t.ttl",
+            "topic.orders.shop.t.ttlTimeUnit",
+            "topic.orders.shop.t.timestampTimeUnit",
+            "topic.orders.shop.t.nullToUnset",
+            "topic.orders.shop.t.deletesEnabled",
+            "topic.orders.shop.t.query",
+            "topic.orders.codec.locale",
+        ],
+    ),
 ];
 
 fn raw(pairs: &[(&str, &str)]) -> RawConfig {
@@ -144,6 +180,14 @@ fn config(class: &str, changes: &[(&str, &str)]) -> RawConfig {
         ("connection.url", "jdbc:postgresql://db:5432/shop"),
         ("value.converter", "JsonConverter"),
     ]);
+    if class == DATASTAX {
+        config.remove("connection.url");
+        config.extend(raw(&[
+            ("contactPoints", "h1, h2"),
+            ("loadBalancing.localDc", "dc1"),
+            ("topic.orders.shop.t.mapping", "id=key.id, n=value.n"),
+        ]));
+    }
     config.extend(raw(changes));
     config
 }
@@ -395,7 +439,10 @@ fn the_answer_to_validate_lists_their_keys() {
         let keys = definitions(dialect);
         let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
         assert_eq!(names[0], "name");
-        assert!(names.contains(&"connection.url") && names.contains(&"progress.table"));
+        let url = dialect
+            .name_of("connection.url")
+            .unwrap_or("connection.url");
+        assert!(names.contains(&url) && names.contains(&"progress.table"));
         assert!(keys.iter().all(|key| !key.documentation.is_empty()));
     }
 }

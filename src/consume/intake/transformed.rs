@@ -15,6 +15,7 @@ use crate::map;
 use crate::map::plan;
 use crate::map::route::Router;
 use crate::record::{Change, OwnedRecord, RawRecord, RecordError, Stage};
+use crate::select::Selection;
 use crate::transform::Chain;
 
 /// More topics than anybody has tables: a transform that makes names up must not fill the memory.
@@ -28,6 +29,8 @@ pub(super) struct Transforms {
     router: Option<Router>,
     /// `change.events=debezium`.
     change_events: bool,
+    /// What becomes of the record after them.
+    selection: Option<Selection>,
     /// The topic of the record before this one, and its index.
     last_topic: Option<(Arc<str>, usize)>,
     /// The first waiting record goes to a topic whose table was never asked for.
@@ -37,8 +40,11 @@ pub(super) struct Transforms {
 impl Transforms {
     /// `None` for a connector without transforms whose records do not choose their tables.
     pub(super) fn of(config: &ConnectorConfig, formats: &Formats) -> Result<Option<Self>, String> {
-        let router = Router::of(&config.sink)?;
-        if config.transforms.is_empty() && router.is_none() {
+        let keys = &config.sink;
+        let router = Router::of(keys)?;
+        let selection =
+            Selection::new(&keys.mappings, keys.delete_enabled, config.header_converter);
+        if config.transforms.is_empty() && router.is_none() && selection.is_none() {
             return Ok(None);
         }
         let mut chain = Chain::new(&config.transforms, config.header_converter)
@@ -51,6 +57,7 @@ impl Transforms {
             change_events: config.sink.change_events,
             decoder: RecordDecoder::new(formats.key(), formats.value()),
             chain,
+            selection,
             last_topic: None,
             stuck: false,
         }))
@@ -60,29 +67,33 @@ impl Transforms {
         self.stuck
     }
 
-    fn apply(&mut self, raw: &RawRecord<'_>) -> Result<Option<OwnedRecord>, RecordError> {
+    /// What a record is in the end: nothing, a record, or one for each of its tables.
+    fn apply(&mut self, raw: &RawRecord<'_>) -> Result<Vec<OwnedRecord>, RecordError> {
         let record = self.decoder.decode(raw)?;
-        let Some(mut changed) = self.chain.apply(record, raw)? else {
-            return Ok(None);
+        let Some(mut record) = self.chain.apply(record, raw)? else {
+            return Ok(Vec::new());
         };
         // By what the record says before its change event is unwrapped: where it came from, too.
-        let is_tombstone = changed.value.datum.is_null();
-        let route = self.router.as_ref().map(|router| router.route(&changed));
-        self.decoder.unwrap(&mut changed)?;
+        let is_tombstone = record.value.datum.is_null();
+        let route = self.router.as_ref().map(|router| router.route(&record));
+        self.decoder.unwrap(&mut record)?;
+        if let Some(selection) = &self.selection {
+            return selection.select(&record, raw);
+        }
         match route {
             None => {}
             Some(Ok(route)) => {
-                changed.topic = match &self.last_topic {
+                record.topic = match &self.last_topic {
                     Some((last, _)) if **last == *route => Arc::clone(last),
                     _ => route.into(),
                 };
             }
             // The tombstone behind a delete, or an event that is no row, names no table.
-            Some(Err(_)) if changed.change == Some(Change::Nothing) => return Ok(None),
-            Some(Err(_)) if is_tombstone && self.change_events => return Ok(None),
+            Some(Err(_)) if record.change == Some(Change::Nothing) => return Ok(Vec::new()),
+            Some(Err(_)) if is_tombstone && self.change_events => return Ok(Vec::new()),
             Some(Err(error)) => return Err(error),
         }
-        Ok(Some(changed))
+        Ok(vec![record])
     }
 
     fn topic_index(&mut self, topic: &Arc<str>, slots: &mut Slots) -> Result<usize, RecordError> {
@@ -116,15 +127,17 @@ impl Intake {
             self.awaits_schemas = true;
             return false;
         }
-        let outcome = transforms.apply(record).and_then(|outcome| {
-            let Some(whole) = outcome else {
-                return Ok(None);
-            };
-            let topic = transforms.topic_index(&whole.topic, slots)?;
-            Ok(Some((whole, topic)))
+        let outcome = transforms.apply(record).and_then(|found| {
+            let with_topic = found.into_iter().map(|whole| {
+                let topic = transforms.topic_index(&whole.topic, slots)?;
+                Ok((whole, topic))
+            });
+            with_topic.collect::<Result<Vec<_>, RecordError>>()
         });
-        if let Ok(Some((_, topic))) = &outcome
-            && !matches!(self.topics.get(*topic), Some(TopicState::Ready(_)))
+        let is_ready =
+            |topic: &usize| matches!(self.topics.get(*topic), Some(TopicState::Ready(_)));
+        if let Ok(found) = &outcome
+            && let Some((_, topic)) = found.iter().find(|(_, topic)| !is_ready(topic))
         {
             transforms.stuck = matches!(self.topics.get(*topic), None | Some(TopicState::Unknown));
             return false;
@@ -137,26 +150,48 @@ impl Intake {
             .position(slot_index, slot.next, || (slot.key.clone(), slot.tag));
         match outcome {
             Err(error) => self.builder.reject(position, record, error),
-            Ok(None) => self.builder.skip(),
-            Ok(Some((whole, topic))) => {
-                let Some(TopicState::Ready(mapper)) = self.topics.get_mut(topic) else {
-                    return false;
-                };
-                let target = Arc::clone(mapper.target());
-                let appended =
-                    self.builder
-                        .append(position, topic, &target, record, |origin, rows| {
-                            mapper.map(record, Some(&whole), origin, rows)
-                        });
-                if let Err(columns) = appended {
-                    self.lack(topic, columns);
+            Ok(found) if found.is_empty() => self.builder.skip(),
+            Ok(found) => {
+                if !self.append_all(position, record, &found) {
                     return false;
                 }
             }
         }
-        self.builder
-            .advance(position, record.offset + 1, leader_epoch);
+        self.builder.read(position, record, leader_epoch);
         slot.next = record.offset + 1;
+        true
+    }
+
+    /// Appends what a record is in each of its tables, or none of it. `false`: a table lacks columns.
+    fn append_all(
+        &mut self,
+        position: usize,
+        record: &RawRecord<'_>,
+        found: &[(OwnedRecord, usize)],
+    ) -> bool {
+        let rejected_before = self.builder.reject_count();
+        for (index, (whole, topic)) in found.iter().enumerate() {
+            let Some(TopicState::Ready(mapper)) = self.topics.get_mut(*topic) else {
+                return false;
+            };
+            let target = Arc::clone(mapper.target());
+            let appended =
+                self.builder
+                    .append(position, *topic, &target, record, |origin, rows| {
+                        mapper.map(record, Some(whole), origin, rows)
+                    });
+            let fails = appended.is_err() || self.builder.reject_count() > rejected_before;
+            if fails && index > 0 {
+                self.builder.take_back(position, record.offset);
+            }
+            if let Err(columns) = appended {
+                self.lack(*topic, columns);
+                return false;
+            }
+            if fails {
+                break;
+            }
+        }
         true
     }
 
@@ -174,17 +209,21 @@ impl Intake {
         }
         // What fails or is dropped was not held back, and is again accounted for in the replay.
         let sampled = self.held_back.iter().take(SAMPLE_RECORDS_MAX);
-        let mut waiting = sampled.filter_map(|held| {
+        let waiting = sampled.filter_map(|held| {
             let key = &slots.get(held.slot)?.key;
             let raw = held.record(&key.topic, key.partition);
-            transforms.apply(&raw).ok().flatten()
+            transforms.apply(&raw).ok()
         });
-        let first = waiting.next()?;
-        let topic = Arc::clone(&first.topic);
-        let same_topic = waiting.filter(|other| other.topic == topic);
-        let sample = std::iter::once(first).chain(same_topic);
-        let sample: Vec<OwnedRecord> = sample.collect();
+        let waiting: Vec<OwnedRecord> = waiting.flatten().collect();
         transforms.stuck = false;
+        // Of a record that goes to several tables, some may be known already.
+        let first = waiting.iter().find(|record| {
+            let index = slots.topic_index(&record.topic);
+            !matches!(self.topics.get(index), Some(TopicState::Ready(_)))
+        });
+        let topic = Arc::clone(&first?.topic);
+        let mut sample = waiting;
+        sample.retain(|record| record.topic == topic);
         let index = slots.topic_index(&topic);
         match std::mem::replace(self.topic(index), TopicState::Unknown) {
             TopicState::Unknown => return Some(TableRequest::Describe(topic)),

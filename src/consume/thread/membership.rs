@@ -146,7 +146,12 @@ impl Running {
 
     pub(super) fn drained(&mut self, marker: u64) {
         if self.stopping == Some(marker) {
-            self.commit(CommitMode::Sync, None);
+            // A mirror is not waited for: with a Kafka that does not answer that takes a minute.
+            let mode = match self.start.delivery {
+                Delivery::ExactlyOnce => CommitMode::Async,
+                Delivery::AtLeastOnce => CommitMode::Sync,
+            };
+            self.commit(mode, None);
             self.finished = true;
             return;
         }
@@ -176,6 +181,7 @@ impl Running {
     }
 
     pub(super) fn give_up(&mut self, keys: &[PartitionKey]) {
+        self.resume(keys);
         self.unassign(keys);
         for key in keys {
             self.start.board.remove(key);
@@ -184,6 +190,27 @@ impl Running {
         }
         self.last_slot = None;
         self.tell(ToWriter::Gone(keys.to_vec()));
+    }
+
+    /// A partition that is paused when it is given up stays paused in the client, and would stand still
+    /// when it comes back.
+    fn resume(&mut self, keys: &[PartitionKey]) {
+        let mut list = TopicPartitionList::new();
+        for key in keys {
+            let slot = self
+                .slots
+                .index_of(key)
+                .and_then(|index| self.slots.get_mut(index));
+            if let Some(slot) = slot.filter(|slot| slot.paused) {
+                slot.paused = false;
+                list.add_partition(&key.topic, key.partition);
+            }
+        }
+        if list.count() > 0
+            && let Err(error) = self.start.consumer.resume(&list)
+        {
+            tracing::warn!(%error, "cannot resume partitions that are given up");
+        }
     }
 
     /// Unassigns what was really assigned; an empty list still answers the rebalance.

@@ -366,6 +366,10 @@ fn nulls_stand_for_defaults() {
     let at = Datum::Timestamp(timestamp(1, 1_000_000));
     assert_eq!(whole(true), [Datum::Int32(7), Datum::Null, at]);
     assert_eq!(whole(false), [Datum::Null, Datum::Null, Datum::Null]);
+    let kept = super::without_defaults(program.schema(program.root));
+    for field in kept.fields().unwrap() {
+        assert_eq!(field.schema.default, None, "{}", field.name);
+    }
 }
 
 #[test]

@@ -204,7 +204,7 @@ fn canonical(value: &Value<'_>, schema: Option<&Schema>) -> String {
         Value::Decimal(text) => decimal_of(text),
         Value::Date(days) => format!("date:{days}"),
         Value::Time(nanos) => format!("time:{nanos}"),
-        Value::Timestamp(at) => format!("timestamp:{at:?}"),
+        Value::Timestamp(at) | Value::LocalTimestamp(at) => format!("timestamp:{at:?}"),
         Value::Uuid(bytes) => format!("text:{}", uuid::Uuid::from_bytes(*bytes)),
     }
 }

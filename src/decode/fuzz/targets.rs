@@ -1,12 +1,9 @@
 //! One target per decoder.
 
-use std::time::Duration;
-
 use super::{agreement, search};
-use crate::config::converter::{
-    HeaderConverter, IdFraming, JsonOptions, Primitive, RegistryAuth, RegistryOptions, RegistryTls,
-};
+use crate::config::converter::{HeaderConverter, IdFraming, JsonOptions, Primitive};
 use crate::decode::change::ChangeEvents;
+use crate::decode::probe::registry_options as options;
 use crate::decode::registered::{Compile as _, KeyOrValue, Registered};
 use crate::decode::{Decode as _, Encoded, Format, avro, header, json_schema, protobuf};
 use crate::record::json;
@@ -70,20 +67,6 @@ const EVENT_WORDS: &[&str] = &[
     "null",
     "{}",
 ];
-
-fn options(ids: IdFraming) -> RegistryOptions {
-    RegistryOptions {
-        urls: Vec::new(),
-        auth: RegistryAuth::None,
-        tls: RegistryTls::default(),
-        ids,
-        by_global_id: false,
-        connect_timeout: Duration::ZERO,
-        read_timeout: Duration::ZERO,
-        pause_max: Duration::ZERO,
-        default_for_null: true,
-    }
-}
 
 fn json_format(schemas_enable: bool) -> Format {
     Format::json(&JsonOptions {

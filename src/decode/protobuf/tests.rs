@@ -3,8 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::converter::IdFraming;
 use crate::decode::probe::{self, Probe};
 use crate::record::{Datum, Kind, Logical};
+use crate::registry::SchemaId;
 
 const SCHEMA: &str = r#"
     syntax = "proto3";
@@ -143,6 +145,55 @@ fn every_kind_of_field_is_read() {
     for ((name, value), (expected_name, expected)) in found.iter().zip(&expected) {
         assert_eq!((name.as_str(), value), (*expected_name, expected));
     }
+}
+
+/// `fixtures/ProtobufFixture.java` wrote it.
+#[test]
+fn what_googles_serializer_wrote_is_read() {
+    let registered = Registered {
+        kind: Some("PROTOBUF".to_owned()),
+        text: include_str!("../fixtures/order.proto").to_owned(),
+        references: Vec::new(),
+    };
+    let registry = Registry::of([(SchemaId::Number(1), registered)]);
+    let options = probe::registry_options(IdFraming::Confluent);
+    let mut format = Protobuf::new(registry, &options, KeyOrValue::Value);
+    let found = probe::read(&mut format, include_bytes!("../fixtures/order.protobuf")).unwrap();
+    let at = rowdock_connectors::Timestamp {
+        seconds: 1_769_854_830,
+        nanos: 123_456_789,
+    };
+    let expected: Vec<(&str, Value<'static>)> = vec![
+        ("i32", Value::Int(-32)),
+        ("i64", Value::Int(-64)),
+        ("u64", Value::Decimal("18446744073709551615".into())),
+        ("s32", Value::Int(-7)),
+        ("f64", Value::Decimal("9".into())),
+        ("real", Value::Float32(0.1)),
+        ("double", Value::Float64(-0.25)),
+        ("bool", Value::Bool(true)),
+        ("text", Value::Text("Grüße \"x\"\n".into())),
+        ("bytes", Value::Bytes(vec![0, 1, 255].into())),
+        ("state", Value::Text("PAID".into())),
+        ("at", Value::Timestamp(at)),
+        ("wrapped", Value::Int(5)),
+        ("none", Value::Null),
+        ("list", Value::Json("[1,2,3]".into())),
+        ("map", Value::Json(r#"{"k":7}"#.into())),
+        (
+            "address",
+            Value::Json(r#"{"city":"Ulm","zip":null}"#.into()),
+        ),
+        ("absent", Value::Null),
+        ("one", Value::Null),
+        ("two", Value::Bool(true)),
+    ];
+    let found: Vec<(&str, Value<'static>)> = found
+        .fields
+        .iter()
+        .map(|(name, _, value)| (name.as_str(), value.clone()))
+        .collect();
+    assert_eq!(found, expected);
 }
 
 #[test]

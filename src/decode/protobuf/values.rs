@@ -83,7 +83,11 @@ fn common_value(common: Common, message: &DynamicMessage) -> Result<Value<'stati
             Value::Date(date.ok_or("a date that is none")?.to_epoch_days())
         }
         Common::TimeOfDay => {
-            let seconds = number("hours") * 3600 + number("minutes") * 60 + number("seconds");
+            let hours = number("hours").saturating_mul(3600);
+            let minutes = number("minutes").saturating_mul(60);
+            let seconds = hours
+                .saturating_add(minutes)
+                .saturating_add(number("seconds"));
             if !(0..=86_400).contains(&seconds) {
                 return Err("a time of day out of range");
             }

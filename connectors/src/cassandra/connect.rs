@@ -1,0 +1,301 @@
+//! Sessions with a cluster: how it is found, who logs in, how statements are routed.
+//!
+//! The driver keeps its connections by itself: it learns of nodes that come and go, and connects again.
+//! Statements go to a replica of their partition, in the local data centre if one is named. Only rows
+//! may be sent more than once, since that changes nothing; what moves positions is sent once, and its
+//! outcome looked up.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openssl::ssl::{SslConnector, SslConnectorBuilder, SslFiletype, SslMethod, SslVerifyMode};
+use scylla::client::execution_profile::ExecutionProfile;
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use scylla::client::{Compression as DriverCompression, PoolSize};
+use scylla::frame::types::Consistency;
+use scylla::policies::load_balancing::{
+    DefaultPolicy, LoadBalancingPolicy, NodeIdentifier, SingleTargetLoadBalancingPolicy,
+};
+use scylla::policies::retry::FallthroughRetryPolicy;
+use scylla::policies::speculative_execution::{
+    SimpleSpeculativeExecutionPolicy, SpeculativeExecutionPolicy,
+};
+use scylla::statement::prepared::PreparedStatement;
+use scylla::statement::unprepared::Statement;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::classify;
+use super::name::quoted;
+use super::settings::CassandraSettings;
+use super::url::{self, Compression, ConnectionUrl, Tls, TlsMode};
+use crate::error::SinkError;
+use crate::options::SinkOptions;
+use crate::table::TableName;
+
+/// With `speculativeDelay`, a row goes to at most so many nodes besides the first.
+const SPECULATIVE_MAX: usize = 2;
+
+/// All nodes must have the same schema before a table is used that was just created or changed.
+const AGREEMENT_DEADLINE: Duration = Duration::from_secs(30);
+const AGREEMENT_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How sessions are opened.
+#[derive(Clone)]
+pub(super) struct Connector {
+    url: ConnectionUrl,
+    user: Option<String>,
+    password: Option<SecretString>,
+    connect_timeout: Duration,
+    request_timeout: Duration,
+    settings: Arc<CassandraSettings>,
+}
+
+/// One session: connections to all nodes.
+pub(super) struct Link {
+    pub(super) session: Session,
+    /// For names that do not have one.
+    keyspace: Option<String>,
+    /// Definitions go through one node, the same for all workers, so that they come one after the
+    /// other; nodes that change the schema at the same time may end with two tables of one name.
+    for_definitions: Option<Arc<dyn LoadBalancingPolicy>>,
+    consistency: Consistency,
+}
+
+impl Connector {
+    /// Reads the options. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// *Stop* when the URL cannot be understood.
+    pub(super) fn new(
+        options: &SinkOptions,
+        settings: Arc<CassandraSettings>,
+    ) -> Result<Self, SinkError> {
+        let url = url::parse(&options.url).map_err(|error| SinkError::stop(error.to_string()))?;
+        let timeouts = &options.timeouts;
+        Ok(Self {
+            user: options.user.clone().or_else(|| url.user.clone()),
+            password: options.password.clone().or_else(|| url.password.clone()),
+            connect_timeout: url.connect_timeout.unwrap_or(timeouts.connect),
+            request_timeout: url.request_timeout.unwrap_or(timeouts.statement),
+            url,
+            settings,
+        })
+    }
+
+    /// Opens a session, and creates the keyspace when that is asked for.
+    pub(super) async fn open(&self) -> Result<Link, SinkError> {
+        let mut builder = SessionBuilder::new()
+            .known_nodes(&self.url.nodes)
+            .connection_timeout(self.connect_timeout)
+            .tcp_nodelay(true)
+            .schema_agreement_timeout(AGREEMENT_DEADLINE)
+            .schema_agreement_interval(AGREEMENT_INTERVAL)
+            .compression(self.url.compression.map(for_driver))
+            .default_execution_profile_handle(self.profile().into_handle());
+        if let Some(user) = &self.user {
+            let password = self
+                .password
+                .as_ref()
+                .map_or("", |secret| secret.expose_secret());
+            builder = builder.user(user, password);
+        }
+        if let Some(datacenter) = &self.url.local_datacenter {
+            builder = builder.prefer_datacenter(datacenter.clone());
+        }
+        if let Some(connections) = self.url.connections.and_then(NonZeroUsize::new) {
+            builder = builder.pool_size(PoolSize::PerHost(connections));
+        }
+        if let Some(tls) = tls(&self.url.tls)? {
+            builder = builder.tls_context(Some(tls));
+        }
+        // The driver waits for each node in turn; a cluster of which all nodes hang must end, too.
+        let opening = tokio::time::timeout(self.connect_timeout * 2, builder.build());
+        let session = match opening.await {
+            Ok(opened) => opened.map_err(|error| classify::of_opening(&error))?,
+            Err(_) => {
+                let message = "cassandra does not answer within the time to connect";
+                return Err(SinkError::retry(message).losing_connection());
+            }
+        };
+        let link = Link {
+            for_definitions: first_node(&session),
+            session,
+            keyspace: self.url.keyspace.clone(),
+            consistency: self.settings.consistency.for_driver(),
+        };
+        link.create_keyspace(self.settings.keyspace_replication.as_deref())
+            .await?;
+        Ok(link)
+    }
+
+    fn profile(&self) -> ExecutionProfile {
+        let mut policy = DefaultPolicy::builder().token_aware(true);
+        if let Some(datacenter) = &self.url.local_datacenter {
+            policy = policy
+                .prefer_datacenter(datacenter.clone())
+                .permit_dc_failover(true);
+        }
+        let speculative = self.url.speculative_delay.map(|retry_interval| {
+            let policy = SimpleSpeculativeExecutionPolicy {
+                max_retry_count: SPECULATIVE_MAX,
+                retry_interval,
+            };
+            Arc::new(policy) as Arc<dyn SpeculativeExecutionPolicy>
+        });
+        ExecutionProfile::builder()
+            .request_timeout(Some(self.request_timeout))
+            .consistency(self.settings.consistency.for_driver())
+            .serial_consistency(Some(self.settings.serial_consistency.serial()))
+            .load_balancing_policy(policy.build())
+            .speculative_execution_policy(speculative)
+            .build()
+    }
+}
+
+impl Link {
+    /// The keyspace and the table of a name.
+    ///
+    /// # Errors
+    /// *Stop* when neither the name nor the URL says which keyspace.
+    pub(super) fn resolve<'a>(
+        &'a self,
+        name: &'a TableName,
+    ) -> Result<(&'a str, &'a str), SinkError> {
+        let keyspace = name.schema.as_deref().or(self.keyspace.as_deref());
+        let keyspace = keyspace.ok_or_else(|| {
+            SinkError::stop(format!(
+                "no keyspace is named for table {name}: name one in connection.url, as in \
+                 cassandra://host:9042/keyspace, or with the table, as in keyspace.table"
+            ))
+        })?;
+        Ok((keyspace, &name.name))
+    }
+
+    /// How many replicas must have a row.
+    pub(super) fn consistency(&self) -> Consistency {
+        self.consistency
+    }
+
+    /// Prepares a statement that writes a row: it may be sent again.
+    pub(super) async fn prepare_write(&self, text: &str) -> Result<PreparedStatement, SinkError> {
+        let mut prepared = self.prepare(text).await?;
+        prepared.set_is_idempotent(true);
+        prepared.set_consistency(self.consistency);
+        Ok(prepared)
+    }
+
+    /// Prepares a statement that is sent once.
+    pub(super) async fn prepare(&self, text: &str) -> Result<PreparedStatement, SinkError> {
+        let prepared = self.session.prepare(text).await;
+        let mut prepared = prepared.map_err(|error| classify::of_preparing(&error))?;
+        prepared.set_retry_policy(Some(Arc::new(FallthroughRetryPolicy::new())));
+        Ok(prepared)
+    }
+
+    /// Changes the schema, and waits until all nodes have it.
+    pub(super) async fn define(&self, text: &str) -> Result<(), SinkError> {
+        let mut statement = Statement::new(text);
+        statement.set_load_balancing_policy(self.for_definitions.clone());
+        statement.set_retry_policy(Some(Arc::new(FallthroughRetryPolicy::new())));
+        let done = self.session.query_unpaged(statement, ()).await;
+        done.map_err(|error| classify::of_executing(&error, "change the schema"))?;
+        Ok(())
+    }
+
+    async fn create_keyspace(&self, replication: Option<&str>) -> Result<(), SinkError> {
+        let (Some(keyspace), Some(replication)) = (&self.keyspace, replication) else {
+            return Ok(());
+        };
+        if self
+            .session
+            .get_cluster_state()
+            .get_keyspace(keyspace)
+            .is_some()
+        {
+            return Ok(());
+        }
+        let text = format!(
+            "CREATE KEYSPACE IF NOT EXISTS {} WITH replication = {replication}",
+            quoted(keyspace)
+        );
+        self.define(&text).await.map_err(|error| {
+            SinkError::new(
+                error.class(),
+                format!("keyspace {keyspace} does not exist and cannot be created: {error}; run by hand: {text}"),
+            )
+        })?;
+        tracing::info!(keyspace, "keyspace created");
+        Ok(())
+    }
+}
+
+/// The node with the lowest id: the same for everybody.
+fn first_node(session: &Session) -> Option<Arc<dyn LoadBalancingPolicy>> {
+    let state = session.get_cluster_state();
+    let first = state
+        .get_nodes_info()
+        .iter()
+        .map(|node| node.host_id)
+        .min()?;
+    Some(SingleTargetLoadBalancingPolicy::new(
+        NodeIdentifier::HostId(first),
+        None,
+    ))
+}
+
+fn for_driver(compression: Compression) -> DriverCompression {
+    match compression {
+        Compression::Lz4 => DriverCompression::Lz4,
+        Compression::Snappy => DriverCompression::Snappy,
+    }
+}
+
+/// `None`: no TLS.
+///
+/// # Errors
+/// *Stop* when a file cannot be read or is not what it should be.
+fn tls(tls: &Tls) -> Result<Option<SslConnectorBuilder>, SinkError> {
+    if tls.mode == TlsMode::Disable {
+        return Ok(None);
+    }
+    let broken = |error: openssl::error::ErrorStack| {
+        SinkError::stop("tls cannot be set up").with_source(error)
+    };
+    let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(broken)?;
+    if tls.mode == TlsMode::Require {
+        builder.set_verify(SslVerifyMode::NONE);
+    }
+    if let Some(file) = &tls.root_certificates {
+        builder
+            .set_ca_file(file)
+            .map_err(|error| unreadable("sslrootcert", file, error))?;
+    }
+    match (&tls.client_certificate, &tls.client_key) {
+        (Some(certificate), Some(key)) => {
+            builder
+                .set_certificate_chain_file(certificate)
+                .map_err(|error| unreadable("sslcert", certificate, error))?;
+            builder
+                .set_private_key_file(key, SslFiletype::PEM)
+                .map_err(|error| unreadable("sslkey", key, error))?;
+        }
+        (None, None) => {}
+        _ => {
+            return Err(SinkError::stop(
+                "connection.url names one of sslcert and sslkey; name both",
+            ));
+        }
+    }
+    Ok(Some(builder))
+}
+
+fn unreadable(parameter: &str, file: &Path, error: openssl::error::ErrorStack) -> SinkError {
+    SinkError::stop(format!(
+        "the file that {parameter} of connection.url names cannot be read, or is not in PEM form: {}",
+        file.display()
+    ))
+    .with_source(error)
+}

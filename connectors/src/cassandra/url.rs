@@ -1,0 +1,295 @@
+//! Connection URLs: `cassandra://user:password@host:9042,host2/keyspace?localDc=..`, or `scylla://`.
+//!
+//! Every parameter is obeyed, or refused by name. No error holds a value, since any value may be a
+//! secret put in the wrong place.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::percent::{PlusSign, Undecodable, decode};
+
+const DEFAULT_PORT: u16 = 9042;
+
+/// Connections to one node; each carries thousands of requests at a time.
+const CONNECTIONS_MAX: usize = 16;
+
+/// What a connection URL says.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ConnectionUrl {
+    /// `host:port`, in the order given: where the cluster is asked for its other nodes.
+    pub(super) nodes: Vec<String>,
+    /// For tables that are named without one, and for the progress table.
+    pub(super) keyspace: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) password: Option<SecretString>,
+    /// `localDc`: nodes of others are asked only when it has none.
+    pub(super) local_datacenter: Option<String>,
+    pub(super) tls: Tls,
+    pub(super) compression: Option<Compression>,
+    pub(super) connect_timeout: Option<Duration>,
+    /// Longest wait for the answer to one statement.
+    pub(super) request_timeout: Option<Duration>,
+    /// `connections`: to each node.
+    pub(super) connections: Option<usize>,
+    /// `speculativeDelay`: a row that is not answered for so long is sent to another node as well.
+    pub(super) speculative_delay: Option<Duration>,
+}
+
+/// How the connection is secured.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Tls {
+    pub(super) mode: TlsMode,
+    /// PEM file with the certificates to trust; else the system's.
+    pub(super) root_certificates: Option<PathBuf>,
+    pub(super) client_certificate: Option<PathBuf>,
+    pub(super) client_key: Option<PathBuf>,
+}
+
+/// `sslmode`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum TlsMode {
+    /// Never.
+    #[default]
+    Disable,
+    /// Always; not verified.
+    Require,
+    /// Always; signed by a trusted authority, for the node's address.
+    VerifyFull,
+}
+
+/// `compression`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compression {
+    Lz4,
+    Snappy,
+}
+
+/// Why a URL was not understood.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(super) enum UrlError {
+    #[error(
+        "connection url does not start with cassandra:// or scylla://; write it as \
+         cassandra://host:9042/keyspace"
+    )]
+    Scheme,
+    #[error("connection url names no host; write it as cassandra://host:9042/keyspace")]
+    NoHost,
+    #[error("connection url has an address that is not host or host:port")]
+    Address,
+    #[error(
+        "connection url has percent signs that are not followed by two hexadecimal digits of utf-8 text"
+    )]
+    Encoding,
+    #[error("connection url has the unknown parameter {0:?}; remove it")]
+    UnknownParameter(String),
+    #[error("connection url parameter {name:?} must be {allowed}")]
+    Value { name: String, allowed: &'static str },
+}
+
+impl From<Undecodable> for UrlError {
+    fn from(_: Undecodable) -> Self {
+        Self::Encoding
+    }
+}
+
+/// Reads a connection URL.
+///
+/// # Errors
+/// Names the part that is not understood, never its value.
+pub(super) fn parse(text: &str) -> Result<ConnectionUrl, UrlError> {
+    let rest = strip_scheme(text.trim()).ok_or(UrlError::Scheme)?;
+    let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, keyspace) = location.split_once('/').unwrap_or((location, ""));
+    let mut url = ConnectionUrl::default();
+    let addresses = match authority.rsplit_once('@') {
+        Some((login, addresses)) => {
+            set_login(&mut url, login)?;
+            addresses
+        }
+        None => authority,
+    };
+    for address in addresses.split(',').filter(|address| !address.is_empty()) {
+        url.nodes.push(node(address)?);
+    }
+    if url.nodes.is_empty() {
+        return Err(UrlError::NoHost);
+    }
+    let keyspace = decode(keyspace, PlusSign::Itself)?;
+    url.keyspace = Some(keyspace).filter(|keyspace| !keyspace.is_empty());
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = decode(name, PlusSign::Itself)?;
+        let value = decode(value, PlusSign::Itself)?;
+        apply(&mut url, &name, &value)?;
+    }
+    Ok(url)
+}
+
+fn strip_scheme(text: &str) -> Option<&str> {
+    ["cassandra://", "scylla://"].iter().find_map(|scheme| {
+        let start = text.get(..scheme.len())?;
+        start
+            .eq_ignore_ascii_case(scheme)
+            .then(|| &text[scheme.len()..])
+    })
+}
+
+fn set_login(url: &mut ConnectionUrl, login: &str) -> Result<(), UrlError> {
+    let (user, password) = match login.split_once(':') {
+        Some((user, password)) => (user, Some(password)),
+        None => (login, None),
+    };
+    url.user = Some(decode(user, PlusSign::Itself)?);
+    if let Some(password) = password {
+        url.password = Some(SecretString::from(decode(password, PlusSign::Itself)?));
+    }
+    Ok(())
+}
+
+/// `host:port`, with brackets around addresses that have colons.
+fn node(address: &str) -> Result<String, UrlError> {
+    let (name, port) = match address.strip_prefix('[') {
+        Some(rest) => {
+            let (name, after) = rest.split_once(']').ok_or(UrlError::Address)?;
+            let port = match after {
+                "" => None,
+                after => Some(after.strip_prefix(':').ok_or(UrlError::Address)?),
+            };
+            (format!("[{name}]"), port)
+        }
+        None => match address.split_once(':') {
+            Some((name, port)) => (decode(name, PlusSign::Itself)?, Some(port)),
+            None => (decode(address, PlusSign::Itself)?, None),
+        },
+    };
+    let port: u16 = match port {
+        None | Some("") => DEFAULT_PORT,
+        Some(port) => port.parse().map_err(|_| UrlError::Address)?,
+    };
+    if name.is_empty() || name == "[]" {
+        return Err(UrlError::Address);
+    }
+    Ok(format!("{name}:{port}"))
+}
+
+fn apply(url: &mut ConnectionUrl, name: &str, value: &str) -> Result<(), UrlError> {
+    match name.to_ascii_lowercase().as_str() {
+        "user" => url.user = Some(value.to_owned()),
+        "password" => url.password = Some(SecretString::from(value)),
+        "localdc" | "localdatacenter" => url.local_datacenter = Some(value.to_owned()),
+        "sslmode" => url.tls.mode = tls_mode(name, value)?,
+        "sslrootcert" => url.tls.root_certificates = Some(PathBuf::from(value)),
+        "sslcert" => url.tls.client_certificate = Some(PathBuf::from(value)),
+        "sslkey" => url.tls.client_key = Some(PathBuf::from(value)),
+        "compression" => url.compression = compression(name, value)?,
+        "connecttimeout" => url.connect_timeout = Some(milliseconds(name, value)?),
+        "requesttimeout" => url.request_timeout = Some(milliseconds(name, value)?),
+        "connections" => url.connections = Some(connections(name, value)?),
+        "speculativedelay" => url.speculative_delay = Some(milliseconds(name, value)?),
+        _ => return Err(UrlError::UnknownParameter(name.to_owned())),
+    }
+    Ok(())
+}
+
+fn wrong(name: &str, allowed: &'static str) -> UrlError {
+    UrlError::Value {
+        name: name.to_owned(),
+        allowed,
+    }
+}
+
+fn tls_mode(name: &str, value: &str) -> Result<TlsMode, UrlError> {
+    match value {
+        "disable" => Ok(TlsMode::Disable),
+        "require" => Ok(TlsMode::Require),
+        "verify-full" => Ok(TlsMode::VerifyFull),
+        _ => Err(wrong(name, "disable, require or verify-full")),
+    }
+}
+
+fn compression(name: &str, value: &str) -> Result<Option<Compression>, UrlError> {
+    match value.to_ascii_lowercase().as_str() {
+        "none" => Ok(None),
+        "lz4" => Ok(Some(Compression::Lz4)),
+        "snappy" => Ok(Some(Compression::Snappy)),
+        _ => Err(wrong(name, "none, lz4 or snappy")),
+    }
+}
+
+fn milliseconds(name: &str, value: &str) -> Result<Duration, UrlError> {
+    let parsed = value.parse().ok().filter(|milliseconds| *milliseconds > 0);
+    let parsed = parsed.map(Duration::from_millis);
+    parsed.ok_or_else(|| wrong(name, "a number of milliseconds, at least 1"))
+}
+
+fn connections(name: &str, value: &str) -> Result<usize, UrlError> {
+    let parsed = value.parse().ok();
+    let parsed = parsed.filter(|count| (1..=CONNECTIONS_MAX).contains(count));
+    parsed.ok_or_else(|| wrong(name, "a number from 1 to 16"))
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    #[test]
+    fn nodes_and_keyspaces() {
+        let check = |text: &str, nodes: &[&str], keyspace: Option<&str>| {
+            let url = parse(text).unwrap();
+            assert_eq!(url.nodes, nodes, "{text}");
+            assert_eq!(url.keyspace.as_deref(), keyspace, "{text}");
+        };
+        check("cassandra://h", &["h:9042"], None);
+        check("Scylla://h:1/", &["h:1"], None);
+        check("cassandra://a:1,b/shop", &["a:1", "b:9042"], Some("shop"));
+        check(
+            "cassandra://[::1]:7,[::2]/k%20s",
+            &["[::1]:7", "[::2]:9042"],
+            Some("k s"),
+        );
+    }
+
+    #[test]
+    fn logins_and_parameters() {
+        let url = parse(
+            "cassandra://jo%40e:p%2Fw@h/k?localDc=dc1&sslmode=verify-full&sslrootcert=/ca.pem\
+             &compression=LZ4&connectTimeout=5&requestTimeout=7&connections=2&speculativeDelay=50",
+        )
+        .unwrap();
+        assert_eq!(url.user.as_deref(), Some("jo@e"));
+        assert_eq!(url.password.unwrap().expose_secret(), "p/w");
+        assert_eq!(url.local_datacenter.as_deref(), Some("dc1"));
+        assert_eq!(url.tls.mode, TlsMode::VerifyFull);
+        assert_eq!(url.tls.root_certificates, Some("/ca.pem".into()));
+        assert_eq!(url.compression, Some(Compression::Lz4));
+        assert_eq!(url.connect_timeout, Some(Duration::from_millis(5)));
+        assert_eq!(url.request_timeout, Some(Duration::from_millis(7)));
+        assert_eq!(url.connections, Some(2));
+        assert_eq!(url.speculative_delay, Some(Duration::from_millis(50)));
+    }
+
+    #[test]
+    fn errors_name_the_part_and_not_the_value() {
+        let check = |text: &str, expected: &str| {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+            assert!(!error.contains("secret"), "{error}");
+        };
+        check("jdbc:cassandra://h", "does not start");
+        check("", "does not start");
+        check("cassandra:///k", "no host");
+        check("cassandra://:9042", "address");
+        check("cassandra://h:secret", "address");
+        check("cassandra://[::1", "address");
+        check("cassandra://h/%zz", "percent");
+        check("cassandra://h?colour=secret", "unknown parameter");
+        check("cassandra://h?sslmode=secret", "sslmode");
+        check("cassandra://h?connections=0", "connections");
+        check("cassandra://h?requestTimeout=0", "requestTimeout");
+        check("cassandra://h?compression=secret", "compression");
+    }
+}

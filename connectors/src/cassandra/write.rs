@@ -1,0 +1,446 @@
+//! One batch into its tables, and the checkpoints behind it.
+//!
+//! ```text
+//!  judge ─▶ run the clocks ─▶ make the values ─▶ raise ceilings ─▶ rows ─▶ checkpoints
+//!    └ fenced    │                  └ refused        └ fenced        └ refused   └ fenced
+//! ```
+//!
+//! Rows come before the checkpoints that cover them, so a checkpoint never promises what is not there.
+//! What fails in between leaves rows behind that will be written again as they are. There is no
+//! transaction that could be rolled back, and none is needed.
+//!
+//! Rows are sent on their own, each to a replica of its partition, many at a time; only rows of the
+//! same partition may share a request, which for Cassandra is one write.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use fail::fail_point;
+use futures_util::stream::{self, StreamExt as _};
+use scylla::statement::batch::{Batch as DriverBatch, BatchStatement, BatchType};
+use scylla::statement::prepared::PreparedStatement;
+
+use super::access::{Access, Accesses};
+use super::checkpoint::{Held, Part};
+use super::clock::{Clock, Timeline};
+use super::connect::Link;
+use super::plan::{Plan, PlannedRow, Terms, plan};
+use super::progress::{Moved, Progress};
+use super::settings::CassandraSettings;
+use super::{classify, failpoint};
+use crate::error::{ErrorClass, SinkError};
+use crate::position::{PartitionKey, PositionMove, RecordTime};
+use crate::row::Batch;
+use crate::{RowReject, WriteOutcome};
+
+/// Checkpoints that are moved at a time.
+const CHECKPOINTS_AT_A_TIME: usize = 32;
+
+/// Refused rows after which no further ones are looked for in the same batch: all of them are refused
+/// for the same reason then, most likely.
+const REJECTS_MAX: usize = 1_000;
+
+/// A session's memory of what it writes.
+#[derive(Default)]
+pub(super) struct Writer {
+    accesses: Accesses,
+    /// Partitions that were claimed on this session.
+    held: HashMap<PartitionKey, Held>,
+    /// At-least-once: where each partition's next part begins, and its clock there.
+    clocks: HashMap<PartitionKey, (i64, Clock)>,
+    /// Rows of the last batch that the server has refused.
+    refused: Vec<RowReject>,
+}
+
+impl Writer {
+    /// Partitions that have been claimed, or claimed anew.
+    pub(super) fn hold(&mut self, key: PartitionKey, held: Held) {
+        self.held.insert(key, held);
+    }
+
+    /// Tables may have changed.
+    pub(super) fn forget_tables(&mut self) {
+        self.accesses.forget();
+    }
+
+    /// Writes a batch. Without `progress` its positions are not stored.
+    pub(super) async fn write(
+        &mut self,
+        link: &Link,
+        settings: &CassandraSettings,
+        progress: Option<&Progress>,
+        batch: &Batch,
+    ) -> Result<WriteOutcome, SinkError> {
+        self.refused.clear();
+        let parts = match progress {
+            Some(_) => self.judge(&batch.positions),
+            None => vec![Part::Ours; batch.positions.len()],
+        };
+        let fenced = indexes(&parts, Part::Fenced);
+        if !fenced.is_empty() {
+            return Ok(WriteOutcome::Fenced(fenced));
+        }
+        fail_point!(failpoint::BEFORE_ROWS);
+        let timelines = self.timelines(batch, &parts, progress.is_some());
+        let accesses = self
+            .accesses(link, settings, progress.is_some(), batch)
+            .await?;
+        let terms = Terms {
+            settings,
+            is_exact: progress.is_some(),
+            timelines: &timelines,
+            now_seconds: now_seconds(),
+        };
+        let plan = plan(batch, &accesses, &terms)?;
+        if let Some(first) = plan.rejects.first() {
+            let error = SinkError::new(ErrorClass::Record, first.reason.clone());
+            self.refused = plan.rejects;
+            return Err(error);
+        }
+        if let Some(progress) = progress {
+            let fenced = self
+                .raise_ceilings(link, progress, batch, &timelines)
+                .await?;
+            if !fenced.is_empty() {
+                return Ok(WriteOutcome::Fenced(fenced));
+            }
+        }
+        self.send(link, settings, &plan, &accesses).await?;
+        fail_point!(failpoint::BEFORE_CHECKPOINT);
+        let Some(progress) = progress else {
+            self.keep_clocks(batch, &timelines);
+            return Ok(WriteOutcome::Committed);
+        };
+        let outcome = self.checkpoint(link, progress, batch, &timelines).await;
+        fail_point!(failpoint::AFTER_CHECKPOINT);
+        outcome
+    }
+
+    /// The rows of this batch, which has just been refused, that are at fault.
+    pub(super) fn rejects(&self) -> &[RowReject] {
+        &self.refused
+    }
+
+    fn judge(&self, positions: &[PositionMove]) -> Vec<Part> {
+        let judge = |part: &PositionMove| match self.held.get(&part.key) {
+            Some(held) => held.judge(part.claim_id, part.from, part.to),
+            None => Part::Fenced,
+        };
+        positions.iter().map(judge).collect()
+    }
+
+    /// The timestamps of each part that is to be written.
+    fn timelines(&self, batch: &Batch, parts: &[Part], is_exact: bool) -> Vec<Option<Timeline>> {
+        let absent = (!is_exact).then(|| now_seconds().saturating_mul(1_000));
+        let positions = batch.positions.iter().enumerate();
+        let timelines = positions.map(|(index, part)| {
+            if parts[index] != Part::Ours {
+                return None;
+            }
+            let start = match self.held.get(&part.key).filter(|_| is_exact) {
+                Some(held) => held.clock,
+                None => match self.clocks.get(&part.key) {
+                    Some((next, clock)) if *next == part.from => *clock,
+                    _ => Clock::default(),
+                },
+            };
+            Some(if part.times.is_empty() {
+                let range = (i64::MIN, i64::MAX);
+                Timeline::run(start, row_times(batch, index), range, absent)
+            } else {
+                let range = (part.from, part.to);
+                Timeline::run(start, part.times.iter().copied(), range, absent)
+            })
+        });
+        timelines.collect()
+    }
+
+    async fn accesses(
+        &mut self,
+        link: &Link,
+        settings: &CassandraSettings,
+        is_exact: bool,
+        batch: &Batch,
+    ) -> Result<Vec<Arc<Access>>, SinkError> {
+        let mut accesses = Vec::with_capacity(batch.tables.len());
+        for rows in &batch.tables {
+            let access = self
+                .accesses
+                .of(link, settings, &rows.target, is_exact)
+                .await;
+            accesses.push(access?);
+        }
+        Ok(accesses)
+    }
+
+    /// Raises the ceilings that the batch would pass. Returns the positions that are not ours.
+    async fn raise_ceilings(
+        &mut self,
+        link: &Link,
+        progress: &Progress,
+        batch: &Batch,
+        timelines: &[Option<Timeline>],
+    ) -> Result<Vec<usize>, SinkError> {
+        let wanted = batch
+            .positions
+            .iter()
+            .enumerate()
+            .filter_map(|(index, part)| {
+                let held = *self.held.get(&part.key)?;
+                let end = timelines[index].as_ref()?.end();
+                let ceiling = held.ceiling_before(end)?;
+                Some(async move {
+                    let raised = progress
+                        .raise_ceiling(link, &part.key, &held, ceiling)
+                        .await;
+                    (index, ceiling, raised)
+                })
+            });
+        let raises: Vec<_> = wanted.collect();
+        let raised: Vec<_> = stream::iter(raises)
+            .buffer_unordered(CHECKPOINTS_AT_A_TIME)
+            .collect()
+            .await;
+        let mut fenced = Vec::new();
+        for (index, ceiling, raised) in raised {
+            let key = &batch.positions[index].key;
+            match raised? {
+                Moved::Done => {
+                    if let Some(held) = self.held.get_mut(key) {
+                        held.ceiling = ceiling;
+                    }
+                }
+                Moved::Fenced => {
+                    self.held.remove(key);
+                    fenced.push(index);
+                }
+            }
+        }
+        fenced.sort_unstable();
+        Ok(fenced)
+    }
+
+    /// Sends all rows, and waits for all answers.
+    async fn send(
+        &mut self,
+        link: &Link,
+        settings: &CassandraSettings,
+        plan: &Plan,
+        accesses: &[Arc<Access>],
+    ) -> Result<(), SinkError> {
+        let groups = plan.groups(accesses, settings.batch_bytes_max);
+        let sends = groups.into_iter().map(|group| async move {
+            let sent = send_group(link, plan, accesses, &group).await;
+            (group, sent)
+        });
+        let mut sending = stream::iter(sends).buffer_unordered(settings.requests_max.max(1));
+        let mut suspects: Vec<(Vec<usize>, SinkError)> = Vec::new();
+        while let Some((group, sent)) = sending.next().await {
+            fail_point!(failpoint::MID_ROWS);
+            match sent {
+                Ok(()) => {}
+                Err(error) if error.class() == ErrorClass::Record => {
+                    suspects.push((group, error));
+                    if suspects.len() >= REJECTS_MAX {
+                        break;
+                    }
+                }
+                Err(error) => return Err(self.noting_change(error)),
+            }
+        }
+        drop(sending);
+        self.refuse(link, plan, accesses, suspects).await
+    }
+
+    /// Finds the refused rows among groups that were refused: each is sent on its own.
+    async fn refuse(
+        &mut self,
+        link: &Link,
+        plan: &Plan,
+        accesses: &[Arc<Access>],
+        suspects: Vec<(Vec<usize>, SinkError)>,
+    ) -> Result<(), SinkError> {
+        let mut last = None;
+        for (group, refusal) in suspects {
+            for index in &group {
+                let refused = if group.len() == 1 {
+                    Err(&refusal)
+                } else {
+                    match send_group(link, plan, accesses, &[*index]).await {
+                        Ok(()) => Ok(()),
+                        Err(error) if error.class() == ErrorClass::Record => Err(&refusal),
+                        Err(error) => return Err(self.noting_change(error)),
+                    }
+                };
+                if let Err(error) = refused {
+                    let row = &plan.rows[*index];
+                    self.refused.push(RowReject {
+                        table: row.table,
+                        row: row.row,
+                        reason: error.to_string(),
+                    });
+                }
+            }
+            last = Some(refusal);
+        }
+        match last {
+            Some(error) => Err(self.noting_change(error)),
+            None => Ok(()),
+        }
+    }
+
+    fn noting_change(&mut self, error: SinkError) -> SinkError {
+        if error.table_changed() {
+            self.accesses.forget();
+        }
+        error
+    }
+
+    /// Moves the checkpoints of all parts that were written.
+    async fn checkpoint(
+        &mut self,
+        link: &Link,
+        progress: &Progress,
+        batch: &Batch,
+        timelines: &[Option<Timeline>],
+    ) -> Result<WriteOutcome, SinkError> {
+        let wanted = batch
+            .positions
+            .iter()
+            .enumerate()
+            .filter_map(|(index, part)| {
+                let end = timelines[index].as_ref()?.end();
+                let ceiling = self.held.get(&part.key)?.ceiling_after(end);
+                Some(async move {
+                    let moved = progress.advance(link, part, end, ceiling).await;
+                    (index, end, ceiling, moved)
+                })
+            });
+        let moves: Vec<_> = wanted.collect();
+        let moved: Vec<_> = stream::iter(moves)
+            .buffer_unordered(CHECKPOINTS_AT_A_TIME)
+            .collect()
+            .await;
+        let mut fenced = Vec::new();
+        let mut failed = None;
+        for (index, end, ceiling, moved) in moved {
+            let part = &batch.positions[index];
+            match moved {
+                Ok(Moved::Done) => {
+                    if let Some(held) = self.held.get_mut(&part.key) {
+                        held.next_offset = part.to;
+                        held.clock = end;
+                        held.ceiling = ceiling;
+                        held.settled_from = Some(part.from);
+                    }
+                }
+                Ok(Moved::Fenced) => {
+                    self.held.remove(&part.key);
+                    fenced.push(index);
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if !fenced.is_empty() {
+            fenced.sort_unstable();
+            return Ok(WriteOutcome::Fenced(fenced));
+        }
+        for part in &batch.positions {
+            if let Some(held) = self.held.get_mut(&part.key) {
+                held.settled_from = None;
+            }
+        }
+        Ok(WriteOutcome::Committed)
+    }
+
+    fn keep_clocks(&mut self, batch: &Batch, timelines: &[Option<Timeline>]) {
+        for (part, timeline) in batch.positions.iter().zip(timelines) {
+            if let Some(timeline) = timeline {
+                let clock = (part.to, timeline.end());
+                self.clocks.insert(part.key.clone(), clock);
+            }
+        }
+    }
+}
+
+async fn send_group(
+    link: &Link,
+    plan: &Plan,
+    accesses: &[Arc<Access>],
+    group: &[usize],
+) -> Result<(), SinkError> {
+    let rows = group.iter().map(|index| &plan.rows[*index]);
+    let sent = match group {
+        [index] => {
+            let row = &plan.rows[*index];
+            let statement = statement_of(row, accesses)?;
+            link.session
+                .execute_unpaged(statement, plan.values(row))
+                .await
+        }
+        _ => {
+            let mut batch = DriverBatch::new(BatchType::Unlogged);
+            let mut values = Vec::with_capacity(group.len());
+            for row in rows {
+                let statement = statement_of(row, accesses)?.clone();
+                batch.append_statement(BatchStatement::from(statement));
+                values.push(plan.values(row));
+            }
+            batch.set_is_idempotent(true);
+            batch.set_consistency(link.consistency());
+            link.session.batch(&batch, values).await
+        }
+    };
+    sent.map(|_| ())
+        .map_err(|error| classify::of_executing(&error, "write a row"))
+}
+
+fn statement_of<'a>(
+    row: &PlannedRow,
+    accesses: &'a [Arc<Access>],
+) -> Result<&'a PreparedStatement, SinkError> {
+    let access = &accesses[row.table];
+    let prepared = if row.deletes {
+        access.delete()?
+    } else {
+        &access.write
+    };
+    Ok(&prepared.statement)
+}
+
+fn indexes(parts: &[Part], wanted: Part) -> Vec<usize> {
+    let found = parts
+        .iter()
+        .enumerate()
+        .filter(|(_, part)| **part == wanted);
+    found.map(|(index, _)| index).collect()
+}
+
+/// The records of a position for which rows are there, when nothing is told of their times.
+fn row_times(batch: &Batch, position: usize) -> Vec<RecordTime> {
+    let mut offsets: Vec<i64> = batch
+        .tables
+        .iter()
+        .flat_map(|rows| &rows.origins)
+        .filter(|origin| origin.position as usize == position)
+        .map(|origin| origin.offset)
+        .collect();
+    offsets.sort_unstable();
+    offsets.dedup();
+    let time = |offset| RecordTime {
+        offset,
+        timestamp_ms: None,
+    };
+    offsets.into_iter().map(time).collect()
+}
+
+fn now_seconds() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,8 @@
+//! What is Cassandra's own: replays, write timestamps, types, deletes of many rows, time to live. What
+//! it has in common with other sinks is in [`conformance`](crate::conformance).
+
+mod refusals;
+mod replays;
+mod support;
+mod tables;
+mod types;

@@ -1,0 +1,111 @@
+//! Rows that are refused, here or by the server, each found and named.
+
+use rowdock_connectors::{Cell, ErrorClass, RowReject, Session, WriteOutcome};
+
+use super::support::{Record, batch, put, session, target};
+use crate::conformance::databases::cassandra::Keyspace;
+use crate::conformance::support::{claim, start};
+
+/// Refuses the second of three records; the others are written afterwards.
+async fn check(table: &str, cells: [&[Cell<'_>]; 3], time: i64, expected: &str) {
+    let keyspace = Keyspace::new().await;
+    let name = &keyspace.name;
+    keyspace
+        .run(&format!("CREATE TABLE {name}.t ({table})"))
+        .await;
+    let mut session = session(&keyspace).await;
+    start(&mut *session, 1).await;
+    let claim_id = claim(&mut *session, &[0]).await;
+    let target = target(&mut *session, "t", 1).await;
+    let records: Vec<Record<'_>> = cells
+        .iter()
+        .zip([0, 1, 2])
+        .map(|(cells, offset)| put(offset, if offset == 1 { time } else { 1_000 }, cells))
+        .collect();
+    let mut written = batch(&target, claim_id, 0, &records);
+    let error = session.write(&written).await.expect_err("refused");
+    assert_eq!(error.class(), ErrorClass::Record, "{error}");
+    let found = found(&mut *session, &written).await;
+    assert_eq!(
+        (found.len(), found[0].table, found[0].row),
+        (1, 0, 1),
+        "{found:?}"
+    );
+    assert!(found[0].reason.contains(expected), "{}", found[0].reason);
+    written.retain_rows(|_, row, _| row != 1);
+    let outcome = session.write(&written).await.expect("written");
+    assert_eq!(outcome, WriteOutcome::Committed);
+    let stored = keyspace.texts(&format!("SELECT * FROM {name}.t")).await;
+    assert_eq!(stored.len(), 2, "{stored:?}");
+}
+
+async fn found(session: &mut dyn Session, batch: &rowdock_connectors::Batch) -> Vec<RowReject> {
+    session.find_rejects(batch).await.expect("found")
+}
+
+#[tokio::test]
+async fn by_their_values() {
+    let cells = [
+        &[Cell::Int(1), Cell::Text("10.0.0.1")][..],
+        &[Cell::Int(2), Cell::Text("nowhere")],
+        &[Cell::Int(3), Cell::Text("10.0.0.3")],
+    ];
+    check(
+        "id int PRIMARY KEY, a inet",
+        cells,
+        1_000,
+        "column \"a\" (inet)",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn by_their_time() {
+    let cells = [&[Cell::Int(1)][..], &[Cell::Int(2)], &[Cell::Int(3)]];
+    check(
+        "id int PRIMARY KEY, n int",
+        cells,
+        1_763_720_130_000_000,
+        "after 2099",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn lists_that_are_not_frozen() {
+    let cells = [
+        &[Cell::Int(1), Cell::Null][..],
+        &[Cell::Int(2), Cell::Json("[1]")],
+        &[Cell::Int(3), Cell::Absent],
+    ];
+    check(
+        "id int PRIMARY KEY, l list<int>",
+        cells,
+        1_000,
+        "at_least_once",
+    )
+    .await;
+}
+
+/// The server's own limit on keys: 64 KiB.
+#[tokio::test]
+async fn by_the_server() {
+    let long = "k".repeat(70_000);
+    let cells = [
+        &[Cell::Text("a"), Cell::Int(1)][..],
+        &[Cell::Text(&long), Cell::Int(2)],
+        &[Cell::Text("c"), Cell::Int(3)],
+    ];
+    check("id text PRIMARY KEY, n int", cells, 1_000, "").await;
+}
+
+#[tokio::test]
+async fn too_large_for_the_server() {
+    let large = vec![7_u8; 6 * 1024 * 1024];
+    let cells = [
+        &[Cell::Int(1), Cell::Bytes(b"a")][..],
+        &[Cell::Int(2), Cell::Bytes(&large)],
+        &[Cell::Int(3), Cell::Bytes(b"c")],
+    ];
+    check("id int PRIMARY KEY, b blob", cells, 1_000, "").await;
+}

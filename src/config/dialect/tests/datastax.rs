@@ -1,0 +1,182 @@
+//! The DataStax sink's configs, key by key and whole.
+
+use rowdock_connectors::cassandra::RowConsistency;
+
+use super::*;
+
+#[test]
+fn keys_mean_what_they_meant() {
+    let same = |key: &str, value: &str, expected: &[(&str, &str)]| {
+        becomes(DATASTAX, key, value, expected);
+    };
+    let url = "cassandra://h1:9042,h2:9042/shop?localDc=dc1";
+    same(
+        "jmx",
+        "false",
+        &[("connection.url", url), ("delete.enabled", "true")],
+    );
+    same(
+        "port",
+        "9043",
+        &[(
+            "connection.url",
+            "cassandra://h1:9043,h2:9043/shop?localDc=dc1",
+        )],
+    );
+    same(
+        "compression",
+        "LZ4",
+        &[("connection.url", format!("{url}&compression=LZ4").as_str())],
+    );
+    same(
+        "queryExecutionTimeout",
+        "30",
+        &[(
+            "connection.url",
+            format!("{url}&requestTimeout=30000").as_str(),
+        )],
+    );
+    same(
+        "connectionPoolLocalSize",
+        "4",
+        &[("connection.url", format!("{url}&connections=4").as_str())],
+    );
+    same("auth.username", "ann", &[("connection.user", "ann")]);
+    same(
+        "auth.password",
+        "s3cret",
+        &[("connection.password", "s3cret")],
+    );
+    same(
+        "maxConcurrentRequests",
+        "9",
+        &[("cassandra.requests.max", "9")],
+    );
+    same("ignoreErrors", "Driver", &[("errors.tolerance", "all")]);
+    same(
+        "topic.orders.shop.t.consistencyLevel",
+        "LOCAL_ONE",
+        &[("cassandra.consistency", "LOCAL_ONE")],
+    );
+    same(
+        "topic.orders.shop.t.ttl",
+        "60",
+        &[("cassandra.ttl.seconds", "60")],
+    );
+    same(
+        "topic.orders.shop.t.ttl",
+        "-1",
+        &[("cassandra.ttl.seconds", "0")],
+    );
+    same(
+        "topic.orders.shop.t.nullToUnset",
+        "false",
+        &[("cassandra.null.to.unset", "false")],
+    );
+    same(
+        "topic.orders.shop.t.deletesEnabled",
+        "false",
+        &[("delete.enabled", "false")],
+    );
+    same(
+        "topic.orders.shop.u.mapping",
+        "day=value.day, __ttl=value.ttl",
+        &[(
+            "cassandra.mapping",
+            "orders -> shop.t: id=key.id, n=value.n; orders -> shop.u: day=value.day, __ttl=value.ttl",
+        )],
+    );
+}
+
+#[test]
+fn what_cannot_be_honoured_is_refused_with_the_reason() {
+    refused(
+        DATASTAX,
+        "cloud.secureConnectBundle",
+        "/x.zip",
+        "name the nodes",
+    );
+    refused(
+        DATASTAX,
+        "auth.provider",
+        "GSSAPI",
+        "only user and password",
+    );
+    refused(DATASTAX, "ssl.keystore.path", "/x", "PEM");
+    refused(DATASTAX, "ssl.provider", "JDK", "PEM");
+    refused(
+        DATASTAX,
+        "topic.orders.shop.t.query",
+        "INSERT",
+        "written again",
+    );
+    refused(
+        DATASTAX,
+        "topic.orders.shop.t.ttlTimeUnit",
+        "HOURS",
+        "only SECONDS",
+    );
+    refused(
+        DATASTAX,
+        "topic.orders.shop.t.timestampTimeUnit",
+        "MILLISECONDS",
+        "only MICROSECONDS",
+    );
+    refused(
+        DATASTAX,
+        "topic.orders.codec.timeZone",
+        "Europe/Berlin",
+        "UTC",
+    );
+    refused(
+        DATASTAX,
+        "topic.orders.shop.t.mapping",
+        "id",
+        "is not column=field",
+    );
+    refused(DATASTAX, "contactPoints", "", "Missing required");
+    warned(DATASTAX, "jmx", "true", "no JVM");
+    warned(
+        DATASTAX,
+        "maxNumberOfRecordsInBatch",
+        "32",
+        "cassandra.batch.max.bytes",
+    );
+    warned(
+        DATASTAX,
+        "topic.orders.shop.t.colour",
+        "red",
+        "no key of the DataStax sink",
+    );
+}
+
+/// Settings of tables are the connector's here, so they must agree.
+#[test]
+fn tables_agree_on_their_settings() {
+    let config = config(
+        DATASTAX,
+        &[
+            ("topic.orders.shop.t.ttl", "60"),
+            ("topic.orders.shop.u.ttl", "70"),
+        ],
+    );
+    let errors = errors(&config);
+    assert!(errors[0].1.contains("both mean the same key"), "{errors:?}");
+}
+
+#[test]
+fn a_whole_config() {
+    let config = accepted(
+        DATASTAX,
+        &[
+            ("topic.orders.shop.t.consistencyLevel", "QUORUM"),
+            ("topic.orders.codec.unit", "MILLISECONDS"),
+        ],
+    );
+    assert_eq!(config.class, SinkClass::Cassandra);
+    assert_eq!(config.sink.cassandra.consistency, RowConsistency::Quorum);
+    assert_eq!(config.sink.cassandra.requests_max, 500);
+    assert_eq!(config.sink.mappings.len(), 1);
+    assert!(config.sink.delete_enabled && config.sink.cassandra.null_to_unset);
+    assert_eq!(config.sink.tables_of_topics["orders -> shop.t"], "shop.t");
+}

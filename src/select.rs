@@ -1,0 +1,257 @@
+//! Choosing: which values of a record are which columns, of one table or of several.
+//!
+//! Comes after the transforms, for connectors with `cassandra.mapping`. What a record is in each of its
+//! topic's tables is a record of its own: its topic names the table, its value has a field for each
+//! column, and its key has the same fields, of which the table's key takes its own. When all that is
+//! taken from the value is missing, because the record has none, the row of the key is deleted.
+//!
+//! `now()` must not be the time of writing, which is another each time: it is a UUID of version 1 made
+//! of the record's time and coordinates, the same whenever the record is read.
+
+use std::sync::Arc;
+
+use crate::config::converter::HeaderConverter;
+use crate::config::mapping::{Source, TableMapping};
+use crate::decode::header;
+use crate::record::{Datum, Header, Map, OwnedRecord, RawRecord, RecordError, Side};
+
+/// From the beginning of the Gregorian calendar to 1970, in the UUID's ticks of 100 nanoseconds.
+const TICKS_BEFORE_EPOCH: u64 = 0x01b2_1dd2_1381_4000;
+const TICKS_PER_MILLI: u64 = 10_000;
+
+/// Parameters of the hash (FNV-1a) that tells partitions apart.
+const HASH_START: u64 = 0xcbf2_9ce4_8422_2325;
+const HASH_PRIME: u64 = 0x0100_0000_01b3;
+
+/// The mappings of a connector.
+#[derive(Debug)]
+pub struct Selection {
+    tables: Vec<(Arc<str>, TableMapping)>,
+    deletes: bool,
+    /// Some column is a header.
+    headers: Option<HeaderConverter>,
+}
+
+impl Selection {
+    /// `None` without mappings. `deletes`: a record without a value deletes.
+    pub fn new(
+        mappings: &[TableMapping],
+        deletes: bool,
+        header_converter: HeaderConverter,
+    ) -> Option<Self> {
+        let mut columns = mappings.iter().flat_map(|mapping| &mapping.columns);
+        let has_headers = columns.any(|column| matches!(column.source, Source::Header(_)));
+        let tables = mappings
+            .iter()
+            .map(|mapping| (mapping.route().into(), mapping.clone()));
+        (!mappings.is_empty()).then(|| Self {
+            tables: tables.collect(),
+            deletes,
+            headers: has_headers.then_some(header_converter),
+        })
+    }
+
+    /// What a record is in each table of its topic; none for a topic without mappings.
+    ///
+    /// # Errors
+    /// When a header that is asked for cannot be read.
+    pub fn select(
+        &self,
+        record: &OwnedRecord,
+        raw: &RawRecord<'_>,
+    ) -> Result<Vec<OwnedRecord>, RecordError> {
+        let headers = match self.headers {
+            Some(converter) => {
+                let read = |raw| header::read(converter, raw);
+                raw.headers
+                    .headers()
+                    .into_iter()
+                    .map(read)
+                    .collect::<Result<Vec<_>, _>>()?
+            }
+            None => Vec::new(),
+        };
+        let of_topic = self
+            .tables
+            .iter()
+            .filter(|(_, mapping)| *mapping.topic == *record.topic);
+        let selected = of_topic.map(|(route, mapping)| self.row(route, mapping, record, &headers));
+        Ok(selected.collect())
+    }
+
+    fn row(
+        &self,
+        route: &Arc<str>,
+        mapping: &TableMapping,
+        record: &OwnedRecord,
+        headers: &[Header],
+    ) -> OwnedRecord {
+        let mut fields = Vec::with_capacity(mapping.columns.len());
+        let mut from_value = 0;
+        for column in &mapping.columns {
+            let datum = datum(&column.source, record, headers);
+            from_value += usize::from(matches!(column.source, Source::Value(_)));
+            if let Some(datum) = datum {
+                fields.push((column.name.clone(), datum));
+            }
+        }
+        let is_gone = record.value.datum.is_null() && from_value > 0 && self.deletes;
+        let row = Datum::Map(Map::from_entries(fields));
+        let mut selected = OwnedRecord::new(
+            record.origin().clone(),
+            record.timestamp_ms,
+            Side::schemaless(row.clone()),
+            if is_gone {
+                Side::NULL
+            } else {
+                Side::schemaless(row)
+            },
+        );
+        selected.topic = Arc::clone(route);
+        selected
+    }
+}
+
+/// `None`: the record has no such value.
+fn datum(source: &Source, record: &OwnedRecord, headers: &[Header]) -> Option<Datum> {
+    let of_side = |side: &Side, field: &Option<String>| match field {
+        None => Some(side.datum.clone()),
+        Some(name) => field_of(&side.datum, name).cloned(),
+    };
+    match source {
+        Source::Key(field) => of_side(&record.key, field),
+        Source::Value(field) => of_side(&record.value, field),
+        Source::Header(name) => {
+            // Of several headers of one name, the last one counts.
+            let found = headers.iter().rfind(|header| header.name == *name);
+            found.map(|header| header.datum.clone())
+        }
+        Source::Now => Some(Datum::String(time_uuid(record).to_string())),
+    }
+}
+
+fn field_of<'a>(datum: &'a Datum, name: &str) -> Option<&'a Datum> {
+    match datum {
+        Datum::Map(map) => map.get(name),
+        Datum::Struct(value) => value.get_named(name, true),
+        _ => None,
+    }
+}
+
+/// The record's own: its time with its offset in the ticks below a millisecond, and its partition in the
+/// place of the node.
+fn time_uuid(record: &OwnedRecord) -> uuid::Uuid {
+    let origin = record.origin();
+    let millis = record
+        .timestamp_ms
+        .and_then(|ms| u64::try_from(ms).ok())
+        .unwrap_or(0);
+    let offset = u64::try_from(origin.offset).unwrap_or(0);
+    let ticks = TICKS_BEFORE_EPOCH
+        .wrapping_add(millis.wrapping_mul(TICKS_PER_MILLI))
+        .wrapping_add(offset % TICKS_PER_MILLI);
+    let mut hash = HASH_START;
+    let partition = origin.partition.to_be_bytes();
+    for byte in origin.topic.bytes().chain(partition) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(HASH_PRIME);
+    }
+    let [_, _, node @ ..] = hash.to_be_bytes();
+    // The sequence tells records apart whose offsets differ by a multiple of the ticks.
+    let [.., high, low] = (offset / TICKS_PER_MILLI).to_be_bytes();
+    let time = ticks.to_be_bytes();
+    let mut bytes = [0; 16];
+    bytes[..4].copy_from_slice(&time[4..]);
+    bytes[4..6].copy_from_slice(&time[2..4]);
+    bytes[6..8].copy_from_slice(&time[..2]);
+    bytes[6] = bytes[6] & 0x0f | 0x10;
+    bytes[8] = high & 0x3f | 0x80;
+    bytes[9] = low;
+    bytes[10..].copy_from_slice(&node);
+    // No machine has such an address.
+    bytes[10] |= 1;
+    uuid::Uuid::from_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::mapping;
+    use crate::record::Coordinates;
+
+    fn record(offset: i64, key: Datum, value: Datum) -> OwnedRecord {
+        let origin = Coordinates {
+            topic: "orders".into(),
+            partition: 3,
+            offset,
+        };
+        let side = Side::schemaless;
+        OwnedRecord::new(origin, Some(1_763_720_130_123), side(key), side(value))
+    }
+
+    fn map(entries: &[(&str, Datum)]) -> Datum {
+        let entries = entries
+            .iter()
+            .map(|(name, datum)| ((*name).to_owned(), datum.clone()));
+        Datum::Map(Map::from_entries(entries.collect()))
+    }
+
+    fn raw() -> RawRecord<'static> {
+        RawRecord {
+            topic: "orders",
+            partition: 3,
+            offset: 0,
+            timestamp_ms: None,
+            key: None,
+            value: None,
+            headers: &(),
+        }
+    }
+
+    fn selection(text: &str, deletes: bool) -> Selection {
+        let mappings = mapping::parse(text).unwrap();
+        Selection::new(&mappings, deletes, HeaderConverter::Simple).unwrap()
+    }
+
+    #[test]
+    fn one_record_is_a_row_of_each_table() {
+        let selection = selection(
+            "orders -> k.a: id=key.id, n=value.n; orders -> k.b: n=value.n, all=value; other -> k.c: n=value",
+            true,
+        );
+        let whole = map(&[("n", Datum::Int32(5))]);
+        let record = record(7, map(&[("id", Datum::Int32(1))]), whole.clone());
+        let rows = selection.select(&record, &raw()).unwrap();
+        assert_eq!(rows.len(), 2);
+        assert_eq!(&*rows[0].topic, "orders -> k.a");
+        let expected = map(&[("id", Datum::Int32(1)), ("n", Datum::Int32(5))]);
+        assert_eq!(
+            (&rows[0].key.datum, &rows[0].value.datum),
+            (&expected, &expected)
+        );
+        let expected = map(&[("n", Datum::Int32(5)), ("all", whole)]);
+        assert_eq!(rows[1].value.datum, expected);
+        assert_eq!(rows[1].origin().offset, 7);
+    }
+
+    #[test]
+    fn a_record_without_a_value_deletes_when_it_may() {
+        let text = "orders -> k.a: id=key.id, n=value.n, missing=key.other";
+        let record = record(0, map(&[("id", Datum::Int32(1))]), Datum::Null);
+        let rows = selection(text, true).select(&record, &raw()).unwrap();
+        assert_eq!(rows[0].value, Side::NULL);
+        assert_eq!(rows[0].key.datum, map(&[("id", Datum::Int32(1))]));
+        let rows = selection(text, false).select(&record, &raw()).unwrap();
+        assert_eq!(rows[0].value.datum, map(&[("id", Datum::Int32(1))]));
+    }
+
+    #[test]
+    fn now_is_the_records_own() {
+        let at = |offset| time_uuid(&record(offset, Datum::Null, Datum::Null));
+        assert_eq!(at(5), at(5));
+        assert_eq!(at(5).get_version_num(), 1);
+        let different: std::collections::BTreeSet<_> = (0..30_000).map(at).collect();
+        assert_eq!(different.len(), 30_000);
+        let (seconds, nanos) = at(5).get_timestamp().unwrap().to_unix();
+        assert_eq!((seconds, nanos), (1_763_720_130, 123_000_500));
+    }
+}
