@@ -27,10 +27,10 @@ pub(super) struct Transforms {
     chain: Chain,
     /// Where records choose their tables.
     router: Option<Router>,
-    /// `change.events=debezium`.
-    change_events: bool,
     /// What becomes of the record after them.
     selection: Option<Selection>,
+    /// `change.events=debezium`.
+    change_events: bool,
     /// The topic of the record before this one, and its index.
     last_topic: Option<(Arc<str>, usize)>,
     /// The first waiting record goes to a topic whose table was never asked for.
