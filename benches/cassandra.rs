@@ -115,7 +115,7 @@ fn row(id: i64) -> (i64, String, i32, f64, bool) {
         customer,
         quantity,
         f64::from(quantity) * 1.25,
-        scrambled % 2 == 0,
+        scrambled.is_multiple_of(2),
     )
 }
 

@@ -215,23 +215,9 @@ impl TopicMapper {
         transformed: Option<&OwnedRecord>,
         rows: &mut TableRows,
     ) -> Result<Option<RowKind>, RecordError> {
-        let reader = &mut self.value_reader;
         let content = match (transformed, Encoded::value(record)) {
-            (
-                Some(OwnedRecord {
-                    change: Some(change),
-                    value: before,
-                    ..
-                }),
-                _,
-            ) => {
-                if *change == Change::Delete && reader.wants_before() && !before.datum.is_null() {
-                    reader.read_owned(before, &self.target, rows)?;
-                }
-                Content::Change(*change)
-            }
-            (Some(whole), _) => reader.read_owned(&whole.value, &self.target, rows)?,
-            (None, Some(encoded)) => reader.read(encoded, &self.target, rows)?,
+            (Some(whole), _) => self.read_whole(whole, rows)?,
+            (None, Some(encoded)) => self.value_reader.read(encoded, &self.target, rows)?,
             (None, None) => Content::Null,
         };
         let deletes = match content {
@@ -266,6 +252,24 @@ impl TopicMapper {
         }
         self.check_required(rows)?;
         Ok(Some(RowKind::Write))
+    }
+
+    /// What transforms made of the value; of a delete perhaps the row that was there, which tells its
+    /// key.
+    fn read_whole(
+        &mut self,
+        whole: &OwnedRecord,
+        rows: &mut TableRows,
+    ) -> Result<Content, RecordError> {
+        let reader = &mut self.value_reader;
+        match whole.change {
+            None => reader.read_owned(&whole.value, &self.target, rows),
+            Some(Change::Delete) if matches!(self.key, KeySource::Value) => {
+                reader.read_owned(&whole.value, &self.target, rows)?;
+                Ok(Content::Change(Change::Delete))
+            }
+            Some(change) => Ok(Content::Change(change)),
+        }
     }
 
     fn mark_deleted(&self, deleted: bool, rows: &mut TableRows) -> Result<RowKind, RecordError> {

@@ -22,7 +22,7 @@
 //!
 //! An old record that is written late stands where a newer row stood. So a replay into upserts needs
 //! `upsert.guard.field`, by which the newer row stays, or the caller's word ([`Request::force`]);
-//! likewise where letters may delete. Letters that are rejected again stay what they are: they are
+//! likewise where letters may delete. Into Cassandra nothing is replayed: it has no transactions. Letters that are rejected again stay what they are: they are
 //! reported with their reason, and nothing is sent to the dead letters twice.
 //!
 //! # One call
@@ -48,7 +48,7 @@ use std::time::{Duration, Instant};
 
 use rowdock_connectors::{PartitionKey, SinkError, WriteMode};
 
-use crate::config::connector::{ConnectorConfig, Delivery, SinkKeys};
+use crate::config::connector::{ConnectorConfig, Delivery, SinkClass, SinkKeys};
 use crate::deadletter::Letter;
 use crate::offsets::{Kafka, OffsetsError, Positions};
 use crate::task::open_sink;
@@ -64,6 +64,10 @@ pub const CALL_TIME_MAX: Duration = Duration::from_secs(40);
 /// Behind the cluster's name: apart from the positions of every connector, since a cluster's id has no
 /// such character.
 const SCOPE_SUFFIX: &str = "/replay";
+
+/// Why letters do not go into Cassandra again.
+const NO_TRANSACTIONS: &str = "cassandra has no transaction for a letter's row and its position, so a \
+     replay cannot store each once: produce the records again, after the mending";
 
 /// A replay of one connector's letters.
 #[derive(Debug, Clone)]
@@ -111,6 +115,9 @@ impl Replay {
         let selection = request.selection().map_err(ReplayError::Refused)?;
         let config = &self.positions.config;
         let place = place(config, request.place)?;
+        if config.class == SinkClass::Cassandra {
+            return Err(ReplayError::Refused(NO_TRANSACTIONS.to_owned()));
+        }
         if !request.force
             && !request.dry_run
             && let Some(risk) = risk(&config.sink)

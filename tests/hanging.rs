@@ -30,6 +30,16 @@ async fn timed(worker: &Worker, method: &'static str, path: &str, code: u16) {
     assert!(took < ANSWERED_WITHIN, "{method} {path} took {took:?}");
 }
 
+/// Waits until no session of the connector is left.
+async fn until_no_session_is_left(worker: &Worker, path: &Proxy) {
+    eventually("no session to be left of it", ENDED_WITHIN, || async {
+        let ports = remote_ports(worker.pid()).into_iter();
+        let open = ports.filter(|port| *port == path.address().port()).count();
+        check(open == 0, || format!("{open} sessions"))
+    })
+    .await;
+}
+
 /// Waits until no thread and no connection of the connector is left in the worker.
 async fn until_nothing_is_left(worker: &Worker, connector: &Connector, path: &Proxy) {
     // The kernel shows 15 characters of a thread's name.
@@ -121,8 +131,9 @@ async fn other_stores(stage: &Stage, topic: &str, seq: i64) {
     .await;
 }
 
-/// Kafka takes what it is told and says nothing: consumers cannot take their leave. They are gone
-/// nevertheless, and the group misses them after a session.
+/// Kafka takes what it is told and says nothing: consumers cannot take their leave, and are missed by
+/// the group after a session. Their database sessions end nevertheless, and they themselves when Kafka
+/// answers, or when their last requests have timed out.
 #[tokio::test(flavor = "multi_thread")]
 async fn kafka_itself() {
     let stage = Stage::begin("hanging_kafka", 1).await;
@@ -138,7 +149,7 @@ async fn kafka_itself() {
         network.set(Network::Stalled);
         timed(&worker, "PUT", &format!("{root}{verb}"), code).await;
         if verb == "/stop" {
-            until_nothing_is_left(&worker, &orders.connector, &database).await;
+            until_no_session_is_left(&worker, &database).await;
         }
         network.set(Network::Whole);
     }
@@ -152,13 +163,14 @@ async fn kafka_itself() {
         .await;
     network.set(Network::Stalled);
     timed(&worker, "DELETE", &root, 204).await;
-    until_nothing_is_left(&worker, &orders.connector, &database).await;
+    until_no_session_is_left(&worker, &database).await;
     eventually("the group to be empty", SESSION + seconds(10), || async {
         let members = kafka::group_members(&orders.connector.group()).await;
         check(members == 0, || format!("{members} members"))
     })
     .await;
     network.set(Network::Whole);
+    until_nothing_is_left(&worker, &orders.connector, &database).await;
     orders.judged(&stage).verify().await;
 }
 

@@ -34,8 +34,8 @@ use crate::task::{TaskSpec, TaskState, TaskStatus};
 /// dropped: enough for a thread to notice, short enough not to be felt.
 const STOP_MARGIN: Duration = Duration::from_millis(500);
 
-/// How often a supervisor looks for lost tasks: rarely, since a worker may have hundreds of them.
-const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// How often a supervisor looks for lost tasks.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Pauses before a lost task is started anew: the first, and the longest.
 const RESTART_PAUSE_FIRST: Duration = Duration::from_secs(1);
 const RESTART_PAUSE_MAX: Duration = Duration::from_secs(60);

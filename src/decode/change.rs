@@ -67,7 +67,7 @@ impl ChangeEvents {
     }
 
     /// The row of an event that was decoded as a whole, and perhaps transformed; or what it does
-    /// instead, with the row as it was before a delete.
+    /// instead, of a delete with the row that was there.
     ///
     /// # Errors
     /// When it is a change event of no known kind.
@@ -75,6 +75,7 @@ impl ChangeEvents {
         let found = find(|part| Ok(Head::of(part_of(&value, part)))).map_err(reason)?;
         match found {
             Found::Row(part) => Ok((into_part(value, part), None)),
+            // What it deletes may have to be told by the row that was there.
             Found::Delete(before) => Ok((into_part(value, before), Some(Change::Delete))),
             Found::Change(change) => {
                 if change == Change::Nothing {

@@ -87,11 +87,6 @@ impl SideReader {
         std::mem::replace(&mut self.columns.unknown, unknown)
     }
 
-    /// The row as it was before a delete has the key.
-    pub(super) fn wants_before(&self) -> bool {
-        self.columns.wants_before
-    }
-
     #[inline]
     pub(super) fn is_ready(&mut self, encoded: Encoded<'_>) -> bool {
         self.format.is_ready(encoded)

@@ -225,6 +225,27 @@ async fn a_missing_table_is_created_or_named() {
     assert_eq!(database.snapshot().tables["elsewhere"].len(), 2);
 }
 
+#[tokio::test]
+async fn nothing_is_replayed_where_there_are_no_transactions() {
+    let replay = Replay {
+        positions: Positions {
+            config: Arc::new(ConnectorConfig {
+                class: SinkClass::Cassandra,
+                ..(*config(&[])).clone()
+            }),
+            consumer_properties: Vec::new(),
+        },
+        worker_id: "worker".to_owned(),
+    };
+    let request = Request {
+        all: true,
+        force: true,
+        ..Request::default()
+    };
+    let refused = replay.run(&request).await.unwrap_err();
+    assert!(refused.to_string().contains("cassandra"), "{refused}");
+}
+
 #[test]
 fn old_records_over_newer_rows_are_refused() {
     let check = |more: &[(&str, &str)], word: Option<&str>| {

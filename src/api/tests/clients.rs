@@ -242,10 +242,14 @@ async fn akhq() {
 #[tokio::test]
 async fn terraform() {
     let worker = Worker::start_with(&[
-        "config.providers=env",
-        "config.providers.env.class=EnvVarConfigProvider",
+        "config.providers=file",
+        "config.providers.file.class=FileConfigProvider",
     ]);
-    let mut sent = config_with(1, "password", json!("${env:PATH}"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secrets.properties");
+    std::fs::write(&file, "pg=secret").unwrap();
+    let reference = format!("${{file:{}:pg}}", file.display());
+    let mut sent = config_with(1, "password", json!(reference));
     sent["batch.size"] = json!("3000");
     let body = json!({"name": "pg", "config": sent});
     let created = worker.send_json(Method::POST, "/connectors", &body).await;

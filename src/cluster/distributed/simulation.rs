@@ -7,10 +7,8 @@
 //! shows the same, every task that should run runs exactly once, on the worker that it was placed on,
 //! every command was answered, and nothing is said of what was deleted.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::future::{Future, ready};
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -18,15 +16,11 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::beginning::Begun;
-use super::links::Links;
 use super::{Control, Event, TICK};
 use crate::cluster::fake::FakeTasks;
+use crate::cluster::format::Decoded;
 use crate::cluster::format::status::StatusRecord;
-use crate::cluster::format::{ConfigRecord, Decoded, Encoded};
 use crate::cluster::handle::{Answer, ClusterError, Command, Message, RestartScope};
-use crate::cluster::log::tail::{TailRecord, Tailed};
-use crate::cluster::log::writer::{ToWriterThread, WriterAnswer};
-use crate::cluster::members::Heard;
 use crate::cluster::registry::Registry;
 use crate::cluster::statuses::Statuses;
 use crate::cluster::view::{ConnectorState, ShownTaskState, TargetState};
@@ -34,6 +28,12 @@ use crate::config::RawConfig;
 use crate::config::worker::{SettingsSources, WorkerSettings};
 use crate::task::TaskState;
 use crate::telemetry::Loggers;
+
+mod kafka;
+
+use kafka::{
+    FakeLinks, Kafka, Line, Outcome, read_config, read_statuses, say, tell_end, tell_members, write,
+};
 
 /// Workers that there may be at a time, and connectors.
 const WORKERS: usize = 4;
@@ -93,13 +93,6 @@ enum Step {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Answered,
-    LostAfterCommit,
-    LostBeforeCommit,
-}
-
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let worker = 0..WORKERS;
     let outcome = prop_oneof![
@@ -148,54 +141,6 @@ proptest! {
             world.settle().await;
             world.judge();
         });
-    }
-}
-
-/// What all workers share.
-struct Kafka {
-    config: Vec<(Encoded, String)>,
-    statuses: Vec<Encoded>,
-    /// Members of the group: names, and which process each is.
-    group: Vec<(String, usize)>,
-    /// Who initialised the transactional id last.
-    writer: u64,
-    /// What the log says, and which requests have written to it.
-    truth: Registry,
-    requests: BTreeSet<String>,
-}
-
-/// What one worker has asked of Kafka.
-#[derive(Default)]
-struct Line {
-    orders: VecDeque<ToWriterThread>,
-    end_asked: bool,
-    said: VecDeque<Encoded>,
-}
-
-struct FakeLinks(Arc<Mutex<Line>>);
-
-impl FakeLinks {
-    fn lock(&self) -> MutexGuard<'_, Line> {
-        self.0.lock().unwrap()
-    }
-}
-
-impl Links for FakeLinks {
-    fn order(&self, order: ToWriterThread) -> bool {
-        self.lock().orders.push_back(order);
-        true
-    }
-
-    fn ask_for_end(&self) {
-        self.lock().end_asked = true;
-    }
-
-    fn say(&self, encoded: &Encoded) {
-        self.lock().said.push_back(encoded.clone());
-    }
-
-    fn say_goodbye(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(ready(()))
     }
 }
 
@@ -488,45 +433,6 @@ impl World {
     }
 }
 
-impl Kafka {
-    fn truth_shown(&self) -> BTreeMap<String, RawConfig> {
-        let all = self.truth.iter();
-        all.map(|(name, definition)| (name.clone(), RawConfig::clone(&definition.raw)))
-            .collect()
-    }
-
-    /// Appends what was planned, if it was planned against all that is there.
-    fn append(&mut self, records: Vec<Encoded>, request_id: &str) {
-        let is_first = self.requests.insert(request_id.to_owned());
-        assert!(is_first, "a request is carried out twice");
-        let mut is_told = false;
-        for encoded in records {
-            let decoded =
-                ConfigRecord::decode(Some(encoded.key.as_bytes()), encoded.value.as_deref());
-            let Ok(Decoded::Known(known)) = decoded else {
-                panic!("a record that cannot be read: {encoded:?}");
-            };
-            match &known {
-                // A creation tells the target first.
-                ConfigRecord::Target { .. } => is_told = true,
-                ConfigRecord::Connector { name, config } => {
-                    let exists = self.truth.get(name).is_some();
-                    let is_creation = config.is_some() && is_told;
-                    assert_ne!(is_creation, exists, "{name}: {encoded:?}");
-                }
-                ConfigRecord::Placement { name, owners } => {
-                    let exists = self.truth.get(name).is_some();
-                    assert!(exists || owners.is_none(), "{name} is placed and not there");
-                }
-                _ => {}
-            }
-            self.config.push((encoded, request_id.to_owned()));
-            let version = u64::try_from(self.config.len()).unwrap();
-            self.truth.apply(version, known);
-        }
-    }
-}
-
 fn config(tasks: u32) -> RawConfig {
     let pairs = [
         ("connector.class", "SqliteSink"),
@@ -538,111 +444,4 @@ fn config(tasks: u32) -> RawConfig {
     pairs
         .map(|(key, value)| (key.to_owned(), Some(value.to_owned())))
         .collect()
-}
-
-fn read_config(kafka: &mut Kafka, node: &mut Node, records: usize) {
-    let until = kafka
-        .config
-        .len()
-        .min(node.config_read.saturating_add(records));
-    let fresh = &kafka.config[node.config_read..until];
-    let fresh = fresh.iter().zip(node.config_read + 1..);
-    let records = fresh.map(|((encoded, request), version)| TailRecord {
-        version: u64::try_from(version).unwrap(),
-        key: Some(encoded.key.clone().into_bytes()),
-        value: encoded.value.clone(),
-        request_id: Some(request.clone()),
-    });
-    let tailed = Tailed {
-        records: records.collect(),
-        position: i64::try_from(until).unwrap(),
-        caught_up: until == kafka.config.len() || node.control.caught_up.0,
-    };
-    node.config_read = until;
-    node.control.hear(Event::Config(tailed));
-}
-
-fn read_statuses(kafka: &mut Kafka, node: &mut Node, records: usize) {
-    let until = kafka
-        .statuses
-        .len()
-        .min(node.statuses_read.saturating_add(records));
-    let fresh = kafka.statuses[node.statuses_read..until].iter();
-    let records = fresh.map(|encoded| TailRecord {
-        version: 1,
-        key: Some(encoded.key.clone().into_bytes()),
-        value: encoded.value.clone(),
-        request_id: None,
-    });
-    let tailed = Tailed {
-        records: records.collect(),
-        position: i64::try_from(until).unwrap(),
-        caught_up: until == kafka.statuses.len() || node.control.caught_up.1,
-    };
-    node.statuses_read = until;
-    node.control.hear(Event::Status(tailed));
-}
-
-fn write(kafka: &mut Kafka, node: &mut Node, outcome: Outcome) {
-    let order = node.line.lock().unwrap().orders.pop_front();
-    let answer = match order {
-        None => return,
-        Some(ToWriterThread::Reset) => {
-            node.writer = None;
-            return;
-        }
-        Some(ToWriterThread::Prepare) => {
-            let fresh = node.writer.is_none();
-            if fresh {
-                kafka.writer += 1;
-                node.writer = Some(kafka.writer);
-            }
-            WriterAnswer::Ready { fresh }
-        }
-        Some(ToWriterThread::Commit {
-            records,
-            request_id,
-        }) => {
-            let is_writer = node.writer.take() == Some(kafka.writer);
-            if !is_writer {
-                WriterAnswer::Fenced
-            } else if outcome == Outcome::LostBeforeCommit {
-                WriterAnswer::Unknown("lost".to_owned())
-            } else {
-                kafka.append(records, &request_id);
-                if outcome == Outcome::LostAfterCommit {
-                    WriterAnswer::Unknown("lost".to_owned())
-                } else {
-                    node.writer = Some(kafka.writer);
-                    WriterAnswer::Committed
-                }
-            }
-        }
-    };
-    node.control.hear(Event::Writer(answer));
-}
-
-fn tell_end(kafka: &mut Kafka, node: &mut Node, is_known: bool) {
-    let is_asked = std::mem::take(&mut node.line.lock().unwrap().end_asked);
-    if is_asked {
-        let end = i64::try_from(kafka.config.len()).unwrap();
-        let end = if is_known {
-            Ok(end)
-        } else {
-            Err("away".to_owned())
-        };
-        node.control.hear(Event::End(end));
-    }
-}
-
-fn say(kafka: &mut Kafka, node: &mut Node) {
-    kafka
-        .statuses
-        .extend(node.line.lock().unwrap().said.drain(..));
-}
-
-fn tell_members(kafka: &mut Kafka, node: &mut Node) {
-    let members = kafka.group.iter().map(|(name, _)| name.clone());
-    node.control
-        .hear(Event::Group(Heard::Members(members.collect())));
 }

@@ -3,8 +3,9 @@
 
 use super::{Checked, Entry, Extra, Value, invalid, resolved_entry};
 use crate::config::RawConfig;
+use crate::config::converter;
 use crate::config::definitions::transforms::{self as plugins, PluginClass, TransformKind, any};
-use crate::config::definitions::{ConfigKey, ConfigKeyInfo, common};
+use crate::config::definitions::{ConfigKey, ConfigKeyInfo, common, converters};
 use crate::config::providers::resolution::Resolution;
 use crate::config::transforms::{Condition, Options, PredicateConfig, TransformConfig};
 use crate::record::Part;
@@ -78,9 +79,21 @@ fn check_transform(
                 "transforms.{alias} drops every record: it is a Filter without a predicate"
             ));
         }
+        if config.kind == TransformKind::ExtractNewRecordState && values_are_plain_json(checked) {
+            checked.warnings.push(format!(
+                "transforms.{alias} leaves change events as they are: it knows them by the name of their schema, which plain JSON has not; change.events=debezium unwraps them"
+            ));
+        }
         checked.transforms.push(config);
     }
     keys.hand_over(checked, "Transforms");
+}
+
+fn values_are_plain_json(checked: &Checked) -> bool {
+    let keys = converters::VALUE;
+    let class = checked.text(keys.class).unwrap_or_default();
+    matches!(converter::kind(class), Ok(converter::Kind::Json))
+        && !checked.is_true(keys.schemas_enable)
 }
 
 /// The aliases of a list, each once.

@@ -356,7 +356,7 @@ pub(in crate::config) static TABLE_NAME_FORMAT: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Tables,
     "Table name format",
-    "Name of the table, `schema.table` or `table`. `${topic}` stands for the topic; `${value.field}`, `${value.a.b}`, `${key}`, `${key.field}` and `${header.name}` for what the record has there, a text or whole number; `${source.field}` for the same field of a change event's `source`; `${timestamp.yyyyMMdd}` for the record's time in `db.timezone`, by a pattern of Java's `SimpleDateFormat`. With more than `${topic}` each record chooses its table, and a record that does not have what is named is bad; the tables of a batch are written in one transaction.",
+    "Name of the table, `schema.table` or `table`. `${topic}` stands for the topic; `${value.field}`, `${value.a.b}`, `${key}`, `${key.field}` and `${header.name}` for what the record has there, a text or whole number; `${source.field}` for the same field of a change event's `source`; `${timestamp.yyyyMMdd}` for the record's time in `db.timezone`, by a pattern of Java's `SimpleDateFormat`. With more than `${topic}` each record chooses its table, and a record that does not have what is named is bad (with `change.events=debezium` tombstones, which follow the delete, are passed over); the tables of a batch are written in one transaction.",
 )
 .default("${topic}")
 .rule(Rule::Check(table_name_format));

@@ -14,7 +14,7 @@ use crate::decode::sides::RecordDecoder;
 use crate::map;
 use crate::map::plan;
 use crate::map::route::Router;
-use crate::record::{OwnedRecord, RawRecord, RecordError, Stage};
+use crate::record::{Change, OwnedRecord, RawRecord, RecordError, Stage};
 use crate::select::Selection;
 use crate::transform::Chain;
 
@@ -29,6 +29,8 @@ pub(super) struct Transforms {
     router: Option<Router>,
     /// What becomes of the record after them.
     selection: Option<Selection>,
+    /// `change.events=debezium`.
+    change_events: bool,
     /// The topic of the record before this one, and its index.
     last_topic: Option<(Arc<str>, usize)>,
     /// The first waiting record goes to a topic whose table was never asked for.
@@ -52,6 +54,7 @@ impl Transforms {
         }
         Ok(Some(Self {
             router,
+            change_events: config.sink.change_events,
             decoder: RecordDecoder::new(formats.key(), formats.value()),
             chain,
             selection,
@@ -70,16 +73,25 @@ impl Transforms {
         let Some(mut record) = self.chain.apply(record, raw)? else {
             return Ok(Vec::new());
         };
+        // By what the record says before its change event is unwrapped: where it came from, too.
+        let is_tombstone = record.value.datum.is_null();
+        let route = self.router.as_ref().map(|router| router.route(&record));
         self.decoder.unwrap(&mut record)?;
         if let Some(selection) = &self.selection {
             return selection.select(&record, raw);
         }
-        if let Some(router) = &self.router {
-            let route = router.route(&record)?;
-            record.topic = match &self.last_topic {
-                Some((last, _)) if **last == *route => Arc::clone(last),
-                _ => route.into(),
-            };
+        match route {
+            None => {}
+            Some(Ok(route)) => {
+                record.topic = match &self.last_topic {
+                    Some((last, _)) if **last == *route => Arc::clone(last),
+                    _ => route.into(),
+                };
+            }
+            // The tombstone behind a delete, or an event that is no row, names no table.
+            Some(Err(_)) if record.change == Some(Change::Nothing) => return Ok(Vec::new()),
+            Some(Err(_)) if is_tombstone && self.change_events => return Ok(Vec::new()),
+            Some(Err(error)) => return Err(error),
         }
         Ok(vec![record])
     }

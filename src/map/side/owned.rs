@@ -21,8 +21,8 @@ impl SideReader {
                 let schema = value.schema();
                 writer.object(Some(schema));
                 for (index, field) in schema.fields().unwrap_or_default().iter().enumerate() {
-                    let schema = Some(&*field.schema);
-                    writer.push_owned(&field.name, Some(index), value.raw(index), schema)?;
+                    let field_schema = Some(&*field.schema);
+                    writer.push_owned(&field.name, Some(index), value.raw(index), field_schema)?;
                 }
             }
             // With a schema a map is one value, like an array.

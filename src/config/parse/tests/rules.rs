@@ -578,6 +578,15 @@ fn what_has_no_effect_is_said() {
         "batch.size",
     );
     check(&[("pk.fields", "id")], "pk.mode is none");
+    check(
+        &[
+            ("value.converter", "JsonConverter"),
+            ("value.converter.schemas.enable", "false"),
+            ("transforms", "unwrap"),
+            ("transforms.unwrap.type", "ExtractNewRecordState"),
+        ],
+        "change.events=debezium unwraps them",
+    );
     assert!(warnings(&[]).is_empty());
     assert!(
         warnings(&[("task.max", "2"), ("tasks.max", "x")]).is_empty(),
