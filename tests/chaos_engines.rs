@@ -224,7 +224,7 @@ async fn deadlocks_are_retried(engine: Engine) {
 async fn lock_backwards(rival: &OwnSession, mut items: Vec<i64>) {
     items.sort_unstable();
     items.dedup();
-    let heavy = vec!["(1)"; 500].join(", ");
+    let heavy = ["(1)"; 500].join(", ");
     let begin = format!("BEGIN; INSERT INTO heavy VALUES {heavy}");
     if rival.try_run(&begin).await.is_err() {
         return;

@@ -27,10 +27,8 @@ struct Txid {
 const BY_RECORD: Txid = Txid {
     prepare: "CREATE FUNCTION audit_txid() RETURNS bigint READS SQL DATA
       RETURN (SELECT open.THREAD_ID * 1000000000 + open.EVENT_ID
-        FROM performance_schema.threads AS thread
-        JOIN performance_schema.events_transactions_current AS open
-          ON open.THREAD_ID = thread.THREAD_ID
-        WHERE thread.PROCESSLIST_ID = CONNECTION_ID())",
+        FROM performance_schema.events_transactions_current AS open
+        WHERE open.THREAD_ID = PS_CURRENT_THREAD_ID())",
     columns: "txid bigint",
     table: "",
     name: ", txid",
