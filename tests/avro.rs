@@ -200,7 +200,7 @@ async fn avro_of_two_schemas_lands_in_typed_columns() {
     assert_eq!(
         types,
         "address jsonb,day date,id bigint,note text,placed_at timestamp without time zone,\
-         price numeric,region text,tags text[]"
+         price numeric,region text,tags ARRAY"
     );
 }
 

@@ -30,7 +30,8 @@ async fn plugins_are_listed_and_described() {
             .await
             .json();
         let keys = keys.as_array().unwrap();
-        let tells_where = |key: &Value| key["name"] == "connection.url" || key["name"] == "contactPoints";
+        let tells_where =
+            |key: &Value| key["name"] == "connection.url" || key["name"] == "contactPoints";
         assert!(keys.iter().any(tells_where), "{class}");
     }
     let path = "/connector-plugins/SqliteSink/config";
