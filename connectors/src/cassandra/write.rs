@@ -28,7 +28,7 @@ use super::connect::Link;
 use super::plan::{Plan, PlannedRow, Terms, plan};
 use super::progress::{Moved, Progress};
 use super::settings::CassandraSettings;
-use super::{classify, failpoint};
+use super::classify;
 use crate::error::{ErrorClass, SinkError};
 use crate::position::{PartitionKey, PositionMove, RecordTime};
 use crate::row::Batch;
@@ -81,7 +81,7 @@ impl Writer {
         if !fenced.is_empty() {
             return Ok(WriteOutcome::Fenced(fenced));
         }
-        fail_point!(failpoint::BEFORE_ROWS);
+        fail_point!(super::failpoint::BEFORE_ROWS);
         let timelines = self.timelines(batch, &parts, progress.is_some());
         let accesses = self
             .accesses(link, settings, progress.is_some(), batch)
@@ -107,13 +107,13 @@ impl Writer {
             }
         }
         self.send(link, settings, &plan, &accesses).await?;
-        fail_point!(failpoint::BEFORE_CHECKPOINT);
+        fail_point!(super::failpoint::BEFORE_CHECKPOINT);
         let Some(progress) = progress else {
             self.keep_clocks(batch, &timelines);
             return Ok(WriteOutcome::Committed);
         };
         let outcome = self.checkpoint(link, progress, batch, &timelines).await;
-        fail_point!(failpoint::AFTER_CHECKPOINT);
+        fail_point!(super::failpoint::AFTER_CHECKPOINT);
         outcome
     }
 
@@ -237,7 +237,7 @@ impl Writer {
         let mut sending = stream::iter(sends).buffer_unordered(settings.requests_max.max(1));
         let mut suspects: Vec<(Vec<usize>, SinkError)> = Vec::new();
         while let Some((group, sent)) = sending.next().await {
-            fail_point!(failpoint::MID_ROWS);
+            fail_point!(super::failpoint::MID_ROWS);
             match sent {
                 Ok(()) => {}
                 Err(error) if error.class() == ErrorClass::Record => {
