@@ -173,7 +173,7 @@ async fn a_table_holds_each_bad_record_once_though_a_worker_is_killed() {
     let path = Proxy::to_database(stage.database.server()).await;
     let mut victim = Launch::new("victim")
         .database(&path)
-        .failpoint("postgres::before_commit", "40*off->sleep(60000)")
+        .failpoint("postgres::before_commit", "12*off->sleep(60000)")
         .start(&stage, &[&orders.connector])
         .await;
     orders

@@ -110,9 +110,15 @@ async fn database() {
             orders.judged(&stage).until_caught_up(seconds(30)).await;
         }
     }
-    let sessions = stage.database.sessions(Some(&path)).await;
-    assert!(sessions.is_empty(), "{sessions:?}");
-    assert_eq!(kafka::group_members(&orders.connector.group()).await, 0);
+    // The server and the broker take a moment to see that nobody is there any more.
+    eventually("nobody to be left of it", ENDED_WITHIN, || async {
+        let sessions = stage.database.sessions(Some(&path)).await;
+        let members = kafka::group_members(&orders.connector.group()).await;
+        check(sessions.is_empty() && members == 0, || {
+            format!("{sessions:?}, {members} members")
+        })
+    })
+    .await;
     // What the deleted connector had not stored is what was written while the database hung.
     let rows = stage
         .database

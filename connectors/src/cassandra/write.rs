@@ -23,12 +23,12 @@ use scylla::statement::prepared::PreparedStatement;
 
 use super::access::{Access, Accesses};
 use super::checkpoint::{Held, Part};
+use super::classify;
 use super::clock::{Clock, Timeline};
 use super::connect::Link;
 use super::plan::{Plan, PlannedRow, Terms, plan};
 use super::progress::{Moved, Progress};
 use super::settings::CassandraSettings;
-use super::classify;
 use crate::error::{ErrorClass, SinkError};
 use crate::position::{PartitionKey, PositionMove, RecordTime};
 use crate::row::Batch;
