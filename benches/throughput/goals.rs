@@ -9,8 +9,10 @@ pub(crate) const TASKS: [usize; 3] = [1, 2, 4];
 /// Values of `delivery.guarantee`.
 pub(crate) const DELIVERIES: [&str; 2] = ["exactly_once", "at_least_once"];
 
-/// Formats, as they are named in reports, and the worker's CPU bound for each.
-const CPU_BOUNDS: [(&str, f64); 2] = [("schemaless", 1.0), ("envelope", 1.3)];
+/// Formats, as they are named in reports, and the worker's CPU bounds for each: in seconds per
+/// million records; and of what a program for this one table needs, which needed 0.68 and 0.95
+/// seconds on the machine that the seconds were set for.
+const CPU_BOUNDS: [(&str, f64, f64); 2] = [("schemaless", 1.0, 1.47), ("envelope", 1.3, 1.37)];
 
 /// All goals with what was measured.
 pub(crate) fn judge(report: &Report) -> Vec<Goal> {
@@ -43,27 +45,38 @@ fn speed(report: &Report) -> Vec<Goal> {
     ]
 }
 
-fn cpu(report: &Report) -> impl Iterator<Item = Goal> {
-    CPU_BOUNDS.into_iter().map(|(format, bound)| {
+/// Seconds are a machine's; what the same machine needs for a program that does only this is not.
+fn cpu(report: &Report) -> Vec<Goal> {
+    let mut goals = Vec::new();
+    for (format, bound, of_bare) in CPU_BOUNDS {
         // The most expensive number of tasks counts.
         let per_tasks = TASKS.into_iter().filter_map(|tasks| {
             report.worker_median(format, tasks, DELIVERIES[0], |run| {
                 run.worker_cpu_s_per_million
             })
         });
-        at_most(
+        let most = per_tasks.max_by(f64::total_cmp);
+        goals.push(at_most(
             &format!("worker CPU per million records, {format}"),
-            per_tasks.max_by(f64::total_cmp),
+            most,
             bound,
             "s",
-        )
-    })
+        ));
+        let bare = report.bare_median(format, |turn| turn.cpu_s_per_million);
+        goals.push(at_most(
+            &format!("worker CPU, of a program for one table, {format}"),
+            ratio(most, bare),
+            of_bare,
+            "x",
+        ));
+    }
+    goals
 }
 
 /// Each turn is compared with its neighbour in time, since a machine's speed drifts.
 fn exactly_once(report: &Report) -> impl Iterator<Item = Goal> {
     TASKS.into_iter().flat_map(|tasks| {
-        CPU_BOUNDS.map(|(format, _)| {
+        CPU_BOUNDS.map(|(format, _, _)| {
             let rates = |delivery: &str| -> Vec<f64> {
                 let runs = report.worker.iter().filter(|run| {
                     run.format == format && run.tasks == tasks && run.delivery == delivery

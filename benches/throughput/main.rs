@@ -2,7 +2,7 @@
 //! their two ends are without us.
 //!
 //! Two topics are filled once. Then everybody takes a turn per round, in one run on one machine:
-//! only consuming; only writing, the fastest raw ways; the worker from topic to table, with one,
+//! only consuming; only writing, the fastest raw ways; a program for this one table; the worker from topic to table, with one,
 //! two and four tasks, exactly-once on and off; and, with `--peer`, Kafka Connect. Every turn's
 //! rows are checked. Medians are printed; every single figure goes to
 //! `target/bench/throughput.json`.
@@ -12,6 +12,7 @@
 //! `ROWDOCK_BENCH_RECORDS` and `ROWDOCK_BENCH_ROUNDS` make it shorter, and `ROWDOCK_BENCH_PARTS` names
 //! the parts wanted, such as `mysql` or `orders,sqlite`; services are found as the tests find them.
 
+mod bare;
 mod contest;
 mod database;
 mod goals;

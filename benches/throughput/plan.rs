@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use crate::bare;
 use crate::contest::{self, Assignment, Contestant};
 use crate::database::Database;
 use crate::goals::{self, DELIVERIES, TASKS};
@@ -135,6 +136,16 @@ impl Stage<'_> {
                 say(&format!("  raw {name:<40} {:>9.0} rows/s", way.rows_per_s));
                 report.raw.push(way);
             }
+        }
+        for (format, topic) in &self.topics {
+            let bare = bare::run(&self.database, topic, *format, self.options.records)?;
+            say(&format!(
+                "  bare program, {:<30} {:>9.0} rows/s  cpu {:.2}",
+                format.name(),
+                bare.rows_per_s,
+                bare.cpu_s_per_million
+            ));
+            report.bare.push(bare);
         }
         Ok(())
     }

@@ -94,6 +94,20 @@ fn reading_and_writing(report: &Report, out: &mut impl Write) -> io::Result<()> 
             writeln!(out, "{name:<30} {} {}", cell(rate, 9, 0), cell(cpu, 14, 2))?;
         }
     }
+    writeln!(
+        out,
+        "\na program for this one table       rows/s        its CPU"
+    )?;
+    for format in Format::ALL.map(Format::name) {
+        let rate = report.bare_median(format, |turn| turn.rows_per_s);
+        let cpu = report.bare_median(format, |turn| turn.cpu_s_per_million);
+        writeln!(
+            out,
+            "{format:<30} {} {}",
+            cell(rate, 9, 0),
+            cell(cpu, 14, 2)
+        )?;
+    }
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context as _, bail};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::SinkExt as _;
+use serde::Deserialize;
 use tokio_postgres::Client;
 
 use crate::database::{self, Database};
@@ -15,7 +16,7 @@ use crate::order::Order;
 use crate::report::RawWay;
 
 /// Rows in one transaction, as many as the worker's default.
-const BATCH_ROWS: usize = 5_000;
+pub(crate) const BATCH_ROWS: usize = 5_000;
 
 /// Between 1970 and 2000, PostgreSQL's first moment, in microseconds.
 pub(crate) const EPOCH_SHIFT_US: i64 = 946_684_800_000_000;
@@ -32,7 +33,22 @@ pub(crate) enum Method {
     Unnest,
 }
 
-/// All rows, as columns.
+/// A row, or the value that it comes from.
+#[derive(Deserialize)]
+pub(crate) struct Row<'text> {
+    id: i64,
+    customer: &'text str,
+    product: &'text str,
+    quantity: i32,
+    price: f64,
+    #[serde(rename = "created_at")]
+    created_at_ms: i64,
+    note: &'text str,
+    paid: bool,
+}
+
+/// Rows, as columns.
+#[derive(Default)]
 pub(crate) struct Columns {
     ids: Vec<i64>,
     customers: TextColumn,
@@ -65,31 +81,35 @@ impl Method {
 impl Columns {
     /// Orders `0..records`.
     pub(crate) fn new(records: usize) -> anyhow::Result<Self> {
-        let mut columns = Self {
-            ids: Vec::with_capacity(records),
-            customers: TextColumn::default(),
-            products: TextColumn::default(),
-            quantities: Vec::with_capacity(records),
-            prices: Vec::with_capacity(records),
-            created_at_ms: Vec::with_capacity(records),
-            notes: TextColumn::default(),
-            paid: Vec::with_capacity(records),
-        };
+        let mut columns = Self::default();
         for id in 0..i64::try_from(records)? {
             let order = Order::new(id);
-            columns.ids.push(order.id);
-            columns.customers.push(&order.customer);
-            columns.products.push(&order.product);
-            columns.quantities.push(order.quantity);
-            columns.prices.push(order.price);
-            columns.created_at_ms.push(order.created_at_ms);
-            columns.notes.push(order.note);
-            columns.paid.push(order.paid);
+            columns.push(&Row {
+                id: order.id,
+                customer: &order.customer,
+                product: &order.product,
+                quantity: order.quantity,
+                price: order.price,
+                created_at_ms: order.created_at_ms,
+                note: order.note,
+                paid: order.paid,
+            });
         }
         Ok(columns)
     }
 
-    fn len(&self) -> usize {
+    pub(crate) fn push(&mut self, row: &Row<'_>) {
+        self.ids.push(row.id);
+        self.customers.push(row.customer);
+        self.products.push(row.product);
+        self.quantities.push(row.quantity);
+        self.prices.push(row.price);
+        self.created_at_ms.push(row.created_at_ms);
+        self.notes.push(row.note);
+        self.paid.push(row.paid);
+    }
+
+    pub(crate) fn len(&self) -> usize {
         self.ids.len()
     }
 
@@ -200,7 +220,7 @@ fn write_in_threads(
 }
 
 /// One connection's statement and buffer.
-struct Writer<'c> {
+pub(crate) struct Writer<'c> {
     client: &'c Client,
     method: Method,
     copy: String,
@@ -209,7 +229,11 @@ struct Writer<'c> {
 }
 
 impl<'c> Writer<'c> {
-    async fn new(client: &'c Client, method: Method, table: &str) -> anyhow::Result<Self> {
+    pub(crate) async fn new(
+        client: &'c Client,
+        method: Method,
+        table: &str,
+    ) -> anyhow::Result<Self> {
         let unnest = client
             .prepare(&format!(
                 "insert into {table} select * from unnest($1::bigint[], $2::text[], $3::text[], \
@@ -225,7 +249,11 @@ impl<'c> Writer<'c> {
         })
     }
 
-    async fn write(&mut self, columns: &Columns, rows: Range<usize>) -> anyhow::Result<()> {
+    pub(crate) async fn write(
+        &mut self,
+        columns: &Columns,
+        rows: Range<usize>,
+    ) -> anyhow::Result<()> {
         let written = match self.method {
             Method::Copy => self.copy(columns, rows.clone()).await?,
             Method::Unnest => self.unnest(columns, rows.clone()).await?,

@@ -14,6 +14,7 @@ pub(crate) struct Report {
     /// One per round, as all lists of runs are.
     pub(crate) consume: Vec<Consumed>,
     pub(crate) raw: Vec<RawWay>,
+    pub(crate) bare: Vec<BareProgram>,
     pub(crate) worker: Vec<Run>,
     pub(crate) peer: Vec<Run>,
     pub(crate) ceilings: Vec<Ceiling>,
@@ -49,6 +50,15 @@ pub(crate) struct RawWay {
     pub(crate) connections: usize,
     pub(crate) rows_per_s: f64,
     pub(crate) database_cpu_s_per_million: Option<f64>,
+}
+
+/// From topic to table by a program for this one table: see [`bare`](crate::bare).
+#[derive(Debug, Serialize)]
+pub(crate) struct BareProgram {
+    pub(crate) format: &'static str,
+    /// From its start to its end.
+    pub(crate) rows_per_s: f64,
+    pub(crate) cpu_s_per_million: f64,
 }
 
 /// A contestant's turn.
@@ -147,6 +157,16 @@ impl Report {
             })
             .map(|run| figure(&run.result)),
         )
+    }
+
+    /// A figure of the program for one table: the median over the rounds.
+    pub(crate) fn bare_median(
+        &self,
+        format: &str,
+        figure: impl Fn(&BareProgram) -> f64,
+    ) -> Option<f64> {
+        let turns = self.bare.iter().filter(|turn| turn.format == format);
+        median(turns.map(figure))
     }
 
     /// Rows per second of a raw way: the median over the rounds.

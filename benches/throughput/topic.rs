@@ -115,8 +115,24 @@ impl Topic {
         config
     }
 
-    /// Only consumes the topic: with the worker's consumer and its settings, on one thread.
+    /// Only consumes the topic.
     pub(crate) fn consume(&self, format: Format, records: usize) -> anyhow::Result<Consumed> {
+        let mut bytes = 0;
+        let elapsed = self.read(records, |value| bytes += value.len())?;
+        Ok(Consumed {
+            format: format.name(),
+            rows_per_s: records as f64 / elapsed.as_secs_f64(),
+            megabytes_per_s: bytes as f64 / 1e6 / elapsed.as_secs_f64(),
+        })
+    }
+
+    /// Consumes the topic, with the worker's consumer and its settings, on this thread, and shows
+    /// each value. Returns the time from the first record to the last.
+    pub(crate) fn read(
+        &self,
+        records: usize,
+        mut show: impl FnMut(&[u8]),
+    ) -> anyhow::Result<Duration> {
         let properties = [
             ("bootstrap.servers".to_owned(), self.bootstrap.clone()),
             ("group.id".to_owned(), format!("{}-consume", self.name)),
@@ -129,31 +145,24 @@ impl Topic {
         consumer.assign(&partitions)?;
         let poller = Poller::new(&consumer).context("the consumer has no queue")?;
         let mut first = None;
-        let mut last = Instant::now();
-        let (mut count, mut bytes) = (0, 0_usize);
+        let mut count = 0;
         while count < records {
-            let Some(event) = poller.poll(SILENCE_MAX) else {
+            // As the worker does it: the client looks at the clock only where it waits.
+            let polled = poller.poll(Duration::ZERO);
+            let Some(event) = polled.or_else(|| poller.poll(SILENCE_MAX)) else {
                 bail!("{}: nothing more after {count} records", self.name);
             };
             match event.content() {
                 Content::Message(message) => {
                     first.get_or_insert_with(Instant::now);
                     count += 1;
-                    bytes += message.value().map_or(0, <[u8]>::len);
+                    show(message.value().unwrap_or_default());
                 }
                 Content::Error { reason, .. } => bail!("cannot consume {}: {reason}", self.name),
                 _ => {}
             }
-            if count == records {
-                last = Instant::now();
-            }
         }
-        let elapsed = last - first.unwrap_or(last);
-        Ok(Consumed {
-            format: format.name(),
-            rows_per_s: records as f64 / elapsed.as_secs_f64(),
-            megabytes_per_s: bytes as f64 / 1e6 / elapsed.as_secs_f64(),
-        })
+        Ok(first.map_or(Duration::ZERO, |first| first.elapsed()))
     }
 
     /// Fails unless the topic holds exactly this many records.
