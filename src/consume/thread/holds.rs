@@ -1,0 +1,163 @@
+//! Why the consumer's thread does not read on, and when it does again: the write loop is behind, a
+//! table or a schema is being fetched, the user has paused it, the task has failed.
+
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::Consumer as _;
+
+use super::super::BATCHES_IN_FLIGHT_MAX;
+use super::super::intake::TableRequest;
+use super::super::slots::SlotState;
+use super::Running;
+use crate::handover::ToWriter;
+
+/// The write loop may take this long with two full batches before partitions are paused; pausing
+/// throws prefetched records away, so it is not done lightly.
+const BACK_PRESSURE_PATIENCE: Duration = Duration::from_millis(90);
+
+/// Why nothing is read at the moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Holds {
+    /// By the user.
+    pub(super) paused: bool,
+    /// The write loop is behind.
+    pub(super) congested: bool,
+    /// A table is being created.
+    pub(super) awaiting_table: bool,
+    /// Schemas are being fetched.
+    pub(super) awaiting_schemas: bool,
+    /// The task has failed.
+    pub(super) failed: bool,
+}
+
+impl Holds {
+    pub(super) fn any(self) -> bool {
+        self.paused || self.congested || self.awaiting_table || self.awaiting_schemas || self.failed
+    }
+}
+
+impl Running {
+    /// Hands a full batch on; waits a moment when the write loop is behind, then pauses reading.
+    /// `false`: there is no room, and commands want to be looked at.
+    pub(super) fn make_room(&mut self) -> bool {
+        if self.start.intake.awaits_schemas() && !self.holds.awaiting_schemas {
+            self.await_schemas();
+            return false;
+        }
+        let behind = self.start.board.in_flight() >= BATCHES_IN_FLIGHT_MAX;
+        if !self.start.intake.builder.is_full() {
+            if self.holds.congested && !behind {
+                self.holds.congested = false;
+                self.apply_holds();
+            }
+            return true;
+        }
+        if !behind {
+            self.flush();
+            return true;
+        }
+        if self.holds.congested {
+            return true;
+        }
+        match self.start.commands.recv_timeout(BACK_PRESSURE_PATIENCE) {
+            Ok(command) => self.obey(command),
+            Err(RecvTimeoutError::Timeout) => {
+                self.holds.congested = true;
+                self.apply_holds();
+            }
+            Err(RecvTimeoutError::Disconnected) => self.finished = true,
+        }
+        false
+    }
+
+    /// Schemas mostly arrive in a moment; only then are partitions paused.
+    fn await_schemas(&mut self) {
+        match self.start.commands.recv_timeout(BACK_PRESSURE_PATIENCE) {
+            Ok(command) => self.obey(command),
+            Err(RecvTimeoutError::Timeout) => {
+                self.holds.awaiting_schemas = true;
+                self.apply_holds();
+            }
+            Err(RecvTimeoutError::Disconnected) => self.finished = true,
+        }
+    }
+
+    pub(super) fn schemas_arrived(&mut self) {
+        self.start.intake.replay(&mut self.slots);
+        if self.start.intake.is_waiting() {
+            self.ask_for_table();
+        }
+        if self.holds.awaiting_schemas && !self.start.intake.awaits_schemas() {
+            self.holds.awaiting_schemas = false;
+            self.apply_holds();
+        }
+    }
+
+    /// Gives a record up that has waited for its schema for as long as the user wants.
+    pub(super) fn look_at_schema_wait(&mut self, now: Instant) {
+        let Some(patience) = self.start.schema_patience else {
+            return;
+        };
+        let waiting = self.start.intake.awaiting();
+        match (waiting, self.schema_wait) {
+            (None, _) => self.schema_wait = None,
+            (Some(record), Some((known, since))) if record == known => {
+                if now.duration_since(since) >= patience {
+                    let reason = format!(
+                        "the schema registry did not answer within errors.retry.timeout={}",
+                        patience.as_millis()
+                    );
+                    self.start.intake.give_up_schema(&mut self.slots, &reason);
+                    self.schema_wait = None;
+                    self.schemas_arrived();
+                }
+            }
+            (Some(record), _) => self.schema_wait = Some((record, now)),
+        }
+    }
+
+    /// Pauses or resumes in the client whatever is not as it should be.
+    pub(super) fn apply_holds(&mut self) {
+        let hold = self.holds.any();
+        let mut list = TopicPartitionList::new();
+        for slot in self.slots.iter_mut() {
+            if slot.state == SlotState::Reading && slot.paused != hold {
+                slot.paused = hold;
+                list.add_partition(&slot.key.topic, slot.key.partition);
+            }
+        }
+        if list.count() == 0 {
+            return;
+        }
+        let applied = if hold {
+            self.start.consumer.pause(&list)
+        } else {
+            self.start.consumer.resume(&list)
+        };
+        if let Err(error) = applied {
+            tracing::warn!(%error, hold, "cannot pause or resume partitions");
+        }
+    }
+
+    pub(super) fn ask_for_table(&mut self) {
+        if self.holds.awaiting_table {
+            return;
+        }
+        let request = match self.start.intake.request_table(&mut self.slots) {
+            Some(TableRequest::Describe(topic)) => ToWriter::DescribeTable(topic),
+            Some(TableRequest::Create(topic, table)) => ToWriter::CreateTable { topic, table },
+            Some(TableRequest::Evolve(topic, wanted)) => {
+                // What was mapped to the table as it is is written before it changes.
+                self.flush();
+                ToWriter::EvolveTable { topic, wanted }
+            }
+            Some(TableRequest::Hopeless(reason)) => return self.start.fail(&reason),
+            None => return,
+        };
+        self.holds.awaiting_table = true;
+        self.apply_holds();
+        self.tell(request);
+    }
+}
