@@ -82,7 +82,7 @@ pub(super) struct Workshop<S> {
 
 /// Prefetched kibibytes of one task: enough for one large record, and enough to read at full speed.
 const PREFETCH_KIB_MIN: u64 = 1024;
-const PREFETCH_KIB_MAX: u64 = 16 * 1024;
+const PREFETCH_KIB_MAX: u64 = 8 * 1024;
 const PREFETCH: &str = "queued.max.messages.kbytes";
 
 impl<S> Workshop<S> {
@@ -407,8 +407,8 @@ mod tests {
         let check = |mebibytes: u64, tasks: u64, expected_kib: u64| {
             assert_eq!(prefetch_kib(mebibytes << 20, tasks), expected_kib);
         };
-        check(512, 0, 16 * 1024);
-        check(512, 32, 16 * 1024);
+        check(512, 0, 8 * 1024);
+        check(512, 32, 8 * 1024);
         check(512, 64, 8 * 1024);
         check(512, 200, 2621);
         check(512, 5000, 1024);

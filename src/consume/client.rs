@@ -24,9 +24,9 @@ const DEFAULTS: [(&str, &str); 13] = [
     ("fetch.wait.max.ms", "500"),
     ("queued.min.messages", "20000"),
     // Bounds prefetched bytes per task.
-    ("queued.max.messages.kbytes", "16384"),
+    ("queued.max.messages.kbytes", "8192"),
     ("fetch.message.max.bytes", "1048576"),
-    ("fetch.max.bytes", "16777216"),
+    ("fetch.max.bytes", "4194304"),
     ("topic.metadata.refresh.interval.ms", "60000"),
     // The client's own statistics for brokers that ask (KIP-714): a lock more for every record.
     ("enable.metrics.push", "false"),

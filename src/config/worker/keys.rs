@@ -341,7 +341,7 @@ pub static FETCH_MEMORY: WorkerKey = key(
     "tasks.fetch.memory.bytes",
     Form::Integer(16 * 1024 * 1024, 1024 * 1024 * 1024 * 1024),
     "536870912",
-    "Bytes of records that all tasks of the worker together may have fetched and not read yet. Each gets an even share when it starts, from 1 MiB to 16 MiB, unless its connector sets consumer.override.queued.max.messages.kbytes.",
+    "Bytes of records that all tasks of the worker together may have fetched and not read yet. Each gets an even share when it starts, from 1 MiB to 8 MiB, unless its connector sets consumer.override.queued.max.messages.kbytes.",
 );
 
 pub static TOPIC_TRACKING: WorkerKey = key(
