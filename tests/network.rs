@@ -15,6 +15,9 @@ const WRITES_BEFORE: usize = 30;
 /// Commits that pass before one is caught: those of claims and the progress table, then writes.
 const COMMITS_BEFORE: u32 = 40;
 
+/// Three seconds on a machine with time to spare, four times that on a busy one.
+const TAKEN_OVER_WITHIN: Duration = seconds(12);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn cut_off_from_kafka() {
     cut_off_from_kafka_only(Engine::Postgres).await;
@@ -191,7 +194,7 @@ async fn database_unreachable_for_one_of_three() {
         "all partitions written again {taken_over:?} after the cut, owned by {owners:?}"
     ));
     assert!(
-        taken_over <= Duration::from_secs(3),
+        taken_over <= TAKEN_OVER_WITHIN,
         "taking over took {taken_over:?}"
     );
     let tasks = victim.tasks(&orders.connector).await;
