@@ -25,7 +25,9 @@ use rowdock::decode::sides::RecordDecoder;
 use rowdock::map::{TopicMapper, plan};
 use rowdock::record::RawRecord;
 use rowdock::transform::Chain;
-use rowdock_connectors::{ColumnDef, ColumnType, Origin, RowKind, Table, TableName, TableRows};
+use rowdock_connectors::{
+    ColumnDef, ColumnType, Origin, RowKind, Table, TableKind, TableName, TableRows,
+};
 
 const PAYLOAD: &str = r#"{"id":8714532,"customer":"customer-00471","email":"c471@example.com","quantity":12,"price":1999.95,"express":true,"placed_at":1769854830123,"note":"leave it at the door","region":"north","channel":"web","address":{"street":"Main street 12","city":"Ulm","zip":"89073"}}"#;
 
@@ -85,6 +87,7 @@ fn table() -> Table {
     ];
     Table {
         name: TableName::parse("orders"),
+        kind: TableKind::default(),
         columns: columns
             .into_iter()
             .map(|(name, column_type)| ColumnDef {

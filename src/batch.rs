@@ -247,14 +247,17 @@ impl BatchBuilder {
         self.batch.rejects.len()
     }
 
-    /// Takes back what a record has put into tables: in another one it cannot be stored.
+    /// Takes back what the record that was read last has put into tables: in another one it cannot be
+    /// stored.
     pub fn take_back(&mut self, position: usize, offset: i64) {
-        self.batch.rows.retain_rows(|_, _, origin| {
-            origin.position as usize != position || origin.offset != offset
-        });
-        self.row_count = self.batch.rows.row_count();
-        // Empty tables went with their rows; slots are looked up anew.
-        self.table_of_topic.clear();
+        let is_its =
+            |origin: &Origin| origin.position as usize == position && origin.offset == offset;
+        for table in &mut self.batch.rows.tables {
+            while table.origins.last().is_some_and(is_its) {
+                table.take_back_row();
+                self.row_count -= 1;
+            }
+        }
     }
 
     /// Accounts for a record that is left out on purpose; its position was advanced.

@@ -19,6 +19,9 @@ use rowdock::worker::{ClusterWorker, StandaloneWorker, run_cluster, run_standalo
 use tokio::runtime::{self, Runtime};
 use tracing::{error, warn};
 
+#[cfg(feature = "failpoints")]
+mod hold;
+
 /// What `--help` says of exit codes.
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -147,6 +150,11 @@ impl SettingsArgs {
 fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     let _failpoints = fail::FailScenario::setup();
+    #[cfg(feature = "failpoints")]
+    if let Err(problem) = hold::set_up() {
+        writeln!(io::stderr(), "{problem}").ok();
+        return ExitCode::FAILURE;
+    }
     let outcome = match CommandLine::parse().command {
         Command::Standalone {
             settings,

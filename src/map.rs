@@ -355,38 +355,35 @@ impl TopicMapper {
         let is_missing = |guard: usize| rows.columns[guard].len() == rows.len();
         match (self.target.guard, self.key) {
             (Some(guard), KeySource::Record) if is_missing(guard) => {
-                let name = self.target.column(guard).name.clone();
-                self.fill_headers(Some(&name), record, transformed, rows)
+                self.fill_headers(Some(guard), record, transformed, rows)
             }
             _ => Ok(()),
         }
     }
 
-    /// The key's columns, and the guard, that are named as headers are; or only the one of them.
+    /// The key's columns, and the guard, that are named as headers are; or only this written column.
     fn fill_headers(
         &mut self,
-        only: Option<&str>,
+        only: Option<usize>,
         record: &RawRecord<'_>,
         transformed: Option<&OwnedRecord>,
         rows: &mut TableRows,
     ) -> Result<(), RecordError> {
         let reader = &mut self.key_reader;
+        let target = &*self.target;
+        let only = only.map(|column| target.column(column).name.as_str());
         let is_meant = |name: &str| only.is_none_or(|only| only.eq_ignore_ascii_case(name));
+        if let Some(whole) = transformed {
+            let meant = whole.headers.iter().filter(|header| is_meant(&header.name));
+            return reader.read_headers(meant, target, rows);
+        }
         let mut headers = Vec::new();
-        match transformed {
-            Some(whole) => {
-                let meant = whole.headers.iter().filter(|header| is_meant(&header.name));
-                headers.extend(meant.cloned());
-            }
-            None => {
-                for header in record.headers.headers() {
-                    if is_meant(&header.0) && reader.has_column(&header.0, &self.target) {
-                        headers.push(header::read(self.header_converter, header)?);
-                    }
-                }
+        for header in record.headers.headers() {
+            if is_meant(&header.0) && reader.has_column(&header.0, target) {
+                headers.push(header::read(self.header_converter, header)?);
             }
         }
-        reader.read_headers(&headers, &self.target, rows)
+        reader.read_headers(headers.iter(), target, rows)
     }
 
     fn fill_key(

@@ -20,6 +20,7 @@ pub mod iso;
 pub mod json;
 pub mod owned;
 pub mod schema;
+pub mod zone;
 
 pub use datum::{Datum, Map, Struct};
 pub use owned::{Change, Coordinates, Header, OwnedRecord, Part, Side};

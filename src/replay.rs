@@ -206,7 +206,10 @@ fn risk(keys: &SinkKeys) -> Option<String> {
     let what = if replaces && keys.guard_field.is_none() {
         "insert.mode replaces rows, so an old record would replace a newer row; \
          upsert.guard.field keeps the newer one"
-    } else if keys.delete_enabled && keys.soft_delete_field.is_none() {
+    } else if keys.delete_enabled
+        && keys.soft_delete_field.is_none()
+        && keys.tombstone_table.is_none()
+    {
         "delete.enabled is true, so an old record without a value would delete a newer row"
     } else if keys.truncate_enabled {
         "truncate.enabled is true, so an old change event would empty the table"

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::support::engine::Engine;
+use crate::support::hold::Hold;
 use crate::support::kafka::{self, ReadRecord};
 use crate::support::ledger::Fate;
 use crate::support::orders::{Caught, Orders, TABLE};
@@ -343,16 +344,16 @@ async fn session_dies_between_two_bisect_steps() {
         }
     });
     orders.writer(&stage, 1).send_all(drafts).await;
+    let hold = Hold::at(&stage, "postgres::between_bisect_steps", 3);
     let worker = Launch::new("worker")
         .database(&path)
-        .failpoint(
-            "postgres::between_bisect_steps",
-            "3*off->1*sleep(2500)->off",
-        )
+        .hold(&hold)
         .start(&stage, &[&orders.connector])
         .await;
+    hold.until_held(seconds(60)).await;
     let session = orders.caught(&stage, &path, Caught::InTransaction, 0).await;
     assert!(stage.database.terminate(session.id).await);
+    hold.let_go();
     stage.tell(format_args!("ended session {}", session.id));
     orders.judged(&stage).healed(&[&worker], seconds(20)).await;
     letters_match(&stage, &orders, &letters).await;

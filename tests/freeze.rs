@@ -4,17 +4,18 @@
 use std::time::Instant;
 
 use crate::support::engine::Engine;
+use crate::support::hold::Hold;
 use crate::support::orders::{Caught, Orders};
 use crate::support::proxy::Proxy;
 use crate::support::stage::Stage;
 use crate::support::wait::seconds;
 use crate::support::worker::{Launch, SESSION};
 
-/// Writes that the victim has done before; it may pass the point with each statement of a write.
-const WRITES_BEFORE: usize = 12;
+/// How often the victim passes its point before it is held there, so that it is frozen amid work.
+const PASSES_BEFORE: usize = 50;
 
-/// Holds the victim at its point until it is frozen there; over by the time it thaws.
-const HELD: &str = "50*off->1*sleep(4000)->off";
+/// Writes that it has done by then: it may pass the point with each statement of a write.
+const WRITES_BEFORE: usize = 12;
 
 /// The server ends a transaction that stands still after 10 s; then its locks are free.
 const LOCKS_END: std::time::Duration = seconds(10);
@@ -83,18 +84,22 @@ pub(crate) async fn frozen(engine: Engine, point: &str, caught: Caught) -> bool 
     let path = Proxy::to_database(stage.database.server()).await;
     let load = orders.load(&stage, 300);
     let other = orders.start_first(&stage, Launch::new("other")).await;
+    let hold = Hold::at(&stage, &point, PASSES_BEFORE);
     let victim = Launch::new("victim")
         .database(&path)
-        .failpoint(&point, HELD)
+        .hold(&hold)
         .start(&stage, &[&orders.connector])
         .await;
+    hold.until_held(seconds(60)).await;
     orders.caught(&stage, &path, caught, WRITES_BEFORE).await;
     victim.freeze().await;
+    // It goes on when it thaws.
+    hold.let_go();
     let frozen_at = Instant::now();
     let moves_when_frozen = moves_by(&judged.history().await, &victim.address.to_string());
     // Everything produced so far gets stored, so the other worker owns every partition.
     orders
-        .until_flowing(&stage, SESSION + LOCKS_END + seconds(8))
+        .until_flowing(&stage, SESSION + LOCKS_END + seconds(60))
         .await;
     stage.tell(format_args!(
         "frozen at {point}; the others caught up after {:.1} s",
@@ -105,7 +110,7 @@ pub(crate) async fn frozen(engine: Engine, point: &str, caught: Caught) -> bool 
     // It comes back as a member and gets its share again.
     orders.until_shared(&stage, &[&victim, &other]).await;
     load.finish().await;
-    judged.healed(&[&victim, &other], seconds(20)).await;
+    judged.healed(&[&victim, &other], seconds(60)).await;
     assert!(
         moves_when_thawed <= moves_when_frozen + 1,
         "a frozen worker moved positions: {moves_when_frozen} before, {moves_when_thawed} after"

@@ -134,10 +134,10 @@ pub(crate) async fn killed(engine: Engine, point: &str, caught: Caught) {
     let successor = Launch::new("successor")
         .start(&stage, &[&orders.connector])
         .await;
-    orders.until_flowing(&stage, seconds(20)).await;
+    orders.until_flowing(&stage, seconds(60)).await;
     load.finish().await;
     let survivors: Vec<&Worker> = other.iter().chain([&successor]).collect();
-    orders.judged(&stage).healed(&survivors, seconds(20)).await;
+    orders.judged(&stage).healed(&survivors, seconds(60)).await;
 }
 
 /// Positions come from the database: what the group has committed in Kafka is older and unused.
@@ -152,7 +152,7 @@ pub(crate) async fn killed_before_kafka_commit(engine: Engine) {
         .await;
     let judged = orders.judged(&stage);
     // The thread that is held there reads no more, so the table falls behind.
-    eventually("the table to fall behind", seconds(20), || async {
+    eventually("the table to fall behind", seconds(60), || async {
         let rows = stage.database.number("SELECT count(*) FROM orders").await;
         let sent = stage.ledger.len();
         check(
@@ -179,5 +179,5 @@ pub(crate) async fn killed_before_kafka_commit(engine: Engine) {
         .start(&stage, &[&orders.connector])
         .await;
     load.finish().await;
-    judged.healed(&[&successor], seconds(20)).await;
+    judged.healed(&[&successor], seconds(60)).await;
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::engine::Engine;
+use crate::support::hold::Hold;
 use crate::support::orders::{Caught, Orders};
 use crate::support::proxy::{Network, Proxy};
 use crate::support::stage::Stage;
@@ -43,30 +44,32 @@ pub(crate) async fn cut_off_from_kafka_only(engine: Engine) {
     let load = orders.load(&stage, 300);
     let other = orders.start_first(&stage, Launch::new("other")).await;
     // The batch that it has read is held back until another worker owns the partitions.
-    let hold = "30*off->1*sleep(9000)->off";
+    let hold = Hold::at(&stage, &engine.point("before_begin"), 30);
     let victim = Launch::new("victim")
         .kafka(&kafka)
         .database(&database)
-        .failpoint(&engine.point("before_begin"), hold)
+        .hold(&hold)
         .start(&stage, &[&orders.connector])
         .await;
+    hold.until_held(seconds(60)).await;
     orders
         .caught(&stage, &database, Caught::Idle, WRITES_BEFORE)
         .await;
     kafka.set(Network::Cut);
     let cut_at = Instant::now();
-    orders.until_flowing(&stage, SESSION + seconds(5)).await;
+    orders.until_flowing(&stage, SESSION + seconds(60)).await;
     stage.tell(format_args!(
         "cut off from kafka; the other worker caught up after {:.1} s",
         cut_at.elapsed().as_secs_f32()
     ));
-    let fenced = victim.until_logged(&["fenced"], seconds(10)).await;
+    hold.let_go();
+    let fenced = victim.until_logged(&["fenced"], seconds(60)).await;
     stage.tell(fenced);
     kafka.set(Network::Whole);
     orders.until_shared(&stage, &[&victim, &other]).await;
     load.finish().await;
     let judged = orders.judged(&stage);
-    let verdict = judged.healed(&[&victim, &other], seconds(20)).await;
+    let verdict = judged.healed(&[&victim, &other], seconds(60)).await;
     // Joining, sharing, taking over, sharing again, and the victim's leaving: not a duel.
     let most = verdict.claims.values().max().copied().unwrap_or(0);
     assert!(
@@ -91,14 +94,14 @@ pub(crate) async fn commit_s_answer_lost(engine: Engine) {
         .database(&path)
         .start(&stage, &[&orders.connector])
         .await;
-    path.sprung(1, seconds(20)).await;
+    path.sprung(1, seconds(60)).await;
     orders
         .caught(&stage, &path, Caught::Idle, WRITES_BEFORE)
         .await;
     path.cut_connections();
-    orders.until_flowing(&stage, seconds(15)).await;
+    orders.until_flowing(&stage, seconds(60)).await;
     load.finish().await;
-    orders.judged(&stage).healed(&[&worker], seconds(15)).await;
+    orders.judged(&stage).healed(&[&worker], seconds(60)).await;
 }
 
 /// Both the commit's answer and that of the renewal that asks about it are lost.
@@ -113,28 +116,31 @@ async fn renewal_s_answer_lost() {
         COMMITS_BEFORE,
         Network::RepliesLost,
     );
+    let hold = Hold::at(&stage, "postgres::after_renew_sent", 0);
     let worker = Launch::new("worker")
         .database(&path)
-        .failpoint("postgres::after_renew_sent", "1*sleep(2000)->off")
+        .hold(&hold)
         .start(&stage, &[&orders.connector])
         .await;
-    path.sprung(1, seconds(20)).await;
+    path.sprung(1, seconds(60)).await;
     orders
         .caught(&stage, &path, Caught::Idle, WRITES_BEFORE)
         .await;
     let claims_before = claims(&orders, &stage).await;
     path.cut_connections();
     // The renewal is executed, and its answer is on the way, when the connection breaks again.
-    eventually("the renewal to be executed", seconds(10), || async {
+    eventually("the renewal to be executed", seconds(60), || async {
         let claims = claims(&orders, &stage).await;
         check(claims > claims_before, || format!("{claims} claims"))
     })
     .await;
+    hold.until_held(seconds(60)).await;
     path.cut_connections();
+    hold.let_go();
     stage.tell("cut while the renewal's answer was awaited");
-    orders.until_flowing(&stage, seconds(15)).await;
+    orders.until_flowing(&stage, seconds(60)).await;
     load.finish().await;
-    orders.judged(&stage).healed(&[&worker], seconds(15)).await;
+    orders.judged(&stage).healed(&[&worker], seconds(60)).await;
 }
 
 /// The connection stands, requests arrive, answers do not. Nothing but a deadline ends that; the
@@ -159,12 +165,12 @@ pub(crate) async fn half_open_connection_to_the_database(engine: Engine) {
         .await;
     orders.until_shared(&stage, &[&worker, &other]).await;
     path.trap(engine.commit(), 10, Network::RepliesLost);
-    path.sprung(1, seconds(20)).await;
+    path.sprung(1, seconds(60)).await;
     stage.tell("answers are lost from a commit on");
-    orders.until_flowing(&stage, seconds(20)).await;
+    orders.until_flowing(&stage, seconds(60)).await;
     load.finish().await;
     let judged = orders.judged(&stage);
-    judged.healed(&[&worker, &other], seconds(20)).await;
+    judged.healed(&[&worker, &other], seconds(60)).await;
 }
 
 /// One of three workers cannot reach the database; the others take its partitions over soon.
@@ -184,10 +190,10 @@ async fn database_unreachable_for_one_of_three() {
     orders
         .until_shared(&stage, &[&first, &second, &victim])
         .await;
-    orders.until_flowing(&stage, seconds(10)).await;
+    orders.until_flowing(&stage, seconds(60)).await;
     path.set(Network::Cut);
     let cut_at = Instant::now();
-    orders.until_flowing(&stage, seconds(10)).await;
+    orders.until_flowing(&stage, seconds(60)).await;
     let taken_over = cut_at.elapsed();
     let owners = orders.owners(&stage).await;
     stage.tell(format_args!(
@@ -209,7 +215,7 @@ async fn database_unreachable_for_one_of_three() {
     load.finish().await;
     let judged = orders.judged(&stage);
     judged
-        .healed(&[&first, &second, &victim], seconds(20))
+        .healed(&[&first, &second, &victim], seconds(60))
         .await;
 }
 

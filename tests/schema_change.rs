@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::support::engine::Engine;
+use crate::support::hold::Hold;
 use crate::support::orders::{Caught, Orders, TABLE};
 use crate::support::producer::Draft;
 use crate::support::stage::Stage;
@@ -77,11 +78,13 @@ async fn altered_amid_a_batch(engine: Engine, point: &str) {
     let orders = Orders::prepare(&stage, 6).await;
     let path = stage.database.path().await;
     let load = orders.load(&stage, 400);
+    let hold = Hold::at(&stage, &engine.point(point), 30);
     let worker = Launch::new("worker")
         .database(path.as_ref())
-        .failpoint(&engine.point(point), "30*off->1*sleep(4000)->off")
+        .hold(&hold)
         .start(&stage, &[&orders.connector])
         .await;
+    hold.until_held(seconds(60)).await;
     orders
         .caught(&stage, path.as_ref(), Caught::InTransaction, WRITES_BEFORE)
         .await;
@@ -93,21 +96,22 @@ async fn altered_amid_a_batch(engine: Engine, point: &str) {
         "the table was altered amid a batch"
     );
     stage.tell("a change of the table waited for the batch");
+    hold.let_go();
     drop(alter);
     for number in 0..MORE_CHANGES {
         change(&stage, &format!("ADD COLUMN extra_{number} int")).await;
-        orders.until_flowing(&stage, seconds(10)).await;
+        orders.until_flowing(&stage, seconds(60)).await;
         change(&stage, &format!("DROP COLUMN extra_{number}")).await;
     }
-    orders.until_flowing(&stage, seconds(10)).await;
+    orders.until_flowing(&stage, seconds(60)).await;
     load.finish().await;
-    orders.judged(&stage).healed(&[&worker], seconds(20)).await;
+    orders.judged(&stage).healed(&[&worker], seconds(60)).await;
 }
 
 /// Locks may be in the way for longer than the engine waits.
 async fn change(stage: &Stage, what: &str) {
     let sql = format!("ALTER TABLE {TABLE} {what}");
-    eventually(&sql, seconds(15), || stage.database.try_run(&sql)).await;
+    eventually(&sql, seconds(60), || stage.database.try_run(&sql)).await;
 }
 
 /// Two tasks meet values that the column is too narrow for, and somebody reads the table in a long
@@ -135,17 +139,17 @@ async fn evolved_by_two_tasks_while_it_is_read(engine: Engine) {
         ..Draft::good(seq, 6)
     });
     orders.writer(&stage, 2).send_all(wide).await;
-    let waiting = eventually("a widening to wait", seconds(15), || async {
+    let waiting = eventually("a widening to wait", seconds(60), || async {
         let waiting = stage.database.waiting_for_tables().await;
         waiting.into_iter().next().ok_or("nobody waits".to_owned())
     })
     .await;
     stage.tell(format_args!("waits for the reader: {waiting}"));
     drop(reader);
-    orders.until_flowing(&stage, seconds(20)).await;
+    orders.until_flowing(&stage, seconds(60)).await;
     load.finish().await;
     let judged = orders.judged(&stage);
-    judged.healed(&[&first, &second], seconds(20)).await;
+    judged.healed(&[&first, &second], seconds(60)).await;
     let wide = format!("SELECT count(*) FROM {TABLE} WHERE amount >= 100000");
     let stored = stage.database.number(&wide).await;
     check(stored == 60, || format!("{stored} of 60 wide values")).unwrap();

@@ -6,6 +6,7 @@
 //! | `distinct`  | every key once                                                             |
 //! | `repeated`  | [`REPEATED_KEYS`] keys, again and again                                     |
 //! | `mixed`     | the same, and neighbours have different fields: eight sets in all           |
+//! | `shapes`    | the same with 128 sets                                                     |
 //! | `deletes`   | the same, and every fifth record deletes its key                            |
 //! | `evolving`  | every key once; each tenth of the topic brings a field that is new          |
 //!
@@ -46,22 +47,27 @@ const TURN_TIME_MAX: Duration = Duration::from_secs(300);
 struct Mode {
     name: &'static str,
     load: Load,
-    is_upsert: bool,
+    /// `insert.mode`.
+    verb: &'static str,
 }
 
-const MODES: [Mode; 6] = [
-    Mode::new("insert", Load::Distinct, false),
-    Mode::new("insert, evolving", Load::Evolving, false),
-    Mode::new("upsert, new keys", Load::Distinct, true),
-    Mode::new("upsert, 100k keys", Load::Repeated, true),
-    Mode::new("upsert, mixed shapes", Load::Mixed, true),
-    Mode::new("upsert, deletes", Load::Deletes, true),
+const MODES: [Mode; 8] = [
+    Mode::new("insert", Load::Distinct, "insert"),
+    Mode::new("insert, evolving", Load::Evolving, "insert"),
+    Mode::new("upsert, new keys", Load::Distinct, "upsert"),
+    Mode::new("upsert, 100k keys", Load::Repeated, "upsert"),
+    Mode::new("upsert, mixed shapes", Load::Mixed, "upsert"),
+    Mode::new("upsert, 128 shapes", Load::Shapes, "upsert"),
+    Mode::new("upsert, deletes", Load::Deletes, "upsert"),
+    Mode::new("update, 100k keys", Load::Repeated, "update"),
 ];
 
 /// What a special load is compared with, and the least share of its rate.
-pub(crate) const SHARES: [(&str, &str); 3] = [
+pub(crate) const SHARES: [(&str, &str); 5] = [
     ("insert, evolving", "insert"),
     ("upsert, mixed shapes", "upsert, 100k keys"),
+    ("upsert, 128 shapes", "upsert, 100k keys"),
+    ("update, 100k keys", "upsert, 100k keys"),
     ("upsert, deletes", "upsert, 100k keys"),
 ];
 
@@ -69,12 +75,12 @@ pub(crate) const SHARES: [(&str, &str); 3] = [
 pub(crate) const WITH_CEILING: [&str; 3] = ["insert", "upsert, new keys", "upsert, 100k keys"];
 
 impl Mode {
-    const fn new(name: &'static str, load: Load, is_upsert: bool) -> Self {
-        Self {
-            name,
-            load,
-            is_upsert,
-        }
+    const fn new(name: &'static str, load: Load, verb: &'static str) -> Self {
+        Self { name, load, verb }
+    }
+
+    fn has_key(self) -> bool {
+        self.verb != "insert"
     }
 }
 
@@ -146,10 +152,10 @@ impl<'a> Sinks<'a> {
         ceilings: &mut Vec<Ceiling>,
     ) -> anyhow::Result<()> {
         for way in database.engine.ways() {
-            database.create_table("raw", mode.is_upsert)?;
+            database.create_table("raw", mode.has_key())?;
             let keys = mode.load.keys(self.options.records);
             let elapsed =
-                ceiling::write(database, way, mode.is_upsert, keys, self.options.records)?;
+                ceiling::write(database, way, mode.has_key(), keys, self.options.records)?;
             database.expect_rows("raw", keys)?;
             database.drop_table("raw")?;
             let rows_per_s = self.options.records as f64 / elapsed.as_secs_f64();
@@ -174,7 +180,11 @@ impl<'a> Sinks<'a> {
         };
         let slug = mode.name.replace([' ', ','], "");
         let table = format!("{slug}_{round}");
-        database.create_table(&table, mode.is_upsert)?;
+        if mode.verb == "update" {
+            self.fill_table(database, mode, &table)?;
+        } else {
+            database.create_table(&table, mode.has_key())?;
+        }
         let worker = Worker::start(self.program, &self.options.services)?;
         let connector = Connector {
             name: format!("{}_{}_{table}", self.run, database.engine.name()),
@@ -195,6 +205,17 @@ impl<'a> Sinks<'a> {
     }
 }
 
+impl Sinks<'_> {
+    /// A table with a row of every key: updates make none.
+    fn fill_table(&self, database: &Database, mode: Mode, table: &str) -> anyhow::Result<()> {
+        let keys = mode.load.keys(self.options.records);
+        let way = database.engine.ways().first().copied().unwrap_or_default();
+        database.create_table("raw", true)?;
+        ceiling::write(database, way, true, keys, keys)?;
+        database.execute(&format!("alter table raw rename to {table}"))
+    }
+}
+
 fn config(database: &Database, mode: Mode, topic: &str, table: &str) -> Value {
     let mut config = json!({
         "connector.class": database.engine.sink_class(),
@@ -210,8 +231,8 @@ fn config(database: &Database, mode: Mode, topic: &str, table: &str) -> Value {
         "value.converter.schemas.enable": "false",
     });
     let mut set = |key: &str, value: &str| config[key] = json!(value);
-    if mode.is_upsert {
-        set("insert.mode", "upsert");
+    if mode.has_key() {
+        set("insert.mode", mode.verb);
         set("pk.mode", "record_value");
         set("pk.fields", "id");
     }
@@ -221,7 +242,7 @@ fn config(database: &Database, mode: Mode, topic: &str, table: &str) -> Value {
             set("delete.enabled", "true");
         }
         Load::Evolving => set("auto.evolve", "true"),
-        Load::Distinct | Load::Repeated | Load::Mixed => {}
+        Load::Distinct | Load::Repeated | Load::Mixed | Load::Shapes => {}
     }
     config
 }

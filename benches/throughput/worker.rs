@@ -26,8 +26,11 @@ pub(crate) struct Worker {
 }
 
 /// Builds the worker as users get it and returns the program. `cargo bench` has built one too, but
-/// with what benchmarks and tests add to its dependencies.
+/// with what benchmarks and tests add to its dependencies. `ROWDOCK_BENCH_PROGRAM` names another one.
 pub(crate) fn build() -> anyhow::Result<PathBuf> {
+    if let Some(program) = std::env::var_os("ROWDOCK_BENCH_PROGRAM") {
+        return Ok(program.into());
+    }
     let built = Command::new(env!("CARGO"))
         .args([
             "build",

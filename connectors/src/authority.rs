@@ -1,5 +1,7 @@
-//! The part of a connection URL that says who logs in where: `user:password@host:port,host/database`.
-//! Pure.
+//! What connection URLs have in common: who logs in where (`user:password@host:port,host/database`), how
+//! the connection is secured, and what can be wrong with one. Pure.
+
+use std::path::PathBuf;
 
 use secrecy::SecretString;
 
@@ -23,14 +25,45 @@ pub(crate) struct Authority {
     pub(crate) database: Option<String>,
 }
 
-/// Why it was not understood.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Malformed {
-    Address,
-    Encoding,
+/// How the connection is secured, in a mode of those that the database has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Tls<Mode> {
+    pub(crate) mode: Mode,
+    /// PEM file with the certificates to trust; else the system's.
+    pub(crate) root_certificates: Option<PathBuf>,
+    pub(crate) client_certificate: Option<PathBuf>,
+    pub(crate) client_key: Option<PathBuf>,
 }
 
-impl From<Undecodable> for Malformed {
+/// Why a URL was not understood. Holds no value, since any value may be a secret put in the wrong place.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum UrlError {
+    #[error("connection url does not start with {known}; write it as {example}")]
+    Scheme {
+        known: &'static str,
+        example: &'static str,
+    },
+    #[error("connection url names no host; write it as {example}")]
+    NoHost { example: &'static str },
+    #[error("connection url has an address that is not host or host:port")]
+    Address,
+    #[error(
+        "connection url has percent signs that are not followed by two hexadecimal digits of utf-8 text"
+    )]
+    Encoding,
+    #[error("connection url has the unknown parameter {0:?}; remove it")]
+    UnknownParameter(String),
+    #[error("connection url parameter {name:?} must be {allowed}")]
+    Value { name: String, allowed: &'static str },
+    #[error("connection url parameter {name:?} is not supported: {reason}")]
+    Unsupported { name: String, reason: &'static str },
+    #[error(
+        "connection url of the form {0}: is not supported: name the primary, or several hosts of which one is it"
+    )]
+    Topology(&'static str),
+}
+
+impl From<Undecodable> for UrlError {
     fn from(_: Undecodable) -> Self {
         Self::Encoding
     }
@@ -38,7 +71,7 @@ impl From<Undecodable> for Malformed {
 
 impl Authority {
     /// Reads what follows the two slashes. Hosts without a port have the default one.
-    pub(crate) fn parse(text: &str, plus: PlusSign, default_port: u16) -> Result<Self, Malformed> {
+    pub(crate) fn parse(text: &str, plus: PlusSign, default_port: u16) -> Result<Self, UrlError> {
         let (authority, database) = text.split_once('/').unwrap_or((text, ""));
         let (login, addresses) = match authority.rsplit_once('@') {
             Some((login, addresses)) => (Some(login), addresses),
@@ -71,7 +104,7 @@ impl Authority {
 pub(crate) fn parameters(
     query: &str,
     plus: PlusSign,
-) -> impl Iterator<Item = Result<(String, String), Undecodable>> {
+) -> impl Iterator<Item = Result<(String, String), UrlError>> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     pairs.map(move |pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -79,13 +112,13 @@ pub(crate) fn parameters(
     })
 }
 
-fn parse_address(address: &str, plus: PlusSign, default_port: u16) -> Result<Host, Malformed> {
+fn parse_address(address: &str, plus: PlusSign, default_port: u16) -> Result<Host, UrlError> {
     let (name, port) = match address.strip_prefix('[') {
         Some(rest) => {
-            let (name, after) = rest.split_once(']').ok_or(Malformed::Address)?;
+            let (name, after) = rest.split_once(']').ok_or(UrlError::Address)?;
             let port = match after {
                 "" => None,
-                after => Some(after.strip_prefix(':').ok_or(Malformed::Address)?),
+                after => Some(after.strip_prefix(':').ok_or(UrlError::Address)?),
             };
             (name, port)
         }
@@ -96,11 +129,11 @@ fn parse_address(address: &str, plus: PlusSign, default_port: u16) -> Result<Hos
     };
     // `address=(host=..)(port=..)` and the like
     if name.is_empty() || name.contains(['(', '=']) {
-        return Err(Malformed::Address);
+        return Err(UrlError::Address);
     }
     let port = match port {
         None | Some("") => default_port,
-        Some(port) => port.parse().map_err(|_| Malformed::Address)?,
+        Some(port) => port.parse().map_err(|_| UrlError::Address)?,
     };
     Ok(Host {
         name: decode(name, plus)?,
@@ -142,16 +175,16 @@ mod tests {
     fn what_is_malformed_is_told_apart() {
         let refused = |text: &str| Authority::parse(text, PlusSign::Itself, 5).err();
         for text in ["a:x", "a:99999", ":1", "[::1", "[::1]x", "(host=a)", "a=b"] {
-            assert_eq!(refused(text), Some(Malformed::Address), "{text}");
+            assert_eq!(refused(text), Some(UrlError::Address), "{text}");
         }
         for text in ["u%@a", "u:%zz@a", "a/%", "%ff@a"] {
-            assert_eq!(refused(text), Some(Malformed::Encoding), "{text}");
+            assert_eq!(refused(text), Some(UrlError::Encoding), "{text}");
         }
     }
 
     #[test]
     fn parameters_are_decoded() {
-        let found: Result<Vec<(String, String)>, Undecodable> =
+        let found: Result<Vec<(String, String)>, UrlError> =
             parameters("a=b+c&&d&e%3D=%31", PlusSign::Blank).collect();
         let expected = [("a", "b c"), ("d", ""), ("e=", "1")];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));

@@ -23,6 +23,10 @@
 //! are all given again by a newer one may be left out. What remains of a key is written in turn,
 //! each record in a phase of its own: mostly one.
 //!
+//! **Tombstones.** With [`Target::tombstones`](crate::Target::tombstones) deletes have guards, too, and
+//! their place in the log tells nothing. What counts of a key is its newest delete, which is
+//! [remembered](Plan::tombstones) before the row is looked at, and the writes that are not older.
+//!
 //! **Equal keys.** Two keys are one when the database would say so: numbers by value (`1.0` is
 //! `1.00`, `-0.0` is `0.0`, every NaN is one), everything else by its bytes. Cells are expected at
 //! the precision of their column. Collations that find different texts equal (case-insensitive
@@ -33,8 +37,9 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
-use crate::row::{Cell, CellState, RowKind, TableRows};
+use crate::row::{Cell, CellState, Origin, RowKind, TableRows};
 use crate::table::WriteMode;
 
 mod key;
@@ -51,6 +56,9 @@ pub struct Plan<'a> {
     pub truncate: bool,
     /// To be run in order.
     pub phases: Vec<Phase>,
+    /// Rows of the table that remembers deletes, one for each delete of the phases, in their order: to
+    /// be upserted before that.
+    pub tombstones: Option<TableRows>,
 }
 
 /// Deletes, then writes.
@@ -146,7 +154,32 @@ fn single_phase(rows: Cow<'_, TableRows>, deletes: Vec<usize>, writes: RowSet) -
         rows,
         truncate: false,
         phases: vec![Phase { deletes, writes }],
+        tombstones: None,
     }
+}
+
+/// What the table that remembers deletes is to hold of these deletes. `None` when there is no such
+/// table, or no delete.
+pub fn tombstones(rows: &TableRows, deletes: &[usize]) -> Option<TableRows> {
+    let target = rows.target.tombstones.as_ref()?;
+    let guard = rows.target.guard?;
+    if deletes.is_empty() {
+        return None;
+    }
+    let columns = rows.target.key.iter().chain([&guard]);
+    Some(TableRows {
+        target: Arc::clone(target),
+        columns: columns
+            .map(|column| rows.columns[*column].gather(deletes))
+            .collect(),
+        origins: deletes
+            .iter()
+            .map(|row| Origin {
+                kind: RowKind::Write,
+                ..rows.origins[*row]
+            })
+            .collect(),
+    })
 }
 
 /// A phase can hold "delete, then insert" of a key, but not "insert, then delete": that delete
@@ -189,6 +222,7 @@ fn inserts_and_deletes(rows: &TableRows, first: usize) -> Plan<'_> {
         rows: Cow::Borrowed(rows),
         truncate: false,
         phases,
+        tombstones: None,
     }
 }
 
@@ -262,19 +296,26 @@ fn fold_writes(
 fn guarded(rows: &TableRows, first: usize) -> Plan<'_> {
     let order = KeyOrder::of(rows, first);
     let mut phases: Vec<(Vec<usize>, Vec<usize>)> = vec![Default::default()];
+    let remembers = rows.target.tombstones.is_some();
     for records in order.runs(rows) {
-        let (deleted, after) = split_at_delete(rows, records);
+        let (deleted, after) = if remembers {
+            newest_delete(rows, records)
+        } else {
+            let (deleted, after) = split_at_delete(rows, records);
+            (deleted, after.to_vec())
+        };
         phases[0].0.extend(deleted);
-        if deleted.is_some() && rows.target.mode == WriteMode::Update {
+        if deleted.is_some() && rows.target.mode == WriteMode::Update && !remembers {
             continue;
         }
-        for (place, row) in newer_writes(rows, after).into_iter().enumerate() {
+        for (place, row) in newer_writes(rows, &after).into_iter().enumerate() {
             if place == phases.len() {
                 phases.push(Default::default());
             }
             phases[place].1.push(row);
         }
     }
+    let tombstones = tombstones(rows, &phases[0].0);
     let phases = phases.into_iter().map(|(deletes, writes)| Phase {
         deletes,
         writes: RowSet::Some(writes),
@@ -283,7 +324,26 @@ fn guarded(rows: &TableRows, first: usize) -> Plan<'_> {
         rows: Cow::Borrowed(rows),
         truncate: false,
         phases: phases.collect(),
+        tombstones,
     }
+}
+
+/// The delete with the greatest guard among one key's records, and the writes that are not less.
+fn newest_delete(rows: &TableRows, records: &[usize]) -> (Option<usize>, Vec<usize>) {
+    let guard_of = |row: usize| {
+        let column = rows.target.guard.map(|guard| &rows.columns[guard]);
+        column.map_or(Cell::Absent, |column| column.get(row))
+    };
+    let is_delete = |row: &usize| rows.origins[*row].kind == RowKind::Delete;
+    let (deletes, mut writes): (Vec<usize>, Vec<usize>) =
+        records.iter().copied().partition(is_delete);
+    let newest = deletes
+        .into_iter()
+        .max_by(|left, right| compare_values(guard_of(*left), guard_of(*right)));
+    if let Some(newest) = newest {
+        writes.retain(|row| compare_values(guard_of(*row), guard_of(newest)).is_ge());
+    }
+    (newest, writes)
 }
 
 /// The writes of one key that are newer than all before them, without those whose columns a newer

@@ -44,6 +44,7 @@
 
 mod authority;
 pub mod cassandra;
+mod committed;
 pub mod error;
 pub mod evolve;
 pub mod fold;
@@ -70,7 +71,8 @@ pub use position::{
 };
 pub use row::{Batch, Cell, CellState, Column, Origin, RowKind, TableRows, Timestamp};
 pub use table::{
-    ColumnDef, ColumnType, NewColumn, NewTable, Notation, Table, TableName, Target, WriteMode,
+    ColumnDef, ColumnType, NewColumn, NewTable, Notation, Table, TableKind, TableName, Target,
+    WriteMode,
 };
 
 use async_trait::async_trait;

@@ -14,6 +14,7 @@ use crate::{RowReject, Session, Sink, WriteOutcome, reject};
 
 mod classify;
 mod connect;
+mod copy;
 mod encode;
 mod evolve;
 mod failpoint;

@@ -169,6 +169,12 @@ impl TableRows {
         }
     }
 
+    /// Takes back the last row.
+    pub fn take_back_row(&mut self) {
+        self.origins.pop();
+        self.roll_back_row();
+    }
+
     /// Keeps the rows that `keep` says yes to, in order.
     pub fn retain_rows(&mut self, mut keep: impl FnMut(usize, Origin) -> bool) {
         let kept: Vec<usize> = self

@@ -4,6 +4,9 @@
 //! default applies, on upsert the old value stays. So rows that lack different columns need
 //! different statements. Most batches need one. Where rows are only inserted and a column has no
 //! default, to lack it and to be null are the same, so that such rows share a statement.
+//!
+//! A database that can be told with each row which of its columns count needs no statement per set of
+//! columns: [`marked_groups`].
 
 use crate::fold::RowSet;
 use crate::row::{CellState, TableRows};
@@ -29,14 +32,36 @@ pub fn groups(rows: &TableRows, set: &RowSet) -> Vec<Group> {
     }
     let target = &rows.target;
     let only_inserts = matches!(target.mode, WriteMode::Insert | WriteMode::InsertIgnore);
+    groups_by(rows, set, |column| {
+        only_inserts && !target.column(column).has_default
+    })
+}
+
+/// The same where a row may lack columns of its group: the sink must tell the database with each row
+/// which ones ([`mixed_columns`]). Columns with a default are no such columns: a row that is new must
+/// get it.
+pub fn marked_groups(rows: &TableRows, set: &RowSet) -> Vec<Group> {
+    if set.is_empty(rows) {
+        return Vec::new();
+    }
+    groups_by(rows, set, |column| !rows.target.column(column).has_default)
+}
+
+/// Those of the columns that some rows have and some lack.
+pub fn mixed_columns(rows: &TableRows, columns: &[usize]) -> Vec<usize> {
+    let is_mixed = |column: &usize| rows.columns[*column].absent_count() > 0;
+    columns.iter().copied().filter(is_mixed).collect()
+}
+
+/// Groups by the columns that are in some rows only, besides those that rows may be given null for.
+fn groups_by(rows: &TableRows, set: &RowSet, may_be_null: impl Fn(usize) -> bool) -> Vec<Group> {
     let mut mixed = Vec::new();
     let mut always = Vec::new();
     for (index, column) in rows.columns.iter().enumerate() {
-        let is_null_instead = only_inserts && !target.column(index).has_default;
         match column.absent_count() {
             0 => always.push(index),
             absent if absent == rows.len() => {}
-            _ if is_null_instead => always.push(index),
+            _ if may_be_null(index) => always.push(index),
             _ => mixed.push(index),
         }
     }
@@ -180,6 +205,24 @@ mod tests {
             .map(|group| group.columns)
             .collect();
         assert_eq!(columns, [vec![0, 2], vec![0, 1, 2]]);
+    }
+
+    #[test]
+    fn marked_groups_are_divided_by_columns_with_a_default_alone() {
+        let mut defaults = (*integer_target(3, 1, WriteMode::Upsert)).clone();
+        defaults.table.columns[2].has_default = true;
+        let records = [[V, A, V], [V, V, A], [V, V, V], [V, A, A]];
+        let rows = int_rows(&std::sync::Arc::new(defaults), &records);
+        let found: Vec<(Vec<usize>, Vec<usize>)> = marked_groups(&rows, &RowSet::All)
+            .into_iter()
+            .map(|group| (group.columns, group.rows.iter(&rows).collect()))
+            .collect();
+        assert_eq!(
+            found,
+            [(vec![0, 1, 2], vec![0, 2]), (vec![0, 1], vec![1, 3])]
+        );
+        assert_eq!(mixed_columns(&rows, &[0, 1, 2]), [1, 2]);
+        assert!(marked_groups(&rows, &RowSet::Some(Vec::new())).is_empty());
     }
 
     #[test]

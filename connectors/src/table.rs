@@ -2,6 +2,7 @@
 //! a batch.
 
 use std::fmt;
+use std::sync::Arc;
 
 mod column_type;
 
@@ -60,11 +61,42 @@ pub struct ColumnDef {
     pub generated: bool,
 }
 
+/// What rows can be written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TableKind {
+    /// An ordinary table.
+    #[default]
+    Table,
+    /// Its rows lie in partitions.
+    Partitioned,
+    /// A query by a name.
+    View,
+    /// A table of another server.
+    Foreign,
+}
+
+impl TableKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Table, Self::Partitioned, Self::View, Self::Foreign];
+
+    /// Its name in JDBC.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Table => "TABLE",
+            Self::Partitioned => "PARTITIONED TABLE",
+            Self::View => "VIEW",
+            Self::Foreign => "FOREIGN TABLE",
+        }
+    }
+}
+
 /// A table as the catalog describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// Its name, as asked for.
     pub name: TableName,
+    /// What it is, where the database tells these apart.
+    pub kind: TableKind,
     /// Its columns, in catalog order.
     pub columns: Vec<ColumnDef>,
     /// Names of the primary key's columns, in key order; empty without a primary key.
@@ -144,8 +176,15 @@ pub struct Target {
     pub mode: WriteMode,
     /// `upsert.guard.field`, as an index into `written`: with [`WriteMode::Upsert`] and
     /// [`WriteMode::Update`] a row that is there is replaced only where its value in this column
-    /// is null or less than the record's. Numbers, dates and times only. Deletes do not look at it.
+    /// is null or less than the record's. Numbers, dates and times only. Deletes look at it only with
+    /// [`tombstones`](Self::tombstones).
     pub guard: Option<usize>,
+    /// `delete.tombstone.table`, of a target with a guard: the table that remembers of each deleted key
+    /// the greatest guard of its deletes. A delete removes the row only if the row's guard is null or
+    /// less than its own, and a write that is less than what is remembered leaves no row. The written
+    /// columns of this target are the key's, in the key's order, and the guard behind them, which is
+    /// its guard, too; they have the types of this table's.
+    pub tombstones: Option<Arc<Target>>,
 }
 
 impl Target {
@@ -218,6 +257,7 @@ mod tests {
         };
         let table = Table {
             name: TableName::parse("t"),
+            kind: TableKind::default(),
             columns: ["id", "Total", "note", "NOTE"].iter().map(column).collect(),
             primary_key: Vec::new(),
             unique_keys: Vec::new(),

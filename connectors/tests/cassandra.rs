@@ -3,6 +3,7 @@
 
 mod refusals;
 mod replays;
+mod secured;
 mod support;
 mod tables;
 mod types;

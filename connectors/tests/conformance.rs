@@ -9,8 +9,11 @@ pub(crate) mod databases;
 mod faults;
 mod letters;
 mod rejects;
+mod shapes;
+mod speed;
 pub(crate) mod support;
 mod tables;
+mod tombstones;
 mod writes;
 
 use support::{Database, Server};
@@ -69,6 +72,10 @@ macro_rules! with_transactions {
             writes::updates_change_what_is_there,
             writes::insert_ignore_passes_over_keys_that_are_there,
             writes::a_guard_keeps_the_newest,
+            tombstones::late_records_do_not_bring_rows_back,
+            tombstones::any_order_comes_to_the_same,
+            shapes::upserts_of_many_shapes,
+            shapes::updates_of_many_shapes,
             letters::dead_letters_are_read_back,
             letters::many_partitions_of_one_record,
         }
@@ -87,6 +94,7 @@ macro_rules! with_server {
             faults::a_stopped_holder_is_ended_by_its_successor,
             rejects::a_refused_row_among_thousands_is_found_in_few_statements,
             tables::a_changed_table_is_told,
+            tombstones::a_delete_meets_a_late_write,
             faults::only_the_key_that_is_named_is_upserted,
         }
     };

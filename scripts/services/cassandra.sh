@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Cassandra: one small node, from the jars that `tests/services/cassandra/pom.xml` names. Nodes of a test's own cluster
-# are services named `cassandra@OWN`, `cassandra-2@OWN`, ..., of which the first is the seed.
+# are services named `cassandra@OWN`, `cassandra-2@OWN`, ..., of which the first is the seed. The file that
+# `ROWDOCK_CASSANDRA_SETTINGS` names is added to a node's settings.
 
 readonly CASSANDRA_IMAGE=cassandra:5.0
 
@@ -65,6 +66,8 @@ cassandra_create() {
       '  - class_name: org.apache.cassandra.locator.SimpleSeedProvider' \
       '    parameters:' \
       "      - seeds: \"127.0.0.1:$(<"$room/storage-port")\""
+    # What a test asks of a node of its own, such as logins.
+    if [[ -n ${ROWDOCK_CASSANDRA_SETTINGS:-} ]]; then cat "$ROWDOCK_CASSANDRA_SETTINGS"; fi
   } >"$room/cassandra.yaml"
 }
 

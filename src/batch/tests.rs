@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use rowdock_connectors::{Cell, ColumnDef, ColumnType, Table, TableName, WriteMode};
+use rowdock_connectors::{Cell, ColumnDef, ColumnType, Table, TableKind, TableName, WriteMode};
 
 use super::*;
 use crate::record::Stage;
@@ -27,6 +27,7 @@ fn target() -> Arc<Target> {
     };
     let table = Table {
         name: TableName::parse("t"),
+        kind: TableKind::default(),
         columns: vec![column],
         primary_key: Vec::new(),
         unique_keys: Vec::new(),
@@ -38,6 +39,7 @@ fn target() -> Arc<Target> {
         key: Vec::new(),
         mode: WriteMode::Insert,
         guard: None,
+        tombstones: None,
     })
 }
 

@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use chrono_tz::Tz;
-use rowdock_connectors::WriteMode;
 use rowdock_connectors::cassandra::CassandraSettings;
+use rowdock_connectors::{TableKind, WriteMode};
 use secrecy::SecretString;
 
 use super::converter::{Converter, HeaderConverter};
@@ -16,6 +15,7 @@ use super::mapping::TableMapping;
 use super::secret;
 use super::table_format;
 use super::transforms::TransformConfig;
+use crate::record::zone::Zone;
 
 /// A connector's config after parsing.
 #[derive(Clone)]
@@ -197,6 +197,8 @@ pub struct SinkKeys {
     pub soft_delete_field: Option<String>,
     /// `upsert.guard.field`: rows are replaced only by greater values of this column.
     pub guard_field: Option<String>,
+    /// `delete.tombstone.table`, with `${table}`: table that remembers deletes.
+    pub tombstone_table: Option<String>,
     /// `auto.create`: a missing table is created.
     pub auto_create: bool,
     /// `auto.evolve`: a table is changed so that it holds what its records have.
@@ -225,10 +227,12 @@ pub struct SinkKeys {
     pub timestamp_fields: Vec<String>,
     /// `timestamp.precision.mode`: how many parts they count per second.
     pub timestamp_parts: i64,
+    /// `table.types`: kinds of tables that may be written to; empty: all.
+    pub table_kinds: Vec<TableKind>,
     /// `quote.sql.identifiers=never` where the database folds names: upper case counts as lower.
     pub folds_names: bool,
     /// `db.timezone`: zone of dates and times without one; `None` is UTC.
-    pub zone: Option<Tz>,
+    pub zone: Option<Zone>,
     /// `progress.table`.
     pub progress_table: String,
     /// `cassandra.*`.
@@ -354,6 +358,7 @@ impl fmt::Debug for SinkKeys {
             .field("truncate_enabled", &self.truncate_enabled)
             .field("soft_delete_field", &self.soft_delete_field)
             .field("guard_field", &self.guard_field)
+            .field("tombstone_table", &self.tombstone_table)
             .field("auto_create", &self.auto_create)
             .field("auto_evolve", &self.auto_evolve)
             .field("table_name_format", &self.table_name_format)
@@ -368,6 +373,7 @@ impl fmt::Debug for SinkKeys {
             .field("zoned_fields", &self.zoned_fields)
             .field("timestamp_fields", &self.timestamp_fields)
             .field("timestamp_parts", &self.timestamp_parts)
+            .field("table_kinds", &self.table_kinds)
             .field("folds_names", &self.folds_names)
             .field("zone", &self.zone)
             .field("progress_table", &self.progress_table)

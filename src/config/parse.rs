@@ -246,6 +246,9 @@ fn sink_keys(checked: &Checked, header_converter: HeaderConverter) -> Result<Sin
         truncate_enabled: checked.is_true(&sink::TRUNCATE_ENABLED),
         soft_delete_field: checked.text(&sink::DELETE_SOFT_FIELD).map(str::to_owned),
         guard_field: checked.text(&sink::UPSERT_GUARD_FIELD).map(str::to_owned),
+        tombstone_table: checked
+            .text(&sink::DELETE_TOMBSTONE_TABLE)
+            .map(str::to_owned),
         auto_create: checked.is_true(&sink::AUTO_CREATE),
         auto_evolve: checked.is_true(&sink::AUTO_EVOLVE),
         table_name_format: text(checked, &sink::TABLE_NAME_FORMAT)?,
@@ -287,6 +290,8 @@ fn sink_keys(checked: &Checked, header_converter: HeaderConverter) -> Result<Sin
         },
         folds_names: checked.class == SinkClass::Postgres
             && checked.is(&sink::QUOTE_IDENTIFIERS, "never"),
+        table_kinds: sink::table_types(checked.list(&sink::TABLE_TYPES).iter().map(String::as_str))
+            .map_err(|_| unusable(&sink::TABLE_TYPES))?,
         zone: sink::zone(&text(checked, &sink::DB_TIMEZONE)?)
             .map_err(|_| unusable(&sink::DB_TIMEZONE))?,
         progress_table: text(checked, &sink::PROGRESS_TABLE)?,

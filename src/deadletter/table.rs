@@ -92,6 +92,11 @@ impl LetterTable {
             key_mode: KeyMode::RecordValue,
             key_fields: KEY.map(str::to_owned).to_vec(),
             fields_include: Vec::new(),
+            // These are of the records' tables.
+            table_kinds: Vec::new(),
+            soft_delete_field: None,
+            guard_field: None,
+            tombstone_table: None,
             ..sink.clone()
         };
         let target = plan::target(table, &keys)
@@ -305,6 +310,7 @@ mod tests {
         let target = Arc::new(Target {
             table: Table {
                 name: TableName::parse("t"),
+                kind: rowdock_connectors::TableKind::default(),
                 columns: Vec::new(),
                 primary_key: Vec::new(),
                 unique_keys: Vec::new(),
@@ -314,6 +320,7 @@ mod tests {
             key: Vec::new(),
             mode: WriteMode::Insert,
             guard: None,
+            tombstones: None,
         });
         let appended = builder.append(position, 0, &target, &record, |_, _| {
             Err(RecordError::new(Stage::ValueConverter, "ends\0too early").into())

@@ -30,16 +30,14 @@ mod number;
 mod range;
 mod text;
 mod time;
-mod zone;
 
 use std::borrow::Cow;
 
-use chrono_tz::Tz;
 use rowdock_connectors::{Cell, ColumnType, Notation};
 
 use crate::record::Value;
-pub(super) use time::{moment, offset_seconds};
-pub(super) use zone::{instant_of, local_of};
+use crate::record::zone::Zone;
+pub(super) use time::moment;
 
 /// Why a value does not fit; completed to a sentence by the caller, who knows field and column.
 pub type Misfit = Cow<'static, str>;
@@ -50,7 +48,7 @@ pub struct Rules {
     /// The database's text can hold U+0000.
     pub text_allows_nul: bool,
     /// Zone of dates and times without one, in records and in columns; `None` is UTC.
-    pub zone: Option<Tz>,
+    pub zone: Option<Zone>,
 }
 
 /// A value made to fit a column: borrowed where it can be.

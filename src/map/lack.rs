@@ -8,7 +8,6 @@
 
 use std::collections::HashMap;
 
-use chrono_tz::Tz;
 use rowdock_connectors::{ColumnDef, ColumnType, NewColumn, Target, evolve};
 
 use super::filter::FieldFilter;
@@ -17,6 +16,7 @@ use super::infer;
 use crate::config::connector::{KeyMode, SinkKeys};
 use crate::decimal;
 use crate::decode::sides::RecordDecoder;
+use crate::record::zone::Zone;
 use crate::record::{Datum, OwnedRecord, RawRecord, RecordError, Schema, Side, Value};
 
 /// Shortest text column that is asked for: texts grow, and every change locks the table.
@@ -27,7 +27,7 @@ const TEXT_CHARS_MIN: usize = 32;
 pub(super) struct Evolution {
     decoder: RecordDecoder,
     filter: FieldFilter,
-    zone: Option<Tz>,
+    zone: Option<Zone>,
     /// `timezone.fields`: these need no column.
     zones: Vec<String>,
     /// Names are those that the database would make of them unquoted.
@@ -230,7 +230,7 @@ fn needed_number(plain: &str, keeps_fractions: bool) -> Option<ColumnType> {
 
 #[cfg(test)]
 mod tests {
-    use rowdock_connectors::{Table, TableName, WriteMode};
+    use rowdock_connectors::{Table, TableKind, TableName, WriteMode};
 
     use super::*;
     use crate::config::converter::JsonOptions;
@@ -282,8 +282,10 @@ mod tests {
             key: vec![0],
             mode: WriteMode::Upsert,
             guard: None,
+            tombstones: None,
             table: Table {
                 name: TableName::parse("t"),
+                kind: TableKind::default(),
                 columns,
                 primary_key: vec!["id".to_owned()],
                 unique_keys: Vec::new(),

@@ -2,7 +2,11 @@
 //! can work at all, so that a hopeless connector stops at once with a reason instead of rejecting
 //! every record.
 
-use rowdock_connectors::{ColumnType, Table, TableName, Target, WriteMode};
+use std::sync::Arc;
+
+use rowdock_connectors::{
+    ColumnDef, ColumnType, NewColumn, NewTable, Table, TableName, Target, WriteMode,
+};
 
 use super::filter::FieldFilter;
 use super::route;
@@ -98,6 +102,7 @@ fn split_at_last_dot(name: &str) -> TableName {
 /// # Errors
 /// Says why this config and this table cannot go together, and what to change.
 pub fn target(table: Table, keys: &SinkKeys) -> Result<Target, String> {
+    check_kind(&table, keys)?;
     let key_names = key_names(&table, keys)?;
     let mut key_columns = Vec::with_capacity(key_names.len());
     for name in &key_names {
@@ -143,11 +148,95 @@ pub fn target(table: Table, keys: &SinkKeys) -> Result<Target, String> {
         key,
         mode: keys.insert_mode,
         guard,
+        tombstones: None,
     };
     if let Some(name) = &keys.soft_delete_field {
         soft_delete(&target, name)?;
     }
     Ok(target)
+}
+
+/// Refuses a kind of tables that `table.types` leaves out.
+fn check_kind(table: &Table, keys: &SinkKeys) -> Result<(), String> {
+    let kinds = &keys.table_kinds;
+    if kinds.is_empty() || kinds.contains(&table.kind) {
+        return Ok(());
+    }
+    Err(format!(
+        "{} is a {}, which table.types does not name; add it there to write to it",
+        table.name,
+        table.kind.name()
+    ))
+}
+
+/// The table that remembers the deletes of this one, if there is to be one.
+pub fn tombstone_table(keys: &SinkKeys, table: &TableName) -> Option<TableName> {
+    let format = TableName::parse(keys.tombstone_table.as_ref()?);
+    Some(TableName {
+        schema: format.schema.or_else(|| table.schema.clone()),
+        name: format.name.replace("${table}", &table.name),
+    })
+}
+
+/// That table as it is to be created.
+pub fn new_tombstones(target: &Target, name: TableName) -> NewTable {
+    let column = |written: usize| NewColumn {
+        name: target.column(written).name.clone(),
+        column_type: target.column(written).column_type.clone(),
+        nullable: false,
+    };
+    let key = target.key.iter().map(|key| column(*key));
+    NewTable {
+        name,
+        primary_key: key.clone().map(|column| column.name).collect(),
+        columns: key.chain(target.guard.map(column)).collect(),
+    }
+}
+
+/// The same target with the table that remembers its deletes.
+///
+/// # Errors
+/// Says why this table cannot do so.
+pub fn with_tombstones(target: Target, tombstones: Table) -> Result<Target, String> {
+    let mut written = Vec::with_capacity(target.key.len() + 1);
+    for index in target.key.iter().chain(&target.guard) {
+        let wanted = target.column(*index);
+        let is_wanted = |column: &ColumnDef| column.name == wanted.name;
+        let place = tombstones.columns.iter().position(is_wanted);
+        let Some(place) = place else {
+            return Err(format!(
+                "delete.tombstone.table: {} has no column \"{}\"; it needs the key's columns and the guard",
+                tombstones.name, wanted.name
+            ));
+        };
+        let found = &tombstones.columns[place];
+        if found.column_type != wanted.column_type {
+            return Err(format!(
+                "delete.tombstone.table: column \"{}\" of {} is {}, and {} in {}; it must be the same",
+                wanted.name,
+                tombstones.name,
+                found.native_type,
+                wanted.native_type,
+                target.table.name
+            ));
+        }
+        written.push(place);
+    }
+    let key_columns = target.key.len();
+    check_unique(&tombstones, &written[..key_columns], WriteMode::Upsert)?;
+    check_left_out(&tombstones, &written)?;
+    let tombstones = Target {
+        table: tombstones,
+        written,
+        key: (0..key_columns).collect(),
+        mode: WriteMode::Upsert,
+        guard: Some(key_columns),
+        tombstones: None,
+    };
+    Ok(Target {
+        tombstones: Some(Arc::new(tombstones)),
+        ..target
+    })
 }
 
 /// The written column of the guard, which must have an order that every database agrees on.

@@ -3,13 +3,12 @@
 //! Such records are decoded as a whole. What the format becomes is the record's *route*, which takes
 //! the place of its topic wherever topics have tables; [`table_name`] makes the table's name of it.
 
-use chrono_tz::Tz;
 use rowdock_connectors::{TableName, Timestamp};
 
-use super::fit::local_of;
 use crate::config::connector::{SinkKeys, TopicDots};
 pub use crate::config::table_format::is_by_record;
 use crate::config::table_format::{Piece, pieces};
+use crate::record::zone::Zone;
 use crate::record::{Datum, OwnedRecord, RecordError, Stage, Value, timestamp_from_millis};
 use crate::transform::date_format::DateFormat;
 
@@ -24,7 +23,7 @@ pub struct Router {
     pieces: Vec<(Piece, Option<DateFormat>)>,
     dots: TopicDots,
     normalizes: bool,
-    zone: Option<Tz>,
+    zone: Option<Zone>,
 }
 
 impl Router {
@@ -114,7 +113,9 @@ impl Router {
             .ok_or_else(|| refused("the record has no time"))?;
         let at = timestamp_from_millis(millis);
         let shown = match self.zone {
-            Some(zone) => local_of(at, zone).ok_or_else(|| refused("its time is out of range"))?,
+            Some(zone) => zone
+                .local_of(at)
+                .ok_or_else(|| refused("its time is out of range"))?,
             None => at,
         };
         self.push_value(route, &date.format(shown));
@@ -280,7 +281,7 @@ mod tests {
         let normalized = routed("s.${value.region}", |keys| keys.table_name_normalize = true);
         assert_eq!(normalized.unwrap().to_string(), "s_eu_west");
         let tokyo = routed("t${timestamp.yyyyMMddHH}${key}", |keys| {
-            keys.zone = Some(Tz::Asia__Tokyo);
+            keys.zone = Zone::parse("Asia/Tokyo");
         });
         assert_eq!(tokyo.unwrap().name, "t2026112120k");
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use rowdock_connectors::{Cell, ColumnDef, ColumnType, Table, TableName, WriteMode};
+use rowdock_connectors::{Cell, ColumnDef, ColumnType, Table, TableKind, TableName, WriteMode};
 
 use super::*;
 use crate::config::connector::TopicDots;
@@ -50,6 +50,7 @@ fn column(name: &str, column_type: ColumnType, nullable: bool) -> ColumnDef {
 fn orders() -> Table {
     Table {
         name: TableName::parse("orders"),
+        kind: TableKind::default(),
         columns: vec![
             column("id", ColumnType::Int64, false),
             column("note", ColumnType::Text { max_chars: None }, true),
@@ -85,6 +86,7 @@ pub(super) fn keys(key_mode: KeyMode, key_fields: &[&str]) -> SinkKeys {
         truncate_enabled: false,
         soft_delete_field: None,
         guard_field: None,
+        tombstone_table: None,
         auto_create: true,
         auto_evolve: false,
         table_name_format: "${topic}".into(),
@@ -99,6 +101,7 @@ pub(super) fn keys(key_mode: KeyMode, key_fields: &[&str]) -> SinkKeys {
         zoned_fields: Vec::new(),
         timestamp_fields: Vec::new(),
         timestamp_parts: 1_000_000,
+        table_kinds: Vec::new(),
         folds_names: false,
         zone: None,
         progress_table: "rowdock_progress".into(),
@@ -701,6 +704,45 @@ fn soft_deletes_mark_the_row_and_carry_the_guard_of_the_key() {
         let refused = mapping.map(Some(r#"{"id":1}"#), value).unwrap_err();
         assert!(refused.contains("upsert.guard.field"), "{refused}");
     }
+}
+
+#[test]
+fn tombstones_have_the_key_and_the_guard_of_their_table() {
+    let keys = SinkKeys {
+        guard_field: Some("version".to_owned()),
+        tombstone_table: Some("${table}_gone".to_owned()),
+        delete_enabled: true,
+        insert_mode: WriteMode::Upsert,
+        ..keys(KeyMode::RecordKey, &["id"])
+    };
+    let target = plan::target(versioned(), &keys).unwrap();
+    let name = plan::tombstone_table(&keys, &TableName::parse("app.t")).unwrap();
+    assert_eq!(name.to_string(), "app.t_gone");
+    let wanted = plan::new_tombstones(&target, name.clone());
+    let names: Vec<&str> = wanted.columns.iter().map(|column| &*column.name).collect();
+    assert_eq!(names, ["id", "version"]);
+    assert_eq!(wanted.primary_key, ["id"]);
+    let of_columns = |keep: &[&str]| {
+        let mut table = versioned();
+        table.name = name.clone();
+        table.columns.retain(|column| keep.contains(&&*column.name));
+        table
+    };
+    let whole = plan::with_tombstones(target.clone(), of_columns(&["id", "version"]));
+    let whole = whole.unwrap().tombstones.unwrap();
+    assert_eq!((whole.key.as_slice(), whole.guard), (&[0][..], Some(1)));
+    let check = |table: Table, part: &str| {
+        let refused = plan::with_tombstones(target.clone(), table).unwrap_err();
+        assert!(refused.contains(part), "{refused}");
+    };
+    check(of_columns(&["id"]), "no column \"version\"");
+    let mut narrow = of_columns(&["id", "version"]);
+    narrow.columns[1].column_type = ColumnType::Int16;
+    check(narrow, "must be the same");
+    let mut keyless = of_columns(&["id", "version"]);
+    keyless.primary_key.clear();
+    keyless.unique_keys.clear();
+    check(keyless, "primary key or unique constraint");
 }
 
 #[test]

@@ -188,7 +188,7 @@ impl OnceBatch {
 #[cfg(test)]
 mod tests {
     use rowdock_connectors::{
-        Cell, Origin, RowKind, Table, TableName, TableRows, Target, WriteMode,
+        Cell, Origin, RowKind, Table, TableKind, TableName, TableRows, Target, WriteMode,
     };
     use rowdock_connectors::{ColumnDef, ColumnType};
 
@@ -264,6 +264,7 @@ mod tests {
         let target = Target {
             table: Table {
                 name: TableName::parse("t"),
+                kind: TableKind::default(),
                 columns: vec![column],
                 primary_key: Vec::new(),
                 unique_keys: Vec::new(),
@@ -273,6 +274,7 @@ mod tests {
             key: Vec::new(),
             mode: WriteMode::Insert,
             guard: None,
+            tombstones: None,
         };
         let mut rows = TableRows::new(Arc::new(target));
         for (position, offset) in origins {

@@ -299,8 +299,9 @@ impl Pass {
         let config = Arc::clone(&self.config);
         plan::check_mapped(&config.sink, topic).map_err(SinkError::stop)?;
         let name = plan::table_name(&config.sink, topic);
-        let table = self.session().await?.describe_table(&name).await?;
-        let target = tables::target(&config.sink, topic, &name, table).map_err(SinkError::stop)?;
+        let session = self.session().await?;
+        let table = session.describe_table(&name).await?;
+        let target = tables::target(session, &config.sink, topic, &name, table).await?;
         intake.set_table(slots.topic_index(topic), target);
         Ok(())
     }
@@ -316,9 +317,10 @@ impl Pass {
         match request {
             TableRequest::Describe(topic) => self.describe(intake, slots, &topic).await?,
             TableRequest::Create(topic, wanted) => {
-                let created = self.session().await?.create_table(&wanted).await?;
-                let target = tables::target(&config.sink, &topic, &wanted.name, Some(created));
-                let target = target.map_err(SinkError::stop)?;
+                let session = self.session().await?;
+                let created = session.create_table(&wanted).await?;
+                let (sink, table) = (&config.sink, Some(created));
+                let target = tables::target(session, sink, &topic, &wanted.name, table).await?;
                 intake.set_table(slots.topic_index(&topic), target);
             }
             TableRequest::Evolve(topic, wanted) => {

@@ -5,7 +5,7 @@ use std::slice;
 
 use proptest::prelude::*;
 use rowdock_connectors::memory::{Faults, MemorySink, Refusal, Value};
-use rowdock_connectors::{ColumnDef, ColumnType, ProgressScope, Table, TableName};
+use rowdock_connectors::{ColumnDef, ColumnType, ProgressScope, Table, TableKind, TableName};
 
 use super::*;
 use crate::config::worker::WorkerSettings;
@@ -73,6 +73,7 @@ fn database() -> MemorySink {
     MemorySink::new(scope)
         .with_table(Table {
             name: TableName::parse("orders"),
+            kind: TableKind::default(),
             columns: vec![column],
             primary_key: Vec::new(),
             unique_keys: Vec::new(),

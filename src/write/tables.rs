@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use rowdock_connectors::{ErrorClass, NewColumn, NewTable, SinkError, Table, TableName, Target};
+use rowdock_connectors::{
+    ErrorClass, NewColumn, NewTable, Session, SinkError, Table, TableName, Target,
+};
 
 use super::claim::ClaimError;
 use super::{Halt, WriteLoop};
@@ -24,7 +26,7 @@ impl WriteLoop {
         plan::check_mapped(&self.config.sink, topic).map_err(Halt::Failed)?;
         let name = plan::table_name(&self.config.sink, topic);
         let table = self.describe(&name).await?;
-        Ok(self.announce_table(Arc::clone(topic), &name, table)?)
+        Ok(self.announce_table(topic, &name, table).await?)
     }
 
     /// Tells the consumer's thread of a table that transforms send records to.
@@ -49,22 +51,21 @@ impl WriteLoop {
         wanted: NewTable,
     ) -> Result<(), Halt> {
         loop {
-            let created = match self.ready_session().await {
-                Ok(()) => match self.state.session.as_mut() {
-                    Some(session) => session.create_table(&wanted).await,
-                    None => continue,
-                },
-                Err(error) => Err(error),
-            };
-            match created {
-                Ok(created) => {
+            match self.try_create(&topic, &wanted).await {
+                Ok(()) => {
                     self.recovered();
-                    tracing::info!(%topic, table = %wanted.name, "table created");
-                    return self.announce_table(topic, &wanted.name, Some(created));
+                    return Ok(());
                 }
                 Err(error) => self.pause_or_give_up(&error).await?,
             }
         }
+    }
+
+    async fn try_create(&mut self, topic: &Arc<str>, wanted: &NewTable) -> Result<(), SinkError> {
+        let created = self.session().await?.create_table(wanted).await?;
+        tracing::info!(%topic, table = %wanted.name, "table created");
+        self.announce_table(topic, &wanted.name, Some(created))
+            .await
     }
 
     /// Makes a topic's table able to hold what its records have.
@@ -75,10 +76,10 @@ impl WriteLoop {
     ) -> Result<(), Halt> {
         let name = plan::table_name(&self.config.sink, &topic);
         loop {
-            let error = match self.try_evolve(&name, &wanted).await {
-                Ok(table) => {
+            let error = match self.try_evolve(&topic, &name, &wanted).await {
+                Ok(()) => {
                     self.recovered();
-                    return self.announce_table(topic, &name, table);
+                    return Ok(());
                 }
                 Err(error) => error,
             };
@@ -95,26 +96,25 @@ impl WriteLoop {
         }
     }
 
-    /// `None`: the table is gone.
     async fn try_evolve(
         &mut self,
+        topic: &Arc<str>,
         name: &TableName,
         wanted: &[NewColumn],
-    ) -> Result<Option<Table>, SinkError> {
-        self.ready_session().await?;
-        let Some(session) = self.state.session.as_mut() else {
-            return Err(SinkError::retry("the session has gone"));
-        };
-        match session.evolve_table(name, wanted).await {
-            Ok(table) => Ok(Some(table)),
+    ) -> Result<(), SinkError> {
+        let session = self.session().await?;
+        let table = match session.evolve_table(name, wanted).await {
+            Ok(table) => Some(table),
             Err(error) if error.table_changed() && !error.connection_lost() => {
                 match session.describe_table(name).await? {
-                    None => Ok(None),
-                    Some(_) => Err(error),
+                    // The table is gone.
+                    None => None,
+                    Some(_) => return Err(error),
                 }
             }
-            Err(error) => Err(error),
-        }
+            Err(error) => return Err(error),
+        };
+        self.announce_table(topic, name, table).await
     }
 
     /// Whether this error came from a table of the batch that is not what it was. If so, the
@@ -131,19 +131,22 @@ impl WriteLoop {
             self.state.session = None;
         }
         loop {
-            match self.changed_tables(batch).await {
-                Ok(changed) => {
-                    for (name, table) in &changed {
-                        self.announce_changed(name, table.as_ref())?;
-                    }
-                    if !changed.is_empty() {
-                        self.read_again(batch);
-                    }
-                    return Ok(!changed.is_empty());
-                }
+            match self.tell_changes(batch).await {
+                Ok(has_changed) => return Ok(has_changed),
                 Err(error) => self.pause_or_give_up(&error).await?,
             }
         }
+    }
+
+    async fn tell_changes(&mut self, batch: &ReadBatch) -> Result<bool, SinkError> {
+        let changed = self.changed_tables(batch).await?;
+        for (name, table) in &changed {
+            self.announce_changed(name, table.as_ref()).await?;
+        }
+        if !changed.is_empty() {
+            self.read_again(batch);
+        }
+        Ok(!changed.is_empty())
     }
 
     /// The tables of the batch that are not as its rows were mapped to them, as they are now.
@@ -155,7 +158,12 @@ impl WriteLoop {
         for rows in &batch.rows.tables {
             let known = &rows.target.table;
             let table = self.describe(&known.name).await?;
-            if table.as_ref() != Some(known) {
+            let mut is_changed = table.as_ref() != Some(known);
+            if let Some(tombstones) = &rows.target.tombstones {
+                let found = self.describe(&tombstones.table.name).await?;
+                is_changed |= found.as_ref() != Some(&tombstones.table);
+            }
+            if is_changed {
                 changed.push((known.name.clone(), table));
             }
         }
@@ -163,7 +171,11 @@ impl WriteLoop {
     }
 
     /// Tells the consumer's thread of a table, for all topics that go there.
-    fn announce_changed(&mut self, name: &TableName, table: Option<&Table>) -> Result<(), Halt> {
+    async fn announce_changed(
+        &mut self,
+        name: &TableName,
+        table: Option<&Table>,
+    ) -> Result<(), SinkError> {
         tracing::warn!(table = %name, exists = table.is_some(), "the table has changed");
         let topics: Vec<Arc<str>> = self
             .state
@@ -173,7 +185,7 @@ impl WriteLoop {
             .cloned()
             .collect();
         for topic in topics {
-            self.announce_table(topic, name, table.cloned())?;
+            self.announce_table(&topic, name, table.cloned()).await?;
         }
         Ok(())
     }
@@ -195,23 +207,32 @@ impl WriteLoop {
     }
 
     async fn describe(&mut self, name: &TableName) -> Result<Option<Table>, SinkError> {
+        self.session().await?.describe_table(name).await
+    }
+
+    async fn session(&mut self) -> Result<&mut dyn Session, SinkError> {
         self.ready_session().await?;
         match self.state.session.as_mut() {
-            Some(session) => session.describe_table(name).await,
+            Some(session) => Ok(&mut **session),
             None => Err(SinkError::retry("the session has gone")),
         }
     }
 
     /// Tells the consumer's thread where a topic's rows go; or that its table is to be created.
-    fn announce_table(
+    async fn announce_table(
         &mut self,
-        topic: Arc<str>,
+        topic: &Arc<str>,
         name: &TableName,
         table: Option<Table>,
-    ) -> Result<(), Halt> {
-        let target = target(&self.config.sink, &topic, name, table).map_err(Halt::Failed)?;
-        self.state.tables.insert(Arc::clone(&topic));
-        self.consumer.send(ToConsumer::Table { topic, target });
+    ) -> Result<(), SinkError> {
+        let config = Arc::clone(&self.config);
+        let session = self.session().await?;
+        let target = target(session, &config.sink, topic, name, table).await?;
+        self.state.tables.insert(Arc::clone(topic));
+        self.consumer.send(ToConsumer::Table {
+            topic: Arc::clone(topic),
+            target,
+        });
         Ok(())
     }
 }
@@ -219,18 +240,41 @@ impl WriteLoop {
 /// Where a topic's rows go; `None`: its table is to be created.
 ///
 /// # Errors
-/// Says why the topic's records cannot be written.
-pub fn target(
+/// *Stop* says why the topic's records cannot be written. Besides that, what the session says when it
+/// looks for the table of tombstones, or creates it.
+pub async fn target(
+    session: &mut dyn Session,
     keys: &SinkKeys,
     topic: &str,
     name: &TableName,
     table: Option<Table>,
-) -> Result<Option<Arc<Target>>, String> {
-    match table {
-        Some(table) => Ok(Some(Arc::new(plan::target(table, keys)?))),
-        None if keys.auto_create => Ok(None),
-        None => Err(format!(
-            "table {name} for topic {topic} does not exist; create it, or set auto.create=true"
-        )),
-    }
+) -> Result<Option<Arc<Target>>, SinkError> {
+    let target = match table {
+        Some(table) => plan::target(table, keys).map_err(SinkError::stop)?,
+        None if keys.auto_create => return Ok(None),
+        None => {
+            return Err(SinkError::stop(format!(
+                "table {name} for topic {topic} does not exist; create it, or set auto.create=true"
+            )));
+        }
+    };
+    let Some(name) = plan::tombstone_table(keys, &target.table.name) else {
+        return Ok(Some(Arc::new(target)));
+    };
+    let tombstones = match session.describe_table(&name).await? {
+        Some(tombstones) => tombstones,
+        None if keys.auto_create => {
+            let wanted = plan::new_tombstones(&target, name);
+            session.create_table(&wanted).await?
+        }
+        None => {
+            return Err(SinkError::stop(format!(
+                "table {name}, which delete.tombstone.table names, does not exist; create it with the key's \
+                 columns and the guard of {}, or set auto.create=true",
+                target.table.name
+            )));
+        }
+    };
+    let target = plan::with_tombstones(target, tombstones).map_err(SinkError::stop)?;
+    Ok(Some(Arc::new(target)))
 }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use rowdock_connectors::memory::{Call, Fault, Faults, MemorySink, Refusal, Snapshot, Value};
 use rowdock_connectors::{
     Cell, ClaimAnswer, ClaimRequest, ColumnDef, ColumnType, ProgressScope, StartRows, Table,
-    TableName, Target, WriteMode,
+    TableKind, TableName, Target, WriteMode,
 };
 
 mod tables;
@@ -48,6 +48,7 @@ fn key(partition: i32) -> PartitionKey {
 fn table() -> Table {
     Table {
         name: TableName::parse("orders"),
+        kind: TableKind::default(),
         columns: vec![ColumnDef {
             name: "id".into(),
             column_type: ColumnType::Int64,
@@ -101,6 +102,7 @@ fn config(tolerate: bool) -> ConnectorConfig {
             truncate_enabled: false,
             soft_delete_field: None,
             guard_field: None,
+            tombstone_table: None,
             auto_create: false,
             auto_evolve: false,
             table_name_format: "${topic}".into(),
@@ -115,6 +117,7 @@ fn config(tolerate: bool) -> ConnectorConfig {
             zoned_fields: Vec::new(),
             timestamp_fields: Vec::new(),
             timestamp_parts: 1_000_000,
+            table_kinds: Vec::new(),
             folds_names: false,
             zone: None,
             progress_table: "rowdock_progress".into(),
@@ -200,6 +203,7 @@ impl Harness {
                 key: Vec::new(),
                 mode: WriteMode::Insert,
                 guard: None,
+                tombstones: None,
             }),
             reading: BTreeMap::new(),
             generation: 0,

@@ -162,6 +162,16 @@ impl Harness {
         refused
     }
 
+    /// Why this table cannot be written to.
+    pub(crate) async fn refused_target(&self, topic: &str, keys: &[(&str, &str)]) -> String {
+        let config = self.config(topic, keys);
+        let mut session = self.session().await;
+        let name = plan::table_name(&config.sink, topic);
+        let table = session.describe_table(&name).await.expect("described");
+        session.close().await;
+        plan::target(table.expect("exists"), &config.sink).expect_err("refused")
+    }
+
     fn config(&self, topic: &str, keys: &[(&str, &str)]) -> ConnectorConfig {
         let url = format!("{}?currentSchema={},public", self.server, self.schema);
         let mut config: RawConfig = [

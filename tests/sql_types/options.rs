@@ -40,6 +40,15 @@ async fn zones_of_the_database_and_of_the_record() {
         harness.text(&row(2)).await,
         "2026-07-01 10:00:00 2026-07-01 10:00:00+00 2026-07-01"
     );
+    let kathmandu = [("db.timezone", "+05:45")];
+    let records = [
+        r#"{"id":3,"local":"2026-07-01T20:00:00Z","instant":"2026-07-01T10:00:00","day":"2026-07-01"}"#,
+    ];
+    written(&harness, "t", &kathmandu, &records).await;
+    assert_eq!(
+        harness.text(&row(3)).await,
+        "2026-07-02 01:45:00 2026-07-01 04:15:00+00 2026-07-01"
+    );
 }
 
 #[tokio::test]
@@ -283,6 +292,9 @@ async fn tables_that_are_not_plain() {
     }
     let found = "SELECT concat_ws(' ', (SELECT n FROM parted), (SELECT count(*) FROM base))";
     assert_eq!(harness.text(found).await, "2 3");
+    let only_tables = [&keys[..3], &[("table.types", "TABLE")]].concat();
+    let config = harness.refused_target("parted", &only_tables).await;
+    assert!(config.contains("PARTITIONED TABLE"), "{config}");
     // There is no partition for it.
     let outside = r#"{"id":1,"day":"2030-05-01","n":1}"#.to_owned();
     assert_eq!(harness.write("parted", &keys, &[outside]).await.len(), 1);

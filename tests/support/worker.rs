@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::connector::Connector;
+use super::hold::Hold;
 use super::proxy::Proxy;
 use super::reaper;
 use super::rest::Rest;
@@ -63,11 +64,15 @@ impl<'a> Launch<'a> {
 
     /// What happens at a named point of its code, in the words of the crate `fail`.
     pub(crate) fn failpoint(mut self, point: &str, actions: &str) -> Self {
-        if !cfg!(feature = "failpoints") {
-            panic!("the worker has no failpoints; build it with them: --features failpoints");
-        }
+        require_failpoints();
         self.failpoints.push(format!("{point}={actions}"));
         self
+    }
+
+    /// It is held at a named point of its code until the test lets it go.
+    pub(crate) fn hold(self, hold: &Hold) -> Self {
+        require_failpoints();
+        self.variable("ROWDOCK_HOLD", &hold.words())
     }
 
     /// It reaches the database through this proxy, if there is one.
@@ -190,6 +195,12 @@ impl<'a> Launch<'a> {
         .into();
         settings.extend(self.settings.iter().cloned());
         settings
+    }
+}
+
+fn require_failpoints() {
+    if !cfg!(feature = "failpoints") {
+        panic!("the worker has no failpoints; build it with them: --features failpoints");
     }
 }
 

@@ -22,15 +22,17 @@ pub(crate) enum Load {
     Distinct,
     Repeated,
     Mixed,
+    Shapes,
     Deletes,
     Evolving,
 }
 
 impl Load {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Distinct,
         Self::Repeated,
         Self::Mixed,
+        Self::Shapes,
         Self::Deletes,
         Self::Evolving,
     ];
@@ -40,6 +42,7 @@ impl Load {
             Self::Distinct => "distinct",
             Self::Repeated => "repeated",
             Self::Mixed => "mixed",
+            Self::Shapes => "shapes",
             Self::Deletes => "deletes",
             Self::Evolving => "evolving",
         }
@@ -49,7 +52,9 @@ impl Load {
     pub(crate) fn keys(self, records: usize) -> usize {
         match self {
             Self::Distinct | Self::Evolving => records,
-            Self::Repeated | Self::Mixed | Self::Deletes => records.min(REPEATED_KEYS),
+            Self::Repeated | Self::Mixed | Self::Shapes | Self::Deletes => {
+                records.min(REPEATED_KEYS)
+            }
         }
     }
 
@@ -76,7 +81,8 @@ impl Load {
         let mut order = Order::new(whole(number));
         order.id = whole(id);
         match self {
-            Self::Mixed => mixed(&order, number, &mut record.value),
+            Self::Mixed => mixed(&order, number, MIXED_FIELDS, &mut record.value),
+            Self::Shapes => mixed(&order, number, ALL_FIELDS, &mut record.value),
             Self::Evolving => evolving(&order, number * STAGES / records, &mut record.value),
             _ => order.write(Format::Schemaless, &mut record.value),
         }
@@ -97,24 +103,37 @@ fn is_delete(number: usize) -> bool {
     number % DELETE_EVERY == DELETE_EVERY - 1
 }
 
-/// Three fields are there or not, as dice fall.
-fn mixed(order: &Order, number: usize, text: &mut String) {
-    let dice = scramble(whole(number).unsigned_abs());
+/// Of the fields besides the key, in their order: product, price and note.
+const MIXED_FIELDS: u64 = 0b010_1010;
+
+const ALL_FIELDS: u64 = 0b111_1111;
+
+/// These fields are there or not, as dice fall; the others are.
+fn mixed(order: &Order, number: usize, fields: u64, text: &mut String) {
+    let dice = scramble(whole(number).unsigned_abs()) & fields;
+    let has = |field: u32| dice >> field & 1 == 0;
     text.clear();
-    write!(
-        text,
-        r#"{{"id":{},"customer":"{}","quantity":{},"created_at":{},"paid":{}"#,
-        order.id, order.customer, order.quantity, order.created_at_ms, order.paid
-    )
-    .ok();
-    if dice & 1 == 0 {
+    write!(text, r#"{{"id":{}"#, order.id).ok();
+    if has(0) {
+        write!(text, r#","customer":"{}""#, order.customer).ok();
+    }
+    if has(1) {
         write!(text, r#","product":"{}""#, order.product).ok();
     }
-    if dice & 2 == 0 {
+    if has(2) {
+        write!(text, r#","quantity":{}"#, order.quantity).ok();
+    }
+    if has(3) {
         write!(text, r#","price":{:.2}"#, order.price).ok();
     }
-    if dice & 4 == 0 {
+    if has(4) {
+        write!(text, r#","created_at":{}"#, order.created_at_ms).ok();
+    }
+    if has(5) {
         write!(text, r#","note":"{}""#, order.note).ok();
+    }
+    if has(6) {
+        write!(text, r#","paid":{}"#, order.paid).ok();
     }
     text.push('}');
 }

@@ -13,7 +13,7 @@ use super::name::{list, qualified, quoted};
 use super::settings::{CassandraSettings, TtlKind};
 use super::types;
 use crate::error::SinkError;
-use crate::table::{ColumnDef, ColumnType, NewTable, Table, TableName};
+use crate::table::{ColumnDef, ColumnType, NewTable, Table, TableKind, TableName};
 
 /// What Cassandra allows as the name of a table or keyspace.
 const NAME_CHARS_MAX: usize = 48;
@@ -78,6 +78,7 @@ pub(super) async fn describe(
     });
     let table = Table {
         name: name.clone(),
+        kind: TableKind::default(),
         columns: definitions
             .chain(write_columns(&columns, settings))
             .collect(),

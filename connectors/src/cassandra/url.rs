@@ -8,12 +8,21 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::percent::{PlusSign, Undecodable, decode};
+use crate::authority::{self, Authority, Host, UrlError, parameters};
+use crate::percent::PlusSign;
 
 const DEFAULT_PORT: u16 = 9042;
 
 /// Connections to one node; each carries thousands of requests at a time.
 const CONNECTIONS_MAX: usize = 16;
+
+/// What a URL looks like.
+const EXAMPLE: &str = "cassandra://host:9042/keyspace";
+
+const SCHEME: UrlError = UrlError::Scheme {
+    known: "cassandra:// or scylla://",
+    example: EXAMPLE,
+};
 
 /// What a connection URL says.
 #[derive(Debug, Clone, Default)]
@@ -38,14 +47,7 @@ pub(super) struct ConnectionUrl {
 }
 
 /// How the connection is secured.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Tls {
-    pub(super) mode: TlsMode,
-    /// PEM file with the certificates to trust; else the system's.
-    pub(super) root_certificates: Option<PathBuf>,
-    pub(super) client_certificate: Option<PathBuf>,
-    pub(super) client_key: Option<PathBuf>,
-}
+pub(super) type Tls = authority::Tls<TlsMode>;
 
 /// `sslmode`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -66,62 +68,26 @@ pub(super) enum Compression {
     Snappy,
 }
 
-/// Why a URL was not understood.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub(super) enum UrlError {
-    #[error(
-        "connection url does not start with cassandra:// or scylla://; write it as \
-         cassandra://host:9042/keyspace"
-    )]
-    Scheme,
-    #[error("connection url names no host; write it as cassandra://host:9042/keyspace")]
-    NoHost,
-    #[error("connection url has an address that is not host or host:port")]
-    Address,
-    #[error(
-        "connection url has percent signs that are not followed by two hexadecimal digits of utf-8 text"
-    )]
-    Encoding,
-    #[error("connection url has the unknown parameter {0:?}; remove it")]
-    UnknownParameter(String),
-    #[error("connection url parameter {name:?} must be {allowed}")]
-    Value { name: String, allowed: &'static str },
-}
-
-impl From<Undecodable> for UrlError {
-    fn from(_: Undecodable) -> Self {
-        Self::Encoding
-    }
-}
-
 /// Reads a connection URL.
 ///
 /// # Errors
 /// Names the part that is not understood, never its value.
 pub(super) fn parse(text: &str) -> Result<ConnectionUrl, UrlError> {
-    let rest = strip_scheme(text.trim()).ok_or(UrlError::Scheme)?;
+    let rest = strip_scheme(text.trim()).ok_or(SCHEME)?;
     let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, keyspace) = location.split_once('/').unwrap_or((location, ""));
-    let mut url = ConnectionUrl::default();
-    let addresses = match authority.rsplit_once('@') {
-        Some((login, addresses)) => {
-            set_login(&mut url, login)?;
-            addresses
-        }
-        None => authority,
+    let authority = Authority::parse(location, PlusSign::Itself, DEFAULT_PORT)?;
+    if authority.hosts.is_empty() {
+        return Err(UrlError::NoHost { example: EXAMPLE });
+    }
+    let mut url = ConnectionUrl {
+        nodes: authority.hosts.iter().map(node).collect(),
+        keyspace: authority.database,
+        user: authority.user,
+        password: authority.password,
+        ..ConnectionUrl::default()
     };
-    for address in addresses.split(',').filter(|address| !address.is_empty()) {
-        url.nodes.push(node(address)?);
-    }
-    if url.nodes.is_empty() {
-        return Err(UrlError::NoHost);
-    }
-    let keyspace = decode(keyspace, PlusSign::Itself)?;
-    url.keyspace = Some(keyspace).filter(|keyspace| !keyspace.is_empty());
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let name = decode(name, PlusSign::Itself)?;
-        let value = decode(value, PlusSign::Itself)?;
+    for pair in parameters(query, PlusSign::Itself) {
+        let (name, value) = pair?;
         apply(&mut url, &name, &value)?;
     }
     Ok(url)
@@ -136,42 +102,12 @@ fn strip_scheme(text: &str) -> Option<&str> {
     })
 }
 
-fn set_login(url: &mut ConnectionUrl, login: &str) -> Result<(), UrlError> {
-    let (user, password) = match login.split_once(':') {
-        Some((user, password)) => (user, Some(password)),
-        None => (login, None),
-    };
-    url.user = Some(decode(user, PlusSign::Itself)?);
-    if let Some(password) = password {
-        url.password = Some(SecretString::from(decode(password, PlusSign::Itself)?));
-    }
-    Ok(())
-}
-
 /// `host:port`, with brackets around addresses that have colons.
-fn node(address: &str) -> Result<String, UrlError> {
-    let (name, port) = match address.strip_prefix('[') {
-        Some(rest) => {
-            let (name, after) = rest.split_once(']').ok_or(UrlError::Address)?;
-            let port = match after {
-                "" => None,
-                after => Some(after.strip_prefix(':').ok_or(UrlError::Address)?),
-            };
-            (format!("[{name}]"), port)
-        }
-        None => match address.split_once(':') {
-            Some((name, port)) => (decode(name, PlusSign::Itself)?, Some(port)),
-            None => (decode(address, PlusSign::Itself)?, None),
-        },
-    };
-    let port: u16 = match port {
-        None | Some("") => DEFAULT_PORT,
-        Some(port) => port.parse().map_err(|_| UrlError::Address)?,
-    };
-    if name.is_empty() || name == "[]" {
-        return Err(UrlError::Address);
+fn node(host: &Host) -> String {
+    match host.name.contains(':') {
+        true => format!("[{}]:{}", host.name, host.port),
+        false => format!("{}:{}", host.name, host.port),
     }
-    Ok(format!("{name}:{port}"))
 }
 
 fn apply(url: &mut ConnectionUrl, name: &str, value: &str) -> Result<(), UrlError> {

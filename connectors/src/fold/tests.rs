@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -209,6 +210,88 @@ fn guarded_records_are_left_out_only_when_the_database_would() {
     check(
         &[write(1, NULL), Write(2, int(9), NULL), write(3, ABSENT)],
         &[&[0, 1], &[2]],
+    );
+}
+
+/// The same with a table of tombstones.
+fn remembering_rows(mode: WriteMode, ops: &[(bool, i64, i64, Cell<'static>)]) -> TableRows {
+    let guarded = guarded_rows(mode, &[]).target;
+    let tombstones = Target {
+        guard: Some(1),
+        ..Target::clone(&integer_target(2, 1, WriteMode::Upsert))
+    };
+    let mut rows = TableRows::new(Arc::new(Target {
+        tombstones: Some(Arc::new(tombstones)),
+        ..Target::clone(&guarded)
+    }));
+    for (deletes, key, guard, other) in ops {
+        push_row(&mut rows, &[int(*key), int(*guard), *other], *deletes);
+    }
+    rows
+}
+
+#[test]
+fn of_deletes_with_guards_the_newest_counts_wherever_it_stands() {
+    let check = |ops: &[(bool, i64, i64, Cell<'static>)],
+                 remembered: &[(i64, i64)],
+                 writes: &[&[usize]]| {
+        for mode in [WriteMode::Upsert, WriteMode::Update] {
+            let rows = remembering_rows(mode, ops);
+            let plan = plan(&rows);
+            let of_tombstone = |tombstones: &TableRows| -> Vec<(i64, i64)> {
+                let number = |column: usize, row| match tombstones.columns[column].get(row) {
+                    Cell::Int(value) => value,
+                    other => panic!("{other:?}"),
+                };
+                let all = 0..tombstones.len();
+                all.map(|row| (number(0, row), number(1, row))).collect()
+            };
+            let found = plan.tombstones.as_ref().map(of_tombstone);
+            assert_eq!(found.unwrap_or_default(), remembered, "{ops:?}");
+            assert_eq!(plan.phases[0].deletes.len(), remembered.len(), "{ops:?}");
+            let phases = plan.phases.iter();
+            let found: Vec<Vec<usize>> = phases
+                .map(|phase| phase.writes.iter(&rows).collect())
+                .collect();
+            assert_eq!(found, writes, "{ops:?}");
+        }
+    };
+    check(&[(false, 1, 5, NULL)], &[], &[&[0]]);
+    check(&[(true, 1, 5, ABSENT)], &[(1, 5)], &[&[]]);
+    check(
+        &[(true, 1, 5, ABSENT), (false, 1, 4, NULL)],
+        &[(1, 5)],
+        &[&[]],
+    );
+    check(
+        &[(true, 1, 5, ABSENT), (false, 1, 5, NULL)],
+        &[(1, 5)],
+        &[&[1]],
+    );
+    check(
+        &[(false, 1, 6, NULL), (true, 1, 5, ABSENT)],
+        &[(1, 5)],
+        &[&[0]],
+    );
+    check(
+        &[
+            (true, 1, 5, ABSENT),
+            (true, 1, 7, ABSENT),
+            (true, 1, 6, ABSENT),
+        ],
+        &[(1, 7)],
+        &[&[]],
+    );
+    check(
+        &[
+            (true, 2, 5, ABSENT),
+            (false, 1, 1, NULL),
+            (true, 1, 2, ABSENT),
+            (false, 2, 6, NULL),
+            (false, 2, 7, ABSENT),
+        ],
+        &[(1, 2), (2, 5)],
+        &[&[3], &[4]],
     );
 }
 

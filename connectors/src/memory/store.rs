@@ -8,7 +8,7 @@ use crate::evolve::{self, Change};
 use crate::fold::{self, Plan};
 use crate::row::{Batch, Cell, TableRows, Timestamp};
 use crate::table::{
-    ColumnDef, ColumnType, NewColumn, NewTable, Table, TableName, Target, WriteMode,
+    ColumnDef, ColumnType, NewColumn, NewTable, Table, TableKind, TableName, Target, WriteMode,
 };
 
 /// A stored cell.
@@ -101,6 +101,7 @@ impl Store {
         });
         let created = Table {
             name: wanted.name.clone(),
+            kind: TableKind::default(),
             columns: columns.collect(),
             primary_key: wanted.primary_key.clone(),
             unique_keys: Vec::new(),
@@ -171,7 +172,11 @@ impl Store {
     }
 
     fn apply_plan(&mut self, plan: &Plan<'_>, undo: &mut Vec<Undo>) -> Result<(), SinkError> {
+        if let Some(tombstones) = &plan.tombstones {
+            self.apply_plan(&fold::plan(tombstones), undo)?;
+        }
         let target = &plan.rows.target;
+        let graves = self.graves(target)?;
         let name = target.table.name.to_string();
         let Some(table) = self.tables.get_mut(&name) else {
             return Err(no_such_table(&name));
@@ -191,7 +196,11 @@ impl Store {
         for phase in &plan.phases {
             for row in &phase.deletes {
                 let key = given_key(table, target, &table.fresh_row(&plan.rows, *row))?;
-                if let Some(id) = table.by_key.get(&key).copied() {
+                let gives_way = |id: &u64| match graves.get(&key) {
+                    Some(guard) => is_newer(target, guard, &table.rows[id]),
+                    None => true,
+                };
+                if let Some(id) = table.by_key.get(&key).copied().filter(gives_way) {
                     let before = table.set(id, None);
                     undo.push(Undo {
                         table: name.clone(),
@@ -204,6 +213,10 @@ impl Store {
                 let Some((id, stored)) = table.row_to_store(&plan.rows, row)? else {
                     continue;
                 };
+                let grave = table.key_of(&stored).and_then(|key| graves.get(&key));
+                if grave.is_some_and(|guard| is_newer(target, guard, &stored)) {
+                    continue;
+                }
                 table.check(&stored)?;
                 let reason = self
                     .refusal
@@ -221,6 +234,24 @@ impl Store {
             }
         }
         Ok(())
+    }
+}
+
+impl Store {
+    /// By key, what is remembered of deletes, as rows of the target's table with nothing but a guard.
+    fn graves(&self, target: &Target) -> Result<BTreeMap<String, StoredRow>, SinkError> {
+        let Some((tombstones, guard)) = target.tombstones.as_ref().zip(target.guard) else {
+            return Ok(BTreeMap::new());
+        };
+        let name = tombstones.table.name.to_string();
+        let table = self.tables.get(&name).ok_or_else(|| no_such_table(&name))?;
+        let place = tombstones.written[tombstones.key.len()];
+        let grave = |row: &StoredRow| {
+            let mut grave = vec![Value::Default; target.table.columns.len()];
+            grave[target.written[guard]] = row[place].clone();
+            Some((table.key_of(row)?, grave))
+        };
+        Ok(table.rows.values().filter_map(grave).collect())
     }
 }
 

@@ -214,6 +214,7 @@ mod tests {
             traits: traits.collect(),
             table: Table {
                 name: TableName::parse("shop.orders"),
+                kind: crate::table::TableKind::default(),
                 columns,
                 primary_key: vec!["id".to_owned()],
                 unique_keys: Vec::new(),

@@ -26,7 +26,7 @@ use super::classify::DUPLICATE_KEY;
 use super::connect::Connector;
 use super::link::{Failure, Link};
 use super::sql::literal;
-use super::transaction::{self, BEGIN_ANSWERS, Committed};
+use super::transaction::{self, BEGIN_ANSWERS};
 use crate::error::SinkError;
 use crate::options::{SinkOptions, SinkTimeouts};
 use crate::position::{
@@ -158,12 +158,9 @@ impl Progress {
         let claimed = self.take_over(link, ACTION, request, &stored).await;
         let answers = transaction::or_roll_back(link, claimed).await?;
         fail_point!(super::failpoint::BEFORE_CLAIM_COMMIT);
-        match transaction::commit(link, ACTION).await {
-            Committed::Yes => Ok(answers),
-            Committed::No(error) => Err(error),
-            // A claim is never repeated, so whether it happened does not matter: claim anew.
-            Committed::Unknown(error) => Err(error.losing_connection()),
-        }
+        // A claim is never repeated, so whether it happened does not matter: claim anew.
+        transaction::commit(link, ACTION).await.or_lost()?;
+        Ok(answers)
     }
 
     async fn take_over(
@@ -209,12 +206,9 @@ impl Progress {
             link.cut();
             Err(SinkError::retry("connection cut by a failpoint").losing_connection())
         });
-        match committed {
-            Committed::Yes => Ok(answers),
-            Committed::No(error) => Err(error),
-            // Repeated with the same ids until it is answered.
-            Committed::Unknown(error) => Err(error.losing_connection()),
-        }
+        // Repeated with the same ids until it is answered.
+        committed.or_lost()?;
+        Ok(answers)
     }
 
     async fn exchange(
@@ -278,12 +272,8 @@ impl Progress {
         if !transaction::or_roll_back(link, written).await? {
             return transaction::roll_back(link).await;
         }
-        match transaction::commit(link, ACTION).await {
-            Committed::Yes => Ok(()),
-            Committed::No(error) => Err(error),
-            // Repeating it changes nothing, so it need not be settled.
-            Committed::Unknown(error) => Err(error.losing_connection()),
-        }
+        // Repeating it changes nothing, so it need not be settled.
+        transaction::commit(link, ACTION).await.or_lost()
     }
 
     /// `false`: someone else has started the topic.

@@ -12,7 +12,7 @@ use super::form::Traits;
 use super::link::Link;
 use super::sql::{self, Flavor, literal};
 use crate::error::{ErrorClass, SinkError};
-use crate::table::{ColumnDef, NewTable, Table, TableName};
+use crate::table::{ColumnDef, NewTable, Table, TableKind, TableName};
 
 pub(super) mod native;
 
@@ -60,8 +60,13 @@ pub(super) async fn describe(
         .collect();
     let (columns, traits) = columns.into_iter().unzip();
     let (primary_key, unique_keys) = unique_keys(&keys);
+    let is_view = text(found, 0).is_some_and(|kind| kind.ends_with("VIEW"));
     let table = Table {
         name: name.clone(),
+        kind: match is_view {
+            true => TableKind::View,
+            false => TableKind::Table,
+        },
         columns,
         primary_key,
         unique_keys,

@@ -8,6 +8,8 @@ use crate::error::SinkError;
 use crate::table::{TableName, Target};
 
 use super::form::Form;
+use super::given::Given;
+use super::tombstones;
 
 /// The server's limit for names.
 const IDENTIFIER_CHARS_MAX: usize = 64;
@@ -26,9 +28,15 @@ pub(super) enum Verb {
     /// Insert, and nothing where the key is there.
     Ignore,
     Upsert,
-    /// One row per statement.
+    /// Each key once per statement.
     Update,
+    /// One row per statement.
+    UpdateEach,
     Delete,
+    /// Delete what is older than its tombstone.
+    Bury,
+    /// Wait for those who remember deletes of these keys.
+    AwaitTombstones,
     /// Without a condition.
     DeleteAll,
 }
@@ -95,17 +103,29 @@ pub(super) fn check_table_name(name: &TableName) -> Result<(), SinkError> {
 }
 
 /// The text of a statement over these columns (indexes into [`Target::written`]), for this many
-/// rows. `forms` has one entry per written column.
+/// rows. `forms` has one entry per written column. `marked` are the columns that rows may lack: each row
+/// then ends with a [mark](super::given).
 pub(super) fn statement(
     target: &Target,
     forms: &[Form],
     flavor: Flavor,
     verb: Verb,
     columns: &[usize],
+    marked: &[usize],
     row_count: usize,
 ) -> String {
+    let given = Given {
+        target,
+        forms,
+        flavor,
+        columns,
+        marked,
+        row_count,
+    };
     match verb {
         Verb::Insert => insert(target, forms, columns, row_count),
+        Verb::Upsert if !marked.is_empty() => given.upsert(),
+        Verb::Update => given.update(),
         Verb::Upsert => {
             let mut text = insert(target, forms, columns, row_count);
             push_conflict_clause(&mut text, target, flavor, columns);
@@ -116,9 +136,15 @@ pub(super) fn statement(
             push_conflict_clause(&mut text, target, flavor, &target.key);
             text
         }
-        Verb::Update => update(target, forms, columns),
+        Verb::UpdateEach => update_each(target, forms, columns),
         Verb::DeleteAll => format!("DELETE FROM {}", qualified(&target.table.name)),
-        Verb::Delete => delete(target, forms, columns, row_count),
+        Verb::Delete => {
+            let table = qualified(&target.table.name);
+            let keys = keys(target, forms, columns, row_count);
+            format!("DELETE FROM {table} WHERE {keys}")
+        }
+        Verb::Bury => tombstones::bury(target, forms, columns, row_count),
+        Verb::AwaitTombstones => tombstones::await_others(target, forms, columns, row_count),
     }
 }
 
@@ -138,20 +164,28 @@ fn insert(target: &Target, forms: &[Form], columns: &[usize], row_count: usize) 
     text
 }
 
-/// Only a conflict on the key itself updates the row. On any other unique key the check sets a key
-/// column to null, which the server refuses: a row is never overwritten by one of another key. The
-/// check comes first, before any column has its new value; and the column of [`Target::guard`] comes
-/// last, since all others look at its old value.
 fn push_conflict_clause(text: &mut String, target: &Target, flavor: Flavor, columns: &[usize]) {
     let new = |column: usize| match flavor {
         Flavor::MySql => format!("`new row`.{}", name(target, column)),
         Flavor::MariaDb => format!("VALUES({})", name(target, column)),
     };
-    let table = quoted(&target.table.name.name);
-    let old = |column: usize| format!("{table}.{}", name(target, column));
     if flavor == Flavor::MySql {
         text.push_str(" AS `new row`");
     }
+    text.push_str(" ON DUPLICATE KEY UPDATE ");
+    text.push_str(&conflict_changes(target, columns, new, |_| None));
+}
+
+/// Only a conflict on the key itself updates the row. On any other unique key the check sets a key
+/// column to null, which the server refuses: a row is never overwritten by one of another key. The
+/// check comes first, before any column has its new value.
+pub(super) fn conflict_changes(
+    target: &Target,
+    columns: &[usize],
+    new: impl Fn(usize) -> String,
+    counts: impl Fn(usize) -> Option<String>,
+) -> String {
+    let old = |column: usize| old(target, column);
     let same_key: Vec<String> = target
         .key
         .iter()
@@ -167,29 +201,48 @@ fn push_conflict_clause(text: &mut String, target: &Target, flavor: Flavor, colu
         ));
     }
     let guard = target.guard.filter(|guard| columns.contains(guard));
+    let is_newer = guard.map(|guard| newer(&old(guard), &new(guard)));
+    changes.extend(column_changes(target, columns, new, |column| {
+        let conditions: Vec<String> = is_newer.iter().cloned().chain(counts(column)).collect();
+        (!conditions.is_empty()).then(|| conditions.join(" AND "))
+    }));
+    changes.join(", ")
+}
+
+/// What a row that is there becomes: the columns besides the key, each under its condition, if it has
+/// one. That of [`Target::guard`] comes last, since all others look at its old value.
+pub(super) fn column_changes(
+    target: &Target,
+    columns: &[usize],
+    new: impl Fn(usize) -> String,
+    condition: impl Fn(usize) -> Option<String>,
+) -> Vec<String> {
+    let guard = target.guard.filter(|guard| columns.contains(guard));
     let written = columns.iter().filter(|column| !target.key.contains(column));
     let before_guard = written.filter(|column| Some(**column) != guard);
-    for column in before_guard.chain(guard.as_ref()) {
-        let (old_value, new_value) = (old(*column), new(*column));
-        changes.push(match guard {
-            Some(guard) => {
-                let is_newer = newer(&old(guard), &new(guard));
-                format!("{old_value} = IF({is_newer}, {new_value}, {old_value})")
-            }
+    let change = |column: &usize| {
+        let (old_value, new_value) = (old(target, *column), new(*column));
+        match condition(*column) {
+            Some(holds) => format!("{old_value} = IF({holds}, {new_value}, {old_value})"),
             None => format!("{old_value} = {new_value}"),
-        });
-    }
-    text.push_str(" ON DUPLICATE KEY UPDATE ");
-    text.push_str(&changes.join(", "));
+        }
+    };
+    before_guard.chain(guard.as_ref()).map(change).collect()
+}
+
+/// A column of the row that is there.
+pub(super) fn old(target: &Target, column: usize) -> String {
+    let table = quoted(&target.table.name.name);
+    format!("{table}.{}", name(target, column))
 }
 
 /// Whether a row with this value in its guard column gives way.
-fn newer(old: &str, new: &str) -> String {
+pub(super) fn newer(old: &str, new: &str) -> String {
     format!("({old} IS NULL OR {old} < {new})")
 }
 
-/// Of one row: a join with many would compare texts by other rules than the key's.
-fn update(target: &Target, forms: &[Form], columns: &[usize]) -> String {
+/// Of one row, where the table alone knows which keys are the same.
+fn update_each(target: &Target, forms: &[Form], columns: &[usize]) -> String {
     let is_key = |column: &&usize| target.key.contains(column);
     let set: Vec<String> = columns
         .iter()
@@ -214,7 +267,7 @@ fn update(target: &Target, forms: &[Form], columns: &[usize]) -> String {
 
 /// The columns whose values a statement over these columns takes, in the order in which it does.
 pub(super) fn bound(target: &Target, verb: Verb, columns: &[usize]) -> Vec<usize> {
-    if verb != Verb::Update {
+    if verb != Verb::UpdateEach {
         return columns.to_vec();
     }
     let (mut bound, keys): (Vec<usize>, Vec<usize>) = columns
@@ -231,26 +284,26 @@ pub(super) fn guard_column(target: &Target) -> Option<&str> {
     Some(&target.column(*first).name)
 }
 
-/// Keys of one column as a list; of several as alternatives, which every version looks up in the
-/// index, as it does not with lists of tuples.
-fn delete(target: &Target, forms: &[Form], columns: &[usize], row_count: usize) -> String {
-    let mut text = format!("DELETE FROM {} WHERE ", qualified(&target.table.name));
+/// The rows of some keys. Keys of one column as a list; of several as alternatives, which every version
+/// looks up in the index, as it does not with lists of tuples.
+pub(super) fn keys(target: &Target, forms: &[Form], columns: &[usize], row_count: usize) -> String {
+    let mut text = String::new();
     if let [column] = columns {
-        text.push_str(&format!("{} IN (", name(target, *column)));
+        text.push_str(&format!("{} IN (", old(target, *column)));
         push_repeated(&mut text, &forms[*column].comparand, ",", row_count);
         text.push(')');
         return text;
     }
     let conditions: Vec<String> = columns
         .iter()
-        .map(|column| format!("{} = {}", name(target, *column), forms[*column].comparand))
+        .map(|column| format!("{} = {}", old(target, *column), forms[*column].comparand))
         .collect();
     let row = format!("({})", conditions.join(" AND "));
     push_repeated(&mut text, &row, " OR ", row_count);
     text
 }
 
-fn push_repeated(text: &mut String, part: &str, between: &str, count: usize) {
+pub(super) fn push_repeated(text: &mut String, part: &str, between: &str, count: usize) {
     text.reserve(count * (part.len() + between.len()));
     for index in 0..count {
         if index > 0 {
@@ -260,7 +313,7 @@ fn push_repeated(text: &mut String, part: &str, between: &str, count: usize) {
     }
 }
 
-fn name(target: &Target, column: usize) -> String {
+pub(super) fn name(target: &Target, column: usize) -> String {
     quoted(&target.column(column).name)
 }
 
@@ -281,7 +334,7 @@ mod tests {
         let target = integer_target(3, key, WriteMode::Upsert);
         let forms: Vec<Form> = (0..3).map(|_| Form::plain()).collect();
         assert_eq!(
-            statement(&target, &forms, flavor, verb, columns, rows),
+            statement(&target, &forms, flavor, verb, columns, &[], rows),
             expected
         );
     }
@@ -330,7 +383,7 @@ mod tests {
             Verb::Delete,
             &[0],
             3,
-            "DELETE FROM `t` WHERE `c0` IN (?,?,?)",
+            "DELETE FROM `t` WHERE `t`.`c0` IN (?,?,?)",
         );
         check(
             2,
@@ -338,7 +391,7 @@ mod tests {
             Verb::Delete,
             &[0, 1],
             2,
-            "DELETE FROM `t` WHERE (`c0` = ? AND `c1` = ?) OR (`c0` = ? AND `c1` = ?)",
+            "DELETE FROM `t` WHERE (`t`.`c0` = ? AND `t`.`c1` = ?) OR (`t`.`c0` = ? AND `t`.`c1` = ?)",
         );
     }
 
@@ -351,7 +404,7 @@ mod tests {
         let forms: Vec<Form> = (0..3).map(|_| Form::plain()).collect();
         let check = |verb, guard, columns: &[usize], rows, expected: &str| {
             let flavor = Flavor::MariaDb;
-            let text = statement(&target(guard), &forms, flavor, verb, columns, rows);
+            let text = statement(&target(guard), &forms, flavor, verb, columns, &[], rows);
             assert_eq!(text, expected);
         };
         check(
@@ -373,17 +426,18 @@ mod tests {
              `t`.`c1` = IF((`t`.`c1` IS NULL OR `t`.`c1` < VALUES(`c1`)), VALUES(`c1`), `t`.`c1`)",
         );
         check(
-            Verb::Update,
+            Verb::UpdateEach,
             Some(1),
             &[0, 1, 2],
             1,
             "UPDATE `t` SET `c1` = ?, `c2` = ? WHERE `c0` = ? AND (`c1` IS NULL OR `c1` < ?)",
         );
         assert_eq!(
-            bound(&target(Some(1)), Verb::Update, &[0, 1, 2]),
+            bound(&target(Some(1)), Verb::UpdateEach, &[0, 1, 2]),
             [1, 2, 0, 1]
         );
-        assert_eq!(bound(&target(None), Verb::Update, &[0, 2]), [2, 0]);
+        assert_eq!(bound(&target(None), Verb::UpdateEach, &[0, 2]), [2, 0]);
+        assert_eq!(bound(&target(Some(1)), Verb::Update, &[0, 1]), [0, 1]);
         assert_eq!(bound(&target(None), Verb::Upsert, &[0, 2]), [0, 2]);
         check(Verb::DeleteAll, None, &[], 0, "DELETE FROM `t`");
     }

@@ -2,14 +2,18 @@
 //!
 //! | keys of a table's rows                      | steps                                          |
 //! |---------------------------------------------|------------------------------------------------|
-//! | the same to the fold and to the table       | per phase of the [`mod@fold`]: delete by key, then one write per set of columns |
+//! | the same to the fold and to the table       | per phase of the [`mod@fold`]: delete by key, then one write per set of columns; of more than [`SHAPES_MAX`] sets one for all, whose rows are [marked](super::given) |
 //! | perhaps the same to the table alone         | neighbours in the log that do alike, in log order: within a statement the server takes rows one after the other |
 //!
 //! Before both the table is emptied, if a truncate is among the rows; what comes before that is void.
+//!
+//! With tombstones deletes are remembered, and what is older is buried, in the place of the deletes, and
+//! again behind the writes.
 
 use std::borrow::Cow;
 
 use super::form::Form;
+use super::given::MARKED_COLUMNS_MAX;
 use super::key;
 use super::sql::Verb;
 use crate::error::SinkError;
@@ -18,12 +22,18 @@ use crate::row::{CellState, Origin, RowKind, TableRows};
 use crate::statement;
 use crate::table::{Target, WriteMode};
 
+/// Sets of columns that have statements of their own. Rows that are marked cost about half as much again
+/// as others, many small statements more than that.
+const SHAPES_MAX: usize = 4;
+
 /// Statements of one kind, and their rows.
 #[derive(Debug)]
 pub(super) struct Step<'a> {
     pub(super) verb: Verb,
     /// Indexes into [`TableRows::columns`].
     pub(super) columns: Vec<usize>,
+    /// Those of the columns that rows may lack, which their marks tell.
+    pub(super) marked: Vec<usize>,
     pub(super) rows: &'a TableRows,
     pub(super) row_set: RowSet,
 }
@@ -31,7 +41,11 @@ pub(super) struct Step<'a> {
 /// How the rows of a table become steps, to be kept while these are used.
 pub(super) enum Order<'a> {
     Folded(Plan<'a>),
-    OfTheLog(Cow<'a, TableRows>),
+    OfTheLog {
+        rows: Cow<'a, TableRows>,
+        /// As of a [`Plan`].
+        tombstones: Option<TableRows>,
+    },
 }
 
 /// Decides how a table's rows are written.
@@ -51,7 +65,13 @@ pub(super) fn order<'a>(rows: &'a TableRows, forms: &[Form]) -> Result<Order<'a>
     if is_plain_insert || key::are_told_apart(rows, forms) {
         Ok(Order::Folded(fold::plan(rows)))
     } else {
-        Ok(Order::OfTheLog(Cow::Borrowed(rows)))
+        let first = fold::after_truncate(rows);
+        let is_delete = |row: &usize| is_delete(&rows.origins[*row]);
+        let deletes: Vec<usize> = (first..rows.len()).filter(is_delete).collect();
+        Ok(Order::OfTheLog {
+            rows: Cow::Borrowed(rows),
+            tombstones: fold::tombstones(rows, &deletes),
+        })
     }
 }
 
@@ -59,7 +79,7 @@ pub(super) fn order<'a>(rows: &'a TableRows, forms: &[Form]) -> Result<Order<'a>
 pub(super) fn steps<'a>(order: &'a Order<'_>) -> Vec<Step<'a>> {
     match order {
         Order::Folded(plan) => folded(plan),
-        Order::OfTheLog(rows) => in_log_order(rows),
+        Order::OfTheLog { rows, tombstones } => in_log_order(rows, tombstones.as_ref()),
     }
 }
 
@@ -69,27 +89,113 @@ fn folded<'a>(plan: &'a Plan<'_>) -> Vec<Step<'a>> {
     if plan.truncate {
         steps.push(delete_all(rows));
     }
+    let mut graves = Graves::new(rows, plan.tombstones.as_ref());
     for phase in &plan.phases {
-        if !phase.deletes.is_empty() {
-            steps.push(Step {
-                verb: Verb::Delete,
-                columns: rows.target.key.clone(),
-                rows,
-                row_set: RowSet::Some(phase.deletes.clone()),
-            });
-        }
-        for group in statement::groups(rows, &phase.writes) {
+        graves.dig(&phase.deletes, &mut steps);
+        let groups = statement::groups(rows, &phase.writes);
+        let marked = (groups.len() > SHAPES_MAX).then(|| marked_groups(rows, &phase.writes));
+        let groups = marked.flatten().unwrap_or_else(|| {
+            let unmarked = |group| (group, Vec::new());
+            groups.into_iter().map(unmarked).collect()
+        });
+        for (group, marked) in groups {
             if let Some(verb) = write_verb(&rows.target, &group.columns) {
                 steps.push(Step {
                     verb,
                     columns: group.columns,
+                    marked,
                     rows,
                     row_set: group.rows,
                 });
             }
         }
+        graves.close(&phase.writes, &mut steps);
     }
     steps
+}
+
+/// The steps of deletes.
+struct Graves<'a> {
+    rows: &'a TableRows,
+    tombstones: Option<&'a TableRows>,
+    /// How many of the tombstones have their step.
+    remembered: usize,
+}
+
+impl<'a> Graves<'a> {
+    fn new(rows: &'a TableRows, tombstones: Option<&'a TableRows>) -> Self {
+        Self {
+            rows,
+            tombstones,
+            remembered: 0,
+        }
+    }
+
+    /// Deletes rows; with tombstones those that are older.
+    fn dig(&mut self, deletes: &[usize], steps: &mut Vec<Step<'a>>) {
+        if deletes.is_empty() {
+            return;
+        }
+        let row_set = RowSet::Some(deletes.to_vec());
+        let Some(tombstones) = self.tombstones else {
+            return steps.push(self.of_keys(Verb::Delete, row_set));
+        };
+        let from = self.remembered;
+        self.remembered += deletes.len();
+        steps.push(Step {
+            verb: Verb::Upsert,
+            columns: (0..tombstones.columns.len()).collect(),
+            marked: Vec::new(),
+            rows: tombstones,
+            row_set: RowSet::Some((from..self.remembered).collect()),
+        });
+        steps.push(self.of_keys(Verb::Bury, row_set));
+    }
+
+    /// Takes back what has been written in spite of a tombstone.
+    fn close(&self, writes: &RowSet, steps: &mut Vec<Step<'a>>) {
+        if self.rows.target.tombstones.is_some() && !writes.is_empty(self.rows) {
+            steps.push(self.of_keys(Verb::AwaitTombstones, writes.clone()));
+            steps.push(self.of_keys(Verb::Bury, writes.clone()));
+        }
+    }
+
+    fn of_keys(&self, verb: Verb, row_set: RowSet) -> Step<'a> {
+        Step {
+            verb,
+            columns: self.rows.target.key.clone(),
+            marked: Vec::new(),
+            rows: self.rows,
+            row_set,
+        }
+    }
+}
+
+/// Groups of rows that lack different columns, with the columns that their marks tell of. `None` where
+/// rows cannot be marked: without a key, or when a column that decides which row is changed, or whether,
+/// is itself among those that are lacking.
+fn marked_groups(rows: &TableRows, set: &RowSet) -> Option<Vec<(statement::Group, Vec<usize>)>> {
+    let target = &rows.target;
+    let decides = |column: &usize| target.key.contains(column) || target.guard == Some(*column);
+    if target.key.is_empty() || !matches!(target.mode, WriteMode::Upsert | WriteMode::Update) {
+        return None;
+    }
+    let with_marks = |group: statement::Group| {
+        let marked = statement::mixed_columns(rows, &group.columns);
+        let marked = marked.into_iter().filter(|column| {
+            // Of a column with a default, all rows of the group have it.
+            !target.column(*column).has_default
+        });
+        (group, marked.collect::<Vec<_>>())
+    };
+    let groups: Vec<_> = statement::marked_groups(rows, set)
+        .into_iter()
+        .map(with_marks)
+        .collect();
+    let can_be_marked = groups
+        .iter()
+        .all(|(_, marked)| marked.len() <= MARKED_COLUMNS_MAX && !marked.iter().any(decides));
+    can_be_marked.then_some(groups)
 }
 
 /// Not by `TRUNCATE`, which would commit what is before it.
@@ -97,13 +203,15 @@ fn delete_all(rows: &TableRows) -> Step<'_> {
     Step {
         verb: Verb::DeleteAll,
         columns: Vec::new(),
+        marked: Vec::new(),
         rows,
         row_set: RowSet::default(),
     }
 }
 
-fn in_log_order(rows: &TableRows) -> Vec<Step<'_>> {
+fn in_log_order<'a>(rows: &'a TableRows, tombstones: Option<&'a TableRows>) -> Vec<Step<'a>> {
     let mut steps = Vec::new();
+    let mut graves = Graves::new(rows, tombstones);
     let mut start = fold::after_truncate(rows);
     if start > 0 {
         steps.push(delete_all(rows));
@@ -122,20 +230,28 @@ fn in_log_order(rows: &TableRows) -> Vec<Step<'_>> {
         let end = (start + 1..rows.len())
             .find(|row| !does_alike(row))
             .unwrap_or(rows.len());
-        let verb = if delete {
-            Some(Verb::Delete)
-        } else {
-            write_verb(&rows.target, &columns)
-        };
+        let members: Vec<usize> = (start..end).collect();
+        start = end;
+        if delete {
+            graves.dig(&members, &mut steps);
+            continue;
+        }
+        let row_set = RowSet::Some(members);
+        let verb = write_verb(&rows.target, &columns).map(|verb| match verb {
+            // In a join the first of several rows of a key would count, and they alone.
+            Verb::Update => Verb::UpdateEach,
+            verb => verb,
+        });
         if let Some(verb) = verb {
             steps.push(Step {
                 verb,
                 columns,
+                marked: Vec::new(),
                 rows,
-                row_set: RowSet::Some((start..end).collect()),
+                row_set: row_set.clone(),
             });
         }
-        start = end;
+        graves.close(&row_set, &mut steps);
     }
     steps
 }
@@ -164,7 +280,7 @@ mod tests {
     use super::super::form::{Encoding, Equality};
     use super::*;
     use crate::row::Cell;
-    use crate::row::fixture::{push_row, target};
+    use crate::row::fixture::{integer_target, push_row, target};
     use crate::table::ColumnType;
 
     const A: Cell<'static> = Cell::Absent;
@@ -218,6 +334,74 @@ mod tests {
             ],
             &[(Verb::Delete, &[0], &[1]), (Verb::Upsert, &[0, 1], &[2])],
         );
+    }
+
+    #[test]
+    fn deletes_are_remembered_before_rows_are_looked_at() {
+        let text = ColumnType::Text { max_chars: None };
+        let plain = target(&[text, ColumnType::Int64], 1, WriteMode::Upsert);
+        let tombstones = Target {
+            guard: Some(1),
+            ..Target::clone(&plain)
+        };
+        let mut rows = TableRows::new(std::sync::Arc::new(Target {
+            tombstones: Some(std::sync::Arc::new(tombstones.clone())),
+            ..tombstones
+        }));
+        push_row(&mut rows, &[k("b"), v(7)], true);
+        push_row(&mut rows, &[k("B"), v(5)], false);
+        let caseless = Form {
+            equality: Equality::Text { ignores_case: true },
+            encoding: Encoding::Plain,
+            ..Form::plain()
+        };
+        let expected = [
+            (Verb::Upsert, 0),
+            (Verb::Bury, 0),
+            (Verb::Upsert, 1),
+            (Verb::AwaitTombstones, 1),
+            (Verb::Bury, 1),
+        ];
+        // By the fold, and in the order of the log.
+        for form in [Form::plain(), caseless] {
+            let order = order(&rows, &[form, Form::plain()]).expect("has a key");
+            let found: Vec<(Verb, usize)> = steps(&order)
+                .into_iter()
+                .map(|step| (step.verb, step.row_set.row(0)))
+                .collect();
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn rows_of_many_shapes_are_one_marked_statement() {
+        let check = |mode, guard, expected: &[(Verb, usize, &[usize])]| {
+            let given = Target {
+                guard,
+                ..Target::clone(&integer_target(4, 1, mode))
+            };
+            let mut rows = TableRows::new(std::sync::Arc::new(given));
+            for shape in 0..8_i64 {
+                let cell = |bit: i64| if shape >> bit & 1 == 1 { v(bit) } else { A };
+                push_row(&mut rows, &[v(shape), cell(0), cell(1), cell(2)], false);
+            }
+            let forms: Vec<Form> = (0..4).map(|_| Form::plain()).collect();
+            let order = order(&rows, &forms).expect("has a key");
+            let found: Vec<(Verb, usize, Vec<usize>)> = steps(&order)
+                .into_iter()
+                .map(|step| (step.verb, step.row_set.len(step.rows), step.marked))
+                .collect();
+            let expected: Vec<(Verb, usize, Vec<usize>)> = expected
+                .iter()
+                .map(|(verb, count, marked)| (*verb, *count, marked.to_vec()))
+                .collect();
+            assert_eq!(found, expected, "{mode:?}");
+        };
+        check(WriteMode::Upsert, None, &[(Verb::Upsert, 8, &[1, 2, 3])]);
+        check(WriteMode::Update, None, &[(Verb::Update, 8, &[1, 2, 3])]);
+        check(WriteMode::Insert, None, &[(Verb::Insert, 8, &[])]);
+        let each: Vec<(Verb, usize, &[usize])> = vec![(Verb::Upsert, 1, &[]); 8];
+        check(WriteMode::Upsert, Some(2), &each);
     }
 
     #[test]

@@ -13,20 +13,12 @@ use fail::fail_point;
 use super::classify;
 use super::connect::{IDLE_SECONDS_MAX, seconds};
 use super::link::{Failure, Link};
+use crate::committed::Committed;
 use crate::error::SinkError;
 use crate::options::SinkTimeouts;
 
 /// How many answers the statements of [`begin_text`] have.
 pub(super) const BEGIN_ANSWERS: usize = 2;
-
-/// What became of a transaction.
-pub(super) enum Committed {
-    Yes,
-    /// Rolled back, for sure.
-    No(SinkError),
-    /// The connection ended before the answer.
-    Unknown(SinkError),
-}
 
 /// Begins a transaction that waits for another's row no longer than `lock_wait`. Further
 /// statements may follow in the same text.

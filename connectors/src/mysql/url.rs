@@ -10,14 +10,19 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::authority::{Authority, Malformed, parameters};
+use crate::authority::{self, Authority, parameters};
 use crate::percent::PlusSign;
 
-pub(super) use crate::authority::Host;
+pub(super) use crate::authority::{Host, UrlError};
 
 mod parameter;
 
 const DEFAULT_PORT: u16 = 3306;
+
+const SCHEME: UrlError = UrlError::Scheme {
+    known: "jdbc:mysql:, jdbc:mariadb: or mysql:",
+    example: "jdbc:mysql://host:3306/database",
+};
 
 /// What a connection URL says.
 #[derive(Debug, Clone, Default)]
@@ -40,14 +45,7 @@ pub(super) struct ConnectionUrl {
 }
 
 /// How the connection is secured.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Tls {
-    pub(super) mode: TlsMode,
-    /// PEM file with the certificates to trust; else the system's.
-    pub(super) root_certificates: Option<PathBuf>,
-    pub(super) client_certificate: Option<PathBuf>,
-    pub(super) client_key: Option<PathBuf>,
-}
+pub(super) type Tls = authority::Tls<TlsMode>;
 
 /// `sslMode`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -65,41 +63,6 @@ pub(super) enum TlsMode {
     VerifyIdentity,
 }
 
-/// Why a URL was not understood.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub(super) enum UrlError {
-    #[error(
-        "connection url does not start with jdbc:mysql:, jdbc:mariadb: or mysql:; \
-         write it as jdbc:mysql://host:3306/database"
-    )]
-    Scheme,
-    #[error("connection url has an address that is not host or host:port")]
-    Address,
-    #[error(
-        "connection url has percent signs that are not followed by two hexadecimal digits of utf-8 text"
-    )]
-    Encoding,
-    #[error("connection url has the unknown parameter {0:?}; remove it")]
-    UnknownParameter(String),
-    #[error("connection url parameter {name:?} must be {allowed}")]
-    Value { name: String, allowed: &'static str },
-    #[error("connection url parameter {name:?} is not supported: {reason}")]
-    Unsupported { name: String, reason: &'static str },
-    #[error(
-        "connection url of the form {0}: is not supported: name the primary, or several hosts of which one is it"
-    )]
-    Topology(&'static str),
-}
-
-impl From<Malformed> for UrlError {
-    fn from(malformed: Malformed) -> Self {
-        match malformed {
-            Malformed::Address => Self::Address,
-            Malformed::Encoding => Self::Encoding,
-        }
-    }
-}
-
 /// Reads a connection URL of any form.
 ///
 /// # Errors
@@ -108,14 +71,14 @@ pub(super) fn parse(text: &str) -> Result<ConnectionUrl, UrlError> {
     let mut url = ConnectionUrl::default();
     let (rest, plus) = strip_scheme(text.trim(), &mut url)?;
     let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let location = location.strip_prefix("//").ok_or(UrlError::Scheme)?;
+    let location = location.strip_prefix("//").ok_or(SCHEME)?;
     let authority = Authority::parse(location, plus, DEFAULT_PORT)?;
     url.hosts = authority.hosts;
     url.user = authority.user;
     url.password = authority.password;
     url.database = authority.database;
     for pair in parameters(query, plus) {
-        let (name, value) = pair.map_err(Malformed::from)?;
+        let (name, value) = pair?;
         parameter::apply(&mut url, &name, &value)?;
     }
     if url.hosts.is_empty() {
@@ -145,7 +108,7 @@ fn strip_scheme<'a>(
             return Ok((strip_topology(rest, url)?, plus));
         }
     }
-    Err(UrlError::Scheme)
+    Err(SCHEME)
 }
 
 /// `sequential` is what several hosts always mean here.

@@ -13,13 +13,15 @@ use mysql_async::Value;
 
 use super::encode::{PACKET_HEADER_BYTES, push_row};
 use super::form::Form;
+use super::given::{self, MARK_BYTES};
 use super::link::{Failure, Link};
 use super::progress::{NotMoved, Progress};
 use super::sql::{self, Verb};
 use super::steps::{self, Step};
-use super::transaction::{self, Committed};
+use super::transaction;
 use super::{classify, schema};
 use crate::WriteOutcome;
+use crate::committed::Committed;
 use crate::error::{ErrorClass, SinkError};
 use crate::options::SinkTimeouts;
 use crate::row::{Batch, TableRows};
@@ -72,6 +74,8 @@ enum Sizes {
 pub(super) struct Access {
     /// One per written column.
     forms: Vec<Form>,
+    /// One per written column of the table that remembers deletes.
+    tombstone_forms: Vec<Form>,
     /// Stands in the text of every statement. A statement that was prepared before a column changed
     /// its type converts values by way of the old one, also when the server has prepared it anew:
     /// seen in MySQL 9.7. So one of a later target must not be the same text.
@@ -145,12 +149,17 @@ impl Writer {
                 continue;
             }
             let forms = look_up(link, target).await?;
+            let tombstone_forms = match &target.tombstones {
+                Some(tombstones) => look_up(link, tombstones).await?,
+                None => Vec::new(),
+            };
             if self.known.len() >= TARGETS_MAX {
                 self.known.clear();
             }
             self.targets += 1;
             let access = Access {
                 forms,
+                tombstone_forms,
                 number: self.targets,
             };
             let known = Known {
@@ -227,18 +236,24 @@ async fn write_step(
     if step.verb == Verb::DeleteAll {
         return execute(link, step, access, Vec::new(), 0).await;
     }
+    let forms = access.forms(step);
     let limit = link
         .server
         .packet_bytes_max
         .saturating_sub(PACKET_HEADER_BYTES);
     let bound = sql::bound(&step.rows.target, step.verb, &step.columns);
-    let rows_max = sizes.rows_max(step.verb, bound.len());
+    let width = bound.len() + usize::from(!step.marked.is_empty());
+    let rows_max = sizes.rows_max(step.verb, width);
     let expected = rows_max.min(step.row_set.len(step.rows));
-    let mut values = Vec::with_capacity(expected * bound.len());
+    let mut values = Vec::with_capacity(expected * width);
     let (mut row_count, mut bytes) = (0, 0);
     for row in step.row_set.iter(step.rows) {
         let before = values.len();
-        let row_bytes = push_row(&mut values, step.rows, &access.forms, &bound, row)?;
+        let mut row_bytes = push_row(&mut values, step.rows, forms, &bound, row)?;
+        if !step.marked.is_empty() {
+            row_bytes += MARK_BYTES;
+            values.push(Value::Int(given::mark(step.rows, &step.marked, row)));
+        }
         if row_bytes > limit {
             return Err(SinkError::new(
                 ErrorClass::Record,
@@ -265,12 +280,24 @@ async fn write_step(
     send(link, step, access, values, row_count, sizes).await
 }
 
+impl Access {
+    /// Of the table that the step writes to.
+    fn forms(&self, step: &Step<'_>) -> &[Form] {
+        let is_tombstones =
+            !self.tombstone_forms.is_empty() && step.rows.target.tombstones.is_none();
+        match is_tombstones {
+            true => &self.tombstone_forms,
+            false => &self.forms,
+        }
+    }
+}
+
 impl Sizes {
     /// The largest statement of a step.
     fn rows_max(self, verb: Verb, width: usize) -> usize {
         let most = match verb {
-            Verb::Update => 1,
-            Verb::Delete if width > 1 => DELETED_ROWS_MAX,
+            Verb::UpdateEach => 1,
+            Verb::Delete | Verb::Bury | Verb::AwaitTombstones if width > 1 => DELETED_ROWS_MAX,
             _ => usize::MAX,
         };
         match self {
@@ -325,10 +352,11 @@ async fn execute(
     let flavor = link.server.flavor;
     let text = sql::statement(
         target,
-        &access.forms,
+        access.forms(step),
         flavor,
         step.verb,
         &step.columns,
+        &step.marked,
         row_count,
     );
     let text = format!("/* {} */ {text}", access.number);

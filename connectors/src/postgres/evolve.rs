@@ -3,7 +3,8 @@
 use super::link::Link;
 use super::schema::{self, LOCK_DEFINITIONS};
 use super::sql::{self, type_id};
-use super::transaction::{self, Committed};
+use super::transaction;
+use crate::committed::Committed;
 use crate::error::{ErrorClass, SinkError};
 use crate::evolve::{self, Change};
 use crate::table::{ColumnDef, ColumnType, NewColumn, Table, TableName};
@@ -157,6 +158,7 @@ mod tests {
     fn table() -> Table {
         Table {
             name: TableName::parse("app.orders"),
+            kind: crate::table::TableKind::default(),
             columns: Vec::new(),
             primary_key: Vec::new(),
             unique_keys: Vec::new(),

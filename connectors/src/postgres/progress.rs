@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use super::connect::Backend;
 use super::link::{Link, Reply};
-use super::transaction::{self, Committed};
+use super::transaction;
 use crate::error::SinkError;
 use crate::options::{SinkOptions, SinkTimeouts};
 use crate::position::{
@@ -176,12 +176,9 @@ impl Progress {
         let claimed = self.take_over(link, ACTION, request, &stored).await;
         let answers = transaction::or_roll_back(link, claimed).await?;
         fail_point!(super::failpoint::BEFORE_CLAIM_COMMIT);
-        match transaction::commit(link, ACTION).await {
-            Committed::Yes => Ok(answers),
-            Committed::No(error) => Err(error),
-            // A claim is never repeated, so whether it happened does not matter: claim anew.
-            Committed::Unknown(error) => Err(error.losing_connection()),
-        }
+        // A claim is never repeated, so whether it happened does not matter: claim anew.
+        transaction::commit(link, ACTION).await.or_lost()?;
+        Ok(answers)
     }
 
     async fn take_over(
@@ -237,12 +234,9 @@ impl Progress {
             link.cut();
             Err(SinkError::retry("connection cut by a failpoint").losing_connection())
         });
-        match committed {
-            Committed::Yes => Ok(answers),
-            Committed::No(error) => Err(error),
-            // Repeated with the same ids until it is answered.
-            Committed::Unknown(error) => Err(error.losing_connection()),
-        }
+        // Repeated with the same ids until it is answered.
+        committed.or_lost()?;
+        Ok(answers)
     }
 
     async fn exchange(
@@ -284,12 +278,8 @@ impl Progress {
         transaction::begin(link, ACTION, self.timeouts.lock).await?;
         let written = self.insert_starts(link, ACTION, starts).await;
         transaction::or_roll_back(link, written).await?;
-        match transaction::commit(link, ACTION).await {
-            Committed::Yes => Ok(()),
-            Committed::No(error) => Err(error),
-            // Repeating it changes nothing, so it need not be settled.
-            Committed::Unknown(error) => Err(error.losing_connection()),
-        }
+        // Repeating it changes nothing, so it need not be settled.
+        transaction::commit(link, ACTION).await.or_lost()
     }
 
     async fn insert_starts(

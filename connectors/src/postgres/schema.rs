@@ -9,7 +9,7 @@ use tokio_postgres::types::ToSql;
 use super::link::Link;
 use super::sql;
 use crate::error::{ErrorClass, SinkError};
-use crate::table::{ColumnDef, NewTable, Table, TableName, Target};
+use crate::table::{ColumnDef, NewTable, Table, TableKind, TableName, Target};
 
 mod types;
 
@@ -27,15 +27,16 @@ pub(super) async fn describe(link: &Link, name: &TableName) -> Result<Option<Tab
     let parameters: [&(dyn ToSql + Sync); 1] = [&quoted];
     let query = link.client().query(COLUMNS, &parameters);
     let columns = link.answer(&action, query).await?;
-    if columns.is_empty() && !exists(link, &action, &quoted).await? {
+    let Some(kind) = kind(link, &action, &quoted).await? else {
         return Ok(None);
-    }
+    };
     let query = link.client().query(KEYS, &parameters);
     let keys = link.answer(&action, query).await?;
     let types = columns.iter().map(|row| row.get(2));
     let types = Types::look_up(link, &action, types.collect()).await?;
     let mut table = Table {
         name: name.clone(),
+        kind,
         columns: columns.iter().map(|row| column(row, &types)).collect(),
         primary_key: Vec::new(),
         unique_keys: Vec::new(),
@@ -52,16 +53,22 @@ pub(super) async fn describe(link: &Link, name: &TableName) -> Result<Option<Tab
     Ok(Some(table))
 }
 
-/// A table may have no columns.
-async fn exists(link: &Link, action: &str, quoted: &str) -> Result<bool, SinkError> {
+/// `None`: there is nothing of that name that can be written to.
+async fn kind(link: &Link, action: &str, quoted: &str) -> Result<Option<TableKind>, SinkError> {
     let parameters: [&(dyn ToSql + Sync); 1] = [&quoted];
-    let query = link.client().query_one(EXISTS, &parameters);
-    Ok(link.answer(action, query).await?.get(0))
+    let query = link.client().query_opt(KIND, &parameters);
+    let found = link.answer(action, query).await?;
+    Ok(found.and_then(|row| match row.get(0) {
+        "r" => Some(TableKind::Table),
+        "p" => Some(TableKind::Partitioned),
+        "v" => Some(TableKind::View),
+        "f" => Some(TableKind::Foreign),
+        _ => None,
+    }))
 }
 
-const EXISTS: &str = "\
-    SELECT EXISTS(SELECT FROM pg_catalog.pg_class \
-                  WHERE oid = to_regclass($1::text) AND relkind IN ('r', 'p', 'v', 'f'))";
+const KIND: &str = "\
+    SELECT relkind::text FROM pg_catalog.pg_class WHERE oid = to_regclass($1::text)";
 
 /// Ordinary and partitioned tables, views, foreign tables. The columns of the last two may have
 /// defaults in the tables behind them. A column of a domain is described by

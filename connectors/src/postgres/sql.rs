@@ -12,6 +12,12 @@
 //! | update | `UPDATE t SET c = .. FROM unnest($1::int8[], ..) WHERE t.key = ..`          |
 //! | empty  | `TRUNCATE t`, or `DELETE FROM t` where that is not possible                  |
 //! | delete | `DELETE FROM t USING unnest($1::int8[], ..) WHERE t.key = ..`               |
+//! | bury   | the same, `WHERE` the guard that is remembered of the key says so              |
+//!
+//! **Tombstones.** Nobody may write a row of a key while its delete is being remembered: a transaction
+//! does not see what others have not committed, so both would be there. Transactions that remember
+//! deletes have the table of tombstones to themselves, others share it: by an advisory lock, since those
+//! who only read it must not be held up, and need no rights.
 //!
 //! **Casts.** An array travels with its elements' base type and is assigned to the column, which
 //! applies the column's length and precision as an `INSERT` of that value would: too long is an
@@ -48,7 +54,26 @@ pub(super) enum Verb {
     DeleteAll,
     /// Delete by key.
     Delete,
+    /// Delete by key what is older than its tombstone.
+    Bury,
+    /// Keep others from remembering deletes until the transaction ends.
+    ShareTombstones,
+    /// Keep others from writing rows, too.
+    OwnTombstones,
 }
+
+impl Verb {
+    /// Its statement has no values.
+    pub(super) fn is_bare(self) -> bool {
+        matches!(
+            self,
+            Self::Truncate | Self::DeleteAll | Self::ShareTombstones | Self::OwnTombstones
+        )
+    }
+}
+
+/// Of the advisory locks on tables of tombstones; the other number is the table's.
+const TOMBSTONES_LOCK: i32 = 1_983_402_117;
 
 /// An identifier in double quotes.
 pub(super) fn quoted(identifier: &str) -> String {
@@ -109,6 +134,9 @@ pub(super) fn statement(target: &Target, verb: Verb, columns: &[usize]) -> Strin
         Verb::Truncate => format!("TRUNCATE {table}"),
         Verb::DeleteAll => format!("DELETE FROM {table}"),
         Verb::Delete => delete(target, &table, columns),
+        Verb::Bury => bury(target, &table, columns),
+        Verb::ShareTombstones => lock_tombstones(target, "pg_advisory_xact_lock_shared"),
+        Verb::OwnTombstones => lock_tombstones(target, "pg_advisory_xact_lock"),
     }
 }
 
@@ -212,6 +240,36 @@ fn delete(target: &Target, table: &str, columns: &[usize]) -> String {
     )
 }
 
+/// Both guards are the table's own: what is remembered has been written before.
+fn bury(target: &Target, table: &str, columns: &[usize]) -> String {
+    let Some((tombstones, guard)) = target.tombstones.as_ref().zip(target.guard) else {
+        return delete(target, table, columns);
+    };
+    let mut conditions = Vec::with_capacity(2 * columns.len() + 1);
+    for (place, column) in columns.iter().enumerate() {
+        let name = quoted(&target.column(*column).name);
+        conditions.push(same(target, place, *column));
+        conditions.push(format!("tombstone.{name} = target.{name}"));
+    }
+    let guard = quoted(&target.column(guard).name);
+    conditions.push(newer(&guard, &format!("tombstone.{guard}")));
+    format!(
+        "DELETE FROM {table} AS target USING {}, {} AS tombstone WHERE {}",
+        source(target, columns),
+        qualified(&tombstones.table.name),
+        conditions.join(" AND ")
+    )
+}
+
+fn lock_tombstones(target: &Target, lock: &str) -> String {
+    let name = target
+        .tombstones
+        .as_ref()
+        .map(|tombstones| &tombstones.table.name);
+    let name = name.map(qualified).unwrap_or_default().replace('\'', "''");
+    format!("SELECT {lock}({TOMBSTONES_LOCK}, '{name}'::pg_catalog.regclass::pg_catalog.oid::int4)")
+}
+
 /// Whether a key column of the table is that of the source.
 fn same(target: &Target, place: usize, column: usize) -> String {
     let column = target.column(column);
@@ -283,7 +341,7 @@ fn is_builtin_text(column: &ColumnDef) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::{Table, WriteMode};
+    use crate::table::{Table, TableKind, WriteMode};
 
     fn column(name: &str, column_type: ColumnType, native_type: &str, id: u32) -> ColumnDef {
         ColumnDef {
@@ -316,8 +374,10 @@ mod tests {
             key,
             mode: WriteMode::Upsert,
             guard: None,
+            tombstones: None,
             table: Table {
                 name: TableName::parse("app.orders"),
+                kind: TableKind::default(),
                 columns,
                 primary_key: Vec::new(),
                 unique_keys: Vec::new(),

@@ -5,6 +5,9 @@
 //! | usual                        | empty the table, if a truncate is among them; then per phase of the [`mod@fold`]: delete by key, then one write per set of columns |
 //! | of a key that only the table can compare | row by row in log order, without a fold          |
 //!
+//! With tombstones, these are locked before anything else; deletes are remembered, and what is older is
+//! buried, in the place of the deletes, and again behind the writes.
+//!
 //! Plain inserts of [`COPY_ROWS_MIN`] rows and more are copied where the table allows it.
 
 use crate::error::SinkError;
@@ -70,10 +73,13 @@ fn row_by_row(rows: &TableRows) -> Plan<'_> {
         }
     };
     let first = fold::after_truncate(rows);
+    let is_delete = |row: &usize| rows.origins[*row].kind == RowKind::Delete;
+    let deletes: Vec<usize> = (first..rows.len()).filter(is_delete).collect();
     Plan {
         rows: std::borrow::Cow::Borrowed(rows),
         truncate: first > 0,
         phases: (first..rows.len()).map(phase).collect(),
+        tombstones: fold::tombstones(rows, &deletes),
     }
 }
 
@@ -88,6 +94,15 @@ pub(super) fn steps<'a>(plan: &'a Plan<'_>, way: Way) -> Vec<Step<'a>> {
         row_set,
     };
     let mut steps = Vec::new();
+    let remembers = target.tombstones.is_some();
+    if remembers {
+        let verb = match plan.tombstones {
+            Some(_) => Verb::OwnTombstones,
+            None => Verb::ShareTombstones,
+        };
+        steps.push(step(verb, Vec::new(), RowSet::default()));
+    }
+    let mut remembered = 0;
     if plan.truncate {
         let verb = match way {
             Way::Folded { copies: true } => Verb::Truncate,
@@ -97,14 +112,28 @@ pub(super) fn steps<'a>(plan: &'a Plan<'_>, way: Way) -> Vec<Step<'a>> {
     }
     for phase in &plan.phases {
         if !phase.deletes.is_empty() {
+            if let Some(tombstones) = &plan.tombstones {
+                let from = remembered;
+                remembered += phase.deletes.len();
+                steps.push(Step {
+                    verb: Verb::Upsert,
+                    columns: (0..tombstones.columns.len()).collect(),
+                    rows: tombstones,
+                    row_set: RowSet::Some((from..remembered).collect()),
+                });
+            }
+            let verb = if remembers { Verb::Bury } else { Verb::Delete };
             let row_set = RowSet::Some(phase.deletes.clone());
-            steps.push(step(Verb::Delete, target.key.clone(), row_set));
+            steps.push(step(verb, target.key.clone(), row_set));
         }
         for group in statement::groups(rows, &phase.writes) {
             let row_count = group.rows.len(rows);
             if let Some(verb) = write_verb(target, way, row_count, &group.columns) {
                 steps.push(step(verb, group.columns, group.rows));
             }
+        }
+        if remembers && !phase.writes.is_empty(rows) {
+            steps.push(step(Verb::Bury, target.key.clone(), phase.writes.clone()));
         }
     }
     steps
@@ -220,6 +249,40 @@ mod tests {
                 (Verb::Upsert, &[0, 1], &[2]),
             ],
         );
+    }
+
+    #[test]
+    fn deletes_are_remembered_before_rows_are_looked_at() {
+        let mut rows = rows(
+            WriteMode::Upsert,
+            1,
+            &[([v(1), v(7)], true), ([v(2), v(5)], false)],
+        );
+        let tombstones = Target {
+            guard: Some(1),
+            ..Target::clone(&rows.target)
+        };
+        rows.target = std::sync::Arc::new(Target {
+            tombstones: Some(std::sync::Arc::new(tombstones.clone())),
+            ..tombstones
+        });
+        let expected: [(Verb, &[usize], &[usize]); 5] = [
+            (Verb::OwnTombstones, &[], &[]),
+            (Verb::Upsert, &[0, 1], &[0]),
+            (Verb::Bury, &[0], &[0]),
+            (Verb::Upsert, &[0, 1], &[1]),
+            (Verb::Bury, &[0], &[1]),
+        ];
+        for way in [Way::Folded { copies: true }, Way::RowByRow] {
+            check(&rows, way, &expected);
+        }
+        rows.retain_rows(|row, _| row == 1);
+        let expected: [(Verb, &[usize], &[usize]); 3] = [
+            (Verb::ShareTombstones, &[], &[]),
+            (Verb::Upsert, &[0, 1], &[0]),
+            (Verb::Bury, &[0], &[0]),
+        ];
+        check(&rows, Way::RowByRow, &expected);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::classify;
 use super::link::{Link, Reply};
+use crate::committed::Committed;
 use crate::error::SinkError;
 
 /// A session variable that lives as long as a transaction. A statement that compares it cannot
@@ -23,15 +24,6 @@ const MARK: &str = "rowdock.transaction";
 pub(super) const CURRENT_MARK: &str = "current_setting('rowdock.transaction', true)";
 /// Writable or not is left to the server, which says so when it has to be read-only.
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
-
-/// What became of a transaction.
-pub(super) enum Committed {
-    Yes,
-    /// Rolled back, for sure.
-    No(SinkError),
-    /// The connection ended before the answer.
-    Unknown(SinkError),
-}
 
 /// Sends commands in one message, so that none is executed after one that failed. `false`: fewer
 /// of them are answered than were sent, so the answers are those of something else.

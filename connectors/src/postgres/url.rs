@@ -6,20 +6,24 @@
 //! a value, since any value may be a secret put in the wrong place.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio_postgres::config::ChannelBinding;
 
-pub(super) use crate::authority::Host;
+pub(super) use crate::authority::{Host, UrlError};
 
 mod parameter;
 
-use crate::authority::{Authority, Malformed, parameters};
+use crate::authority::{self, Authority, parameters};
 use crate::percent::PlusSign;
 
 const DEFAULT_PORT: u16 = 5432;
+
+const SCHEME: UrlError = UrlError::Scheme {
+    known: "jdbc:postgresql: or postgresql:",
+    example: "jdbc:postgresql://host:5432/database",
+};
 
 /// What a connection URL says.
 #[derive(Debug, Clone)]
@@ -47,14 +51,7 @@ pub(super) struct ConnectionUrl {
 }
 
 /// How the connection is secured.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Tls {
-    pub(super) mode: TlsMode,
-    /// PEM file with the certificates to trust; else the system's.
-    pub(super) root_certificates: Option<PathBuf>,
-    pub(super) client_certificate: Option<PathBuf>,
-    pub(super) client_key: Option<PathBuf>,
-}
+pub(super) type Tls = authority::Tls<TlsMode>;
 
 /// `sslmode`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -70,37 +67,6 @@ pub(super) enum TlsMode {
     VerifyCa,
     /// Always; signed by a trusted authority, for this host.
     VerifyFull,
-}
-
-/// Why a URL was not understood.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub(super) enum UrlError {
-    #[error(
-        "connection url does not start with jdbc:postgresql: or postgresql:; \
-         write it as jdbc:postgresql://host:5432/database"
-    )]
-    Scheme,
-    #[error("connection url has an address that is not host or host:port")]
-    Address,
-    #[error(
-        "connection url has percent signs that are not followed by two hexadecimal digits of utf-8 text"
-    )]
-    Encoding,
-    #[error("connection url has the unknown parameter {0:?}; remove it")]
-    UnknownParameter(String),
-    #[error("connection url parameter {name:?} must be {allowed}")]
-    Value { name: String, allowed: &'static str },
-    #[error("connection url parameter {name:?} is not supported: {reason}")]
-    Unsupported { name: String, reason: &'static str },
-}
-
-impl From<Malformed> for UrlError {
-    fn from(malformed: Malformed) -> Self {
-        match malformed {
-            Malformed::Address => Self::Address,
-            Malformed::Encoding => Self::Encoding,
-        }
-    }
 }
 
 impl ConnectionUrl {
@@ -142,7 +108,7 @@ pub(super) fn parse(text: &str) -> Result<ConnectionUrl, UrlError> {
     url.password = authority.password;
     url.database = authority.database;
     for pair in parameters(query, plus) {
-        let (name, value) = pair.map_err(Malformed::from)?;
+        let (name, value) = pair?;
         parameter::apply(&mut url, &name, &value)?;
     }
     if url.hosts.is_empty() {
@@ -168,7 +134,7 @@ fn strip_scheme(text: &str) -> Result<(&str, PlusSign), UrlError> {
             return Ok((&text[scheme.len()..], plus));
         }
     }
-    Err(UrlError::Scheme)
+    Err(SCHEME)
 }
 
 /// As libpq has it: naming authorities means that they are to be checked.

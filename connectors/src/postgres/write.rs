@@ -10,15 +10,14 @@
 //! step and the commit itself say so; *rolled back* when the server refused one of them; and
 //! unknown when the connection ended after `COMMIT` was sent.
 
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use fail::fail_point;
-use futures_util::SinkExt;
+use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, CopyInSink};
 
+use super::copy::{CopySink, StartedCopy, feed};
 use super::encode::Cells;
 use super::failpoint;
 use super::link::{Link, Reply, Started, start};
@@ -26,15 +25,13 @@ use super::progress::{NotMoved, Progress};
 use super::sql::Verb;
 use super::steps::{self, Step, Way};
 use super::targets::{Statements, Targets};
-use super::transaction::{self, Committed};
+use super::transaction;
 use crate::WriteOutcome;
+use crate::committed::Committed;
 use crate::error::{ErrorClass, SinkError};
 use crate::fold::Plan;
 use crate::row::{Batch, TableRows};
 
-/// Data of a copy goes out in pieces of this size, so that the server works while the next is
-/// encoded. Smaller ones cost more system calls, larger ones more memory and an idle server.
-const COPY_PIECE_BYTES: usize = 128 * 1024;
 /// Most steps that are in flight together; bounds the memory of encoded rows when there are many
 /// small steps.
 const PIPELINED_STEPS_MAX: usize = 256;
@@ -54,11 +51,9 @@ pub(super) struct Writer {
 
 /// A step and its statements, which are made before the transaction.
 pub(super) struct Prepared<'a> {
-    step: Step<'a>,
-    statements: Statements,
+    pub(super) step: Step<'a>,
+    pub(super) statements: Statements,
 }
-
-type CopySink = Pin<Box<CopyInSink<Bytes>>>;
 
 /// Why rows were not written. The transaction is to be rolled back.
 pub(super) enum Failure {
@@ -369,77 +364,6 @@ async fn send_steps<'s>(
     Ok(in_flight)
 }
 
-/// A copy that has been started behind its guard.
-struct StartedCopy<'a> {
-    guard: Option<Started<'a, u64>>,
-    sink: Started<'a, CopyInSink<Bytes>>,
-}
-
-impl<'a> StartedCopy<'a> {
-    async fn start(client: &'a Client, statements: &'a Statements) -> Self {
-        let guard = match &statements.guard {
-            Some(guard) => Some(start(client.execute(guard, &[])).await),
-            None => None,
-        };
-        Self {
-            guard,
-            sink: start(client.copy_in(&statements.rows)).await,
-        }
-    }
-
-    /// A copy that does not start leaves the driver one answer behind: it ends what it takes for
-    /// a copy, and the server answers that, too (rust-postgres issue 789). So the connection ends.
-    async fn answer(self, link: &Link) -> Result<CopySink, SinkError> {
-        let guarded = match self.guard {
-            Some(guard) => guard.answer().await,
-            None => Ok(0),
-        };
-        let error = match guarded {
-            Ok(_) => match self.sink.answer().await {
-                Ok(sink) => return Ok(Box::pin(sink)),
-                Err(error) => link.row_failure("write rows", error),
-            },
-            Err(error) if error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED) => {
-                SinkError::retry("the table has changed; its definition is looked at again")
-            }
-            Err(error) => link.statement_failure("write rows", error),
-        };
-        link.cut();
-        Err(error.losing_connection())
-    }
-}
-
-/// Sends a copy's data, not its end. A copy without its end is undone by the server.
-async fn feed(
-    link: &Link,
-    sink: &mut CopySink,
-    prepared: &Prepared<'_>,
-    scratch: &mut BytesMut,
-) -> Result<(), Failure> {
-    let Step {
-        rows,
-        row_set,
-        columns,
-        ..
-    } = &prepared.step;
-    let mut data = Cells::new(rows, row_set, columns).copy_data();
-    let mut is_first = true;
-    while !data.is_complete() {
-        scratch.reserve(COPY_PIECE_BYTES);
-        let filled = data.fill(scratch, COPY_PIECE_BYTES);
-        let piece = scratch.split().freeze();
-        filled.map_err(|unfit| SinkError::new(ErrorClass::Record, unfit.to_string()))?;
-        let sent = sink.feed(piece).await;
-        sent.map_err(|error| row_failure(link, error))?;
-        if is_first {
-            is_first = false;
-            failpoint::flush().await;
-            fail_point!(failpoint::MID_ROWS);
-        }
-    }
-    Ok(())
-}
-
 async fn execute(client: &Client, prepared: &Prepared<'_>) -> Reply<u64> {
     let Step {
         rows,
@@ -447,7 +371,7 @@ async fn execute(client: &Client, prepared: &Prepared<'_>) -> Reply<u64> {
         columns,
         ..
     } = &prepared.step;
-    if matches!(prepared.step.verb, Verb::Truncate | Verb::DeleteAll) {
+    if prepared.step.verb.is_bare() {
         return client.execute(&prepared.statements.rows, &[]).await;
     }
     if columns.is_empty() {
@@ -494,7 +418,7 @@ impl Refusal {
     }
 }
 
-fn row_failure(link: &Link, error: tokio_postgres::Error) -> Failure {
+pub(super) fn row_failure(link: &Link, error: tokio_postgres::Error) -> Failure {
     if error.code() == Some(&SqlState::CARDINALITY_VIOLATION) {
         return Failure::KeyMetTwice;
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Cell, Origin, RowKind, TableRows};
-use crate::table::{ColumnDef, ColumnType, Table, TableName, Target, WriteMode};
+use crate::table::{ColumnDef, ColumnType, Table, TableKind, TableName, Target, WriteMode};
 
 /// Columns `c0`, `c1`, .. of these types; the first `key_columns` are the key.
 pub(crate) fn target(types: &[ColumnType], key_columns: usize, mode: WriteMode) -> Arc<Target> {
@@ -22,8 +22,10 @@ pub(crate) fn target(types: &[ColumnType], key_columns: usize, mode: WriteMode) 
         key: (0..key_columns).collect(),
         mode,
         guard: None,
+        tombstones: None,
         table: Table {
             name: TableName::parse("t"),
+            kind: TableKind::default(),
             primary_key: (0..key_columns).map(|index| format!("c{index}")).collect(),
             columns,
             unique_keys: Vec::new(),

@@ -153,6 +153,27 @@ pub(super) fn delete_sql(target: &Target, row_count: usize) -> String {
     sql
 }
 
+/// `DELETE` of the rows with `row_count` keys that are older than the tombstones of their keys.
+pub(super) fn bury_sql(target: &Target, row_count: usize) -> String {
+    let mut sql = delete_sql(target, row_count);
+    let Some((tombstones, guard)) = target.tombstones.as_ref().zip(target.guard) else {
+        return sql;
+    };
+    let table = quoted(&local_name(&target.table.name));
+    let of_key = quoted(&local_name(&tombstones.table.name));
+    let mut conditions: Vec<String> = column_names(target, &target.key)
+        .into_iter()
+        .map(|name| format!("{of_key}.{name} = {table}.{name}"))
+        .collect();
+    let guard = column_name(target, guard);
+    conditions.push(newer(target, &guard, &format!("{of_key}.{guard}")));
+    sql.push_str(&format!(
+        " AND EXISTS (SELECT 1 FROM main.{of_key} WHERE {})",
+        conditions.join(" AND ")
+    ));
+    sql
+}
+
 /// `(?,?),(?,?)`
 fn push_tuples(sql: &mut String, width: usize, count: usize) {
     let mut tuple = "?,".repeat(width);
@@ -342,6 +363,24 @@ mod tests {
 
     fn check_number(plain: &str, expected: Option<Number>) {
         assert_eq!(numeric_value(plain), expected, "{plain}");
+    }
+
+    #[test]
+    fn rows_older_than_their_tombstones_are_deleted() {
+        let plain = integer_target(2, 1, WriteMode::Upsert);
+        let mut tombstones = Target::clone(&plain);
+        tombstones.table.name = TableName::parse("gone");
+        let target = Target {
+            guard: Some(1),
+            tombstones: Some(std::sync::Arc::new(tombstones)),
+            ..Target::clone(&plain)
+        };
+        assert_eq!(
+            bury_sql(&target, 2),
+            "DELETE FROM main.\"t\" WHERE (\"t\".\"c0\") IN (VALUES (?),(?)) AND EXISTS (SELECT 1 FROM \
+             main.\"gone\" WHERE \"gone\".\"c0\" = \"t\".\"c0\" AND (\"t\".\"c1\" IS NULL OR \
+             \"t\".\"c1\" < \"gone\".\"c1\"))"
+        );
     }
 
     #[test]

@@ -139,6 +139,7 @@ fn target_of(table: Table, key: &[&str], mode: WriteMode) -> Arc<Target> {
         written,
         mode,
         guard: None,
+        tombstones: None,
         table,
     })
 }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use sqlx::sqlite::SqliteArguments;
 
 use super::connect::Connection;
-use super::encode::{cell_arguments, delete_sql, insert_sql, truncate_sql, update_sql};
+use super::encode::{bury_sql, cell_arguments, delete_sql, insert_sql, truncate_sql, update_sql};
 use super::progress::Progress;
 use super::schema;
 use crate::WriteOutcome;
@@ -88,16 +88,34 @@ async fn write_rows(
                 .execute("empty the table", sql, SqliteArguments::default())
                 .await?;
         }
+        if let Some(tombstones) = &plan.tombstones {
+            write_set(connection, tombstones, &RowSet::All, sizes).await?;
+        }
         for phase in &plan.phases {
             delete_rows(connection, &plan.rows, &phase.deletes, sizes).await?;
-            for group in statement::groups(&plan.rows, &phase.writes) {
-                write_group(connection, &plan.rows, &group, sizes).await?;
+            write_set(connection, &plan.rows, &phase.writes, sizes).await?;
+            if table.target.tombstones.is_some() {
+                let written: Vec<usize> = phase.writes.iter(&plan.rows).collect();
+                delete_rows(connection, &plan.rows, &written, sizes).await?;
             }
         }
     }
     Ok(())
 }
 
+async fn write_set(
+    connection: &mut Connection,
+    rows: &TableRows,
+    set: &RowSet,
+    sizes: Sizes,
+) -> Result<(), SinkError> {
+    for group in statement::groups(rows, set) {
+        write_group(connection, rows, &group, sizes).await?;
+    }
+    Ok(())
+}
+
+/// With tombstones only those that are older than the tombstones of their keys.
 async fn delete_rows(
     connection: &mut Connection,
     rows: &TableRows,
@@ -118,7 +136,10 @@ async fn delete_rows(
     while !rest.is_empty() {
         let (now, later) = rest.split_at(sizes.rows_of(rest.len(), target.key.len()));
         let arguments = cell_arguments(rows, &target.key, now.iter().copied())?;
-        let sql = delete_sql(target, now.len());
+        let sql = match target.tombstones {
+            Some(_) => bury_sql(target, now.len()),
+            None => delete_sql(target, now.len()),
+        };
         connection.execute("delete rows", sql, arguments).await?;
         rest = later;
     }

@@ -28,6 +28,7 @@ pub(super) async fn target(session: &mut dyn Session, name: &str, key: usize) ->
         key: (0..key).collect(),
         mode: WriteMode::Insert,
         guard: None,
+        tombstones: None,
         table,
     })
 }

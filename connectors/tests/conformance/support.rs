@@ -13,7 +13,7 @@ use rowdock_connectors::{
 use uuid::Uuid;
 
 /// How long a condition may take to come true.
-const CONDITION_DEADLINE: Duration = Duration::from_secs(20);
+const CONDITION_DEADLINE: Duration = Duration::from_secs(60);
 
 /// A database of one test's own.
 #[async_trait]
@@ -223,6 +223,7 @@ pub(crate) async fn target(
         key: (0..key).collect(),
         mode,
         guard: None,
+        tombstones: None,
         table,
     })
 }

@@ -345,6 +345,7 @@ async fn generated_and_numbered_columns() {
             key: vec![0],
             mode: WriteMode::Upsert,
             guard: None,
+            tombstones: None,
             table,
         });
         let records = [

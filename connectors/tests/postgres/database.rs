@@ -113,6 +113,7 @@ impl Database {
             key: (0..key).collect(),
             mode,
             guard: None,
+            tombstones: None,
             table,
         })
     }

@@ -224,6 +224,8 @@ fn check_guard(checked: &mut Checked) {
         let problem = "needs delete.enabled=true, and insert.mode=upsert or update";
         checked.refuse_value(&sink::DELETE_SOFT_FIELD, problem);
     }
+    check_tombstones(checked, guard.is_some() && deletes, is_soft);
+    let has_tombstones = checked.text(&sink::DELETE_TOMBSTONE_TABLE).is_some();
     let Some(guard) = guard else {
         return;
     };
@@ -235,11 +237,33 @@ fn check_guard(checked: &mut Checked) {
         let problem = "must not be a key column: rows of one key would all have the same value";
         checked.refuse_value(&sink::UPSERT_GUARD_FIELD, problem);
     }
-    if replaces && deletes && !is_soft {
-        let problem = "cannot go with upsert.guard.field unless delete.soft.field names a column: a \
-                       row that is gone cannot be compared with a late record, which would bring it back";
+    if replaces && deletes && !is_soft && !has_tombstones {
+        let problem = "cannot go with upsert.guard.field unless delete.soft.field names a column, or \
+                       delete.tombstone.table a table: a row that is gone cannot be compared with a late \
+                       record, which would bring it back";
         checked.refuse_value(&sink::DELETE_ENABLED, problem);
     }
+}
+
+fn check_tombstones(checked: &mut Checked, has_guarded_deletes: bool, is_soft: bool) {
+    let Some(name) = checked
+        .text(&sink::DELETE_TOMBSTONE_TABLE)
+        .map(str::to_owned)
+    else {
+        return;
+    };
+    let problem = if !has_guarded_deletes {
+        "needs upsert.guard.field and delete.enabled=true: it remembers the guards of deletes"
+    } else if is_soft {
+        "cannot go with delete.soft.field: rows that are only marked are remembered by themselves"
+    } else if !name.contains("${table}") {
+        "must contain ${table}, such as ${table}_deleted: every table has tombstones of its own"
+    } else if name == "${table}" {
+        "must be another table than the one that is written"
+    } else {
+        return;
+    };
+    checked.refuse_value(&sink::DELETE_TOMBSTONE_TABLE, problem);
 }
 
 fn key_fields_problem(checked: &Checked, worker: &WorkerSettings) -> Option<&'static str> {

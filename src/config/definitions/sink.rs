@@ -3,8 +3,8 @@
 mod values;
 
 use super::{ConfigKey, Group, Kind, Rule};
-use values::{items, table_name_format, table_types, topics_to_tables};
-pub(in crate::config) use values::{tables_of_topics, zone, zoned_fields};
+use values::{items, table_name_format, topics_to_tables};
+pub(in crate::config) use values::{table_types, tables_of_topics, zone, zoned_fields};
 
 /// Rows in one batch, and so in one transaction. Above this a batch gains nothing and only holds
 /// its locks for longer.
@@ -180,7 +180,16 @@ pub(in crate::config) static UPSERT_GUARD_FIELD: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Writes,
     "Guard column",
-    "Column of a number, date or time, such as a version: with `insert.mode` `upsert` or `update` a row is replaced only by a record with a greater value in it, so that late and repeated records do no harm, whatever the partitioning. With `delete.enabled=true` it needs `delete.soft.field`, since a row that is gone has no value to compare with, and the guard must be a field of the record's key, or a header.",
+    "Column of a number, date or time, such as a version: with `insert.mode` `upsert` or `update` a row is replaced only by a record with a greater value in it, so that late and repeated records do no harm, whatever the partitioning. With `delete.enabled=true` it needs `delete.soft.field` or `delete.tombstone.table`, since a row that is gone has no value to compare with, and the guard must be a field of the record's key, or a header.",
+)
+.low();
+
+pub(in crate::config) static DELETE_TOMBSTONE_TABLE: ConfigKey = ConfigKey::new(
+    "delete.tombstone.table",
+    Kind::Text,
+    Group::Writes,
+    "Table of tombstones",
+    "Table that remembers of each deleted key the greatest guard of its deletes, in the same transaction, so that an older record that comes later does not bring the row back. It has the table's key columns as its primary key, and the guard column, with the names and types that they have there. `${table}` in the name, which must be there, is the table's own, and so is the schema unless one is given: `${table}_deleted`. Created with `auto.create=true`. Rows in it are never removed: those older than any record that may still come can be deleted by hand. Needs `upsert.guard.field` and `delete.enabled=true`, and excludes `delete.soft.field`.",
 )
 .low();
 
@@ -266,7 +275,7 @@ pub(in crate::config) static DB_TIMEZONE: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Mapping,
     "Database time zone",
-    "Zone of dates and times that have none: points in time are stored in columns without a zone as clocks show them there, and dates and times without a zone are taken for that zone's in columns of points in time. A name of the tz database, such as `Europe/Berlin`, or a distance such as `+02:00` of whole hours. Days stay days.",
+    "Zone of dates and times that have none: points in time are stored in columns without a zone as clocks show them there, and dates and times without a zone are taken for that zone's in columns of points in time. A name of the tz database, such as `Europe/Berlin`, or a distance such as `+05:30`. Days stay days.",
 )
 .default("UTC")
 .rule(Rule::Check(|value| zone(value).map(|_| ())))
@@ -426,10 +435,9 @@ pub(in crate::config) static TABLE_TYPES: ConfigKey = ConfigKey::new(
     Kind::List,
     Group::Tables,
     "Table types",
-    "Kinds of tables that may be written to: `TABLE`, `PARTITIONED TABLE`, `VIEW`. A table of any of these kinds is written to when it has the name, so the list says nothing more.",
+    "Kinds of tables that may be written to, of `TABLE`, `PARTITIONED TABLE`, `VIEW` and `FOREIGN TABLE`; with a table of another kind the task stops. Without this key a table of any kind is written to. MySQL's partitioned tables are `TABLE`.",
 )
-.default("TABLE")
-.rule(Rule::Check(table_types))
+.rule(Rule::Check(|value| table_types(items(value)).map(|_| ())))
 .low();
 
 pub(in crate::config) static DELIVERY_GUARANTEE: ConfigKey = ConfigKey::new(
@@ -469,6 +477,7 @@ pub(in crate::config) const KEYS: &[&ConfigKey] = &[
     &DELETE_ENABLED,
     &DELETE_SOFT_FIELD,
     &UPSERT_GUARD_FIELD,
+    &DELETE_TOMBSTONE_TABLE,
     &CHANGE_EVENTS,
     &TRUNCATE_ENABLED,
     &MAX_RETRIES,

@@ -3,11 +3,11 @@
 //! A leap second is the first moment after it, as in the databases.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
-use chrono_tz::Tz;
 use rowdock_connectors::table::TIME_SPAN_NANOS_MAX;
 use rowdock_connectors::{Cell, Timestamp};
 
-use super::{Fitted, Misfit, zone};
+use super::{Fitted, Misfit};
+use crate::record::zone::{Zone, offset_seconds};
 use crate::record::{Value, timestamp_from_millis};
 
 const SECOND_NANOS: i64 = 1_000_000_000;
@@ -100,29 +100,6 @@ fn time_of_day(text: &str) -> Option<i64> {
     Some(seconds * SECOND_NANOS + i64::from(time.nanosecond()))
 }
 
-/// `+02`, `+0200`, `+02:00` or `+02:00:30`.
-pub(in crate::map) fn offset_seconds(text: &str) -> Option<i64> {
-    let (sign, digits) = match text.split_at_checked(1)? {
-        ("+", digits) => (1, digits.replace(':', "")),
-        ("-", digits) => (-1, digits.replace(':', "")),
-        _ => return None,
-    };
-    let is_plain = digits.bytes().all(|digit| digit.is_ascii_digit());
-    if !is_plain || !matches!(digits.len(), 2 | 4 | 6) {
-        return None;
-    }
-    let mut seconds = 0;
-    for (place, weight) in [(0, 3_600), (2, 60), (4, 1)] {
-        let part = digits.get(place..place + 2).unwrap_or("0");
-        let part: i64 = part.parse().ok()?;
-        if place > 0 && part > 59 {
-            return None;
-        }
-        seconds += part * weight;
-    }
-    (seconds <= 16 * 3_600).then_some(sign * seconds)
-}
-
 /// A span of time: `-838:59:59.5`, or a time of day.
 pub(super) fn span<'v>(value: &Value<'_>) -> Result<Fitted<'v>, Misfit> {
     const RULE: &str = "only times such as 10:15:30.5, up to 838:59:59, fit";
@@ -155,7 +132,7 @@ fn span_nanos(text: &str) -> Option<i64> {
 pub(super) fn timestamp<'v>(
     value: &Value<'_>,
     holds_instants: bool,
-    zone: Option<Tz>,
+    zone: Option<Zone>,
 ) -> Result<Fitted<'v>, Misfit> {
     let (at, is_instant) = moment(value)?;
     let at = match zone {
@@ -184,10 +161,10 @@ pub(in crate::map) fn moment(value: &Value<'_>) -> Result<(Timestamp, bool), Mis
 }
 
 #[cold]
-fn converted(at: Timestamp, is_instant: bool, zone: Tz) -> Result<Timestamp, Misfit> {
+fn converted(at: Timestamp, is_instant: bool, zone: Zone) -> Result<Timestamp, Misfit> {
     let converted = match is_instant {
-        true => zone::local_of(at, zone),
-        false => zone::instant_of(at, zone),
+        true => zone.local_of(at),
+        false => zone.instant_of(at),
     };
     converted.ok_or_else(|| "the date is out of the calendar's range".into())
 }
@@ -283,7 +260,7 @@ mod tests {
     #[test]
     fn zones_count_where_a_value_or_a_column_has_none() {
         let rules = Rules {
-            zone: Some(Tz::Europe__Berlin),
+            zone: Zone::parse("Europe/Berlin"),
             text_allows_nul: false,
         };
         let check = |value: &Value<'_>, local: i64, instant: i64| {

@@ -6,8 +6,6 @@
 //! * `__deleted`, in events that Debezium's `ExtractNewRecordState` has flattened: the row that the
 //!   record shows was deleted.
 
-use chrono::FixedOffset;
-use chrono_tz::Tz;
 use rowdock_connectors::{ColumnType, Target, Timestamp};
 
 use super::{Content, RowWriter};
@@ -15,6 +13,7 @@ use crate::config::connector::SinkKeys;
 use crate::decode::change::Change;
 use crate::map::fit;
 use crate::map::push;
+use crate::record::zone::Zone;
 use crate::record::{RecordError, Stage, Value, iso, timestamp};
 
 /// What Debezium calls the field.
@@ -54,13 +53,6 @@ enum Kept {
     Moment(Timestamp, bool),
     Text(String),
     Flag(bool),
-}
-
-/// A zone by its rules, or just a distance.
-#[derive(Debug, Clone, Copy)]
-enum Zone {
-    Named(Tz),
-    Fixed(FixedOffset),
 }
 
 impl Asides {
@@ -210,8 +202,7 @@ impl RowWriter<'_> {
             |rule: &str| RecordError::new(Stage::TaskPut, format!("field \"{name}\": {rule}"));
         let zone = Zone::parse(zone)
             .ok_or_else(|| refused("the field beside it names no known time zone"))?;
-        let (instant, local) = zone
-            .both(at, is_instant)
+        let (instant, local) = both(zone, at, is_instant)
             .ok_or_else(|| refused("the date is out of the calendar's range"))?;
         let column = self.target.table.column_index(name);
         let column_type = column.map(|column| &self.target.table.columns[column].column_type);
@@ -254,72 +245,17 @@ fn distance(seconds: i64) -> String {
     }
 }
 
-impl Zone {
-    fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
-        if let Ok(named) = text.parse::<Tz>() {
-            return Some(Self::Named(named));
-        }
-        let distance = text
-            .strip_prefix("UTC")
-            .or_else(|| text.strip_prefix("GMT"));
-        let distance = distance.unwrap_or(text);
-        let seconds = match distance {
-            "" | "Z" => 0,
-            distance => i32::try_from(fit::offset_seconds(distance)?).ok()?,
-        };
-        FixedOffset::east_opt(seconds).map(Self::Fixed)
-    }
-
-    /// The point in time, and what a clock shows then.
-    fn both(self, at: Timestamp, is_instant: bool) -> Option<(Timestamp, Timestamp)> {
-        let other = match (self, is_instant) {
-            (Self::Named(zone), true) => fit::local_of(at, zone)?,
-            (Self::Named(zone), false) => fit::instant_of(at, zone)?,
-            (Self::Fixed(offset), true) => moved(at, i64::from(offset.local_minus_utc()))?,
-            (Self::Fixed(offset), false) => moved(at, -i64::from(offset.local_minus_utc()))?,
-        };
-        Some(if is_instant { (at, other) } else { (other, at) })
-    }
-}
-
-fn moved(at: Timestamp, seconds: i64) -> Option<Timestamp> {
-    Some(Timestamp {
-        seconds: at.seconds.checked_add(seconds)?,
-        nanos: at.nanos,
+/// The point in time, and what a clock shows then.
+fn both(zone: Zone, at: Timestamp, is_instant: bool) -> Option<(Timestamp, Timestamp)> {
+    Some(match is_instant {
+        true => (at, zone.local_of(at)?),
+        false => (zone.instant_of(at)?, at),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn zones_by_name_and_by_distance() {
-        let check = |text: &str, summer: Option<i64>| {
-            // 2026-07-01
-            let instant = Timestamp {
-                seconds: 1_782_864_000,
-                nanos: 0,
-            };
-            let both = Zone::parse(text).and_then(|zone| zone.both(instant, true));
-            let found = both.map(|(instant, local)| local.seconds - instant.seconds);
-            assert_eq!(found, summer, "{text}");
-            if let Some((instant, local)) = both {
-                let back = Zone::parse(text).and_then(|zone| zone.both(local, false));
-                assert_eq!(back, Some((instant, local)));
-            }
-        };
-        check("Europe/Berlin", Some(7_200));
-        check("+05:30", Some(19_800));
-        check("-0800", Some(-28_800));
-        check("UTC+2", None);
-        check("UTC+02:00", Some(7_200));
-        check("Z", Some(0));
-        check("UTC", Some(0));
-        check("Berlin", None);
-        check("+25:00", None);
-    }
 
     #[test]
     fn distances_as_text() {

@@ -42,9 +42,9 @@ impl SideReader {
     }
 
     /// Puts the headers that have a column into the row; of several of one name the last.
-    pub(in crate::map) fn read_headers(
+    pub(in crate::map) fn read_headers<'h>(
         &mut self,
-        headers: &[Header],
+        headers: impl Iterator<Item = &'h Header>,
         target: &Target,
         rows: &mut TableRows,
     ) -> Result<(), RecordError> {

@@ -5,7 +5,7 @@ use crate::error::SinkError;
 use crate::mysql::link::Link;
 use crate::mysql::schema::{number, text};
 use crate::mysql::sql::literal;
-use crate::mysql::transaction::{self, Committed};
+use crate::mysql::transaction;
 use crate::position::{PartitionKey, ResetRequest, StoredPosition};
 use crate::stored::GUARD_PARTITION;
 
@@ -44,12 +44,8 @@ impl Progress {
         self.lock(link, ACTION, &keys).await?;
         let set = self.set_all(link, ACTION, request).await;
         transaction::or_roll_back(link, set).await?;
-        match transaction::commit(link, ACTION).await {
-            Committed::Yes => Ok(()),
-            Committed::No(error) => Err(error),
-            // Repeating it sets the same again.
-            Committed::Unknown(error) => Err(error.losing_connection()),
-        }
+        // Repeating it sets the same again.
+        transaction::commit(link, ACTION).await.or_lost()
     }
 
     async fn set_all(

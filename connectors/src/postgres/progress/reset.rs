@@ -10,7 +10,7 @@ use super::{Progress, require_all};
 use crate::error::SinkError;
 use crate::position::{PartitionKey, ResetRequest, StoredPosition};
 use crate::postgres::link::Link;
-use crate::postgres::transaction::{self, Committed};
+use crate::postgres::transaction;
 use crate::stored::GUARD_PARTITION;
 
 impl Progress {
@@ -52,12 +52,8 @@ impl Progress {
         self.lock(link, ACTION, &keys).await?;
         let reset = self.set_positions(link, ACTION, request, &keys).await;
         transaction::or_roll_back(link, reset).await?;
-        match transaction::commit(link, ACTION).await {
-            Committed::Yes => Ok(()),
-            Committed::No(error) => Err(error),
-            // Repeating it sets the same positions, so it need not be settled.
-            Committed::Unknown(error) => Err(error.losing_connection()),
-        }
+        // Repeating it sets the same positions, so it need not be settled.
+        transaction::commit(link, ACTION).await.or_lost()
     }
 
     async fn set_positions(

@@ -1,8 +1,9 @@
 //! Values of the sinks' keys that have a form of their own.
 
-use chrono_tz::Tz;
+use rowdock_connectors::TableKind;
 
 use crate::config::table_format;
+use crate::record::zone::Zone;
 
 pub(super) fn table_name_format(value: &str) -> Result<(), String> {
     if value.is_empty() {
@@ -64,44 +65,34 @@ pub(in crate::config) fn zoned_fields<'a>(
     Ok(pairs)
 }
 
-pub(super) fn table_types(value: &str) -> Result<(), String> {
-    const KINDS: [&str; 3] = ["TABLE", "PARTITIONED TABLE", "VIEW"];
-    let is_kind = |item: &&str| KINDS.iter().any(|kind| kind.eq_ignore_ascii_case(item));
-    match items(value).find(|item| !is_kind(item)) {
-        None => Ok(()),
-        Some(_) => Err(format!("entries must be of {}", KINDS.join(", "))),
-    }
-}
-
-/// The zone of that name; `None` for UTC. Java's names for it are known, too.
-pub(in crate::config) fn zone(value: &str) -> Result<Option<Tz>, String> {
-    const UTC: [&str; 7] = ["UTC", "Z", "GMT", "UT", "Etc/UTC", "Etc/GMT", "Zulu"];
-    let named = ["UTC", "GMT"]
-        .iter()
-        .find_map(|name| value.strip_prefix(name));
-    let distance = named.unwrap_or(value);
-    if UTC.contains(&value) || matches!(distance, "+00:00" | "+0" | "-0" | "+00") {
-        return Ok(None);
-    }
-    if let Some(zone) = whole_hours(distance) {
-        return Ok(Some(zone));
-    }
-    let found = value.parse::<Tz>();
-    found.map(Some).map_err(|_| {
-        "no zone of that name: it must be one of the tz database, such as Europe/Berlin".to_owned()
+/// Kinds of tables by their names.
+pub(in crate::config) fn table_types<'v>(
+    items: impl Iterator<Item = &'v str>,
+) -> Result<Vec<TableKind>, String> {
+    let kind = |item: &str| {
+        let mut kinds = TableKind::ALL.into_iter();
+        kinds.find(|kind| kind.name().eq_ignore_ascii_case(item))
+    };
+    let kinds: Option<Vec<TableKind>> = items.map(kind).collect();
+    kinds.ok_or_else(|| {
+        let names = TableKind::ALL.map(TableKind::name);
+        format!("entries must be of {}", names.join(", "))
     })
 }
 
-/// `+02:00`; in the tz database its sign is the other one.
-fn whole_hours(distance: &str) -> Option<Tz> {
-    let (sign, hours) = match distance.split_at_checked(1)? {
-        ("+", hours) => ('-', hours),
-        ("-", hours) => ('+', hours),
-        _ => return None,
-    };
-    let hours = hours.strip_suffix(":00").unwrap_or(hours);
-    let hours: u8 = hours.parse().ok()?;
-    format!("Etc/GMT{sign}{hours}").parse().ok()
+/// The zone of that name, or that far from UTC; `None` for UTC. Java's names for it are known, too.
+pub(in crate::config) fn zone(value: &str) -> Result<Option<Zone>, String> {
+    const UTC: [&str; 6] = ["UTC", "GMT", "UT", "Etc/UTC", "Etc/GMT", "Zulu"];
+    if UTC.contains(&value) {
+        return Ok(None);
+    }
+    let found = Zone::parse(value).ok_or_else(|| {
+        "no zone of that name: it must be one of the tz database, such as Europe/Berlin, or a distance \
+         such as +05:30"
+            .to_owned()
+    });
+    let is_utc = |zone: &Zone| matches!(zone, Zone::Fixed(offset) if offset.local_minus_utc() == 0);
+    found.map(|zone| Some(zone).filter(|zone| !is_utc(zone)))
 }
 
 #[cfg(test)]
@@ -110,17 +101,20 @@ mod tests {
 
     #[test]
     fn zones_by_every_name() {
-        let check = |value: &str, expected: Result<Option<Tz>, ()>| {
+        let check = |value: &str, expected: Result<Option<&str>, ()>| {
+            let expected = expected.map(|name| name.and_then(Zone::parse));
             assert_eq!(zone(value).map_err(|_| ()), expected, "{value}");
         };
         check("UTC", Ok(None));
         check("Z", Ok(None));
         check("GMT+00:00", Ok(None));
-        check("Europe/Berlin", Ok(Some(Tz::Europe__Berlin)));
-        check("+02:00", Ok(Some(Tz::Etc__GMTMinus2)));
-        check("GMT-5", Ok(Some(Tz::Etc__GMTPlus5)));
-        check("US/Pacific", Ok(Some(Tz::US__Pacific)));
-        check("+02:30", Err(()));
+        check("Europe/Berlin", Ok(Some("Europe/Berlin")));
+        check("+02:00", Ok(Some("GMT+02:00")));
+        check("GMT-5", Ok(Some("-05:00")));
+        check("US/Pacific", Ok(Some("US/Pacific")));
+        check("+02:30", Ok(Some("+0230")));
+        check("GMT+5:45", Ok(Some("+05:45")));
+        check("+24:00", Err(()));
         check("Mars/Olympus", Err(()));
         check("", Err(()));
     }

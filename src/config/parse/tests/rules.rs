@@ -293,6 +293,22 @@ fn keys_and_modes_must_fit_together() {
     refused(&with(&[deletes]), deletes.0, "delete.soft.field");
     let soft = ("delete.soft.field", "gone");
     accepted(&with(&[deletes, soft]));
+    let tombstones = ("delete.tombstone.table", "${table}_deleted");
+    accepted(&with(&[deletes, tombstones]));
+    refused(&[tombstones], tombstones.0, "upsert.guard.field");
+    refused(&with(&[tombstones]), tombstones.0, "delete.enabled=true");
+    refused(
+        &with(&[deletes, soft, tombstones]),
+        tombstones.0,
+        "delete.soft.field",
+    );
+    for (name, problem) in [("gone", "${table}"), ("${table}", "another table")] {
+        refused(
+            &with(&[deletes, (tombstones.0, name)]),
+            tombstones.0,
+            problem,
+        );
+    }
     refused(&[soft], soft.0, "delete.enabled=true");
     refused(
         &[("delete.enabled", "true")],

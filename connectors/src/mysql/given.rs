@@ -1,0 +1,232 @@
+//! Statements that join the table with the rows that are given: updates of many rows, and rows that lack
+//! different columns. Pure.
+//!
+//! ```sql
+//! UPDATE (SELECT `id`, `a`, 0 AS `given columns` FROM `t` WHERE FALSE
+//!         UNION ALL VALUES ROW(?,?,?), ROW(?,?,?)) AS `given row`
+//! STRAIGHT_JOIN `t` ON `t`.`id` = `given row`.`id`
+//! SET `t`.`a` = IF(`given row`.`given columns` & 1, `given row`.`a`, `t`.`a`)
+//! ```
+//!
+//! * The first part of the union has no rows. It gives the others the types and collations of the table's
+//!   own columns, so that a text is compared with the key by the key's rules.
+//! * The rows are read in their order, which is that of their keys, and each looks its row up: whatever
+//!   the server's statistics say, it must not read, and lock, the whole table.
+//! * Each row ends with a *mark* where some lack columns: a number with one bit per such column, 1 where
+//!   the row has it.
+
+use super::form::Form;
+use super::sql::{
+    Flavor, column_changes, conflict_changes, name, newer, old, push_repeated, qualified,
+};
+use crate::row::{CellState, TableRows};
+use crate::table::Target;
+
+/// Bits of a mark: as many as a signed number has besides its sign.
+pub(super) const MARKED_COLUMNS_MAX: usize = 63;
+
+/// A mark in a statement's packet, with its type.
+pub(super) const MARK_BYTES: usize = 11;
+
+const ROW: &str = "`given row`";
+const MARK: &str = "`given columns`";
+
+/// A statement's rows.
+pub(super) struct Given<'a> {
+    pub(super) target: &'a Target,
+    pub(super) forms: &'a [Form],
+    pub(super) flavor: Flavor,
+    pub(super) columns: &'a [usize],
+    /// Those of the columns that rows may lack; none: rows have no mark.
+    pub(super) marked: &'a [usize],
+    pub(super) row_count: usize,
+}
+
+/// A row's mark.
+pub(super) fn mark(rows: &TableRows, marked: &[usize], row: usize) -> i64 {
+    let bits = marked.iter().enumerate().map(|(place, column)| {
+        let is_given = rows.columns[*column].state(row) != CellState::Absent;
+        i64::from(is_given) << place
+    });
+    bits.sum()
+}
+
+impl Given<'_> {
+    /// Rows whose key is there are changed; each key is given once.
+    pub(super) fn update(&self) -> String {
+        let target = self.target;
+        let is_key = |column: &&usize| target.key.contains(column);
+        let keys = self.columns.iter().filter(is_key);
+        let mut conditions: Vec<String> = keys
+            .map(|column| format!("{} = {}", old(target, *column), new(target, *column)))
+            .collect();
+        // What the row must be older than is a condition of the join: no column changes otherwise.
+        if let Some(guard) = target.guard.filter(|guard| self.columns.contains(guard)) {
+            conditions.push(newer(&old(target, guard), &new(target, guard)));
+        }
+        let changes = column_changes(
+            target,
+            self.columns,
+            |column| new(target, column),
+            |column| self.counts(column),
+        );
+        format!(
+            "UPDATE {} STRAIGHT_JOIN {} ON {} SET {}",
+            self.rows(),
+            qualified(&target.table.name),
+            conditions.join(" AND "),
+            changes.join(", ")
+        )
+    }
+
+    /// Rows are inserted; where the key is there, the columns that the row has are changed.
+    pub(super) fn upsert(&self) -> String {
+        let target = self.target;
+        let names = self.columns.iter().map(|column| name(target, *column));
+        let values = self.columns.iter().map(|column| new(target, *column));
+        let changes = conflict_changes(
+            target,
+            self.columns,
+            |column| new(target, column),
+            |column| self.counts(column),
+        );
+        format!(
+            "INSERT INTO {} ({}) SELECT {} FROM {} ON DUPLICATE KEY UPDATE {changes}",
+            qualified(&target.table.name),
+            names.collect::<Vec<_>>().join(","),
+            values.collect::<Vec<_>>().join(","),
+            self.rows(),
+        )
+    }
+
+    /// Whether the row has this column; nothing to ask when all rows have it.
+    fn counts(&self, column: usize) -> Option<String> {
+        let place = self.marked.iter().position(|marked| *marked == column)?;
+        Some(format!("{ROW}.{MARK} & {}", 1_u64 << place))
+    }
+
+    fn rows(&self) -> String {
+        let target = self.target;
+        let names: Vec<String> = self
+            .columns
+            .iter()
+            .map(|column| name(target, *column))
+            .collect();
+        let mut places: Vec<&str> = self
+            .columns
+            .iter()
+            .map(|column| self.place(*column))
+            .collect();
+        let mut text = format!("(SELECT {}", names.join(","));
+        if !self.marked.is_empty() {
+            text.push_str(&format!(",0 AS {MARK}"));
+            places.push("?");
+        }
+        text.push_str(&format!(
+            " FROM {} WHERE FALSE UNION ALL VALUES ",
+            qualified(&target.table.name)
+        ));
+        let word = match self.flavor {
+            Flavor::MySql => "ROW",
+            Flavor::MariaDb => "",
+        };
+        let row = format!("{word}({})", places.join(","));
+        push_repeated(&mut text, &row, ",", self.row_count);
+        text.push_str(&format!(") AS {ROW}"));
+        text
+    }
+
+    /// What is compared must be of a type that compares exactly; other values are converted when they
+    /// are stored, by the rules for storing.
+    fn place(&self, column: usize) -> &str {
+        let is_compared = self.target.key.contains(&column) || self.target.guard == Some(column);
+        let form = &self.forms[column];
+        match is_compared {
+            true => &form.comparand,
+            false => &form.placeholder,
+        }
+    }
+}
+
+fn new(target: &Target, column: usize) -> String {
+    format!("{ROW}.{}", name(target, column))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::Cell;
+    use crate::row::fixture::{int_rows, integer_target};
+    use crate::table::WriteMode;
+
+    fn check(
+        (flavor, guard): (Flavor, Option<usize>),
+        columns: &[usize],
+        marked: &[usize],
+        make: impl Fn(&Given<'_>) -> String,
+        expected: &str,
+    ) {
+        let target = Target {
+            guard,
+            ..Target::clone(&integer_target(3, 1, WriteMode::Update))
+        };
+        let forms: Vec<Form> = (0..3).map(|_| Form::plain()).collect();
+        let given = Given {
+            target: &target,
+            forms: &forms,
+            flavor,
+            columns,
+            marked,
+            row_count: 2,
+        };
+        assert_eq!(make(&given), expected);
+    }
+
+    #[test]
+    fn statements() {
+        check(
+            (Flavor::MySql, None),
+            &[0, 1],
+            &[],
+            |given| given.update(),
+            "UPDATE (SELECT `c0`,`c1` FROM `t` WHERE FALSE UNION ALL VALUES ROW(?,?),ROW(?,?)) \
+             AS `given row` STRAIGHT_JOIN `t` ON `t`.`c0` = `given row`.`c0` \
+             SET `t`.`c1` = `given row`.`c1`",
+        );
+        check(
+            (Flavor::MariaDb, Some(1)),
+            &[0, 1, 2],
+            &[2],
+            |given| given.update(),
+            "UPDATE (SELECT `c0`,`c1`,`c2`,0 AS `given columns` FROM `t` WHERE FALSE UNION ALL \
+             VALUES (?,?,?,?),(?,?,?,?)) AS `given row` STRAIGHT_JOIN `t` \
+             ON `t`.`c0` = `given row`.`c0` AND (`t`.`c1` IS NULL OR `t`.`c1` < `given row`.`c1`) \
+             SET `t`.`c2` = IF(`given row`.`given columns` & 1, `given row`.`c2`, `t`.`c2`), \
+             `t`.`c1` = `given row`.`c1`",
+        );
+        check(
+            (Flavor::MySql, None),
+            &[0, 1, 2],
+            &[1, 2],
+            |given| given.upsert(),
+            "INSERT INTO `t` (`c0`,`c1`,`c2`) SELECT `given row`.`c0`,`given row`.`c1`,`given row`.`c2` \
+             FROM (SELECT `c0`,`c1`,`c2`,0 AS `given columns` FROM `t` WHERE FALSE UNION ALL \
+             VALUES ROW(?,?,?,?),ROW(?,?,?,?)) AS `given row` ON DUPLICATE KEY UPDATE \
+             `t`.`c0` = IF(`t`.`c0` <=> `given row`.`c0`, `t`.`c0`, NULL), \
+             `t`.`c1` = IF(`given row`.`given columns` & 1, `given row`.`c1`, `t`.`c1`), \
+             `t`.`c2` = IF(`given row`.`given columns` & 2, `given row`.`c2`, `t`.`c2`)",
+        );
+    }
+
+    #[test]
+    fn marks_tell_which_columns_a_row_has() {
+        let records = [
+            [Cell::Int(1), Cell::Absent, Cell::Null],
+            [Cell::Int(2), Cell::Int(3), Cell::Absent],
+        ];
+        let rows = int_rows(&integer_target(3, 1, WriteMode::Upsert), &records);
+        assert_eq!(mark(&rows, &[1, 2], 0), 2);
+        assert_eq!(mark(&rows, &[1, 2], 1), 1);
+        assert_eq!(mark(&rows, &[], 1), 0);
+    }
+}
