@@ -13,8 +13,8 @@ use crate::support::worker::{Launch, SESSION};
 /// Writes that the victim has done before; it may pass the point with each statement of a write.
 const WRITES_BEFORE: usize = 12;
 
-/// Holds the victim at its point until it is frozen there; over by the time it thaws.
-const HELD: &str = "50*off->1*sleep(4000)->off";
+/// Holds the victim at its point until it is frozen there, for long enough to be seen on a busy machine.
+const HELD: &str = "50*off->1*sleep(10000)->off";
 
 /// The server ends a transaction that stands still after 10 s; then its locks are free.
 const LOCKS_END: std::time::Duration = seconds(10);

@@ -40,7 +40,7 @@ pub(crate) async fn cut_off_from_kafka_only(engine: Engine) {
     let load = orders.load(&stage, 300);
     let other = orders.start_first(&stage, Launch::new("other")).await;
     // The batch that it has read is held back until another worker owns the partitions.
-    let hold = "30*off->1*sleep(9000)->off";
+    let hold = "30*off->1*sleep(20000)->off";
     let victim = Launch::new("victim")
         .kafka(&kafka)
         .database(&database)

@@ -3,16 +3,23 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+/// Far beyond what anything here takes, on a busy machine too: what is not there by then never comes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
 /// How often a condition is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(40);
 
 /// Calls `look` until it returns `Ok`, and fails the test at the deadline with the last reason why
 /// not. Returns what it found.
+///
+/// A deadline says how long is waited for what never comes; it is no promise of speed, which a busy
+/// machine could not keep. So it is never shorter than [`PATIENCE`].
 pub(crate) async fn eventually<T, F, Fut>(what: &str, deadline: Duration, mut look: F) -> T
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<T, String>>,
 {
+    let deadline = deadline.max(PATIENCE);
     let started = Instant::now();
     loop {
         let reason = match look().await {
