@@ -15,6 +15,7 @@ const WRITES_BEFORE: usize = 12;
 
 /// Holds the victim at its point until it is frozen there, for long enough to be seen on a busy machine.
 const HELD: &str = "50*off->1*sleep(10000)->off";
+const HELD_FOR: std::time::Duration = seconds(10);
 
 /// The server ends a transaction that stands still after 10 s; then its locks are free.
 const LOCKS_END: std::time::Duration = seconds(10);
@@ -100,6 +101,8 @@ pub(crate) async fn frozen(engine: Engine, point: &str, caught: Caught) -> bool 
         "frozen at {point}; the others caught up after {:.1} s",
         frozen_at.elapsed().as_secs_f32()
     ));
+    // It goes on where it was at once, before it has heard of anything.
+    tokio::time::sleep(HELD_FOR.saturating_sub(frozen_at.elapsed())).await;
     victim.thaw().await;
     let moves_when_thawed = moves_by(&judged.history().await, &victim.address.to_string());
     // It comes back as a member and gets its share again.

@@ -24,13 +24,13 @@ async fn clean_restarts() {
     let loads = (orders.load(&stage, 300), items.load(&stage, 300));
     orders.until_shared(&stage, &all(&workers)).await;
     for round in 0..ROUNDS {
-        for index in 0..workers.len() {
-            workers[index].terminate();
-            let status = workers[index].exit(PATIENCE).await;
+        for (index, worker) in workers.iter_mut().enumerate() {
+            worker.terminate();
+            let status = worker.exit(PATIENCE).await;
             assert!(status.success(), "a clean stop in round {round}: {status}");
-            let fenced = workers[index].logged(&["fenced"]);
+            let fenced = worker.logged(&["fenced"]);
             assert_eq!(fenced, Vec::<String>::new(), "a clean stop replays nothing");
-            workers[index] = launch(index).start(&stage, &connectors).await;
+            *worker = launch(index).start(&stage, &connectors).await;
         }
         orders.until_flowing(&stage, PATIENCE).await;
     }
