@@ -17,29 +17,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly root
 readonly environment=$root/target/services/peer.env
 
-# shellcheck source=services/process.sh
-source "$root/scripts/services/process.sh"
-
-main() {
-  case ${1:-} in
-    up)
-      up
-      printf 'the peer is up; environment: %s\n' "$environment"
-      ;;
-    down) down ;;
-    run)
-      shift
-      (($# > 0)) || misused
-      run "$@"
-      ;;
-    *) misused ;;
-  esac
-}
-
-misused() {
-  usage >&2
-  exit 2
-}
+# shellcheck source=services/alongside.sh
+source "$root/scripts/services/alongside.sh"
 
 up() {
   mkdir -p "${environment%/*}"
@@ -52,21 +31,9 @@ down() {
   "$root/scripts/services.sh" discard connect
 }
 
-run() {
-  local code=0
-  trap 'run_ends 130' INT
-  trap 'run_ends 143' TERM HUP
-  supervise "$0" up || run_ends $?
+enter() {
+  local line
   while IFS= read -r line; do export "${line?}"; done <"$environment"
-  supervise "$@" || code=$?
-  run_ends "$code"
 }
 
-run_ends() {
-  trap '' INT TERM HUP
-  end_supervised
-  down
-  exit "$1"
-}
-
-main "$@"
+alongside "$@"

@@ -18,29 +18,8 @@ readonly root
 readonly environment=$root/target/services/chaos.env
 readonly brokers=(broker-1 broker-2 broker-3)
 
-# shellcheck source=services/process.sh
-source "$root/scripts/services/process.sh"
-
-main() {
-  case ${1:-} in
-    up)
-      up
-      printf 'three brokers are up; environment: %s\n' "$environment"
-      ;;
-    down) down ;;
-    run)
-      shift
-      (($# > 0)) || misused
-      run "$@"
-      ;;
-    *) misused ;;
-  esac
-}
-
-misused() {
-  usage >&2
-  exit 2
-}
+# shellcheck source=services/alongside.sh
+source "$root/scripts/services/alongside.sh"
 
 # All at once: a controller waits for the others.
 up() {
@@ -77,21 +56,8 @@ down() {
   wait
 }
 
-run() {
-  local code=0
-  trap 'run_ends 130' INT
-  trap 'run_ends 143' TERM HUP
-  supervise "$0" up || run_ends $?
+enter() {
   export ROWDOCK_TEST_ENV=$environment
-  supervise "$@" || code=$?
-  run_ends "$code"
 }
 
-run_ends() {
-  trap '' INT TERM HUP
-  end_supervised
-  down
-  exit "$1"
-}
-
-main "$@"
+alongside "$@"

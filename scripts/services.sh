@@ -250,10 +250,11 @@ all_ready() {
   done
 }
 
+# Several services may be started at a time: each writes a file of its own, and the last one counts.
 write_environment() {
-  local name
-  for name in "${services[@]}"; do service_settings "$name"; done >"$environment.new"
-  mv "$environment.new" "$environment"
+  local name new=$environment.$BASHPID
+  for name in "${services[@]}"; do service_settings "$name"; done >"$new"
+  mv "$new" "$environment"
 }
 
 service_name() {
@@ -278,9 +279,10 @@ one_kill() { kill_service "$1"; }
 
 one_discard() { discard_service "$1"; }
 
-# A shared server that was started again has another process id.
+# A shared server that was started again has another process id. Those that are started on demand are not in the file.
 refresh_environment() {
-  if [[ $1 != *@* && -e $environment ]] && all_ready; then write_environment; fi
+  [[ " ${services[*]} " == *" $1 "* && -e $environment ]] || return 0
+  if all_ready; then write_environment; fi
 }
 
 main "$@"

@@ -7,7 +7,7 @@
 //! 1. nobody is in the connector's consumer group, or nothing is changed;
 //! 2. the database, in one transaction: first positions of topics that were never started, then the
 //!    new positions, with claims cleared, so that a task that was overlooked is fenced;
-//! 3. the group's offsets.
+//! 3. the group's offsets, tried again for a while.
 //!
 //! Every position is a number. "Back to the start" is the first offset that there is (or the end,
 //! where the connector starts at the end), looked up now: a position that is not there would be
@@ -31,12 +31,18 @@ use crate::consume::thread::MIRROR_MARK;
 use crate::task::open_sink;
 use crate::write::facts::{Committed, KafkaFacts};
 use crate::write::start::{Watermarks, first_position};
+use waiting::Behind;
+
+mod waiting;
 
 /// How long one question to Kafka may take.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long the group's members may take to leave: tasks that were told to stop are on their way.
 const MEMBERS_LEAVE_MAX: Duration = Duration::from_secs(10);
 const MEMBERS_LOOK_INTERVAL: Duration = Duration::from_millis(250);
+/// How long the group's offsets are tried to be set, once the database has the positions.
+const COMMIT_TIME_MAX: Duration = Duration::from_secs(10);
+const COMMIT_PAUSE: Duration = Duration::from_millis(250);
 
 /// A connector whose positions are asked for.
 #[derive(Debug, Clone)]
@@ -68,6 +74,17 @@ pub struct Progress {
     pub stored: StoredPosition,
     /// What Kafka has of it; `None` when the topic is gone.
     pub marks: Option<Watermarks>,
+    /// When the first record that waits was produced, in milliseconds since the epoch; `None` when
+    /// none does, or when it could not be read in time.
+    pub waits_since_ms: Option<i64>,
+}
+
+impl Progress {
+    /// Records that are there and not stored.
+    pub fn lag(&self) -> Option<i64> {
+        let marks = self.marks?;
+        Some((marks.high - self.stored.next_offset).max(0))
+    }
 }
 
 impl From<SinkError> for OffsetsError {
@@ -125,12 +142,28 @@ impl Positions {
             let partitions = kafka.facts.partitions(topic).await?;
             known.extend(kafka.facts.watermarks(partitions).await?);
         }
-        kafka.close().await;
         let with_marks = |stored: StoredPosition| Progress {
             marks: known.get(&stored.key).copied(),
+            waits_since_ms: None,
             stored,
         };
-        Ok(stored.into_iter().map(with_marks).collect())
+        let mut progress: Vec<Progress> = stored.into_iter().map(with_marks).collect();
+        let behind = progress.iter().filter_map(|one| {
+            let lag = one.lag().filter(|lag| *lag > 0)?;
+            Some(Behind {
+                key: one.stored.key.clone(),
+                next_offset: one.stored.next_offset,
+                lag,
+            })
+        });
+        let behind: Vec<Behind> = behind.collect();
+        let times = kafka.ask(move |consumer| Ok(waiting::first_times(consumer, behind)?));
+        let times = times.await?;
+        for one in &mut progress {
+            one.waits_since_ms = times.get(&one.stored.key).copied();
+        }
+        kafka.close().await;
+        Ok(progress)
     }
 
     /// Sets these positions; `None` is where a new connector would start.
@@ -405,18 +438,25 @@ impl Kafka {
         if positions.is_empty() {
             return Ok(());
         }
-        self.ask(move |consumer| {
-            let mut list = TopicPartitionList::new();
-            for (key, offset) in &positions {
-                list.add_partition_offset(&key.topic, key.partition, Offset::Offset(*offset))?;
-                if delivery == Delivery::ExactlyOnce
-                    && let Some(mut element) = list.find_partition(&key.topic, key.partition)
-                {
-                    element.set_metadata(MIRROR_MARK);
-                }
+        let mut list = TopicPartitionList::new();
+        for (key, offset) in &positions {
+            list.add_partition_offset(&key.topic, key.partition, Offset::Offset(*offset))?;
+            if delivery == Delivery::ExactlyOnce
+                && let Some(mut element) = list.find_partition(&key.topic, key.partition)
+            {
+                element.set_metadata(MIRROR_MARK);
             }
-            Ok(consumer.commit(&list, CommitMode::Sync)?)
-        })
-        .await
+        }
+        let until = Instant::now() + COMMIT_TIME_MAX;
+        loop {
+            let list = list.clone();
+            let commit =
+                move |consumer: &TaskConsumer| Ok(consumer.commit(&list, CommitMode::Sync)?);
+            match self.ask(commit).await {
+                // The group's coordinator may be moving.
+                Err(_) if Instant::now() < until => sleep(COMMIT_PAUSE).await,
+                answer => return answer,
+            }
+        }
     }
 }

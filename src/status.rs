@@ -25,8 +25,9 @@ pub struct TaskStatus {
     pub trace: Option<String>,
     /// It has joined its consumer group at least once.
     pub joined: bool,
-    /// It failed by a defect or because the process lacks something, so starting it anew may help;
-    /// not at a record, nor at what a person must mend.
+    /// It failed by a defect, because the process lacks something, or because its database was away
+    /// for longer than its retries, so it is started anew; not at a record, nor at what a person must
+    /// mend, nor where its connector forbids it.
     pub restartable: bool,
     /// Topics of which it has written something.
     pub topics: BTreeSet<Arc<str>>,

@@ -97,6 +97,7 @@ impl TaskHandle {
             spec: spec.clone(),
         };
         let told = Arc::clone(&status);
+        let auto_restart = spec.config.auto_restart;
         // A task of its own, so that a panic is seen and told instead of looking RUNNING.
         let run = tokio::spawn(task.run(commands));
         let running = run.abort_handle();
@@ -112,7 +113,7 @@ impl TaskHandle {
             told.send_modify(|status| {
                 status.state = TaskState::Failed;
                 status.trace = Some(trace);
-                status.restartable = restartable;
+                status.restartable = restartable && auto_restart;
             });
         });
         Self {

@@ -17,7 +17,7 @@
 //! | class  | what is done                                                                     |
 //! |--------|----------------------------------------------------------------------------------|
 //! | retry  | the same batch again, with growing pauses; the task stays RUNNING and says why,   |
-//! |        | unless `max.retries` ends that                                                   |
+//! |        | unless `max.retries` ends that: then it is FAILED, and started anew after a while |
 //! | record | the bad rows are found, rejected (dead letters, or stop there), the rest written  |
 //! | stop   | FAILED, with what to do; partitions are kept, so that no other task fails on them |
 //!
@@ -81,6 +81,8 @@ pub enum Halt {
     Failed(String),
     /// The task does not do its work, by a defect: starting it anew may help.
     Lost(String),
+    /// The database could not be written to for as often as the connector allows; it may answer later.
+    Exhausted(String),
     /// The task is being stopped while it waits; what is in hand is dropped.
     Stopping,
     /// The database cannot be reached from here; the group was left.
@@ -177,11 +179,9 @@ impl WriteLoop {
             };
             match done {
                 Ok(()) | Err(Halt::Stopping) => {}
-                Err(Halt::Failed(trace)) => self.fail(trace),
-                Err(Halt::Lost(trace)) => {
-                    self.fail(trace);
-                    self.status.send_modify(|status| status.restartable = true);
-                }
+                Err(Halt::Failed(trace)) => self.fail(trace, false),
+                Err(Halt::Lost(trace)) => self.fail(trace, true),
+                Err(Halt::Exhausted(trace)) => self.fail(trace, self.config.auto_restart),
                 Err(Halt::GaveUp) => self.come_back().await,
             }
         }
@@ -271,7 +271,7 @@ impl WriteLoop {
         held.is_some_and(|held| !self.board.is_current(key, held.tag))
     }
 
-    fn fail(&mut self, trace: String) {
+    fn fail(&mut self, trace: String, restartable: bool) {
         if self.state.failed {
             return;
         }
@@ -282,6 +282,7 @@ impl WriteLoop {
         self.status.send_modify(|status| {
             status.state = TaskState::Failed;
             status.trace = Some(trace);
+            status.restartable = restartable;
             status.retrying = None;
         });
     }
@@ -297,7 +298,7 @@ impl WriteLoop {
                 match event {
                     ToWriter::Batch(_) => self.board.settle_batch(),
                     ToWriter::Drain { marker } => self.consumer.send(ToConsumer::Drained(marker)),
-                    ToWriter::Failed(reason) => return self.fail(reason),
+                    ToWriter::Failed(reason) => return self.fail(reason, false),
                     _ => {}
                 }
             }
@@ -311,7 +312,11 @@ impl WriteLoop {
                     Ok(()) => {}
                     // In the group again, as every task is that has failed.
                     Err(Halt::Failed(trace)) => {
-                        self.fail(trace);
+                        self.fail(trace, false);
+                        break;
+                    }
+                    Err(Halt::Exhausted(trace)) => {
+                        self.fail(trace, self.config.auto_restart);
                         break;
                     }
                     Err(_) => break,
@@ -363,7 +368,7 @@ impl WriteLoop {
         }
         let Some(pause) = self.state.backoff.next(fastrand::f64()) else {
             let max = self.config.retries.max.unwrap_or_default();
-            return Err(Halt::Failed(format!(
+            return Err(Halt::Exhausted(format!(
                 "{error}; given up after max.retries={max} attempts"
             )));
         };

@@ -50,5 +50,6 @@ mod rolling;
 mod schema_change;
 mod sql_types;
 mod support;
+mod takeover;
 mod tombstones;
 mod transforms;

@@ -4,6 +4,7 @@ pub(crate) mod connector;
 pub(crate) mod database;
 pub(crate) mod engine;
 pub(crate) mod hold;
+pub(crate) mod items;
 pub(crate) mod kafka;
 pub(crate) mod ledger;
 pub(crate) mod oracle;

@@ -79,7 +79,7 @@ pub(crate) fn creating_and_listing(arena: &Arena) -> anyhow::Result<Vec<Figure>>
     ]);
     let begun = Instant::now();
     for number in 0..LISTED {
-        worker.rest.delete(&format!("idle-{number}"))?;
+        worker.rest.delete(&name(&topic, number))?;
     }
     let deleted = begun.elapsed().as_secs_f64();
     figures.push(Figure::new("500 connectors deleted in a row", deleted, "s"));
@@ -132,7 +132,12 @@ fn create(worker: &Worker, topic: &Topic, number: usize) -> anyhow::Result<()> {
         "errors.tolerance": "all", "errors.deadletterqueue.topic.name": "dead-letters",
         "errors.deadletterqueue.context.headers.enable": "true", "errors.log.enable": "true",
     });
-    worker.rest.create(&format!("idle-{number}"), &config)
+    worker.rest.create(&name(topic, number), &config)
+}
+
+/// Of this part and run alone: dead members of an earlier one's group would be waited for.
+fn name(topic: &Topic, number: usize) -> String {
+    format!("{}-{number}", topic.name)
 }
 
 /// CPU ticks of a process by the names of its threads, numbers left out.

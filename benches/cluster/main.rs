@@ -8,6 +8,7 @@
 //! | `rebalance` | a second worker joins: time until it runs its half, by number of tasks          |
 //! | `scale`     | 1, 2 and 4 workers drain the same topic: the total rate                         |
 //! | `failover`  | the longest gap of any partition when one of two workers is killed, and leaves  |
+//! | `placement` | placing 1,000 connectors of 4 tasks on 50 workers                               |
 //!
 //! Without a part all of them are measured. The workers are processes of the release build; this
 //! program only drives and watches, so it may be a debug build itself (`--profile dev`). Services
@@ -18,9 +19,12 @@ mod api;
 mod database;
 mod failover;
 mod kafka;
+mod placement;
 #[path = "../throughput/process.rs"]
 #[allow(dead_code)]
 mod process;
+#[path = "../throughput/program.rs"]
+mod program;
 mod rebalance;
 mod rest;
 mod scale;
@@ -32,7 +36,6 @@ mod workers;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
@@ -81,12 +84,13 @@ impl Figure {
 
 type Part = fn(&Arena) -> anyhow::Result<Vec<Figure>>;
 
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 6] = [
     ("api", api::creating_and_listing),
     ("idle", api::idle),
     ("rebalance", rebalance::by_tasks),
     ("scale", scale::out),
     ("failover", failover::gaps),
+    ("placement", placement::of_many),
 ];
 
 fn main() -> anyhow::Result<()> {
@@ -104,7 +108,7 @@ fn main() -> anyhow::Result<()> {
     fs::create_dir_all(file.parent().context("the report needs a folder")?)?;
     let arena = Arena {
         services: Services::read()?,
-        program: build()?,
+        program: program::build()?,
         run: format!("bench{}", std::process::id()),
     };
     let mut out = io::stdout().lock();
@@ -136,28 +140,4 @@ fn print(figure: &Figure, out: &mut impl io::Write) -> io::Result<()> {
         Some(limit) => writeln!(out, "  (goal {limit:.1}: MISSED)"),
         None => writeln!(out),
     }
-}
-
-/// The release build of the worker as users get it; `ROWDOCK_BENCH_WORKER` names one that is there.
-fn build() -> anyhow::Result<PathBuf> {
-    if let Some(program) = std::env::var_os("ROWDOCK_BENCH_WORKER") {
-        return Ok(program.into());
-    }
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--bin", "rowdock"])
-        .arg("--message-format=json")
-        .current_dir(workspace())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot start cargo")?;
-    if !built.status.success() {
-        bail!("the release build failed");
-    }
-    let messages = String::from_utf8_lossy(&built.stdout);
-    messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .next_back()
-        .context("cargo does not say where the release build is")
 }

@@ -27,13 +27,15 @@ pub(crate) fn by_tasks(arena: &Arena) -> anyhow::Result<Vec<Figure>> {
         let first = cluster.start()?;
         for number in 0..tasks / TASKS_OF_CONNECTOR {
             let folder = workspace().join("target/bench");
-            let url = format!("jdbc:sqlite:{}/half-{number}.db", folder.display());
+            let url = format!("jdbc:sqlite:{}/half-{tasks}-{number}.db", folder.display());
             let config = json!({
                 "connector.class": "SqliteSink", "topics": topic.name, "auto.create": "true",
                 "tasks.max": TASKS_OF_CONNECTOR.to_string(), "connection.url": url,
                 "value.converter": "JsonConverter", "value.converter.schemas.enable": "false",
             });
-            first.rest.create(&format!("half-{number}"), &config)?;
+            // A name of its own: dead members of an earlier run's group would be waited for.
+            let name = format!("{}-half-{tasks}-{number}", arena.run);
+            first.rest.create(&name, &config)?;
         }
         first.rest.await_running(tasks, DEADLINE)?;
         thread::sleep(Duration::from_secs(5));

@@ -1,7 +1,6 @@
 //! Worker processes of one cluster.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 
 use crate::Arena;
+use crate::program::free_port;
 use crate::rest::Rest;
 use crate::services::workspace;
 
@@ -109,9 +109,4 @@ impl Drop for Worker {
             self.child.wait().ok();
         }
     }
-}
-
-fn free_port() -> anyhow::Result<u16> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
-    Ok(listener.local_addr()?.port())
 }

@@ -23,6 +23,7 @@ mod peer;
 mod plan;
 mod print;
 mod process;
+mod program;
 mod raw;
 mod report;
 mod rest;

@@ -18,6 +18,7 @@ use crate::raw::{self, Columns, Method};
 use crate::report::{EndToEnd, Idle, Produced, Report, Run};
 use crate::sinks::Sinks;
 use crate::topic::Topic;
+use crate::program;
 use crate::worker::{self, Worker};
 
 /// An idle worker has settled by then.
@@ -36,7 +37,7 @@ struct Stage<'a> {
 /// Takes all turns.
 pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     say("building the worker");
-    let program = worker::build()?;
+    let program = program::build()?;
     let run = format!("bench_{}", std::process::id());
     let mut report = Report {
         cores: thread::available_parallelism().map_or(0, usize::from),

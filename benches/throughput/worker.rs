@@ -1,7 +1,6 @@
 //! The worker under test: the release build, a fresh process per run, driven over its API.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -11,6 +10,7 @@ use anyhow::{Context as _, bail};
 use serde_json::json;
 
 use crate::order::Format;
+use crate::program::free_port;
 use crate::rest::{Connector, Rest};
 use crate::services::{Services, workspace};
 
@@ -23,36 +23,6 @@ pub(crate) struct Worker {
     /// From its start until it was healthy.
     pub(crate) ready: Duration,
     child: Child,
-}
-
-/// Builds the worker as users get it and returns the program. `cargo bench` has built one too, but
-/// with what benchmarks and tests add to its dependencies. `ROWDOCK_BENCH_PROGRAM` names another one.
-pub(crate) fn build() -> anyhow::Result<PathBuf> {
-    if let Some(program) = std::env::var_os("ROWDOCK_BENCH_PROGRAM") {
-        return Ok(program.into());
-    }
-    let built = Command::new(env!("CARGO"))
-        .args([
-            "build",
-            "--release",
-            "--bin",
-            "rowdock",
-            "--message-format=json",
-        ])
-        .current_dir(workspace())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot start cargo")?;
-    if !built.status.success() {
-        bail!("the release build failed");
-    }
-    let messages = String::from_utf8_lossy(&built.stdout);
-    messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .next_back()
-        .context("cargo does not say where the release build is")
 }
 
 impl Worker {
@@ -128,9 +98,4 @@ pub(crate) fn connector(
         name: name.to_owned(),
         config,
     }
-}
-
-fn free_port() -> anyhow::Result<u16> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
-    Ok(listener.local_addr()?.port())
 }

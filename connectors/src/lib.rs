@@ -167,8 +167,9 @@ pub trait Session: Send {
     async fn read_positions(&mut self) -> Result<Vec<StoredPosition>, SinkError>;
 
     /// Sets positions by hand, in one transaction, under the rows' locks: the new position stands,
-    /// the claim is cleared, so that whoever held it is fenced, and the reset is counted. May be
-    /// repeated.
+    /// the claim is cleared, so that whoever held it is fenced, the reset is counted, and what stood
+    /// there before is kept in a row of its own, with `/reset/` and the count behind the cluster's
+    /// id. May be repeated.
     async fn reset_positions(&mut self, request: &ResetRequest) -> Result<(), SinkError>;
 
     /// Moves the positions and writes the rows, in one transaction, positions first.

@@ -11,6 +11,10 @@ use crate::position::{ClaimAnswer, ClaimRequest, PartitionKey, RenewAnswer, Rene
 /// Stands for the topic as a whole, which no partition of Kafka's does.
 pub(crate) const GUARD_PARTITION: i32 = -1;
 
+/// Stands behind the cluster's id in rows that keep what stood there before a position was set by hand;
+/// how often it had been set follows. No cluster's id has a slash in it.
+pub(crate) const RESET_MARK: &str = "/reset/";
+
 /// The rows of the partitions that were asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Stored {

@@ -86,6 +86,7 @@ macro_rules! with_transactions {
 macro_rules! with_server {
     ($database:expr) => {
         with_transactions! { $database }
+        with_a_progress_table! { $database }
         run! { $database;
             faults::a_write_waits_for_a_lock_and_goes_on,
             faults::a_deadlock_is_retried,
@@ -100,12 +101,20 @@ macro_rules! with_server {
     };
 }
 
+/// What holds where the progress table can be looked at from outside.
+macro_rules! with_a_progress_table {
+    ($database:expr) => {
+        run! { $database; claims::what_stood_there_is_kept, }
+    };
+}
+
 mod memory {
     with_transactions! { super::databases::memory::Memory::new() }
 }
 
 mod sqlite {
     with_transactions! { super::databases::sqlite::Sqlite::new() }
+    with_a_progress_table! { super::databases::sqlite::Sqlite::new() }
 }
 
 mod postgres_15 {
@@ -126,4 +135,5 @@ mod mariadb {
 
 mod cassandra {
     all! { super::databases::cassandra::Keyspace::new().await }
+    with_a_progress_table! { super::databases::cassandra::Keyspace::new().await }
 }

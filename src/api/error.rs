@@ -58,6 +58,7 @@ impl ApiError {
             ClusterError::UnknownTask { .. }
             | ClusterError::AlreadyExists { .. }
             | ClusterError::OtherName { .. }
+            | ClusterError::NotOurs { .. }
             | ClusterError::Invalid(_)
             | ClusterError::Starting { .. }
             | ClusterError::Unavailable { .. }
@@ -83,7 +84,9 @@ impl From<ClusterError> for ApiError {
                 StatusCode::NOT_FOUND
             }
             ClusterError::AlreadyExists { .. } => StatusCode::CONFLICT,
-            ClusterError::OtherName { .. } | ClusterError::Invalid(_) => StatusCode::BAD_REQUEST,
+            ClusterError::OtherName { .. }
+            | ClusterError::NotOurs { .. }
+            | ClusterError::Invalid(_) => StatusCode::BAD_REQUEST,
             ClusterError::Starting { .. }
             | ClusterError::Unavailable { .. }
             | ClusterError::Stopped => StatusCode::SERVICE_UNAVAILABLE,

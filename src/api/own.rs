@@ -54,6 +54,8 @@ struct PartitionProgress {
     /// End of the partition; null when the topic is gone.
     end_offset: Option<i64>,
     lag_records: Option<i64>,
+    /// How long ago the first of them was produced; null when it could not be read in time.
+    lag_seconds: Option<i64>,
     /// Worker and task that claimed it last.
     owner: String,
     /// When its position was changed last, in milliseconds since the epoch.
@@ -139,9 +141,8 @@ pub(super) async fn progress(
 
 fn partition(progress: &Progress, connector: &ConnectorView, now_ms: i64) -> PartitionProgress {
     let stored = &progress.stored;
-    let lag = progress
-        .marks
-        .map(|marks| (marks.high - stored.next_offset).max(0));
+    let lag = progress.lag();
+    let waits_ms = progress.waits_since_ms.map(|since| (now_ms - since).max(0));
     let task = owner_task(&stored.owner, connector);
     let idle_ms = now_ms - stored.updated_ms;
     PartitionProgress {
@@ -150,6 +151,10 @@ fn partition(progress: &Progress, connector: &ConnectorView, now_ms: i64) -> Par
         position: stored.next_offset,
         end_offset: progress.marks.map(|marks| marks.high),
         lag_records: lag,
+        lag_seconds: match lag {
+            Some(0) => Some(0),
+            _ => waits_ms.map(|waits_ms| waits_ms / 1000),
+        },
         owner: stored.owner.clone(),
         last_write_ms: stored.updated_ms,
         resets: stored.reset_count,

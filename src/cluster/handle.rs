@@ -187,6 +187,17 @@ pub enum ClusterError {
         /// The connector's.
         expected: String,
     },
+    /// The connector is of a class that is not built in: it is another program's.
+    #[error(
+        "Connector {name} is of a class that is not built in ({class}): it is shown, and neither run \
+         nor deleted here. Change it with Kafka Connect, or give it a config of a class that is"
+    )]
+    NotOurs {
+        /// The connector's name.
+        name: String,
+        /// Its class.
+        class: String,
+    },
     /// The config is not acceptable.
     #[error(transparent)]
     Invalid(#[from] Invalid),

@@ -58,6 +58,8 @@ pub(super) struct Definition {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unfit {
     pub(super) kind: Kind,
+    /// Its class, when it is not built in: the connector is another program's.
+    pub(super) foreign_class: Option<String>,
     pub(super) reason: String,
 }
 
@@ -198,6 +200,10 @@ impl Registry {
     fn define(&mut self, version: u64, name: &str, config: RawConfig) {
         let accepted = self.accept(&config).map(Arc::new).map_err(|invalid| Unfit {
             kind: kind_of(&config, &invalid),
+            foreign_class: match &invalid {
+                Invalid::UnknownClass(unknown) => Some(unknown.class.clone()),
+                _ => None,
+            },
             reason: invalid.to_string(),
         });
         let raw = Arc::new(config);

@@ -7,9 +7,10 @@
 //! config need no code of their own. When the [`Desired`] side goes away, the connector was deleted
 //! or the worker stops: every task is stopped and the supervisor ends.
 //!
-//! A task that was lost by a defect (its thread or its future has ended) is started anew, after a
-//! pause that grows. One that failed at a record, or at what a person must mend, is not: it would
-//! fail again.
+//! A task that was lost by a defect (its thread or its future has ended), or that has tried its
+//! database as often as its connector allows, is started anew, after a pause that grows, unless its
+//! connector forbids it (`tasks.auto.restart`). One that failed at a record, or at what a person must
+//! mend, is not: it would fail again.
 //!
 //! Each round is bounded by the stop deadline, and each connector has its own supervisor, so a task
 //! that hangs while it stops holds up nothing but the tasks of its own connector, for that long.
@@ -254,24 +255,25 @@ impl<S: StartTask> Supervisor<S> {
             let due = self.lost_and_due();
             if !due.is_empty() {
                 let connector = self.desired.borrow().accepted.config.name.clone();
-                warn!(connector, tasks = ?due, "starting lost tasks anew");
+                warn!(connector, tasks = ?due, "starting failed tasks anew");
                 self.stop(&due).await;
                 return true;
             }
         }
     }
 
-    /// Tasks that were lost by a defect, when their pause is over. The pauses grow, so that what is
-    /// lost over and over costs little.
+    /// Tasks that failed where starting them anew may help, when their pause is over. The pauses grow,
+    /// so that what fails over and over costs little.
     fn lost_and_due(&mut self) -> Vec<u32> {
         let now = Instant::now();
+        let auto_restart = self.desired.borrow().accepted.config.auto_restart;
         let mut due = Vec::new();
         for (task, supervised) in &self.tasks {
             let status = supervised.handle.status();
             let has_ended = status.has_changed().is_err();
             let lost = {
                 let told = status.borrow();
-                has_ended || told.state == TaskState::Failed && told.restartable
+                has_ended && auto_restart || told.state == TaskState::Failed && told.restartable
             };
             if !lost {
                 continue;

@@ -53,6 +53,9 @@ pub struct ConnectorConfig {
     pub batch: BatchLimits,
     /// What is done when the database cannot be written to for now.
     pub retries: Retries,
+    /// `tasks.auto.restart`: whether a task that was lost, or has used its retries up, is started anew
+    /// by itself.
+    pub auto_restart: bool,
 }
 
 /// Which database.
@@ -339,6 +342,7 @@ impl fmt::Debug for ConnectorConfig {
             .field("sink", &self.sink)
             .field("batch", &self.batch)
             .field("retries", &self.retries)
+            .field("auto_restart", &self.auto_restart)
             .finish()
     }
 }

@@ -149,7 +149,16 @@ fn build(checked: &Checked, worker: &WorkerSettings) -> Result<ConnectorConfig, 
             max: given(checked, &sink::MAX_RETRIES)?,
             pause: given(checked, &sink::RETRY_BACKOFF_MS)?.map(Duration::from_millis),
         },
+        auto_restart: auto_restart(checked),
     })
+}
+
+/// Kafka Connect restarts no task, and tools that do so for it expect that of configs for its sinks.
+fn auto_restart(checked: &Checked) -> bool {
+    if checked.is_given(&sink::TASKS_AUTO_RESTART) {
+        return checked.is_true(&sink::TASKS_AUTO_RESTART);
+    }
+    checked.dialect.is_none()
 }
 
 fn topics(checked: &Checked) -> TopicSelection {

@@ -108,23 +108,54 @@ impl KafkaFacts {
         .await
     }
 
-    /// First and last offsets of these partitions.
+    /// First and last offsets of these partitions; those of which Kafka says nothing are missing.
     ///
     /// # Errors
-    /// Retry, when Kafka does not answer for one of them.
+    /// Retry, when Kafka does not answer, or refuses to for one of them.
     pub async fn watermarks(
         &self,
         partitions: Vec<PartitionKey>,
     ) -> Result<HashMap<PartitionKey, Watermarks>, SinkError> {
+        let (lows, mut highs) = tokio::try_join!(
+            self.offsets(partitions.clone(), Offset::Beginning),
+            self.offsets(partitions, Offset::End),
+        )?;
+        let both = |(key, low)| {
+            let high = highs.remove(&key)?;
+            Some((key, Watermarks { low, high }))
+        };
+        Ok(lows.into_iter().filter_map(both).collect())
+    }
+
+    /// The first offsets of partitions, or their ends, of all of them in one question per broker: a
+    /// broker answers the requests of a connection in turn, so each question of its own would wait
+    /// behind another fetch that waits for records.
+    async fn offsets(
+        &self,
+        partitions: Vec<PartitionKey>,
+        wanted: Offset,
+    ) -> Result<HashMap<PartitionKey, i64>, SinkError> {
+        if partitions.is_empty() {
+            return Ok(HashMap::new());
+        }
         self.ask("watermarks", move |consumer| {
-            partitions
-                .into_iter()
-                .map(|key| {
-                    let (low, high) =
-                        consumer.fetch_watermarks(&key.topic, key.partition, CALL_TIMEOUT)?;
-                    Ok((key, Watermarks { low, high }))
-                })
-                .collect()
+            let mut list = TopicPartitionList::new();
+            for key in &partitions {
+                list.add_partition_offset(&key.topic, key.partition, wanted)?;
+            }
+            // In place of a time, Kafka's protocol takes the beginning and the end as well.
+            let answered = consumer.offsets_for_times(list, CALL_TIMEOUT)?;
+            let mut found = HashMap::new();
+            for key in partitions {
+                let Some(element) = answered.find_partition(&key.topic, key.partition) else {
+                    continue;
+                };
+                element.error()?;
+                if let Offset::Offset(offset) = element.offset() {
+                    found.insert(key, offset);
+                }
+            }
+            Ok(found)
         })
         .await
     }
@@ -236,9 +267,45 @@ fn never_compacted(resource: ConfigResource) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
     use super::*;
     use crate::consume::client;
+
+    #[tokio::test]
+    async fn watermarks_of_many_partitions_at_once() {
+        const PARTITIONS: i32 = 40;
+        let cluster = MockCluster::new(3).unwrap();
+        cluster.create_topic("orders", PARTITIONS, 3).unwrap();
+        let servers = cluster.bootstrap_servers();
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", &servers)
+            .create()
+            .unwrap();
+        for number in 0..5 {
+            let value = number.to_string();
+            let record = BaseRecord::<(), str>::to("orders").partition(7);
+            let sent = producer.send(record.payload(&value));
+            sent.map_err(|(error, _)| error).unwrap();
+        }
+        producer.flush(Duration::from_secs(30)).unwrap();
+        let properties = [
+            ("bootstrap.servers".to_owned(), servers),
+            ("group.id".to_owned(), "facts".to_owned()),
+        ];
+        let consumer = client::shared(client::create(&properties, "facts").unwrap());
+        let facts = KafkaFacts::new(&consumer);
+        let key = |partition| PartitionKey {
+            topic: "orders".into(),
+            partition,
+        };
+        let marks = facts.watermarks((0..PARTITIONS).map(key).collect()).await;
+        let marks = marks.unwrap();
+        assert_eq!(marks.len(), usize::try_from(PARTITIONS).unwrap());
+        assert_eq!(marks[&key(7)], Watermarks { low: 0, high: 5 });
+        assert_eq!(marks[&key(8)], Watermarks { low: 0, high: 0 });
+        assert!(facts.watermarks(Vec::new()).await.unwrap().is_empty());
+    }
 
     /// A mock cluster names a controller that does not exist, as a cluster does whose controller
     /// has just gone.

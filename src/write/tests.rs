@@ -126,6 +126,7 @@ fn config(tolerate: bool) -> ConnectorConfig {
         },
         batch: LIMITS,
         retries: Retries::default(),
+        auto_restart: true,
     }
 }
 
@@ -592,7 +593,7 @@ fn a_connector_may_limit_its_retries() {
             harness.database.set_faults(Faults::scripted(script));
             match harness.write_loop.store(batch).await {
                 Ok(_) => assert!(!fails, "{failures} of {max:?}"),
-                Err(Halt::Failed(trace)) => {
+                Err(Halt::Exhausted(trace)) => {
                     assert!(fails, "{failures} of {max:?}: {trace}");
                     assert!(trace.contains("max.retries="), "{trace}");
                 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::play::{Brokers, Play, is_short, tell_since};
 use crate::cluster::until_healthy;
-use crate::support::wait::{check, eventually, seconds};
+use crate::support::wait::{PATIENCE, check, eventually, seconds};
 
 /// Leaders move each time; nobody waits for longer than this.
 const STALL_MAX: std::time::Duration = seconds(30);
@@ -14,25 +14,27 @@ const STALL_MAX: std::time::Duration = seconds(30);
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs three brokers: make chaos"]
 async fn rolling_kills() {
-    let play = Play::begin("broker_kills").await;
+    let mut play = Play::begin("broker_kills").await;
+    play.also_items().await;
     let load = play.load().await;
+    play.settle().await;
     let rounds = if is_short() { 1 } else { 2 };
     for id in (0..rounds).flat_map(|_| Brokers::IDS) {
         let begun = Instant::now();
         Brokers::kill(id).await;
-        play.until_flowing(STALL_MAX).await;
+        play.until_flowing().await;
         tell_since(
             &play.stage,
             &format!("broker {id} killed; all flows"),
             begun,
         );
         Brokers::start(id).await;
-        Brokers::until_in_sync(&play.orders.topic.name, seconds(60)).await;
+        Brokers::until_in_sync(&play.orders.topic.name).await;
         if is_short() {
             break;
         }
     }
-    play.until_flowing(STALL_MAX).await;
+    play.until_flowing().await;
     play.judge(load).await;
     play.check_pause(STALL_MAX).await;
 }
@@ -58,15 +60,15 @@ async fn coordinator_frozen(name: &str, settings: &[(&str, &str)]) {
     let id = Brokers::coordinator(&play.orders.connector.group()).await;
     let begun = Instant::now();
     Brokers::freeze(id);
-    play.until_flowing(seconds(60)).await;
+    play.until_flowing().await;
     tell_since(
         &play.stage,
         &format!("coordinator {id} frozen; all flows"),
         begun,
     );
     Brokers::thaw(id);
-    Brokers::until_in_sync(&play.orders.topic.name, seconds(60)).await;
-    play.until_flowing(STALL_MAX).await;
+    Brokers::until_in_sync(&play.orders.topic.name).await;
+    play.until_flowing().await;
     play.judge(load).await;
 }
 
@@ -74,14 +76,14 @@ async fn coordinator_frozen(name: &str, settings: &[(&str, &str)]) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs three brokers: make chaos"]
 async fn all_away() {
-    let play = Play::begin("brokers_away").await;
+    let mut play = Play::begin("brokers_away").await;
     let load = play.load().await;
     for id in Brokers::IDS {
         Brokers::kill(id).await;
     }
     let begun = Instant::now();
     for worker in &play.workers {
-        eventually("a worker that is not well", seconds(40), || async {
+        eventually("a worker that is not well", PATIENCE, || async {
             let health = worker.rest.get("/health").await;
             check(health.code == 500, || health.body.to_string())
         })
@@ -95,7 +97,7 @@ async fn all_away() {
     for worker in &play.workers {
         until_healthy(worker).await;
     }
-    play.until_flowing(seconds(60)).await;
+    play.until_flowing().await;
     tell_since(&play.stage, "brokers are back; all flows", begun);
     let name = play.orders.connector.name.clone();
     let connector = play.workers[2]

@@ -12,7 +12,7 @@ use super::play::{PARTITIONS, Play, is_short, tell_since};
 use crate::support::kafka;
 use crate::support::proc::resident_mebibytes;
 use crate::support::proxy::{Network, Proxy};
-use crate::support::wait::{check, eventually, seconds};
+use crate::support::wait::{PATIENCE, check, eventually, seconds};
 
 /// Records of each partition.
 const RECORDS: i64 = 100;
@@ -30,7 +30,7 @@ async fn positions_set_while_tasks_end() {
     let all = i64::from(PARTITIONS) * RECORDS;
     writer.send_good(0, all, PARTITIONS).await;
     let judged = play.orders.judged(&play.stage);
-    judged.until_rows(all, seconds(40)).await;
+    judged.until_rows(all, PATIENCE).await;
     let running = set(&play, 1, RECORDS - STEP).await;
     assert_eq!(running.0, 400, "of a connector that runs: {}", running.1);
 
@@ -41,7 +41,7 @@ async fn positions_set_while_tasks_end() {
     ));
     play.ask(2, "resume").await;
     let again = i64::from(PARTITIONS) * STEP;
-    judged.until_rows(all + again, seconds(40)).await;
+    judged.until_rows(all + again, PATIENCE).await;
 
     play.ask(1, "stop").await;
     writer.send_good(all, all, PARTITIONS).await;
@@ -49,12 +49,15 @@ async fn positions_set_while_tasks_end() {
     play.ask(0, "resume").await;
     let skipped = again;
     let expected = all + again + all - skipped;
-    judged.until_rows(expected, seconds(40)).await;
+    judged.until_rows(expected, PATIENCE).await;
     let rows = play.stage.database.number("SELECT count(*) FROM orders");
     assert_eq!(rows.await, expected);
     let resets = "SELECT min(reset_count)::bigint * 1000 + max(reset_count)::bigint
-        FROM rowdock_progress WHERE partition >= 0";
+        FROM rowdock_progress WHERE partition >= 0 AND cluster_id NOT LIKE '%/reset/%'";
     assert_eq!(play.stage.database.number(resets).await, 2002);
+    let kept = "SELECT count(*) FROM rowdock_progress WHERE cluster_id LIKE '%/reset/%'";
+    let kept = play.stage.database.number(kept).await;
+    assert_eq!(kept, 2 * i64::from(PARTITIONS), "what stood there is kept");
 }
 
 async fn set(play: &Play, worker: usize, offset: i64) -> (u16, Value) {
@@ -79,7 +82,7 @@ async fn until_set(play: &Play, offset: i64) -> usize {
         }
         assert_eq!(code, 500, "{body}");
         refusals += 1;
-        assert!(begun.elapsed() < seconds(30), "{body}");
+        assert!(begun.elapsed() < PATIENCE, "{body}");
     }
 }
 
@@ -97,13 +100,13 @@ async fn database_stalls() {
     let load = play.load().await;
     path.set(Network::Stalled);
     let begun = Instant::now();
-    eventually("three poll intervals", seconds(40), || async {
+    eventually("three poll intervals", PATIENCE, || async {
         check(begun.elapsed() > seconds(18), || "not yet".to_owned())
     })
     .await;
     path.set(Network::Whole);
     let back = Instant::now();
-    play.until_flowing(seconds(40)).await;
+    play.until_flowing().await;
     tell_since(&play.stage, "the database answers; all flows", back);
     let evicted: usize = play
         .workers
@@ -129,19 +132,18 @@ async fn clock_jumps() {
     let launches = vec![play.launch(0), jumper, play.launch(2)];
     play.begin_with(launches).await;
     let load = play.load().await;
-    let all: Vec<_> = play.workers.iter().collect();
-    play.orders.until_shared(&play.stage, &all).await;
+    play.settle().await;
     for seconds_ahead in [3600_i64, -3600, 0] {
         set_clock(&offset, seconds_ahead);
         let lines = play.workers[1].log().lines().count();
         play.ask(1, "restart?includeTasks=true").await;
-        eventually("a line of its log", seconds(20), || async {
+        eventually("a line of its log", PATIENCE, || async {
             check(play.workers[1].log().lines().count() > lines, String::new)
         })
         .await;
         let begun = Instant::now();
-        play.until_flowing(seconds(30)).await;
-        play.until_tasks_run(seconds(30)).await;
+        play.until_flowing().await;
+        play.until_tasks_run().await;
         tell_since(
             &play.stage,
             &format!("clock {seconds_ahead} s ahead; all flows"),
@@ -219,7 +221,7 @@ async fn memory() {
             .number("SELECT count(*) FROM large")
             .await
     };
-    eventually("the first records", seconds(120), || async {
+    eventually("the first records", 2 * PATIENCE, || async {
         let rows = stored().await;
         check(rows == i64::from(partitions), || format!("{rows} rows"))
     })
@@ -238,7 +240,7 @@ async fn memory() {
     ));
     assert!(most < 700, "{most} MiB");
     path.set(Network::Whole);
-    eventually("all of it in the table", seconds(120), || async {
+    eventually("all of it in the table", 2 * PATIENCE, || async {
         let rows = stored().await;
         let all = i64::from(partitions) + i64::from(records);
         check(rows == all, || format!("{rows} of {all} rows"))

@@ -10,9 +10,6 @@ use crate::support::wait::seconds;
 /// Unless `CHAOS_SECONDS` says otherwise.
 const SECONDS: u64 = 60;
 
-/// Whatever happened, all records flow again within this time.
-const HEALED_WITHIN: Duration = seconds(60);
-
 #[derive(Debug, Clone, Copy)]
 enum Fault {
     KillWorker,
@@ -65,6 +62,7 @@ async fn of_everything() {
         .setting("bootstrap.servers", &paths.kafka.addresses());
     let launches = vec![play.launch(0), play.launch(1), third];
     play.begin_with(launches).await;
+    play.also_items().await;
     let load = play.load().await;
     let mut random = play.stage.random();
     let begun = Instant::now();
@@ -87,7 +85,7 @@ async fn of_everything() {
             Duration::from_millis(for_ms),
         )
         .await;
-        play.until_flowing(HEALED_WITHIN).await;
+        play.until_flowing().await;
         count += 1;
     }
     play.stage.tell(format_args!(
@@ -135,13 +133,13 @@ async fn happen(
             Brokers::kill(broker).await;
             lasts().await;
             Brokers::start(broker).await;
-            Brokers::until_in_sync(&play.orders.topic.name, seconds(60)).await;
+            Brokers::until_in_sync(&play.orders.topic.name).await;
         }
         Fault::FreezeBroker => {
             Brokers::freeze(broker);
             lasts().await;
             Brokers::thaw(broker);
-            Brokers::until_in_sync(&play.orders.topic.name, seconds(60)).await;
+            Brokers::until_in_sync(&play.orders.topic.name).await;
         }
         Fault::PauseAndResume => {
             play.ask(victim, "pause").await;

@@ -9,15 +9,14 @@ use super::play::{Play, is_short, tell_since};
 use crate::support::orders::Caught;
 use crate::support::proc::remote_ports;
 use crate::support::proxy::{BrokerPaths, Network, Proxy};
-use crate::support::rest::Rest;
-use crate::support::wait::{check, eventually, seconds};
-use crate::support::worker::{SESSION, Worker};
+use crate::support::wait::{PATIENCE, check, eventually};
+use crate::support::worker::Worker;
 
 /// Writes that a worker does before something happens to it.
 const WRITES_BEFORE: usize = 30;
 
-/// Holds back a batch until another worker owns the partitions.
-const HELD: &str = "30*off->1*sleep(9000)->off";
+/// Holds back a batch until another worker owns the partitions, on a busy machine too.
+const HELD: &str = "30*off->1*sleep(25000)->off";
 
 /// A worker that does not know that its session with the group is over still reaches the database:
 /// its write is refused there.
@@ -40,14 +39,13 @@ async fn cut_off_from_kafka() {
     let connections = kafka.connections();
     kafka.set(Network::Cut);
     let cut_at = Instant::now();
-    play.until_flowing(SESSION + seconds(8)).await;
+    play.until_flowing().await;
     let what = format!("{connections} connections to kafka cut; the others caught up");
     tell_since(&play.stage, &what, cut_at);
-    let fenced = play.workers[1].until_logged(&["fenced"], seconds(15)).await;
+    let fenced = play.workers[1].until_logged(&["fenced"], PATIENCE).await;
     play.stage.tell(fenced);
     kafka.set(Network::Whole);
-    let all: Vec<_> = play.workers.iter().collect();
-    play.orders.until_shared(&play.stage, &all).await;
+    play.settle().await;
     play.judge(load).await;
     let verdict = play.orders.judged(&play.stage).verify().await;
     let most = verdict.claims.values().max().copied().unwrap_or(0);
@@ -68,12 +66,11 @@ async fn cut_off_from_the_database() {
     ];
     play.begin_with(launches).await;
     let load = play.load().await;
-    let all: Vec<_> = play.workers.iter().collect();
-    play.orders.until_shared(&play.stage, &all).await;
+    play.settle().await;
     let sessions = database.upstream_ports().len();
     database.set(Network::Cut);
     let cut_at = Instant::now();
-    play.until_flowing(seconds(15)).await;
+    play.until_flowing().await;
     let what = format!("{sessions} sessions cut; all partitions are written again");
     tell_since(&play.stage, &what, cut_at);
     let tasks = play.workers[1].tasks(&play.orders.connector).await;
@@ -82,7 +79,7 @@ async fn cut_off_from_the_database() {
         "{tasks:?}"
     );
     database.set(Network::Whole);
-    play.orders.until_shared(&play.stage, &all).await;
+    play.settle().await;
     play.judge(load).await;
 }
 
@@ -107,7 +104,7 @@ async fn cut_off_as_the_writer() {
         json!({"name": format!("other{number}"), "config": config, "initial_state": "STOPPED"})
     };
     let create = async |worker: &Worker, number| {
-        let rest = Rest::with_deadline(worker.address, seconds(40));
+        let rest = &worker.rest;
         let answer = rest.try_call("POST", "/connectors", Some(document(number)));
         answer.await.map_or(0, |answer| answer.code)
     };
@@ -115,7 +112,7 @@ async fn cut_off_as_the_writer() {
     kafka.set(Network::Cut);
     let begun = Instant::now();
     let (refused, taken) = tokio::join!(create(&play.workers[0], 1), async {
-        eventually("another worker to write", seconds(20), || async {
+        eventually("another worker to write", PATIENCE, || async {
             let code = create(&play.workers[1], 2).await;
             check(code == 201 || code == 409, || code.to_string())
         })
@@ -127,7 +124,7 @@ async fn cut_off_as_the_writer() {
         "the writer was cut off; another one wrote after {taken:.1?}"
     ));
     kafka.set(Network::Whole);
-    eventually("one truth", seconds(40), || async {
+    eventually("one truth", PATIENCE, || async {
         let mut shown = BTreeSet::new();
         for worker in &play.workers {
             let found = worker.rest.try_call("GET", "/connectors", None).await?;
@@ -137,7 +134,7 @@ async fn cut_off_as_the_writer() {
         check(shown.len() == 1 && has_second, || format!("{shown:?}"))
     })
     .await;
-    eventually("the first to write again", seconds(40), || async {
+    eventually("the first to write again", PATIENCE, || async {
         let code = create(&play.workers[0], 3).await;
         check(code == 201 || code == 409, || code.to_string())
     })
@@ -173,13 +170,14 @@ async fn a_bad_line() {
     });
     let launches = launches.collect();
     play.begin_with(launches).await;
+    play.also_items().await;
     let load = play.load().await;
     kafka.set(Network::Lossy);
     database.set(Network::Lossy);
     let rounds = if is_short() { 2 } else { 8 };
     for _ in 0..rounds {
         let begun = Instant::now();
-        play.until_flowing(seconds(30)).await;
+        play.until_flowing().await;
         tell_since(&play.stage, "over a bad line, everything was stored", begun);
     }
     kafka.set(Network::Whole);

@@ -3,7 +3,7 @@
 use std::env;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::join_all;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -11,30 +11,33 @@ use tokio::process::Command;
 
 use crate::cluster::until_healthy;
 use crate::support::connector::Connector;
+use crate::support::items::Items;
 use crate::support::kafka;
 use crate::support::orders::Orders;
 use crate::support::producer::Load;
 use crate::support::proxy::Proxy;
 use crate::support::services::{environment_file, parse, workspace};
 use crate::support::stage::Stage;
-use crate::support::wait::{check, eventually, seconds};
+use crate::support::wait::{PATIENCE, check, eventually, seconds};
 use crate::support::worker::{Launch, Worker};
 
 pub(crate) const PARTITIONS: i32 = 12;
 pub(crate) const TASKS: usize = 6;
 const WORKERS: usize = 3;
 const RECORDS_PER_S: usize = 300;
+const ITEMS_PER_S: usize = 100;
 
 /// The variable by which each worker knows its own way to the database.
 const DATABASE: &str = "ROWDOCK_TEST_DATABASE_URL";
-
-/// How long a worker may take to leave, with a debug build's slowness.
-const LEAVE_TIME_MAX: Duration = seconds(25);
 
 /// The stage with all that is on it. Drop order counts: workers, then what they work on.
 pub(crate) struct Play {
     pub(crate) workers: Vec<Worker>,
     pub(crate) orders: Orders,
+    /// A second connector, which keeps a table by upserts, and its load.
+    items: Option<(Items, Load)>,
+    /// Pauses that ended before are those of the beginning.
+    begun: SystemTime,
     pub(crate) stage: Stage,
 }
 
@@ -57,6 +60,8 @@ impl Play {
         Self {
             workers: Vec::new(),
             orders,
+            items: None,
+            begun: SystemTime::UNIX_EPOCH,
             stage,
         }
     }
@@ -84,7 +89,23 @@ impl Play {
             .post("/connectors", Some(document))
             .await;
         assert_eq!(answer.code, 201, "{}", answer.body);
-        self.until_tasks_run(seconds(30)).await;
+        self.until_tasks_run().await;
+    }
+
+    /// Lets a second connector keep a table of few items by upserts and deletes, so that the order of
+    /// each key's records is judged too.
+    pub(crate) async fn also_items(&mut self) {
+        let mut items = Items::prepare(&self.stage).await;
+        items.connector = items
+            .connector
+            .set("tasks.max", "3")
+            .set("connection.url", &format!("${{env:{DATABASE}}}"));
+        let document = items.connector.document("");
+        let rest = &self.workers[0].rest;
+        let answer = rest.post("/connectors", Some(document)).await;
+        assert_eq!(answer.code, 201, "{}", answer.body);
+        let load = items.load(&self.stage, ITEMS_PER_S);
+        self.items = Some((items, load));
     }
 
     /// How the worker of this number is started.
@@ -104,18 +125,28 @@ impl Play {
     /// A load, once its records are stored from every partition.
     pub(crate) async fn load(&self) -> Load {
         let load = self.orders.load(&self.stage, RECORDS_PER_S);
-        self.until_flowing(seconds(30)).await;
+        self.until_flowing().await;
         load
     }
 
-    pub(crate) async fn until_flowing(&self, deadline: Duration) {
-        self.orders.until_flowing(&self.stage, deadline).await;
+    /// Waits until every worker has its share of the partitions, and records flow: what comes after
+    /// is measured by [`check_pause`](Self::check_pause).
+    pub(crate) async fn settle(&mut self) {
+        let all: Vec<&Worker> = self.workers.iter().collect();
+        self.orders.until_shared(&self.stage, &all).await;
+        self.until_flowing().await;
+        self.begun = SystemTime::now();
+    }
+
+    /// Waits until records of all partitions are stored again.
+    pub(crate) async fn until_flowing(&self) {
+        self.orders.until_flowing(&self.stage, PATIENCE).await;
     }
 
     /// Waits until each task runs, on workers that are there.
-    pub(crate) async fn until_tasks_run(&self, deadline: Duration) {
+    pub(crate) async fn until_tasks_run(&self) {
         let known: Vec<String> = self.addresses();
-        eventually("every task to run", deadline, || async {
+        eventually("every task to run", PATIENCE, || async {
             let path = format!("/connectors/{}/status", self.orders.connector.name);
             let answer = self.workers[0].rest.try_call("GET", &path, None).await?;
             let tasks = answer.body["tasks"].as_array().cloned().unwrap_or_default();
@@ -135,11 +166,12 @@ impl Play {
 
     /// SIGTERM, and a successor under the same name.
     pub(crate) async fn replace(&mut self, index: usize) {
+        let before = self.workers[index].logged(&["fenced"]).len();
         self.workers[index].terminate();
-        let status = self.workers[index].exit(LEAVE_TIME_MAX).await;
+        let status = self.workers[index].exit(PATIENCE).await;
         assert!(status.success(), "a clean stop: {status}");
         let fenced = self.workers[index].logged(&["fenced"]);
-        assert_eq!(fenced, Vec::<String>::new(), "a clean stop replays nothing");
+        assert_eq!(fenced[before..], [""; 0], "a clean stop replays nothing");
         self.start_again(index).await;
     }
 
@@ -158,35 +190,44 @@ impl Play {
         until_healthy(&self.workers[index]).await;
     }
 
-    /// Ends the load and judges all of it.
-    pub(crate) async fn judge(&self, load: Load) {
+    /// Ends the loads and judges all of it.
+    pub(crate) async fn judge(&mut self, load: Load) {
         load.finish().await;
         let all: Vec<&Worker> = self.workers.iter().collect();
-        self.orders
-            .judged(&self.stage)
-            .healed(&all, seconds(40))
-            .await;
+        let orders = self.orders.judged(&self.stage);
+        orders.healed(&all, PATIENCE).await;
+        if let Some((items, load)) = self.items.take() {
+            load.finish().await;
+            items.judged(&self.stage).until_folded(PATIENCE).await;
+        }
     }
 
-    /// Tells the longest pause of any partition so far, and checks it.
+    /// Tells the longest pause of any partition since all was settled, and checks it, unless the
+    /// machine is busy with all tests.
     pub(crate) async fn check_pause(&self, most: Duration) {
-        let (pause, partition) = self.orders.judged(&self.stage).longest_pause().await;
+        let judged = self.orders.judged(&self.stage);
+        let (pause, partition) = judged.longest_pause_since(self.begun).await;
         self.stage.tell(format_args!(
-            "partition {partition} paused {pause:?} at most"
+            "partition {partition} paused {pause:.1?} at most"
         ));
+        let most = if is_short() { PATIENCE } else { most };
         assert!(pause <= most, "partition {partition} paused {pause:?}");
     }
 
-    /// Asks a worker to do something with the connector.
+    /// Asks a worker to do something with the connector, until it is taken: Kafka may just have been
+    /// away.
     pub(crate) async fn ask(&self, worker: usize, verb: &str) {
         let path = format!("/connectors/{}/{verb}", self.orders.connector.name);
-        let rest = &self.workers[worker].rest;
-        let answer = if verb.starts_with("restart") {
-            rest.post(&path, None).await
-        } else {
-            rest.put(&path, None).await
+        let method = match verb.starts_with("restart") {
+            true => "POST",
+            false => "PUT",
         };
-        assert!(answer.code < 300, "{verb}: {answer:?}");
+        eventually(verb, PATIENCE, || async {
+            let rest = &self.workers[worker].rest;
+            let answer = rest.try_call(method, &path, None).await?;
+            check(answer.code < 300, || format!("{answer:?}"))
+        })
+        .await;
     }
 }
 
@@ -222,8 +263,8 @@ impl Brokers {
     }
 
     /// Waits until every partition of the topic has all of its replicas in sync.
-    pub(crate) async fn until_in_sync(topic: &str, deadline: Duration) {
-        eventually("all replicas in sync", deadline, || async {
+    pub(crate) async fn until_in_sync(topic: &str) {
+        eventually("all replicas in sync", 2 * PATIENCE, || async {
             let name = topic.to_owned();
             let behind = kafka::with_onlooker(move |consumer| replicas_behind(consumer, &name));
             let behind = behind.await?;

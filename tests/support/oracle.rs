@@ -8,7 +8,7 @@
 //! * I6, liveness: every position reaches the end of its partition, every task runs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::connector::Connector;
 use super::database::Row;
@@ -294,6 +294,13 @@ impl Judged<'_> {
 
     /// The longest time that a partition stood still between two moves, and which partition.
     pub(crate) async fn longest_pause(&self) -> (Duration, i32) {
+        self.longest_pause_since(SystemTime::UNIX_EPOCH).await
+    }
+
+    /// The same of pauses that ended after this moment.
+    pub(crate) async fn longest_pause_since(&self, begun: SystemTime) -> (Duration, i32) {
+        let begun = begun.duration_since(SystemTime::UNIX_EPOCH);
+        let begun = begun.unwrap_or_default().as_secs_f64();
         let mut last: BTreeMap<i32, f64> = BTreeMap::new();
         let mut longest = (0.0, -1);
         for change in self
@@ -303,6 +310,7 @@ impl Judged<'_> {
             .filter(|change| change.is_move())
         {
             if let Some(before) = last.insert(change.partition, change.at)
+                && change.at > begun
                 && change.at - before > longest.0
             {
                 longest = (change.at - before, change.partition);

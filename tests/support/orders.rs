@@ -9,7 +9,7 @@ use super::oracle::Judged;
 use super::producer::{Load, LoadSpec, Writer};
 use super::proxy::Proxy;
 use super::stage::{Stage, Topic};
-use super::wait::{check, eventually, seconds};
+use super::wait::{PATIENCE, check, eventually};
 use super::worker::{Launch, Worker};
 
 /// The append table of every stage.
@@ -85,11 +85,11 @@ impl Orders {
     /// not disturbed by the joining of this one.
     pub(crate) async fn start_first(&self, stage: &Stage, launch: Launch<'_>) -> Worker {
         let worker = launch.start(stage, &[&self.connector]).await;
-        eventually("the first records", seconds(60), || async {
+        eventually("the first records", PATIENCE, || async {
             check(stage.ledger.len() > 0, || "none".to_owned())
         })
         .await;
-        self.until_flowing(stage, seconds(60)).await;
+        self.until_flowing(stage, PATIENCE).await;
         worker
     }
 
@@ -108,7 +108,7 @@ impl Orders {
             .iter()
             .map(|worker| worker.address.to_string())
             .collect();
-        eventually("each worker to own partitions", seconds(60), || async {
+        eventually("each worker to own partitions", PATIENCE, || async {
             let owners = self.owners(stage).await;
             let all = addresses
                 .iter()
@@ -128,7 +128,7 @@ impl Orders {
         writes: usize,
     ) -> Session {
         let path = path.into();
-        let session = eventually("the worker to stand still", seconds(60), || async {
+        let session = eventually("the worker to stand still", PATIENCE, || async {
             let done = self.writes_through(stage, path).await;
             let sessions = stage.database.sessions(path).await;
             let found = sessions.iter().find(|session| caught.matches(session));

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// The API answers from memory; what needs longer hangs.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+use super::wait::PATIENCE;
+
+/// The API answers from memory, and changes are answered within 20 s; what needs longer hangs.
+const ANSWER_DEADLINE: Duration = PATIENCE;
 
 /// A worker's API.
 #[derive(Debug, Clone)]
@@ -24,14 +26,9 @@ pub(crate) struct Answer {
 
 impl Rest {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self::with_deadline(address, ANSWER_DEADLINE)
-    }
-
-    /// One that waits longer: for changes that cannot be recorded at the moment.
-    pub(crate) fn with_deadline(address: SocketAddr, deadline: Duration) -> Self {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(deadline))
+            .timeout_global(Some(ANSWER_DEADLINE))
             .build()
             .into();
         Self {

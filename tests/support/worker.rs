@@ -15,13 +15,17 @@ use super::reaper;
 use super::rest::Rest;
 use super::services::services;
 use super::stage::Stage;
-use super::wait::{check, eventually, seconds};
+use super::wait::{PATIENCE, check, eventually};
 
 /// Scaled down from the default of 10 s; a member that is killed or frozen is out after this long.
 pub(crate) const SESSION: Duration = Duration::from_secs(3);
 
+/// Of workers that only ever leave politely: one that did not, or that was found dead by mistake on a
+/// busy machine, would be missed for so long.
+pub(crate) const LONG_SESSION: Duration = Duration::from_secs(2 * PATIENCE.as_secs());
+
 /// A debug build on a busy machine.
-const START_DEADLINE: Duration = Duration::from_secs(30);
+const START_DEADLINE: Duration = PATIENCE;
 
 /// How a worker is to be started.
 #[derive(Default)]
@@ -110,6 +114,12 @@ impl<'a> Launch<'a> {
             .setting("status.storage.replication.factor", "-1")
             .setting("session.timeout.ms", &session)
             .setting("heartbeat.interval.ms", "300")
+    }
+
+    /// Its group waits for it for longer than any test takes: see [`LONG_SESSION`].
+    pub(crate) fn with_long_session(self) -> Self {
+        let session = LONG_SESSION.as_millis().to_string();
+        self.setting("consumer.session.timeout.ms", &session)
     }
 
     /// It listens at this port.
@@ -274,7 +284,7 @@ impl Worker {
     }
 
     async fn until_process_state(&self, what: &str, wanted: impl Fn(char) -> bool) {
-        eventually(what, seconds(5), || {
+        eventually(what, PATIENCE, || {
             let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()));
             let state = stat
                 .ok()

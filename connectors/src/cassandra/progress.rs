@@ -358,6 +358,9 @@ impl Progress {
                 )));
             };
             let clock = Clock(row.ceiling.max(row.clock.0));
+            self.statements
+                .keep_before_reset(link, self, &set.key, &row)
+                .await?;
             if self.statements.reset(link, self, set, &row, clock).await? {
                 return Ok(());
             }

@@ -17,13 +17,16 @@ use crate::position::{
     ClaimAnswer, ClaimRequest, PartitionKey, PositionMove, ProgressScope, RenewAnswer,
     RenewRequest, ResetRequest, SetPosition, StartRows, StoredPosition,
 };
-use crate::stored::GUARD_PARTITION;
+use crate::stored::{GUARD_PARTITION, RESET_MARK};
 
 const MIGRATION: &str = include_str!("../../migrations/sqlite.sql");
 /// The table's name in [`MIGRATION`].
 const MIGRATION_TABLE: &str = "\"rowdock_progress\"";
 /// Selects one partition's row; the key is bound as ?1 to ?4.
 const KEY: &str = "cluster_id = ?1 AND connector = ?2 AND topic = ?3 AND \"partition\" = ?4";
+/// What is kept of a row that is about to be set by hand, beside its cluster's id.
+const COPIED: &str = "connector, topic, \"partition\", topic_id, next_offset, leader_epoch, claim_id, \
+    claim_count, generation, owner, session, reset_count, schema_version, updated_at";
 const NOW: &str = "strftime('%Y-%m-%d %H:%M:%fZ', 'now')";
 
 /// The statements for one progress table and whose rows they touch.
@@ -38,6 +41,7 @@ pub(super) struct Progress {
     renew: String,
     advance: String,
     read_all: String,
+    keep_before_reset: String,
     reset: String,
 }
 
@@ -91,6 +95,11 @@ impl Progress {
                  AS updated_ms FROM main.{table} \
                  WHERE cluster_id = ?1 AND connector = ?2 AND \"partition\" <> ?3 \
                  ORDER BY topic, \"partition\""
+            ),
+            keep_before_reset: format!(
+                "INSERT OR IGNORE INTO main.{table} (cluster_id, {COPIED}) \
+                 SELECT cluster_id || '{RESET_MARK}' || (reset_count + 1), {COPIED} \
+                 FROM main.{table} WHERE {KEY}"
             ),
             reset: format!(
                 "UPDATE main.{table} SET topic_id = ?5, next_offset = ?6, leader_epoch = -1, \
@@ -298,6 +307,10 @@ impl Progress {
             next_offset,
         } in &request.positions
         {
+            let arguments = self.key_arguments(key)?;
+            connection
+                .execute("keep a position", &self.keep_before_reset, arguments)
+                .await?;
             let mut arguments = self.key_arguments(key)?;
             bound(&mut arguments, topic_id.clone())?;
             bound(&mut arguments, *next_offset)?;

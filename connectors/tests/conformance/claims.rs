@@ -250,3 +250,31 @@ pub(crate) async fn positions_set_by_hand_fence_their_owner(database: &impl Data
     assert!(positions.iter().all(|position| position.topic_id == "id-2"));
     assert!(positions.iter().all(|position| position.owner.is_empty()));
 }
+
+/// Whoever asks later why records came twice, or never, finds where the position stood.
+pub(crate) async fn what_stood_there_is_kept(database: &impl Database) {
+    let mut owner = session(database).await;
+    start(&mut *owner, 1).await;
+    let id = claim(&mut *owner, &[0]).await;
+    let moves = batch(vec![moved(0, id, 0, 5)], Vec::new());
+    let outcome = owner.write(&moves).await.expect("written");
+    assert_eq!(outcome, WriteOutcome::Committed);
+    for next_offset in [40, 7] {
+        let request = ResetRequest {
+            starts: Vec::new(),
+            positions: vec![SetPosition {
+                key: key(0),
+                topic_id: "id".to_owned(),
+                next_offset,
+            }],
+        };
+        owner.reset_positions(&request).await.expect("set");
+    }
+    let columns = ["cluster_id", "next_offset", "reset_count"];
+    let mut rows = database.rows("rowdock_progress", &columns).await;
+    rows.retain(|row| row.contains("/reset/"));
+    assert_eq!(rows, ["cluster/reset/1,5,0", "cluster/reset/2,40,1"]);
+    let positions = owner.read_positions().await.expect("read");
+    assert_eq!(positions.len(), 1, "the copies are nobody's positions");
+    assert_eq!(positions[0].next_offset, 7);
+}

@@ -188,7 +188,10 @@ async fn a_retrying_task_is_running_and_says_why_nothing_moves() {
 #[tokio::test]
 async fn a_task_that_ends_on_its_own_has_failed() {
     let worker = Worker::start();
-    worker.create("pg", 1).await;
+    let config = config_with(1, "tasks.auto.restart", json!("false"));
+    let body = json!({"name": "pg", "config": config});
+    worker.send_json(Method::POST, "/connectors", &body).await;
+    worker.wait_for("pg", "RUNNING", &["RUNNING"]).await;
     worker.tasks.end("pg", 0);
     worker.wait_for("pg", "RUNNING", &["FAILED"]).await;
     let reply = worker
@@ -196,6 +199,74 @@ async fn a_task_that_ends_on_its_own_has_failed() {
         .await;
     assert_eq!(reply.json()["tasks"][0]["state"], "RESTARTING");
     worker.wait_for("pg", "RUNNING", &["RUNNING"]).await;
+}
+
+/// What a failed task says of itself.
+fn failed(restartable: bool) -> TaskStatus {
+    TaskStatus {
+        state: TaskState::Failed,
+        trace: Some("the database is away".to_owned()),
+        joined: true,
+        restartable,
+        topics: BTreeSet::new(),
+        retrying: None,
+    }
+}
+
+/// By itself, where it may help and the connector does not forbid it; with the class of another sink
+/// only where that is asked for.
+#[tokio::test(start_paused = true)]
+async fn failed_tasks_are_started_anew_by_themselves() {
+    const OTHER: &str = "io.confluent.connect.jdbc.JdbcSinkConnector";
+    let long = Duration::from_secs(200);
+    for (class, asked, status, starts) in [
+        ("SqliteSink", None, None, 2),
+        ("SqliteSink", Some("false"), None, 1),
+        (OTHER, None, None, 1),
+        (OTHER, Some("true"), None, 2),
+        ("SqliteSink", None, Some(failed(true)), 2),
+        ("SqliteSink", None, Some(failed(false)), 1),
+        (OTHER, Some("true"), Some(failed(false)), 1),
+    ] {
+        let worker = Worker::start();
+        let case = format!("{class} {asked:?} {status:?}");
+        let mut config = config_with(1, "connector.class", json!(class));
+        if let Some(asked) = asked {
+            config["tasks.auto.restart"] = json!(asked);
+        }
+        let body = json!({"name": "pg", "config": config});
+        let reply = worker.send_json(Method::POST, "/connectors", &body).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{case}: {reply:?}");
+        worker.wait_for("pg", "RUNNING", &["RUNNING"]).await;
+        match status {
+            Some(status) => worker.tasks.tell("pg", 0, status),
+            None => worker.tasks.end("pg", 0),
+        }
+        sleep(long).await;
+        assert_eq!(worker.tasks.starts("pg", 0), starts, "{case}");
+        let state = if starts == 1 { "FAILED" } else { "RUNNING" };
+        worker.wait_for("pg", "RUNNING", &[state]).await;
+    }
+}
+
+/// What fails over and over is started anew ever more seldom.
+#[tokio::test(start_paused = true)]
+async fn pauses_between_restarts_grow() {
+    let worker = Worker::start();
+    worker.create("pg", 1).await;
+    let mut pauses = Vec::new();
+    for starts in 1..=8 {
+        let failed_at = Instant::now();
+        worker.tasks.tell("pg", 0, failed(true));
+        while worker.tasks.starts("pg", 0) == starts {
+            sleep(Duration::from_millis(50)).await;
+        }
+        pauses.push(failed_at.elapsed().as_secs());
+    }
+    assert!(pauses.is_sorted(), "{pauses:?}");
+    // With a look once a second before and after each pause.
+    assert!(pauses[0] <= 3, "{pauses:?}");
+    assert!((60..=63).contains(&pauses[7]), "{pauses:?}");
 }
 
 /// Who restarts, by the flags and the states before: task 0 runs, task 1 has failed.

@@ -18,7 +18,7 @@ use crate::cluster::tasks::StartTask;
 use crate::cluster::view::ConnectorView;
 
 /// How long a read may wait to catch up; then it is answered from memory.
-const CATCH_UP_MAX: Duration = Duration::from_secs(1);
+const CATCH_UP_MAX: Duration = Duration::from_secs(2);
 /// How often Kafka is asked whether it answers again.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 

@@ -118,11 +118,11 @@ impl<S: StartTask> Control<S> {
             kind: unfit.kind,
             worker_id: self.speaker(name),
             target: definition.target,
-            state: match (unfit.kind, definition.target) {
-                // Of a class that runs here: its config is at fault, and can be mended.
-                (Kind::Sink, TargetState::Running) => ConnectorState::Failed,
-                (Kind::Sink, target) => ConnectorState::of_target(target),
-                (Kind::Source | Kind::Unknown, _) => ConnectorState::Unassigned,
+            state: match (&unfit.foreign_class, definition.target) {
+                (Some(_), _) => ConnectorState::Unassigned,
+                // Its config is at fault, and can be mended.
+                (None, TargetState::Running) => ConnectorState::Failed,
+                (None, target) => ConnectorState::of_target(target),
             },
             trace: Some(format!("shown and not run: {}", unfit.reason)),
             tasks: (0..definition.task_count()).map(task).collect(),

@@ -26,7 +26,7 @@ const POLL_MAX: Duration = Duration::from_millis(500);
 /// Records handed on at once: enough that a start reads a long log quickly.
 const RECORDS_MAX: usize = 500;
 /// How long the end of the log may take to be told.
-const END_TIME_MAX: Duration = Duration::from_secs(1);
+const END_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// A record of the topic.
 #[derive(Debug)]

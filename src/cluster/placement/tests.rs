@@ -1,5 +1,3 @@
-use std::time::{Duration, Instant};
-
 use proptest::prelude::*;
 
 use super::*;
@@ -141,24 +139,17 @@ fn without_members_nothing_is_placed() {
     assert_eq!(speaker(&[], "sink"), None);
 }
 
-/// 1,000 connectors of 4 tasks on 50 workers: fast enough to be done at every change.
+/// 1,000 connectors of 4 tasks on 50 workers. How long that takes is the matter of the part `placement`
+/// of `benches/cluster`: this program is not optimised, and its machine may be busy.
 #[test]
-fn large_clusters_are_placed_at_once() {
+fn few_tasks_move_in_large_clusters() {
     let names = names(1000);
     let tasks = vec![4; names.len()];
     let mut members = sorted((0..50).map(member).collect());
-    let begun = Instant::now();
     let before = place(&members, &wanted(&names, &tasks, &Owners::new()));
-    let first = begun.elapsed();
-
-    let begun = Instant::now();
     members.remove(17);
     let after = place(&members, &wanted(&names, &tasks, &before));
-    let again = begun.elapsed();
     assert!(moved(&before, &after) <= 96, "{}", moved(&before, &after));
-    // The promise is 10 ms of the program that is shipped; this one is not optimised.
-    let limit = Duration::from_millis(if cfg!(debug_assertions) { 200 } else { 10 });
-    assert!(first < limit && again < limit, "{first:?} and {again:?}");
 }
 
 /// Names of connectors are spread over the members that speak for them.

@@ -56,18 +56,18 @@ impl Registry {
                 let accepted = self.accept(&config)?;
                 Ok(self.change(name, known, config, &accepted, members))
             }
-            Command::Delete { name } => Ok(deletion(name, self.known(name)?)),
+            Command::Delete { name } => Ok(deletion(name, self.own(name)?)),
             Command::SetTarget { name, target } => {
-                let known = self.known(name)?;
+                let known = self.own(name)?;
                 Ok(self.new_target(name, known, *target, members))
             }
             Command::Restart { name, scope } => {
-                self.known(name)?;
+                self.own(name)?;
                 let now = now.ok_or_else(|| unknown_connector(name))?;
                 Ok(restart(now, *scope))
             }
             Command::RestartTask { name, task } => {
-                self.known(name)?;
+                self.own(name)?;
                 let now = now.ok_or_else(|| unknown_connector(name))?;
                 restart_task(now, *task)
             }
@@ -108,6 +108,19 @@ impl Registry {
         self.definitions
             .get(name)
             .ok_or_else(|| unknown_connector(name))
+    }
+
+    /// One that is not another program's.
+    fn own(&self, name: &str) -> Result<&Definition, ClusterError> {
+        let known = self.known(name)?;
+        let unfit = known.accepted.as_ref().err();
+        match unfit.and_then(|unfit| unfit.foreign_class.clone()) {
+            Some(class) => Err(ClusterError::NotOurs {
+                name: name.to_owned(),
+                class,
+            }),
+            None => Ok(known),
+        }
     }
 
     fn creation(

@@ -240,6 +240,33 @@ fn a_kafka_connect_log_is_taken_over() {
     assert_eq!(registry.get("pg").unwrap().target, TargetState::Paused);
     let cdc = registry.get("cdc").unwrap();
     assert_eq!(cdc.task_config(0)["k"].as_deref(), Some("v"));
+    // What is another program's is left to it; what is at fault can be mended, and deleted.
+    let target = TargetState::Stopped;
+    for (name, is_ours) in [("cdc", false), ("odd", false), ("bad", true), ("pg", true)] {
+        let name = || name.to_owned();
+        let scope = RestartScope::default();
+        for command in [
+            Command::Delete { name: name() },
+            set_target(&name(), target),
+            Command::Restart {
+                name: name(),
+                scope,
+            },
+        ] {
+            let now = registry.get(&name()).map(|known| {
+                let nothing = Published::unassigned();
+                view(&name(), known, Some(&nothing), "w0:9398")
+            });
+            let planned = registry.plan(&command, now.as_ref(), &members(2));
+            let is_refused = matches!(&planned, Err(ClusterError::NotOurs { .. }));
+            assert_eq!(is_refused, !is_ours, "{command:?}");
+        }
+    }
+    let put = Command::PutConfig {
+        name: "odd".to_owned(),
+        config: config(1),
+    };
+    assert!(registry.plan(&put, None, &members(2)).is_ok());
     // Only what can be run is placed.
     let placed = registry.plan_placement(&members(2));
     let keys: BTreeSet<String> = placed.iter().map(|record| record.encode().key).collect();

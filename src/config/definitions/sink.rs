@@ -213,6 +213,15 @@ pub(in crate::config) static RETRY_BACKOFF_MS: ConfigKey = ConfigKey::new(
 .rule(Rule::Range(0, RETRY_BACKOFF_MS_LIMIT))
 .low();
 
+pub(in crate::config) static TASKS_AUTO_RESTART: ConfigKey = ConfigKey::new(
+    "tasks.auto.restart",
+    Kind::Boolean,
+    Group::Writes,
+    "Restart tasks",
+    "Whether a FAILED task is started anew by itself when that may help: it was lost by a defect, or has used up `max.retries`. Pauses grow from one second to one minute. Never at a record that cannot be stored, nor at what a person must mend. Not given: yes; with the class of another sink no, as in Kafka Connect.",
+)
+.low();
+
 pub(in crate::config) static TRIM_SENSITIVE_LOG: ConfigKey = ConfigKey::new(
     "trim.sensitive.log",
     Kind::Boolean,
@@ -482,6 +491,7 @@ pub(in crate::config) const KEYS: &[&ConfigKey] = &[
     &TRUNCATE_ENABLED,
     &MAX_RETRIES,
     &RETRY_BACKOFF_MS,
+    &TASKS_AUTO_RESTART,
     &TRIM_SENSITIVE_LOG,
     &PK_MODE,
     &PK_FIELDS,

@@ -19,6 +19,7 @@ use super::super::settings::PositionConsistency;
 use super::{GUARD, Progress, now_ms};
 use crate::error::{ErrorClass, SinkError};
 use crate::position::{ClaimRequest, PartitionKey, PositionMove, SetPosition};
+use crate::stored::RESET_MARK;
 
 /// One row's key.
 const KEY: &str = "cluster_id = ? AND connector = ? AND topic = ? AND partition = ?";
@@ -36,6 +37,7 @@ pub(super) struct Statements {
     renew: PreparedStatement,
     raise: PreparedStatement,
     advance: PreparedStatement,
+    keep_before_reset: PreparedStatement,
     reset: PreparedStatement,
 }
 
@@ -81,8 +83,9 @@ impl Statements {
             prepared.set_is_idempotent(true);
             Ok::<_, SinkError>(prepared)
         };
-        let columns = "topic_id, next_offset, leader_epoch, claim_id, claim_count, generation, \
-                       owner, reset_count, clock, ceiling, config, starts, updated_at";
+        let columns_kept = "topic_id, next_offset, leader_epoch, claim_id, claim_count, generation, \
+                            owner, reset_count, clock, ceiling, config, updated_at";
+        let columns = format!("{columns_kept}, starts");
         let all = format!("SELECT {columns} FROM {table} WHERE {KEY}");
         let keys = format!(
             "SELECT topic, partition FROM {table} WHERE cluster_id = ? AND connector = ? ALLOW FILTERING"
@@ -121,6 +124,15 @@ impl Statements {
                 "UPDATE {table} SET next_offset = ?, leader_epoch = ?, clock = ?, ceiling = ?, \
                  updated_at = ? WHERE {KEY} IF claim_id = ? AND next_offset = ?"
             ))
+            .await?,
+            keep_before_reset: reading(
+                format!(
+                    "INSERT INTO {table} (cluster_id, connector, topic, partition, {columns_kept}, \
+                     schema_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, \
+                     {SCHEMA_VERSION})"
+                ),
+                consistency.commit(),
+            )
             .await?,
             reset: conditional(format!(
                 "UPDATE {table} SET topic_id = ?, next_offset = ?, leader_epoch = -1, claim_id = ?, \
@@ -336,6 +348,42 @@ impl Statements {
             part.from,
         );
         self.apply(link, &self.advance, values).await
+    }
+
+    /// Copies a row that is about to be set by hand, for whoever asks later what stood there. If it
+    /// is not set after all, the copy is written over by the next attempt's.
+    pub(super) async fn keep_before_reset(
+        &self,
+        link: &Link,
+        progress: &Progress,
+        key: &PartitionKey,
+        row: &Checkpoint,
+    ) -> Result<(), SinkError> {
+        let (cluster, connector, topic, partition) = progress.key(&key.topic, key.partition);
+        let number = row.reset_count.saturating_add(1);
+        let values = (
+            format!("{cluster}{RESET_MARK}{number}"),
+            connector,
+            topic,
+            partition,
+            row.topic_id.as_str(),
+            row.next_offset,
+            row.leader_epoch,
+            row.claim_id,
+            row.claim_count,
+            row.generation,
+            row.owner.as_str(),
+            row.reset_count,
+            row.clock.0,
+            row.ceiling,
+            row.config,
+            CqlTimestamp(row.updated_ms),
+        );
+        let kept = link
+            .session
+            .execute_unpaged(&self.keep_before_reset, values);
+        kept.await.map_err(|error| of_positions(&error))?;
+        Ok(())
     }
 
     pub(super) async fn reset(

@@ -7,7 +7,7 @@ use crate::mysql::schema::{number, text};
 use crate::mysql::sql::literal;
 use crate::mysql::transaction;
 use crate::position::{PartitionKey, ResetRequest, StoredPosition};
-use crate::stored::GUARD_PARTITION;
+use crate::stored::{GUARD_PARTITION, RESET_MARK};
 
 impl Progress {
     /// See [`Session::read_positions`](crate::Session::read_positions).
@@ -42,7 +42,7 @@ impl Progress {
             .map(|position| position.key.clone())
             .collect();
         self.lock(link, ACTION, &keys).await?;
-        let set = self.set_all(link, ACTION, request).await;
+        let set = self.set_all(link, ACTION, request, &keys).await;
         transaction::or_roll_back(link, set).await?;
         // Repeating it sets the same again.
         transaction::commit(link, ACTION).await.or_lost()
@@ -53,10 +53,12 @@ impl Progress {
         link: &mut Link,
         action: &str,
         request: &ResetRequest,
+        keys: &[PartitionKey],
     ) -> Result<(), SinkError> {
         for starts in &request.starts {
             self.insert_starts(link, action, starts).await?;
         }
+        self.keep_what_was(link, action, keys).await?;
         for position in &request.positions {
             let changes = format!(
                 "topic_id = {}, next_offset = {}, leader_epoch = -1, claim_id = NULL, generation = -1, \
@@ -67,6 +69,28 @@ impl Progress {
             let key = std::slice::from_ref(&position.key);
             self.update_all(link, action, key, &changes).await?;
         }
+        Ok(())
+    }
+
+    /// Copies the rows that are about to be set, for whoever asks later what stood there.
+    async fn keep_what_was(
+        &self,
+        link: &mut Link,
+        action: &str,
+        keys: &[PartitionKey],
+    ) -> Result<(), SinkError> {
+        const COPIED: &str = "connector, topic, `partition`, topic_id, next_offset, leader_epoch, \
+            claim_id, claim_count, generation, owner, session, reset_count, schema_version, \
+            updated_at";
+        link.require_transaction()?;
+        let script = format!(
+            "INSERT IGNORE INTO {table} (cluster_id, {COPIED}) \
+             SELECT CONCAT(cluster_id, '{RESET_MARK}', reset_count + 1), {COPIED} FROM {table} \
+             WHERE {rows}",
+            table = self.table,
+            rows = self.are_rows(keys)
+        );
+        link.run(action, &script).await?;
         Ok(())
     }
 }

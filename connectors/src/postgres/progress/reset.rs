@@ -11,7 +11,7 @@ use crate::error::SinkError;
 use crate::position::{PartitionKey, ResetRequest, StoredPosition};
 use crate::postgres::link::Link;
 use crate::postgres::transaction;
-use crate::stored::GUARD_PARTITION;
+use crate::stored::{GUARD_PARTITION, RESET_MARK};
 
 impl Progress {
     /// See [`Session::read_positions`](crate::Session::read_positions).
@@ -66,6 +66,7 @@ impl Progress {
         for starts in &request.starts {
             self.insert_starts(link, action, starts).await?;
         }
+        self.keep_what_was(link, action, keys).await?;
         let text = format!(
             "UPDATE {} AS stored \
              SET next_offset = reset.next_offset, topic_id = reset.topic_id, leader_epoch = -1, \
@@ -91,6 +92,37 @@ impl Progress {
         let update = link.client().execute(&text, &parameters);
         let updated = link.answer(action, update).await?;
         require_all(updated, request.positions.len())
+    }
+
+    /// Copies the rows that are about to be set, for whoever asks later what stood there.
+    async fn keep_what_was(
+        &self,
+        link: &Link,
+        action: &str,
+        keys: &Keys<'_>,
+    ) -> Result<(), SinkError> {
+        let text = format!(
+            "INSERT INTO {table} (cluster_id, connector, topic, partition, topic_id, next_offset, \
+                 leader_epoch, claim_id, claim_count, generation, owner, session, reset_count, \
+                 schema_version, updated_at) \
+             SELECT cluster_id || '{RESET_MARK}' || (reset_count + 1), connector, stored.topic, \
+                 stored.partition, topic_id, next_offset, leader_epoch, claim_id, claim_count, \
+                 generation, owner, session, reset_count, schema_version, updated_at \
+             FROM {table} AS stored, unnest($3::text[], $4::int4[]) AS reset(topic, partition) \
+             WHERE cluster_id = $1 AND connector = $2 \
+               AND stored.topic = reset.topic AND stored.partition = reset.partition \
+             ON CONFLICT DO NOTHING",
+            table = self.table
+        );
+        let parameters: [&(dyn ToSql + Sync); 4] = [
+            &self.scope.cluster_id,
+            &self.scope.connector,
+            &keys.topics,
+            &keys.partitions,
+        ];
+        let insert = link.client().execute(&text, &parameters);
+        link.answer(action, insert).await?;
+        Ok(())
     }
 }
 
