@@ -50,4 +50,5 @@ mod rolling;
 mod schema_change;
 mod sql_types;
 mod support;
+mod tokens;
 mod transforms;
