@@ -7,7 +7,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-versions fuzz services services-stop services-status bench bench-cassandra bench-peer conformance chaos fmt lint
+.PHONY: help demo test test-versions fuzz services services-stop services-status bench bench-decode bench-cassandra bench-peer conformance chaos fmt lint
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -45,6 +45,9 @@ bench: ## measure against the database's own limits
 	@scripts/prerequisites.sh build services -- scripts/services.sh run cargo bench --bench throughput
 	@scripts/prerequisites.sh build services -- scripts/services.sh run cargo bench --profile dev --features failpoints \
 		--bench cluster
+
+bench-decode: ## measure the decoders of all formats, beside plain parsers
+	@scripts/prerequisites.sh build -- cargo bench --bench decode --features plain-parsers
 
 bench-cassandra: ## measure the Cassandra sink against its driver alone
 	@scripts/prerequisites.sh build services -- scripts/services.sh run cargo bench --bench cassandra

@@ -2,9 +2,12 @@
 //! and without a transform on the way, beside a plain parser on the same bytes.
 //!
 //! One order, written in every format: eleven fields, of which eight have a column; one is nested.
-//! `cargo bench --bench decode`. Other work on the machine shifts whole runs, so what formats cost in
-//! comparison is measured apart: each format in turn, many short rounds, and of each round's ratio
-//! to schemaless JSON the median.
+//! `make bench-decode`, or `cargo bench --bench decode --features plain-parsers`. Other work on the
+//! machine shifts whole runs, so what formats cost in comparison is measured apart: each way in turn,
+//! many short rounds, and of each round's ratio to schemaless JSON the median. The goals are printed
+//! with what came of them.
+//!
+//! `ROWDOCK_BENCH_DECODE="avro"` sends records of one format through, and nothing else: for a profiler.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 use std::hint::black_box;
@@ -13,7 +16,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group};
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 use rowdock::config::connector::ConnectorConfig;
 use rowdock::config::converter::{
@@ -23,7 +26,7 @@ use rowdock::config::worker::WorkerSettings;
 use rowdock::decode::Formats;
 use rowdock::decode::sides::RecordDecoder;
 use rowdock::map::{TopicMapper, plan};
-use rowdock::record::RawRecord;
+use rowdock::record::{OwnedRecord, RawRecord};
 use rowdock::transform::Chain;
 use rowdock_connectors::{
     ColumnDef, ColumnType, Origin, RowKind, Table, TableKind, TableName, TableRows,
@@ -190,11 +193,37 @@ fn registered(format: RegisteredFormat, kind: &str, schema: &'static str) -> Con
     Converter::Registered(format, Box::new(options))
 }
 
-/// The way of records without transforms, or with one that renames a field.
+/// The way of records without transforms, or with some.
 struct Bench {
     mapper: TopicMapper,
     rows: TableRows,
     transforms: Option<(RecordDecoder, Chain)>,
+}
+
+/// What a record goes through before it is mapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// The mapper alone, as if there were no transforms in the program.
+    Mapper,
+    /// A connector without transforms.
+    Direct,
+    /// A chain of none: what it would cost if every record were decoded as a whole.
+    EmptyChain,
+    /// One that renames a field.
+    Renamed,
+}
+
+impl Way {
+    const ALL: [Self; 4] = [Self::Direct, Self::Mapper, Self::EmptyChain, Self::Renamed];
+
+    fn of(self, format: &str) -> String {
+        match self {
+            Self::Direct => format.to_owned(),
+            Self::Mapper => format!("{format}, mapper alone"),
+            Self::EmptyChain => format!("{format}, chain of none"),
+            Self::Renamed => format!("{format}, field renamed"),
+        }
+    }
 }
 
 const TRANSFORM: [(&str, &str); 3] = [
@@ -204,7 +233,11 @@ const TRANSFORM: [(&str, &str); 3] = [
 ];
 
 impl Bench {
-    fn new(converter: &Converter, transforms: &[(&str, &str)]) -> Self {
+    fn new(converter: &Converter, way: Way) -> Self {
+        let transforms = match way {
+            Way::Renamed => &TRANSFORM[..],
+            _ => &[],
+        };
         let raw = [
             ("name", "bench"),
             ("connector.class", "PostgresSink"),
@@ -217,7 +250,7 @@ impl Bench {
         let config = ConnectorConfig::parse(&raw.collect(), &WorkerSettings::default()).unwrap();
         let target = Arc::new(plan::target(table(), &config.sink).unwrap());
         let formats = Formats::start(converter, converter, |_| {}).unwrap();
-        let transforms = (!config.transforms.is_empty()).then(|| {
+        let transforms = matches!(way, Way::EmptyChain | Way::Renamed).then(|| {
             let chain = Chain::new(&config.transforms, config.header_converter).unwrap();
             (RecordDecoder::new(formats.key(), formats.value()), chain)
         });
@@ -230,22 +263,9 @@ impl Bench {
     }
 
     fn record(&mut self, value: &[u8]) {
-        let record = RawRecord {
-            topic: "orders",
-            partition: 0,
-            offset: 7,
-            timestamp_ms: None,
-            key: None,
-            value: Some(value),
-            headers: &(),
-        };
+        let record = raw(value);
         let transformed = match &mut self.transforms {
-            None => {
-                while !self.mapper.is_ready(&record) {
-                    std::thread::yield_now();
-                }
-                None
-            }
+            None => return self.map(&record),
             Some((decoder, chain)) => {
                 while !decoder.is_ready(&record) {
                     std::thread::yield_now();
@@ -254,18 +274,50 @@ impl Bench {
                 Some(chain.apply(whole, &record).unwrap().unwrap())
             }
         };
+        self.fill(&record, transformed.as_ref());
+    }
+
+    /// The same, where nobody asks whether there are transforms.
+    fn map(&mut self, record: &RawRecord<'_>) {
+        while !self.mapper.is_ready(record) {
+            std::thread::yield_now();
+        }
+        self.fill(record, None);
+    }
+
+    #[inline]
+    fn fill(&mut self, record: &RawRecord<'_>, transformed: Option<&OwnedRecord>) {
         let origin = Origin {
             position: 0,
             offset: 7,
             kind: RowKind::Write,
         };
         self.mapper
-            .map(&record, transformed.as_ref(), origin, &mut self.rows)
+            .map(record, transformed, origin, &mut self.rows)
             .unwrap();
         // As large as a batch; then with the same room again.
         if self.rows.len() == 5_000 {
             self.rows = self.rows.empty_with_same_room();
         }
+    }
+
+    fn run(&mut self, way: Way, value: &[u8]) {
+        match way {
+            Way::Mapper => self.map(&raw(value)),
+            _ => self.record(value),
+        }
+    }
+}
+
+fn raw(value: &[u8]) -> RawRecord<'_> {
+    RawRecord {
+        topic: "orders",
+        partition: 0,
+        offset: 7,
+        timestamp_ms: None,
+        key: None,
+        value: Some(value),
+        headers: &(),
     }
 }
 
@@ -299,25 +351,55 @@ fn formats(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("record to cells");
     group.throughput(Throughput::Elements(1));
     for (name, converter, value) in cases() {
-        let mut bench = Bench::new(&converter, &[]);
-        group.bench_function(name, |timer| timer.iter(|| bench.record(black_box(&value))));
-        let mut bench = Bench::new(&converter, &TRANSFORM);
-        group.bench_function(format!("{name}, transformed"), |timer| {
-            timer.iter(|| bench.record(black_box(&value)));
-        });
+        for way in [Way::Direct, Way::Renamed] {
+            let mut bench = Bench::new(&converter, way);
+            group.bench_function(way.of(name), |timer| {
+                timer.iter(|| bench.run(way, black_box(&value)));
+            });
+        }
     }
-    group.bench_function("serde_json::Value of schemaless json", |timer| {
-        timer.iter(|| plain_json(black_box(PAYLOAD.as_bytes())));
-    });
-    let (order, protobuf) = (order_message(), protobuf_bytes());
-    group.bench_function("prost_reflect::DynamicMessage of protobuf", |timer| {
-        timer.iter(|| DynamicMessage::decode(order.clone(), black_box(&protobuf[6..])).unwrap());
-    });
     group.finish();
 }
 
-fn plain_json(bytes: &[u8]) -> serde_json::Value {
-    serde_json::from_slice(bytes).unwrap()
+/// What others make of the same bytes: a tree of values, without a look at a table.
+type Parse = Box<dyn FnMut(&[u8])>;
+type Plain = (&'static str, Parse);
+
+fn plain_parsers() -> Vec<(&'static str, Plain)> {
+    let json = || -> Parse {
+        Box::new(|bytes| drop(serde_json::from_slice::<serde_json::Value>(bytes).unwrap()))
+    };
+    let order = order_message();
+    let protobuf =
+        move |bytes: &[u8]| drop(DynamicMessage::decode(order.clone(), &bytes[6..]).unwrap());
+    let framed = |mut parse: Parse| -> Parse { Box::new(move |bytes| parse(&bytes[5..])) };
+    let mut parsers: Vec<(&'static str, Plain)> = vec![
+        ("schemaless json", ("serde_json::Value", json())),
+        ("envelope json", ("serde_json::Value", json())),
+        ("json schema", ("serde_json::Value", framed(json()))),
+        (
+            "protobuf",
+            ("prost_reflect::DynamicMessage", Box::new(protobuf)),
+        ),
+    ];
+    parsers.extend(plain_avro());
+    parsers
+}
+
+#[cfg(feature = "plain-parsers")]
+fn plain_avro() -> Option<(&'static str, Plain)> {
+    use apache_avro::Schema;
+    use apache_avro::reader::datum::GenericDatumReader;
+    // For as long as the bench runs: the reader borrows its schema.
+    let schema: &'static Schema = Box::leak(Box::new(Schema::parse_str(AVRO_SCHEMA).unwrap()));
+    let reader = GenericDatumReader::builder(schema).build().unwrap();
+    let parse = move |bytes: &[u8]| drop(reader.read_value(&mut &bytes[5..]).unwrap());
+    Some(("avro", ("apache_avro::types::Value", Box::new(parse))))
+}
+
+#[cfg(not(feature = "plain-parsers"))]
+fn plain_avro() -> Option<(&'static str, Plain)> {
+    None
 }
 
 fn order_message() -> MessageDescriptor {
@@ -331,36 +413,99 @@ fn order_message() -> MessageDescriptor {
 const ROUNDS: usize = 200;
 const RECORDS_PER_ROUND: u32 = 2_000;
 
-/// The formats in turn: what each costs in comparison with schemaless JSON.
-fn comparison(_: &mut Criterion) {
-    let mut runs: Vec<(String, Bench, Vec<u8>, Vec<f64>)> = Vec::new();
-    for (name, converter, value) in cases() {
-        for (ending, transforms) in [("", &[][..]), (", transformed", &TRANSFORM)] {
-            let bench = Bench::new(&converter, transforms);
-            runs.push((format!("{name}{ending}"), bench, value.clone(), Vec::new()));
+/// One way through the program, or past it.
+struct Run {
+    name: String,
+    record: Box<dyn FnMut()>,
+    /// Per record, in each round.
+    nanos: Vec<f64>,
+}
+
+fn runs() -> Vec<Run> {
+    let mut runs = Vec::new();
+    for (format, converter, value) in cases() {
+        for way in Way::ALL {
+            let (mut bench, value) = (Bench::new(&converter, way), value.clone());
+            runs.push(Run {
+                name: way.of(format),
+                record: Box::new(move || bench.run(way, black_box(&value))),
+                nanos: Vec::new(),
+            });
         }
     }
+    let values: Vec<_> = cases()
+        .into_iter()
+        .map(|(name, _, value)| (name, value))
+        .collect();
+    for (format, (parser, mut parse)) in plain_parsers() {
+        let found = values.iter().find(|(name, _)| *name == format);
+        let value = found.unwrap().1.clone();
+        runs.push(Run {
+            name: format!("{format}, {parser}"),
+            record: Box::new(move || parse(black_box(&value))),
+            nanos: Vec::new(),
+        });
+    }
+    runs
+}
+
+/// All ways in turn: what each costs in comparison with schemaless JSON, and whether that is what it
+/// should be.
+fn comparison(_: &mut Criterion) {
+    let mut runs = runs();
     for _ in 0..ROUNDS {
-        for (_, bench, value, nanos) in &mut runs {
+        for run in &mut runs {
             let began = Instant::now();
             for _ in 0..RECORDS_PER_ROUND {
-                bench.record(black_box(value));
+                (run.record)();
             }
-            nanos.push(began.elapsed().as_secs_f64() * 1e9 / f64::from(RECORDS_PER_ROUND));
+            let nanos = began.elapsed().as_secs_f64() * 1e9;
+            run.nanos.push(nanos / f64::from(RECORDS_PER_ROUND));
         }
     }
-    let basis = runs[0].3.clone();
-    println!("{:<32} {:>10} {:>8}", "in turn", "ns/record", "ratio");
-    for (name, _, _, nanos) in &runs {
-        let ratios = nanos.iter().zip(&basis).map(|(one, basis)| one / basis);
-        let (time, ratio) = (median(nanos.clone()), median(ratios.collect()));
-        println!("{name:<32} {time:>10.0} {ratio:>8.2}");
+    println!("{:<48} {:>10} {:>8}", "in turn", "ns/record", "ratio");
+    for run in &runs {
+        let (time, ratio) = (median(run.nanos.clone()), ratio(run, &runs[0]));
+        println!("{:<48} {time:>10.0} {ratio:>8.2}", run.name);
     }
+    println!();
+    let named = |name: &str| runs.iter().find(|run| run.name == name).unwrap();
+    for (name, of, limit) in GOALS {
+        let ratio = ratio(named(name), named(of));
+        let verdict = if ratio <= limit { "met" } else { "MISSED" };
+        println!("goal: {name} costs at most {limit:.2} x {of}: {ratio:.2}, {verdict}");
+    }
+}
+
+/// That a connector without transforms pays nothing for them is within what two measurements of the
+/// same differ by.
+const GOALS: [(&str, &str, f64); 4] = [
+    ("envelope json", "schemaless json", 1.5),
+    ("avro", "schemaless json", 0.6),
+    ("schemaless json", "schemaless json, mapper alone", 1.02),
+    ("avro", "avro, mapper alone", 1.02),
+];
+
+fn ratio(run: &Run, basis: &Run) -> f64 {
+    let rounds = run.nanos.iter().zip(&basis.nanos);
+    median(rounds.map(|(one, basis)| one / basis).collect())
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+/// Records for a profiler to look at.
+const RECORDS_PROFILED: u32 = 20_000;
+
+fn profiled(format: &str) {
+    let found = cases().into_iter().find(|(name, ..)| *name == format);
+    let (_, converter, value) = found.expect("the name of a format");
+    let mut bench = Bench::new(&converter, Way::Direct);
+    for _ in 0..RECORDS_PROFILED {
+        bench.record(black_box(&value));
+    }
 }
 
 criterion_group! {
@@ -371,4 +516,13 @@ criterion_group! {
         .sample_size(20);
     targets = formats, comparison
 }
-criterion_main!(benches);
+
+fn main() {
+    match std::env::var("ROWDOCK_BENCH_DECODE") {
+        Ok(format) => profiled(&format),
+        Err(_) => {
+            benches();
+            Criterion::default().configure_from_args().final_summary();
+        }
+    }
+}

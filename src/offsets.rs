@@ -14,7 +14,7 @@
 //! decided later, by whoever comes first.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::consumer::{CommitMode, Consumer as _};
@@ -28,6 +28,7 @@ use tokio::time::{Instant, sleep};
 use crate::config::connector::{ConnectorConfig, Delivery, StartPosition, TopicSelection};
 use crate::consume::client::{self, TaskConsumer};
 use crate::consume::thread::MIRROR_MARK;
+use crate::login;
 use crate::task::open_sink;
 use crate::write::facts::{Committed, KafkaFacts};
 use crate::write::start::{Watermarks, first_position};
@@ -318,6 +319,8 @@ pub(crate) struct Kafka {
     consumer: Arc<TaskConsumer>,
     facts: KafkaFacts,
     group_id: String,
+    /// For its login; none once it has one.
+    properties: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 impl Kafka {
@@ -334,6 +337,7 @@ impl Kafka {
             facts: KafkaFacts::new(&consumer),
             consumer,
             group_id: group_id.unwrap_or_default(),
+            properties: Arc::new(Mutex::new(positions.consumer_properties.clone())),
         })
     }
 
@@ -348,7 +352,14 @@ impl Kafka {
         question: impl FnOnce(&TaskConsumer) -> Result<T, OffsetsError> + Send + 'static,
     ) -> Result<T, OffsetsError> {
         let consumer = Arc::clone(&self.consumer);
-        let answer = tokio::task::spawn_blocking(move || question(&consumer)).await;
+        let properties = Arc::clone(&self.properties);
+        let answer = tokio::task::spawn_blocking(move || {
+            let login =
+                std::mem::take(&mut *properties.lock().unwrap_or_else(PoisonError::into_inner));
+            login::log_in(consumer.client(), &login);
+            question(&consumer)
+        })
+        .await;
         answer.map_err(|error| OffsetsError::Failed(error.to_string()))?
     }
 

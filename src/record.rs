@@ -5,7 +5,7 @@
 //! [`OwnedRecord`]: Connect's data model, with
 //!
 //! * [`schema`]: what values are,
-//! * [`datum`]: the values themselves,
+//! * [`datum`]: the values themselves; [`debezium`]: structs that are one value,
 //! * [`owned`]: key, value and headers together, and where they were read,
 //! * [`json`] and [`iso`]: their text.
 
@@ -16,6 +16,7 @@ use std::fmt;
 use rowdock_connectors::Timestamp;
 
 pub mod datum;
+pub mod debezium;
 pub mod iso;
 pub mod json;
 pub mod owned;

@@ -39,6 +39,7 @@
 pub mod once;
 pub mod pass;
 pub mod remote;
+pub mod report;
 pub mod request;
 pub mod source;
 
@@ -54,7 +55,8 @@ use crate::offsets::{Kafka, OffsetsError, Positions};
 use crate::task::open_sink;
 use once::{LetterId, NOT_STORED};
 use pass::Pass;
-pub use request::{Listed, Outcome, Place, Report, Request};
+pub use report::{Listed, Outcome, Report};
+pub use request::{Place, Request};
 use source::Source;
 
 /// After this long a call answers and says where to go on: well within the time that a request to

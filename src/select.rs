@@ -89,9 +89,12 @@ impl Selection {
         let mut fields = Vec::with_capacity(mapping.columns.len());
         let mut from_value = 0;
         for column in &mapping.columns {
-            let datum = datum(&column.source, record, headers);
-            from_value += usize::from(matches!(column.source, Source::Value(_)));
-            if let Some(datum) = datum {
+            from_value += usize::from(matches!(column.source, Source::Value(_) | Source::Fields));
+            if column.source == Source::Fields {
+                push_fields(&record.value.datum, mapping, &mut fields);
+                continue;
+            }
+            if let Some(datum) = datum(&column.source, record, headers) {
                 fields.push((column.name.clone(), datum));
             }
         }
@@ -127,15 +130,44 @@ fn datum(source: &Source, record: &OwnedRecord, headers: &[Header]) -> Option<Da
             found.map(|header| header.datum.clone())
         }
         Source::Now => Some(Datum::String(time_uuid(record).to_string())),
+        // Not one value.
+        Source::Fields => None,
     }
 }
 
+/// All fields of the value, but those whose column the mapping fills otherwise.
+fn push_fields(value: &Datum, mapping: &TableMapping, fields: &mut Vec<(String, Datum)>) {
+    let is_free = |name: &str| {
+        let mut columns = mapping.columns.iter();
+        !columns.any(|column| column.name.eq_ignore_ascii_case(name))
+    };
+    match value {
+        Datum::Map(map) => {
+            let free = map.iter().filter(|(name, _)| is_free(name));
+            fields.extend(free.map(|(name, datum)| (name.to_owned(), datum.clone())));
+        }
+        Datum::Struct(value) => {
+            let names = value.schema().fields().unwrap_or_default().iter();
+            let free = names.enumerate().filter(|(_, field)| is_free(&field.name));
+            fields.extend(
+                free.map(|(index, field)| (field.name.to_string(), value.get(index).clone())),
+            );
+        }
+        _ => {}
+    }
+}
+
+/// The field of this name; where there is none and the name has dots, what is inside one.
 fn field_of<'a>(datum: &'a Datum, name: &str) -> Option<&'a Datum> {
-    match datum {
+    let found = match datum {
         Datum::Map(map) => map.get(name),
         Datum::Struct(value) => value.get_named(name, true),
         _ => None,
-    }
+    };
+    found.or_else(|| {
+        let (outer, inner) = name.split_once('.')?;
+        field_of(field_of(datum, outer)?, inner)
+    })
 }
 
 /// The record's own: its time with its offset in the ticks below a millisecond, and its partition in the
@@ -231,6 +263,41 @@ mod tests {
         let expected = map(&[("n", Datum::Int32(5)), ("all", whole)]);
         assert_eq!(rows[1].value.datum, expected);
         assert_eq!(rows[1].origin().offset, 7);
+    }
+
+    #[test]
+    fn all_fields_of_the_value_fill_the_columns_of_their_names() {
+        let selection = selection("orders -> k.a: ID=key.id, *=value, part=value.n.x", true);
+        let value = map(&[
+            ("n", map(&[("x", Datum::Int32(7))])),
+            ("id", Datum::Int32(9)),
+            ("a.b", Datum::Int32(3)),
+        ]);
+        let key = map(&[("id", Datum::Int32(1))]);
+        let rows = selection
+            .select(&record(0, key.clone(), value), &raw())
+            .unwrap();
+        let expected = map(&[
+            ("ID", Datum::Int32(1)),
+            ("n", map(&[("x", Datum::Int32(7))])),
+            ("a.b", Datum::Int32(3)),
+            ("part", Datum::Int32(7)),
+        ]);
+        assert_eq!(rows[0].value.datum, expected);
+        let rows = selection
+            .select(&record(0, key, Datum::Null), &raw())
+            .unwrap();
+        assert_eq!(rows[0].value, Side::NULL);
+        assert_eq!(rows[0].key.datum, map(&[("ID", Datum::Int32(1))]));
+        let dotted = self::selection("orders -> k.a: n=value.a.b", true);
+        let value = map(&[
+            ("a.b", Datum::Int32(3)),
+            ("a", map(&[("b", Datum::Int32(4))])),
+        ]);
+        let rows = dotted
+            .select(&record(0, Datum::Null, value), &raw())
+            .unwrap();
+        assert_eq!(rows[0].value.datum, map(&[("n", Datum::Int32(3))]));
     }
 
     #[test]

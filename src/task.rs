@@ -21,6 +21,7 @@ use crate::consume::{client, native};
 use crate::deadletter::DeadLetters;
 use crate::decode::Formats;
 use crate::handover::{Board, ConsumerLink, ToConsumer};
+use crate::login;
 use crate::registry::Event;
 pub use crate::status::{TaskState, TaskStatus};
 use crate::write::facts::KafkaFacts;
@@ -213,7 +214,9 @@ impl RunningTask {
             .map(client::shared)
             .map_err(|error| format!("the kafka consumer cannot be created: {error}"))?;
         let facts = KafkaFacts::new(&consumer).with_admin(&spec.producer_properties);
-        let Some(cluster_id) = kafka_cluster_id(&consumer, &self.stopping).await? else {
+        let Some(cluster_id) =
+            kafka_cluster_id(&consumer, &spec.consumer_properties, &self.stopping).await?
+        else {
             return Ok(());
         };
         let properties = &spec.consumer_properties;
@@ -354,11 +357,13 @@ fn schema_listener(
 /// The cluster's id is part of every position's key, so nothing starts without it.
 async fn kafka_cluster_id(
     consumer: &Arc<client::TaskConsumer>,
+    properties: &[(String, String)],
     stopping: &watch::Receiver<bool>,
 ) -> Result<Option<String>, String> {
     while !*stopping.borrow() {
-        let asked = Arc::clone(consumer);
+        let (asked, login) = (Arc::clone(consumer), properties.to_vec());
         let answer = tokio::task::spawn_blocking(move || {
+            login::log_in(asked.client(), &login);
             asked.client().fetch_cluster_id(CLUSTER_ID_TIMEOUT)
         })
         .await

@@ -51,5 +51,6 @@ mod schema_change;
 mod sql_types;
 mod support;
 mod takeover;
+mod tokens;
 mod tombstones;
 mod transforms;

@@ -140,6 +140,7 @@ const FITTING: &[(&str, &str, &str)] = &[
         r#""a"=>"x\"y\\", "b"=>NULL, "c"=>"1.50", "d"=>"[1]""#,
     ),
     ("point", "\"(1,2)\"", "(1,2)"),
+    ("point", "{\"x\":1.5,\"y\":-2,\"wkb\":\"\"}", "(1.5,-2)"),
     ("tsvector", "\"fat cat\"", "'cat' 'fat'"),
     ("ltree", "\"Top.Science\"", "Top.Science"),
     ("pg_lsn", "\"16/B374D848\"", "16/B374D848"),

@@ -25,6 +25,7 @@ kafka_create() {
   local room=$1 libraries
   libraries=$(kafka_jars) || return 1
   free_port >"$room/controller-port"
+  free_port >"$room/tokens-port"
   kafka_properties "$room" 127.0.0.1 "$room/data" >"$room/server.properties"
   java -cp "$libraries/*" -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
     kafka.tools.StorageTool format --cluster-id "$(kafka_cluster_id)" --config "$room/server.properties" \
@@ -33,13 +34,14 @@ kafka_create() {
 
 # kafka_properties ROOM BIND_ADDRESS DATA
 kafka_properties() {
-  local port controller
+  local port controller tokens
   port=$(<"$1/port")
   controller=$(<"$1/controller-port")
+  tokens=$(<"$1/tokens-port")
   cat "$sources/kafka/server.properties"
   printf '%s\n' \
-    "listeners=PLAINTEXT://$2:$port,CONTROLLER://127.0.0.1:$controller" \
-    "advertised.listeners=PLAINTEXT://127.0.0.1:$port" \
+    "listeners=PLAINTEXT://$2:$port,CONTROLLER://127.0.0.1:$controller,TOKENS://$2:$tokens" \
+    "advertised.listeners=PLAINTEXT://127.0.0.1:$port,TOKENS://127.0.0.1:$tokens" \
     "controller.quorum.voters=1@127.0.0.1:$controller" \
     "log.dirs=$3"
 }
@@ -62,9 +64,11 @@ kafka_container_launch() {
   port=$(<"$room/port")
   mkdir -p "$room/config"
   printf '9093\n' >"$room/controller-port"
+  free_port >"$room/tokens-port"
   kafka_properties "$room" 0.0.0.0 /var/lib/kafka/data >"$room/config/server.properties"
   chmod -R a+rX "$room/config"
-  container_run "$room" --publish "127.0.0.1:$port:$port" --volume "$room/config:/mnt/shared/config:ro" \
+  container_run "$room" --publish "127.0.0.1:$port:$port" \
+    --publish "127.0.0.1:$(<"$room/tokens-port"):$(<"$room/tokens-port")" --volume "$room/config:/mnt/shared/config:ro" \
     --env "CLUSTER_ID=$(kafka_cluster_id)" --env "KAFKA_HEAP_OPTS=$KAFKA_HEAP" "$KAFKA_IMAGE"
 }
 
@@ -75,6 +79,7 @@ kafka_is_ready() {
 kafka_settings() {
   local room=$1 libraries
   printf 'ROWDOCK_TEST_KAFKA=127.0.0.1:%s\n' "$(<"$room/port")"
+  printf 'ROWDOCK_TEST_KAFKA_TOKENS=127.0.0.1:%s\n' "$(<"$room/tokens-port")"
   if [[ -e $room/container ]]; then
     printf 'ROWDOCK_TEST_KAFKA_CONTAINER=%s\n' "$(<"$room/container")"
     return

@@ -3,15 +3,19 @@
 //! Learned in the background and shown once it is known. A broker that is away must neither delay
 //! the worker's start nor fail a read.
 
+use std::error::Error;
 use std::thread;
 use std::time::Duration;
 
 use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
+
+use crate::login;
 
 /// How long one try waits for a broker; also how long the thread outlives the last receiver.
 const TRY_MAX: Duration = Duration::from_secs(5);
@@ -42,6 +46,7 @@ fn learn(properties: &[(String, String)], sender: &watch::Sender<Option<String>>
         }
     };
     while !sender.is_closed() {
+        login::log_in(client.client(), properties);
         if let Some(id) = client.client().fetch_cluster_id(TRY_MAX) {
             info!(kafka_cluster_id = id, "kafka cluster reached");
             sender.send_replace(Some(id));
@@ -54,6 +59,12 @@ fn learn(properties: &[(String, String)], sender: &watch::Sender<Option<String>>
 struct QuietContext;
 
 impl ClientContext for QuietContext {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        login::token(config)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         debug!(?level, facility, message, "kafka client");
     }

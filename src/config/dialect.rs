@@ -24,12 +24,16 @@ use super::check::{accepts, is_default};
 use super::definitions::{self as key_table, Kind};
 
 mod aiven_jdbc;
+mod cassandra;
 mod confluent_jdbc;
 mod datastax;
 mod debezium_jdbc;
 mod describe;
 mod jdbc;
+mod kcql;
 mod key;
+mod lenses;
+mod lenses_json;
 
 pub(super) use describe::{definition, definitions, rename};
 pub(super) use key::{Meaning, TheirKey};
@@ -40,6 +44,8 @@ pub(super) const ALL: &[&Dialect] = &[
     &aiven_jdbc::DIALECT,
     &debezium_jdbc::DIALECT,
     &datastax::DIALECT,
+    &lenses::DIALECT,
+    &lenses_json::DIALECT,
 ];
 
 /// The language of another sink's configs.
@@ -103,6 +109,15 @@ impl Dialect {
     pub(super) fn shares(&self, name: &str) -> bool {
         let is_additional = is_not_confluents(name) && self.name_of(name).is_none();
         self.key(name).is_none() && (is_of_connect(name) || is_additional)
+    }
+
+    /// Whether one of our keys goes by another name with this class, or does not exist.
+    pub(super) fn renames(&self, ours: &str) -> bool {
+        match self.name_of(ours) {
+            _ if self.shares(ours) => false,
+            Some(name) => name != ours,
+            None => self.key(ours).is_none(),
+        }
     }
 
     /// Every key that may be given with this class.
@@ -186,10 +201,7 @@ impl Translation<'_> {
             }
             Meaning::Refused(reason) => {
                 if !trimmed.is_empty() {
-                    self.errors.push((
-                        name.to_owned(),
-                        format!("{name} cannot be honoured: {reason}"),
-                    ));
+                    self.refuse(name, reason);
                 }
             }
         }
@@ -234,11 +246,7 @@ impl Translation<'_> {
     /// Sets one of our keys, from one of theirs.
     fn set(&mut self, ours: &'static str, theirs: &str, value: &str) {
         if !key_table::keys().any(|known| known.name == ours) {
-            let reason = "it is not supported by this version";
-            self.errors.push((
-                theirs.to_owned(),
-                format!("{theirs} cannot be honoured: {reason}"),
-            ));
+            self.refuse(theirs, "it is not supported by this version");
             return;
         }
         let before = self.ours.insert(ours.to_owned(), Some(value.to_owned()));
@@ -270,6 +278,20 @@ impl Translation<'_> {
             name.to_owned(),
             format!("Invalid value {shown} for configuration {name}: {problem}"),
         ));
+    }
+
+    fn refuse(&mut self, name: &str, reason: &str) {
+        self.errors.push((
+            name.to_owned(),
+            format!("{name} cannot be honoured: {reason}"),
+        ));
+    }
+
+    /// Without this key a config says too little.
+    fn demand(&mut self, name: &str) {
+        let message =
+            format!("Missing required configuration \"{name}\" which has no default value.");
+        self.errors.push((name.to_owned(), message));
     }
 
     fn warn(&mut self, name: &str, problem: &str) {

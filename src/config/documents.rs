@@ -118,12 +118,21 @@ fn the_readme_lists_every_key() {
 fn the_migration_page_lists_every_key_of_other_sinks() {
     let path = folder().join("MIGRATING.md");
     let mut text = std::fs::read_to_string(path).unwrap();
-    for (part, dialect) in ["confluent", "aiven", "debezium", "datastax"]
-        .iter()
-        .zip(dialect::ALL)
-    {
-        assert!(dialect.classes[0].contains(part));
-        assert!(text.contains(dialect.classes[0]));
+    const PARTS: [&str; 6] = [
+        "confluent",
+        "aiven",
+        "debezium",
+        "datastax",
+        "lenses",
+        "older lenses",
+    ];
+    assert_eq!(PARTS.len(), dialect::ALL.len());
+    for (part, dialect) in PARTS.iter().zip(dialect::ALL) {
+        let maker = part.rsplit(' ').next().unwrap();
+        assert!(dialect.classes[0].contains(maker));
+        for class in dialect.classes {
+            assert!(text.contains(class), "{class}");
+        }
         text = with_part(&text, part, &dialect_table(dialect));
     }
     check_file("MIGRATING.md", &text);

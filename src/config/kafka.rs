@@ -20,12 +20,16 @@ use super::{secret, suggest};
 mod jaas;
 pub(in crate::config) mod java_store;
 mod names;
+mod oauth;
 mod stores;
 
+use jaas::Login;
 pub(super) use names::Scope;
 #[cfg(test)]
 pub(super) use names::describe as describe_settings;
 use names::{Form, Meaning, Setting};
+use oauth::{CLIENT_ID, CLIENT_SECRET, SCOPE};
+pub use oauth::{OAUTH_PROPERTY, OAuthLogin};
 
 /// Prefix of a connector's consumer settings.
 pub(super) const CONSUMER_OVERRIDE: &str = "consumer.override.";
@@ -123,6 +127,8 @@ impl Problem {
 #[derive(Default)]
 pub(super) struct Translation {
     properties: BTreeMap<String, String>,
+    /// Parts of a login by OAUTHBEARER.
+    oauth: BTreeMap<&'static str, String>,
     /// `auto.offset.reset`.
     pub(super) start: Option<StartPosition>,
     /// What is wrong.
@@ -220,6 +226,7 @@ pub(super) fn translate(scope: Scope, layers: &[Layer<'_>]) -> Translation {
         }
     }
     stores.translate(&mut translation);
+    translation.check_oauth(scope, layers);
     translation.check_mechanism(layers);
     translation.strip_for_new_protocol();
     translation
@@ -277,6 +284,9 @@ impl Translation {
             }
             Meaning::Mechanism => self.set("sasl.mechanisms", &mechanism(value)?)?,
             Meaning::Jaas => self.take_login(value)?,
+            Meaning::OAuth => {
+                self.oauth.insert(setting.name, value.to_owned());
+            }
             Meaning::Endpoint => match value.to_ascii_lowercase().as_str() {
                 "" | "none" => self.set("ssl.endpoint.identification.algorithm", "none")?,
                 "https" => self.set("ssl.endpoint.identification.algorithm", "https")?,
@@ -296,7 +306,7 @@ impl Translation {
             }
             Meaning::Refused(reason) if !value.is_empty() => return Err(reason.to_owned()),
             // Stores are collected before this is called.
-            Meaning::Store | Meaning::Fixed(..) | Meaning::Refused(_) => {}
+            Meaning::Store | Meaning::Accepted | Meaning::Fixed(..) | Meaning::Refused(_) => {}
         }
         Ok(None)
     }
@@ -319,9 +329,27 @@ impl Translation {
     }
 
     fn take_login(&mut self, value: &str) -> Result<(), String> {
-        let login = jaas::parse(value)?;
-        self.set("sasl.username", &login.username)?;
-        self.set("sasl.password", &login.password)
+        match jaas::parse(value)? {
+            Login::Password { username, password } => {
+                self.set("sasl.username", &username)?;
+                self.set("sasl.password", &password)
+            }
+            Login::OAuth {
+                client_id,
+                client_secret,
+                scope,
+            } => {
+                let mut keep = |name, value: Option<String>| {
+                    if let Some(value) = value {
+                        self.oauth.insert(name, value);
+                    }
+                };
+                keep(CLIENT_ID, client_id);
+                keep(CLIENT_SECRET, client_secret);
+                keep(SCOPE, scope);
+                Ok(())
+            }
+        }
     }
 
     /// SASL without a mechanism means GSSAPI to Java and librdkafka alike, which is not built in.
@@ -329,15 +357,7 @@ impl Translation {
         let uses_sasl = self
             .property("security.protocol")
             .is_some_and(|protocol| protocol.starts_with("sasl"));
-        let given = |name: &str| {
-            let in_layer =
-                |layer: &Layer<'_>| layer.settings.iter().any(|(given, _)| *given == name);
-            layers
-                .iter()
-                .rev()
-                .find(|layer| in_layer(layer))
-                .map(|layer| layer.prefix)
-        };
+        let given = |name: &str| prefix_of(layers, name);
         let names_mechanism = given("sasl.mechanism")
             .or(given("sasl.mechanisms"))
             .is_some();
@@ -368,12 +388,18 @@ impl Translation {
     }
 }
 
-const MECHANISMS: &str = "String must be one of: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512";
+/// What stands before a setting where it was given last.
+fn prefix_of(layers: &[Layer<'_>], name: &str) -> Option<&'static str> {
+    let in_layer = |layer: &&Layer<'_>| layer.settings.iter().any(|(given, _)| *given == name);
+    layers.iter().rev().find(in_layer).map(|layer| layer.prefix)
+}
+
+const MECHANISMS: &str = "String must be one of: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER";
 
 fn mechanism(value: &str) -> Result<String, String> {
     let mechanism = value.to_ascii_uppercase();
     match mechanism.as_str() {
-        "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512" => Ok(mechanism),
+        "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512" | "OAUTHBEARER" => Ok(mechanism),
         _ => Err(MECHANISMS.to_owned()),
     }
 }

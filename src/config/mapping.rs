@@ -8,6 +8,8 @@
 //! The language of each entry is the DataStax sink's: `column=field`, where a field is `key`, `value`,
 //! `key.name`, `value.name`, `header.name` or `now()`, and names that are no plain words stand in
 //! double quotes. A topic may have several entries: each of its records is a row of each table.
+//! Ours besides: `*=value` stands for all fields of the value that the entry does not name otherwise,
+//! each in the column of its name; and where no field is called `a.b`, it is field `b` of `a`.
 
 use std::fmt;
 
@@ -50,6 +52,21 @@ pub enum Source {
     Header(String),
     /// `now()`: a time-based UUID of the record.
     Now,
+    /// `*=value`: every field of the value, each to the column of its name.
+    Fields,
+}
+
+/// What stands in the place of a column's name for [`Source::Fields`].
+const ALL_FIELDS: &str = "*";
+
+impl MappedColumn {
+    /// `*=value`.
+    pub fn all_fields() -> Self {
+        Self {
+            name: ALL_FIELDS.to_owned(),
+            source: Source::Fields,
+        }
+    }
 }
 
 impl TableMapping {
@@ -60,7 +77,8 @@ impl TableMapping {
 
     /// Whether it names this column.
     pub fn has(&self, column: &str) -> bool {
-        self.columns.iter().any(|mapped| mapped.name == column)
+        let names = |mapped: &MappedColumn| !is_of_all(mapped) && mapped.name == column;
+        self.columns.iter().any(names)
     }
 }
 
@@ -70,12 +88,10 @@ impl fmt::Display for TableMapping {
         write!(formatter, "{}: ", self.route())?;
         for (index, column) in self.columns.iter().enumerate() {
             let separator = if index > 0 { ", " } else { "" };
-            write!(
-                formatter,
-                "{separator}{}={}",
-                Name(&column.name),
-                column.source
-            )?;
+            match &column.source {
+                Source::Fields => write!(formatter, "{separator}{ALL_FIELDS}=value")?,
+                source => write!(formatter, "{separator}{}={source}", Name(&column.name))?,
+            }
         }
         Ok(())
     }
@@ -85,7 +101,7 @@ impl fmt::Display for Source {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Key(None) => formatter.write_str("key"),
-            Self::Value(None) => formatter.write_str("value"),
+            Self::Value(None) | Self::Fields => formatter.write_str("value"),
             Self::Key(Some(field)) => write!(formatter, "key.{}", Name(field)),
             Self::Value(Some(field)) => write!(formatter, "value.{}", Name(field)),
             Self::Header(name) => write!(formatter, "header.{}", Name(name)),
@@ -154,14 +170,21 @@ pub fn parse_columns(text: &str) -> Result<Vec<MappedColumn>, String> {
         let [name, source] = sides[..] else {
             return Err(format!("{part:?} is not column=field"));
         };
-        let name = unquoted(name)?;
-        if columns.iter().any(|known| known.name == name) {
-            return Err(format!("column {name:?} is mapped twice"));
+        let column = match (name, source) {
+            (ALL_FIELDS, "value") => MappedColumn::all_fields(),
+            (ALL_FIELDS, _) => return Err("* can only be value: *=value".to_owned()),
+            _ => MappedColumn {
+                name: unquoted(name)?,
+                source: parse_source(source)?,
+            },
+        };
+        let is_twice = |known: &MappedColumn| {
+            known.name == column.name && is_of_all(known) == is_of_all(&column)
+        };
+        if columns.iter().any(is_twice) {
+            return Err(format!("column {:?} is mapped twice", column.name));
         }
-        columns.push(MappedColumn {
-            name,
-            source: parse_source(source)?,
-        });
+        columns.push(column);
         if columns.len() > COLUMNS_MAX {
             return Err(format!("more than {COLUMNS_MAX} columns"));
         }
@@ -170,6 +193,10 @@ pub fn parse_columns(text: &str) -> Result<Vec<MappedColumn>, String> {
         return Err("a mapping must name at least one column".to_owned());
     }
     Ok(columns)
+}
+
+fn is_of_all(column: &MappedColumn) -> bool {
+    column.source == Source::Fields
 }
 
 fn parse_source(text: &str) -> Result<Source, String> {
@@ -258,6 +285,9 @@ mod tests {
         assert_eq!(parsed[1].columns[3], column("t", Source::Now));
         assert!(parsed[1].has(TTL_COLUMN) && !parsed[0].has(TTL_COLUMN));
         assert_eq!(parse("").unwrap(), []);
+        let all = parse_columns("*=value, \"*\"=key.star").unwrap();
+        assert_eq!(all[0], MappedColumn::all_fields());
+        assert_eq!(all[1], column("*", Source::Key(Some("star".to_owned()))));
     }
 
     #[test]
@@ -278,6 +308,8 @@ mod tests {
         check("o -> t: \"a=key", "not closed");
         check("o -> t: a b=key", "double quotes");
         check("o -> t: a=uuid()", "a field must be");
+        check("o -> t: *=key", "can only be value");
+        check("o -> t: *=value, *=value", "mapped twice");
     }
 
     proptest! {

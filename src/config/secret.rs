@@ -14,6 +14,7 @@ const SECRET_PARTS: &[&str] = &[
     "pwd",
     "secret",
     "jaas",
+    "oauthbearer.config",
     "token",
     "credential",
     "user.info",

@@ -14,6 +14,7 @@ use super::providers::ConfigProviders;
 
 mod build;
 mod clients;
+mod foreign;
 pub mod keys;
 mod resolve;
 mod sources;

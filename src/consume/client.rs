@@ -1,15 +1,18 @@
 //! The Kafka consumer and its settings.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
 use rdkafka::bindings;
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaRespErr;
+
+use crate::login;
 
 /// The consumer of a task.
 pub type TaskConsumer = BaseConsumer<TaskContext>;
@@ -145,6 +148,12 @@ pub fn session_timeout(properties: &[(String, String)]) -> Duration {
 pub struct TaskContext;
 
 impl ClientContext for TaskContext {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        login::token(config)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log(level as i32, facility, message);
     }

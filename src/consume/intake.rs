@@ -108,6 +108,11 @@ impl Intake {
         self
     }
 
+    /// Which tables records go to is known only once they are read.
+    pub fn chooses_tables(&self) -> bool {
+        self.transforms.is_some()
+    }
+
     /// Records are waiting for a table or a schema: read no more.
     pub fn is_waiting(&self) -> bool {
         !self.held_back.is_empty()

@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr::{self, NonNull};
 use std::slice;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::bindings as sys;
+use rdkafka::client::{Client, ClientContext, OAuthToken};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataBroker;
@@ -119,7 +121,15 @@ impl<C: ConsumerContext + 'static> Poller<C> {
         // SAFETY: the queue is valid until dropped.
         let event =
             unsafe { sys::rd_kafka_queue_poll(self.queue.0.as_ptr(), milliseconds(timeout)) };
-        NonNull::new(event).map(|event| Event { event })
+        let event = NonNull::new(event).map(|event| Event { event })?;
+        if let Some(config) = event.wants_token() {
+            let client = self.consumer.client();
+            set_token(
+                client,
+                client.context().generate_oauth_token(config.as_deref()),
+            );
+        }
+        Some(event)
     }
 }
 
@@ -147,6 +157,63 @@ impl Event {
                 sys::RD_KAFKA_EVENT_ERROR => error_content(event),
                 sys::RD_KAFKA_EVENT_LOG => log_content(event),
                 _ => Content::Other,
+            }
+        }
+    }
+}
+
+impl Event {
+    /// The client needs a token for its login: the login's settings.
+    fn wants_token(&self) -> Option<Option<String>> {
+        let event = self.event.as_ptr();
+        // SAFETY: `event` is valid; the text is the event's and is copied.
+        unsafe {
+            if sys::rd_kafka_event_type(event) != sys::RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH {
+                return None;
+            }
+            let config = sys::rd_kafka_event_config_string(event);
+            Some((!config.is_null()).then(|| text(config)))
+        }
+    }
+}
+
+/// Gives a client the token that it needs for its login, or says why there is none.
+pub fn set_token<C: ClientContext>(client: &Client<C>, token: Result<OAuthToken, Box<dyn Error>>) {
+    const REASON_BYTES_MAX: usize = 512;
+    let as_c_strings = |token: OAuthToken| -> Result<_, Box<dyn Error>> {
+        let (value, principal) = (token.token, token.principal_name);
+        Ok((
+            CString::new(value)?,
+            CString::new(principal)?,
+            token.lifetime_ms,
+        ))
+    };
+    let mut reason: [c_char; REASON_BYTES_MAX] = [0; REASON_BYTES_MAX];
+    // SAFETY: the client is valid; all texts are C strings that live through the calls, which copy
+    // them; the buffer is as long as it is said to be.
+    unsafe {
+        match token.and_then(as_c_strings) {
+            Ok((value, principal, lifetime_ms)) => {
+                let answer = sys::rd_kafka_oauthbearer_set_token(
+                    client.native_ptr(),
+                    value.as_ptr(),
+                    lifetime_ms,
+                    principal.as_ptr(),
+                    ptr::null_mut(),
+                    0,
+                    reason.as_mut_ptr(),
+                    reason.len(),
+                );
+                if answer != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+                    sys::rd_kafka_oauthbearer_set_token_failure(
+                        client.native_ptr(),
+                        reason.as_ptr(),
+                    );
+                }
+            }
+            Err(error) => {
+                let told = CString::new(error.to_string()).unwrap_or_default();
+                sys::rd_kafka_oauthbearer_set_token_failure(client.native_ptr(), told.as_ptr());
             }
         }
     }

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
@@ -13,6 +12,7 @@ use rowdock_connectors::SinkError;
 
 use crate::batch::{Original, ReadBatch, Reject};
 use crate::config::connector::{ConnectorConfig, DeadLetterTopic};
+use crate::login::{self, LoginContext};
 use crate::record::{RecordError, Stage};
 
 /// Prefix of Kafka Connect's context headers (KIP-298).
@@ -37,7 +37,7 @@ pub(super) struct LetterTopic {
     config: Arc<ConnectorConfig>,
     task: u32,
     properties: Vec<(String, String)>,
-    producer: Option<FutureProducer>,
+    producer: Option<FutureProducer<LoginContext>>,
     topic_ready: bool,
 }
 
@@ -141,7 +141,7 @@ impl LetterTopic {
                     DELIVERY_TIMEOUT.as_millis().to_string(),
                 );
             }
-            self.producer = Some(config.create().map_err(|error| {
+            self.producer = Some(config.create_with_context(LoginContext).map_err(|error| {
                 SinkError::stop(format!("cannot create the dead letter producer: {error}"))
             })?);
         }
@@ -158,9 +158,8 @@ impl LetterTopic {
         if self.topic_exists().await? {
             return Ok(());
         }
-        let admin: AdminClient<DefaultClientContext> = self
-            .client_config()
-            .create()
+        let admin = login::admin_client(self.client_config())
+            .await
             .map_err(|error| SinkError::stop(format!("cannot create an admin client: {error}")))?;
         let wanted = NewTopic::new(
             &topic.topic,

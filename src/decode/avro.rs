@@ -8,6 +8,7 @@
 mod schema;
 mod wire;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::registered::{KeyOrValue, Registered, Source};
@@ -171,28 +172,81 @@ fn read_record<V: Visitor>(
     };
     visitor.object(Some(schema));
     for (index, (field, connect)) in record.fields.iter().zip(of_connect).enumerate() {
-        let fault = |fault: &str| json::in_field(&field.name, &format!("malformed Avro: {fault}"));
-        let Some(slot) = visitor.wants(&field.name, Some(index))? else {
-            cursor.skip(program, field.node, 0).map_err(fault)?;
+        let name = &*field.name;
+        let Some(slot) = visitor.wants(name, Some(index))? else {
+            let skipped = cursor.skip(program, field.node, 0);
+            skipped.map_err(|fault| malformed(name, fault))?;
             continue;
         };
-        scratch.clear();
-        // By reference: moving the value out costs more than reading most of them.
-        let read = &cursor.value(program, field.node, scratch, 0);
-        let value = match read {
-            Ok(value) => value,
-            Err(reason) => return Err(fault(reason)),
-        };
-        match (value, &connect.schema.default) {
-            (Value::Null, Some(default)) if default_for_null => {
-                let default = default.value_of(Some(&connect.schema));
-                let default = default.map_err(|reason| json::in_field(&field.name, reason))?;
-                visitor.field(slot, &field.name, &default)?;
+        let resolved = cursor.resolve(program, field.node);
+        match resolved.map_err(|fault| malformed(name, fault))? {
+            Some(node) if !matches!(program.node(node), Node::Null) => {
+                read_field(program, node, scratch, cursor, name, slot, visitor)?;
             }
-            (value, _) => visitor.field(slot, &field.name, value)?,
+            _ => {
+                let default = connect.schema.default.as_ref().filter(|_| default_for_null);
+                let value = match default {
+                    None => Value::Null,
+                    Some(default) => default
+                        .value_of(Some(&connect.schema))
+                        .map_err(|reason| json::in_field(name, reason))?,
+                };
+                visitor.field(slot, name, &value)?;
+            }
         }
     }
     Ok(())
+}
+
+/// Hands a field's value over as soon as its kind is known: to make a [`Value`] of any kind first, and
+/// to ask it for its kind again, costs more than reading most of them.
+#[inline]
+fn read_field<V: Visitor>(
+    program: &Program,
+    node: NodeId,
+    scratch: &mut String,
+    cursor: &mut Cursor<'_>,
+    name: &str,
+    slot: V::Slot,
+    visitor: &mut V,
+) -> Result<(), ReadError> {
+    let fault = |fault: &str| malformed(name, fault);
+    match program.node(node) {
+        Node::Long => {
+            let number = cursor.long().map_err(fault)?;
+            visitor.field(slot, name, &Value::Int(number))?;
+        }
+        Node::Int => {
+            let number = cursor.int().map_err(fault)?;
+            visitor.field(slot, name, &Value::Int(number))?;
+        }
+        Node::Text => {
+            let text = cursor.text().map_err(fault)?;
+            visitor.field(slot, name, &Value::Text(Cow::Borrowed(text)))?;
+        }
+        Node::Double => {
+            let number = cursor.double().map_err(fault)?;
+            visitor.field(slot, name, &Value::Float64(number))?;
+        }
+        Node::Boolean => {
+            let value = cursor.boolean().map_err(fault)?;
+            visitor.field(slot, name, &Value::Bool(value))?;
+        }
+        _ => {
+            scratch.clear();
+            let value = &cursor.value(program, node, scratch, 0);
+            match value {
+                Ok(value) => visitor.field(slot, name, value)?,
+                Err(reason) => return Err(fault(reason)),
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cold]
+fn malformed(name: &str, fault: &str) -> ReadError {
+    json::in_field(name, &format!("malformed Avro: {fault}"))
 }
 
 impl super::registered::Compile for Program {

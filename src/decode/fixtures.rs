@@ -3,7 +3,7 @@
 //! One Connect struct with a field of every type, written by Kafka's `JsonConverter` 4.1.1 (schemas
 //! enabled, decimals in both forms) and by Apicurio's `AvroConverter` 2.6.13, which has the schema
 //! model of Confluent's. `fixtures/Fixtures.java` wrote them. `order.protobuf` is Google's own
-//! serializer's.
+//! serializer's, `order-json-schema.bin` Apicurio's for JSON Schema.
 
 use rowdock_connectors::Timestamp;
 

@@ -285,6 +285,47 @@ mod tests {
         );
     }
 
+    /// `fixtures/JsonSchemaFixture.java` wrote it.
+    #[test]
+    fn what_apicurios_serializer_wrote_is_read() {
+        let bytes = include_bytes!("fixtures/order-json-schema.bin");
+        let (frame, body) = bytes.split_at(5);
+        assert_eq!(frame[0], 0, "the magic byte, then the id of four bytes");
+        let schema = include_str!("fixtures/order.schema.json");
+        let text = std::str::from_utf8(body).unwrap();
+        let mut probe = Probe::default();
+        let typed = Typed::new(true).read(compiled(schema), text, &[], &mut probe);
+        typed.unwrap();
+        let found: Vec<(&str, Value<'static>)> = probe
+            .fields
+            .iter()
+            .map(|(name, _, value)| (name.as_str(), probe::owned(value)))
+            .collect();
+        let expected = [
+            ("i32", Value::Number("-32")),
+            ("i64", Value::Number("9007199254740993")),
+            ("f64", Value::Number("-0.25")),
+            ("decimal", Value::Number("-1234.50")),
+            ("bool", Value::Bool(true)),
+            ("text", Value::Text("Grüße \"x\"\n".into())),
+            ("bytes", Value::Bytes(vec![0, 1, 255].into())),
+            ("day", Value::Date(20_484)),
+            ("at", Value::Timestamp(timestamp(1_769_854_830_123, 1_000))),
+            (
+                "moment",
+                Value::Text("2026-01-31T10:20:30.123456789Z".into()),
+            ),
+            // It leaves out what is null.
+            ("list", Value::Json("[1,2,3]".into())),
+            ("map", Value::Json(r#"{"k":7}"#.into())),
+            (
+                "address",
+                Value::Json(r#"{"city":"Ulm","zip":null}"#.into()),
+            ),
+        ];
+        assert_eq!(found, expected);
+    }
+
     proptest! {
         #[test]
         fn any_text_is_a_schema_or_a_reason(text in r#"[\{\}\[\]":,a-z$#/]{0,60}"#) {

@@ -147,6 +147,8 @@ fn fit_notation<'v>(
         Notation::Hstore => collection::hstore(value, allows_nul),
         Notation::Range(bound) => range::range(value, bound, rules),
         Notation::Multirange(bound) => range::multirange(value, bound, rules),
+        Notation::Point => binary::point(value),
+        Notation::Geometry => binary::postgis(value),
         Notation::Byte => return text::byte(value),
         Notation::Any => return text::text(value, None, allows_nul),
     };
@@ -215,6 +217,8 @@ mod tests {
             }),
             literal(Notation::Byte),
             literal(Notation::Hstore),
+            literal(Notation::Point),
+            literal(Notation::Geometry),
             literal(Notation::Range(date())),
             literal(Notation::Multirange(date())),
             literal(Notation::Any),

@@ -13,6 +13,7 @@ use super::filter::FieldFilter;
 use super::plan::KAFKA_KEY_COLUMNS;
 use crate::config::connector::{KeyMode, SinkKeys};
 use crate::decode::{Decode as _, Encoded, Format, Visitor, header};
+use crate::record::debezium::Single;
 use crate::record::schema::{DECIMAL_PRECISION, names};
 use crate::record::{
     Datum, Header, Kind, Logical, OwnedRecord, RawRecord, RecordError, Schema, Side, Value,
@@ -396,15 +397,21 @@ pub(super) fn column_type(schema: &Schema) -> ColumnType {
                 Some(names::ZONED_TIMESTAMP) => ColumnType::TimestampTz,
                 _ => TEXT,
             },
-            Kind::Struct(_) if schema.name.as_deref() == Some(names::VARIABLE_DECIMAL) => {
-                ColumnType::Decimal {
-                    precision: None,
-                    scale: None,
-                }
-            }
             Kind::Bytes => ColumnType::Bytes,
             Kind::Array(element) => array_type(element),
-            Kind::Map { .. } | Kind::Struct(_) => ColumnType::Json,
+            Kind::Map { .. } => ColumnType::Json,
+            Kind::Struct(_) => match Single::of(schema) {
+                None => ColumnType::Json,
+                Some(Single::Decimal) => ColumnType::Decimal {
+                    precision: None,
+                    scale: None,
+                },
+                Some(Single::Date) => ColumnType::Date,
+                Some(Single::Time) => ColumnType::Time,
+                Some(Single::Timestamp) => ColumnType::Timestamp,
+                Some(Single::ZonedTimestamp) => ColumnType::TimestampTz,
+                Some(Single::ZonedTime | Single::Duration | Single::SparseVector) => TEXT,
+            },
         },
     }
 }

@@ -10,9 +10,8 @@ use std::sync::Arc;
 
 use rowdock_connectors::Timestamp;
 
-use super::schema::{Schema, names};
-use super::{Value, json};
-use crate::decimal;
+use super::schema::Schema;
+use super::{Value, debezium, json};
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,8 +113,8 @@ impl Datum {
             Self::Date(days) => Value::Date(*days),
             Self::Time(nanos) => Value::Time(*nanos),
             Self::Timestamp(at) => Value::Timestamp(*at),
-            Self::Struct(value) => match value.variable_decimal() {
-                Some(decimal) => Value::Decimal(Cow::Owned(decimal?)),
+            Self::Struct(value) => match debezium::single(value) {
+                Some(single) => single?,
                 None => Value::Json(Cow::Owned(json::text(self, schema)?)),
             },
             Self::Array(_) | Self::Map(_) | Self::Entries(_) => {
@@ -258,22 +257,6 @@ impl Struct {
         } else {
             self.raw(index)
         })
-    }
-
-    /// The number that it is, when it is Debezium's decimal that brings its own scale.
-    pub(super) fn variable_decimal(&self) -> Option<Result<String, &'static str>> {
-        if self.schema.name.as_deref() != Some(names::VARIABLE_DECIMAL) {
-            return None;
-        }
-        let (Datum::Int32(scale), Datum::Bytes(digits)) = (
-            self.get_named("scale", true)?,
-            self.get_named("value", true)?,
-        ) else {
-            return None;
-        };
-        let mut plain = String::new();
-        let pushed = decimal::push_variable(&mut plain, digits, i64::from(*scale));
-        Some(pushed.map(|()| plain))
     }
 
     /// Values in the schema's order, nulls as they are.

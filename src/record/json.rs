@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::value::RawValue;
 
 use super::datum::Datum;
+use super::debezium;
 use super::iso;
 use super::schema::{Kind, Schema};
 
@@ -75,7 +76,7 @@ fn push(text: &mut String, datum: &Datum, schema: Option<&Schema>) -> Result<(),
             })?;
         }
         Datum::Struct(value) => {
-            if let Some(decimal) = value.variable_decimal() {
+            if let Some(decimal) = debezium::variable_decimal(value) {
                 text.push_str(&decimal?);
                 return Ok(());
             }

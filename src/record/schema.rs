@@ -32,6 +32,8 @@ pub mod names {
     pub const ZONED_TIMESTAMP: &str = "io.debezium.time.ZonedTimestamp";
     /// Debezium: a decimal that brings its own scale.
     pub const VARIABLE_DECIMAL: &str = "io.debezium.data.VariableScaleDecimal";
+    /// Debezium: a vector by its places that are not zero.
+    pub const SPARSE_VECTOR: &str = "io.debezium.data.SparseDoubleVector";
     /// Avro: one of several types.
     pub const AVRO_UNION: &str = "io.confluent.connect.avro.Union";
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rowdock_connectors::{Batch, PartitionKey, PositionMove};
 use uuid::Uuid;
 
-use super::request::Outcome;
+use super::report::Outcome;
 use crate::batch::ReadBatch;
 use crate::deadletter::Letter;
 use crate::record::RecordError;

@@ -10,20 +10,21 @@
 //! write loop for, a table or its columns, is asked of the session here. Every attempt begins with
 //! claims and maps anew, so nothing is decided from memory, and a table that has changed is seen.
 
+mod schemas;
+mod work;
+
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rowdock_connectors::{
-    ClaimAnswer, ClaimRequest, ErrorClass, LetterQuery, NewColumn, PartitionKey, RowReject,
-    Session, Sink, SinkError, StartRows, StoredLetter, WriteOutcome,
+    ClaimRequest, ErrorClass, LetterQuery, NewColumn, PartitionKey, Session, Sink, SinkError,
+    StoredLetter, WriteOutcome,
 };
-use tokio::sync::Notify;
-use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::once::{LetterId, NOT_STORED, OnceBatch};
-use super::request::Outcome;
+use super::once::{LetterId, OnceBatch};
+use super::report::Outcome;
 use crate::batch::AssignmentTag;
 use crate::config::connector::ConnectorConfig;
 use crate::consume::intake::{Intake, TableRequest};
@@ -32,15 +33,13 @@ use crate::deadletter::Letter;
 use crate::decode::Formats;
 use crate::map::plan;
 use crate::record::{RecordError, Stage};
-use crate::registry::Event;
 use crate::write::retry::Backoff;
 use crate::write::tables;
+use schemas::Schemas;
+use work::{Work, missing_rows};
 
 /// How long the database may be out of reach, or refuse, before the call fails.
 const TROUBLE_TIME_MAX: Duration = Duration::from_secs(20);
-
-/// How long a schema may take to come.
-const SCHEMA_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// Claims until each letter has its row: topics that are started, then records that are new.
 const CLAIM_TURNS_MAX: u32 = 4;
@@ -54,22 +53,6 @@ pub struct Pass {
     session: Option<Box<dyn Session>>,
     owner: String,
     backoff: Backoff,
-}
-
-/// What is heard of the registry.
-#[derive(Default)]
-struct Schemas {
-    heard: Notify,
-    trouble: Mutex<Option<String>>,
-}
-
-/// One chunk of letters, and what is known of each.
-struct Work<'l> {
-    letters: &'l [Letter],
-    ids: Vec<LetterId>,
-    outcomes: Vec<Option<Outcome>>,
-    /// A commit with it was not answered.
-    in_doubt: Vec<bool>,
 }
 
 /// What mapping came to.
@@ -273,14 +256,14 @@ impl Pass {
         Ok(Mapped::Batch(OnceBatch::new(batch, &open, claim_id)))
     }
 
-    /// The topics' tables; with transforms they are asked for when records are on their way to them.
+    /// The topics' tables; where records go to others, those are asked for when one is on its way.
     async fn describe_tables(
         &mut self,
         intake: &mut Intake,
         slots: &mut Slots,
         open: &[(usize, &Letter, &LetterId)],
     ) -> Result<(), SinkError> {
-        if !self.config.transforms.is_empty() {
+        if intake.chooses_tables() {
             return Ok(());
         }
         let topics: BTreeSet<&Arc<str>> = open.iter().map(|(_, letter, _)| &letter.topic).collect();
@@ -428,114 +411,6 @@ enum Asked {
     Changed,
 }
 
-impl Schemas {
-    fn hear(&self, event: Event) {
-        let trouble = match event {
-            Event::Trouble(reason) => Some(reason),
-            Event::Arrived | Event::Recovered => None,
-        };
-        let arrived = trouble.is_none();
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
-        if arrived {
-            self.heard.notify_one();
-        }
-    }
-
-    async fn wait(&self) -> Result<(), SinkError> {
-        if timeout(SCHEMA_TIME_MAX, self.heard.notified())
-            .await
-            .is_ok()
-        {
-            return Ok(());
-        }
-        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        let reason = trouble.as_deref().unwrap_or("it does not answer");
-        Err(SinkError::stop(format!(
-            "the letters' schemas cannot be fetched: {reason}"
-        )))
-    }
-}
-
-impl<'l> Work<'l> {
-    fn of(letters: &'l [Letter]) -> Result<Self, SinkError> {
-        let ids = letters
-            .iter()
-            .map(|letter| LetterId::of(letter).map_err(SinkError::stop));
-        Ok(Self {
-            ids: ids.collect::<Result<_, _>>()?,
-            outcomes: vec![None; letters.len()],
-            in_doubt: vec![false; letters.len()],
-            letters,
-        })
-    }
-
-    fn is_done(&self) -> bool {
-        self.outcomes.iter().all(Option::is_some)
-    }
-
-    /// Letters without an outcome, each with its index.
-    fn open(&self) -> Vec<(usize, &Letter, &LetterId)> {
-        let letters = self.letters.iter().zip(&self.ids).enumerate();
-        letters
-            .filter(|(index, _)| self.outcomes[*index].is_none())
-            .map(|(index, (letter, id))| (index, letter, id))
-            .collect()
-    }
-
-    fn open_keys(&self) -> Vec<PartitionKey> {
-        let mut keys: Vec<PartitionKey> = self
-            .open()
-            .into_iter()
-            .map(|(_, _, id)| id.key.clone())
-            .collect();
-        keys.sort();
-        keys
-    }
-
-    /// Letters whose positions have moved are settled.
-    fn settle(&mut self, keys: &[PartitionKey], answers: &[ClaimAnswer]) {
-        let mut positions = HashMap::with_capacity(keys.len());
-        for (key, answer) in keys.iter().zip(answers) {
-            if let ClaimAnswer::Claimed { next_offset, .. } = answer {
-                positions.insert(key, *next_offset);
-            }
-        }
-        for (index, id) in self.ids.iter().enumerate() {
-            if self.outcomes[index].is_some() {
-                continue;
-            }
-            let position = positions.get(&id.key).copied().unwrap_or(NOT_STORED);
-            self.outcomes[index] = match id.stored(position) {
-                // It was this call's own commit that was not answered.
-                Some(Outcome::ReplayedBefore) if self.in_doubt[index] => Some(Outcome::Stored),
-                settled => settled,
-            };
-        }
-    }
-
-    fn committed(&mut self, part: &OnceBatch) {
-        for (position, letter) in part.letters.iter().enumerate() {
-            self.outcomes[*letter] = Some(match part.has_row(position) {
-                true => Outcome::Stored,
-                false => Outcome::Filtered,
-            });
-        }
-    }
-
-    /// Rejects these rows' letters and takes them out.
-    fn reject(&mut self, part: &mut OnceBatch, found: &[RowReject]) {
-        let mut moves = Vec::with_capacity(found.len());
-        for reject in found {
-            let origin = part.rows.tables[reject.table].origins[reject.row];
-            let position = origin.position as usize;
-            let error = RecordError::new(Stage::TaskPut, reject.reason.clone());
-            self.outcomes[part.letters[position]] = Some(Outcome::Rejected(error));
-            moves.push(position);
-        }
-        part.cut(&moves);
-    }
-}
-
 /// The slot of a letter's partition, ready to take it.
 fn slot(slots: &mut Slots, letter: &Letter) -> usize {
     let key = PartitionKey {
@@ -551,26 +426,4 @@ fn slot(slots: &mut Slots, letter: &Letter) -> usize {
         slot.next = letter.offset;
     }
     index
-}
-
-/// What must be written before the letters without a row can be claimed.
-fn missing_rows(keys: &[PartitionKey], answers: &[ClaimAnswer]) -> Vec<StartRows> {
-    let mut missing: HashMap<(&Arc<str>, bool), StartRows> = HashMap::new();
-    for (key, answer) in keys.iter().zip(answers) {
-        let is_first = match answer {
-            ClaimAnswer::TopicUnknown => true,
-            ClaimAnswer::PartitionUnknown => false,
-            ClaimAnswer::Claimed { .. } | ClaimAnswer::HeldByNewer { .. } => continue,
-        };
-        let rows = missing
-            .entry((&key.topic, is_first))
-            .or_insert_with(|| StartRows {
-                topic: Arc::clone(&key.topic),
-                topic_id: String::new(),
-                first: is_first,
-                offsets: Vec::new(),
-            });
-        rows.offsets.push((key.partition, NOT_STORED));
-    }
-    missing.into_values().collect()
 }

@@ -14,7 +14,8 @@ use rowdock_connectors::{LetterKey, LetterQuery, TableName};
 
 use super::ReplayError;
 use super::pass::Pass;
-use super::request::{Cursor, Listed, Place};
+use super::report::Listed;
+use super::request::{Cursor, Place};
 use crate::config::connector::ConnectorConfig;
 use crate::consume::client::TaskConsumer;
 use crate::deadletter::{FromTopic, Letter};

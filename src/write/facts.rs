@@ -6,10 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{
-    AdminClient, AdminOptions, ConfigResource, OwnedResourceSpecifier, ResourceSpecifier,
-};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::admin::{AdminOptions, ConfigResource, OwnedResourceSpecifier, ResourceSpecifier};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
@@ -19,6 +16,7 @@ use super::start::Watermarks;
 use crate::consume::client::TaskConsumer;
 use crate::consume::native;
 use crate::consume::thread::MIRROR_MARK;
+use crate::login;
 
 /// Deadline of one call to Kafka.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -203,8 +201,8 @@ impl KafkaFacts {
         let unanswered = |reason: String| {
             SinkError::retry(format!("kafka does not answer (topic settings): {reason}"))
         };
-        let admin: AdminClient<DefaultClientContext> = config
-            .create()
+        let admin = login::admin_client(config)
+            .await
             .map_err(|error| SinkError::stop(format!("cannot create an admin client: {error}")))?;
         let options = AdminOptions::new().request_timeout(Some(CALL_TIMEOUT));
         let asked: Vec<_> = topics

@@ -16,6 +16,8 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 pub(crate) struct Services {
     /// Kafka's `host:port`; with commas between, when there are several brokers.
     pub(crate) kafka: String,
+    /// The same broker's door for logins by token; only where it is one broker.
+    pub(crate) kafka_tokens: Option<String>,
     /// URL of the main PostgreSQL server's maintenance database, as a superuser.
     pub(crate) postgres: String,
     /// The same of the newest supported PostgreSQL.
@@ -54,6 +56,7 @@ impl Services {
         };
         let services = Self {
             kafka: take("ROWDOCK_TEST_KAFKA")?,
+            kafka_tokens: take("ROWDOCK_TEST_KAFKA_TOKENS").ok(),
             postgres: take("ROWDOCK_TEST_POSTGRES")?,
             postgres_newest: take("ROWDOCK_TEST_POSTGRES_18")?,
             cassandra: take("ROWDOCK_TEST_CASSANDRA")?,

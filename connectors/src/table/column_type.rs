@@ -111,6 +111,10 @@ pub enum Notation {
     Range(Box<ColumnType>),
     /// Several ranges.
     Multirange(Box<ColumnType>),
+    /// A point of a plane.
+    Point,
+    /// A geometry with its reference system, in extended well-known binary.
+    Geometry,
     /// Any text: only the database knows which are right.
     Any,
 }
@@ -187,6 +191,8 @@ impl fmt::Display for Notation {
             Self::Hstore => "names with texts",
             Self::Range(bound) => return write!(formatter, "range of {bound}"),
             Self::Multirange(bound) => return write!(formatter, "ranges of {bound}"),
+            Self::Point => "point",
+            Self::Geometry => "geometry",
             Self::Any => "text in the type's own notation",
         };
         formatter.write_str(name)

@@ -1,9 +1,11 @@
 //! What the worker says in the status topic. Best effort: what was said and did not arrive is said
 //! again by whoever finds that the topic says something else.
 
+use std::error::Error;
 use std::time::Duration;
 
 use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::Message as _;
@@ -14,6 +16,7 @@ use tracing::debug;
 
 use super::{Properties, client_config};
 use crate::cluster::format::Encoded;
+use crate::login;
 
 /// Says it.
 pub(in crate::cluster) struct Speech {
@@ -60,6 +63,12 @@ impl Speech {
 struct SpeechContext;
 
 impl ClientContext for SpeechContext {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        login::token(config)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         debug!(?level, facility, "kafka client: {message}");
     }

@@ -5,11 +5,13 @@
 //! Read committed: what another writer has not committed is not there.
 
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -19,6 +21,7 @@ use tracing::{debug, warn};
 
 use super::{Properties, REQUEST_ID_HEADER, client_config};
 use crate::consume::native::{Content, Message, Poller};
+use crate::login;
 use crate::record::HeaderSource as _;
 
 /// How long one poll waits; also how long the thread outlives its listener.
@@ -125,6 +128,8 @@ impl LogEnd {
     /// # Errors
     /// When Kafka does not answer in time.
     pub(in crate::cluster) fn ask(&self) -> KafkaResult<i64> {
+        // Nobody else polls this client, which may want a new token for its login.
+        self.client.poll(Duration::ZERO);
         let (_, end) = self.client.fetch_watermarks(&self.topic, 0, END_TIME_MAX)?;
         Ok(end)
     }
@@ -203,6 +208,12 @@ fn record(message: &Message<'_>) -> TailRecord {
 pub(in crate::cluster) struct TailContext;
 
 impl ClientContext for TailContext {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        login::token(config)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         debug!(?level, facility, "kafka client: {message}");
     }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication,
 };
-use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{info, warn};
 
 use super::{Properties, client_config};
+use crate::login::{self, LoginContext};
 
 /// How long one request may take. Tried again until the worker is stopped.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
@@ -49,11 +49,11 @@ pub(in crate::cluster) async fn ensure(
     properties: &Properties,
     topic: &InternalTopic,
 ) -> Result<i32, TopicProblem> {
-    let admin: AdminClient<DefaultClientContext> =
-        client_config(properties, &[]).create().map_err(|error| {
+    let admin = login::admin_client(client_config(properties, &[]))
+        .await
+        .map_err(|error| {
             TopicProblem::Refused(format!("the kafka client cannot be made: {error}"))
         })?;
-    let admin = Arc::new(admin);
     if let Some(partitions) = partitions(&admin, topic).await? {
         check_policy(&admin, topic).await?;
         return check_partitions(topic, partitions);
@@ -78,7 +78,7 @@ fn check_partitions(topic: &InternalTopic, partitions: i32) -> Result<i32, Topic
 
 /// `None`: there is no such topic.
 async fn partitions(
-    admin: &Arc<AdminClient<DefaultClientContext>>,
+    admin: &Arc<AdminClient<LoginContext>>,
     topic: &InternalTopic,
 ) -> Result<Option<i32>, TopicProblem> {
     let (asked, name) = (Arc::clone(admin), topic.name.clone());
@@ -109,7 +109,7 @@ async fn partitions(
 }
 
 async fn create(
-    admin: &AdminClient<DefaultClientContext>,
+    admin: &AdminClient<LoginContext>,
     topic: &InternalTopic,
 ) -> Result<(), TopicProblem> {
     let wanted = NewTopic::new(
@@ -167,7 +167,7 @@ async fn create(
 }
 
 async fn check_policy(
-    admin: &AdminClient<DefaultClientContext>,
+    admin: &AdminClient<LoginContext>,
     topic: &InternalTopic,
 ) -> Result<(), TopicProblem> {
     let options = AdminOptions::new().request_timeout(Some(REQUEST_TIME_MAX));

@@ -10,11 +10,13 @@
 //! up after [`WriterAnswer::Ready`] with `fresh`, check, then commit; after an unknown result
 //! prepare again, which settles it, and look whether one's own record is there.
 
+use std::error::Error;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -24,6 +26,7 @@ use tracing::debug;
 
 use super::{Properties, REQUEST_ID_HEADER, client_config};
 use crate::cluster::format::Encoded;
+use crate::login;
 
 /// A writer that was killed blocks readers for no longer than this.
 const TRANSACTION_TIMEOUT_MS: &str = "10000";
@@ -137,6 +140,7 @@ impl Writer {
         ];
         let producer: BaseProducer<WriterContext> =
             client_config(&self.properties, &own).create_with_context(WriterContext)?;
+        login::log_in(producer.client(), &self.properties);
         let deadline = Instant::now() + STEP_TIME_MAX;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -251,6 +255,12 @@ fn explain(error: &KafkaError, transactional_id: &str) -> String {
 struct WriterContext;
 
 impl ClientContext for WriterContext {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        login::token(config)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         debug!(?level, facility, "kafka client: {message}");
     }

@@ -12,7 +12,7 @@ pub(super) fn take_over(checked: &mut Checked, translation: &Translation<'_>) {
     };
     for entry in &mut checked.entries {
         let name = entry.key.name;
-        entry.hidden = dialect.key(name).is_none() && !dialect.shares(name);
+        entry.hidden = dialect.renames(name);
         let errors = errors_of(translation, name);
         if entry.hidden || errors.is_empty() {
             continue;
@@ -55,7 +55,7 @@ pub(super) fn give_back(checked: &mut Checked, raw: &RawConfig, translation: &Tr
         }
     }
     checked.extras.append(&mut extras);
-    rename_keys(checked, dialect, raw);
+    rename_keys(checked, dialect, raw, translation);
 }
 
 /// Their keys that are not shown as keys of ours.
@@ -123,13 +123,25 @@ fn errors_of(translation: &Translation<'_>, name: &str) -> Vec<String> {
 }
 
 /// Messages speak of the keys that were given.
-fn rename_keys(checked: &mut Checked, dialect: &Dialect, raw: &RawConfig) {
+fn rename_keys(
+    checked: &mut Checked,
+    dialect: &Dialect,
+    raw: &RawConfig,
+    translation: &Translation<'_>,
+) {
     let hidden: Vec<(&str, &str)> = checked
         .entries
         .iter()
         .map(|entry| entry.key.name)
-        .filter(|ours| dialect.key(ours).is_none())
+        // A key that has two names is called by the one that was given.
+        .filter(|ours| {
+            translation
+                .origins
+                .get(ours)
+                .is_none_or(|given| given != ours)
+        })
         .filter_map(|ours| Some((ours, dialect.name_of(ours)?)))
+        .filter(|(ours, theirs)| ours != theirs)
         .collect();
     let rename = |messages: &mut Vec<String>| {
         for message in messages {

@@ -136,7 +136,7 @@ pub(in crate::config) static MAPPING: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Cassandra,
     "Column mapping",
-    "Which values are which columns, as `topic -> keyspace.table: column=field, ..; ..`. A field is `key`, `value`, `key.name`, `value.name`, `header.name` or `now()`, a time-based UUID made of the record's time and place; the columns `__ttl` (seconds) and `__timestamp` (microseconds) say how long the row lives and its write timestamp. A topic with several entries goes to several tables. Takes the place of `pk.mode` and `pk.fields`, which follow from the table. With `delete.enabled=true` a record without a value deletes the rows of its key.",
+    "Which values are which columns, as `topic -> keyspace.table: column=field, ..; ..`. A field is `key`, `value`, `key.name`, `value.name`, `header.name` or `now()`, a time-based UUID made of the record's time and place; the columns `__ttl` (seconds) and `__timestamp` (microseconds) say how long the row lives and its write timestamp. `*=value` stands for every field of the value that the entry does not name otherwise, each in the column of its name. A topic with several entries goes to several tables. Takes the place of `pk.mode` and `pk.fields`, which follow from the table. With `delete.enabled=true` a record without a value deletes the rows of its key.",
 )
 .rule(Rule::Check(mapping));
 

@@ -83,7 +83,8 @@ pub(super) fn add_driver_properties(translation: &mut Translation<'_>, keys: &[T
     translation.ours.insert(URL.to_owned(), Some(url));
 }
 
-fn percent_encoded(value: &str) -> String {
+/// A value as a URL's parameter.
+pub(super) fn percent_encoded(value: &str) -> String {
     let mut encoded = String::with_capacity(value.len());
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/') {

@@ -16,12 +16,15 @@ use crate::config::worker::WorkerSettings;
 
 mod datastax;
 mod keys;
+mod lenses;
 mod wild;
 
 const CONFLUENT: &str = "io.confluent.connect.jdbc.JdbcSinkConnector";
 const AIVEN: &str = "io.aiven.connect.jdbc.JdbcSinkConnector";
 const DEBEZIUM: &str = "io.debezium.connector.jdbc.JdbcSinkConnector";
 const DATASTAX: &str = "com.datastax.oss.kafka.sink.CassandraSinkConnector";
+const LENSES: &str = "io.lenses.streamreactor.connect.cassandra.CassandraSinkConnector";
+const OLDER_LENSES: &str = "io.lenses.streamreactor.connect.cassandra.sink.CassandraSinkConnector";
 
 /// Every key that the sinks' own documentation lists.
 const DOCUMENTED: &[(&str, &[&str])] = &[
@@ -162,6 +165,8 @@ const DOCUMENTED: &[(&str, &[&str])] = &[
             "topic.orders.codec.locale",
         ],
     ),
+    (LENSES, lenses::DOCUMENTED),
+    (OLDER_LENSES, lenses::DOCUMENTED_OF_OLDER),
 ];
 
 fn raw(pairs: &[(&str, &str)]) -> RawConfig {
@@ -187,6 +192,10 @@ fn config(class: &str, changes: &[(&str, &str)]) -> RawConfig {
             ("loadBalancing.localDc", "dc1"),
             ("topic.orders.shop.t.mapping", "id=key.id, n=value.n"),
         ]));
+    }
+    if class == LENSES || class == OLDER_LENSES {
+        config.remove("connection.url");
+        config.extend(raw(lenses::base(class)));
     }
     config.extend(raw(changes));
     config

@@ -10,17 +10,24 @@ use std::str::Chars;
 /// Longest text that is parsed.
 const LENGTH_MAX: usize = 16 * 1024;
 
-/// User and password.
+/// What a login module is told.
 #[derive(PartialEq, Eq)]
-pub(super) struct Login {
-    pub(super) username: String,
-    pub(super) password: String,
+pub(super) enum Login {
+    /// User and password.
+    Password { username: String, password: String },
+    /// Client credentials; with newer clients they stand in settings of their own.
+    OAuth {
+        client_id: Option<String>,
+        client_secret: Option<String>,
+        scope: Option<String>,
+    },
 }
 
 const PLAIN: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
 const SCRAM: &str = "org.apache.kafka.common.security.scram.ScramLoginModule";
+const OAUTH: &str = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule";
 
-/// Reads user and password. Errors never show the text.
+/// Reads a login. Errors never show the text.
 pub(super) fn parse(text: &str) -> Result<Login, String> {
     if text.len() > LENGTH_MAX {
         return Err(format!("longer than {LENGTH_MAX} bytes"));
@@ -28,14 +35,23 @@ pub(super) fn parse(text: &str) -> Result<Login, String> {
     let mut tokens = Tokens {
         rest: text.chars().peekable(),
     };
-    match tokens.word()?.as_str() {
-        PLAIN | SCRAM => {}
-        _ => return Err(format!("the login module must be {PLAIN} or {SCRAM}")),
+    let module = tokens.word()?;
+    if ![PLAIN, SCRAM, OAUTH].contains(&module.as_str()) {
+        return Err(format!(
+            "the login module must be {PLAIN}, {SCRAM} or {OAUTH}"
+        ));
     }
     match tokens.word()?.to_ascii_lowercase().as_str() {
         "required" | "requisite" | "sufficient" | "optional" => {}
         _ => return Err("the login module must be followed by `required`".to_owned()),
     }
+    match module.as_str() {
+        OAUTH => oauth(&mut tokens),
+        _ => password(&mut tokens),
+    }
+}
+
+fn password(tokens: &mut Tokens<'_>) -> Result<Login, String> {
     let (mut username, mut password) = (None, None);
     while let Some(option) = tokens.option_name()? {
         let value = tokens.option_value()?;
@@ -53,10 +69,32 @@ pub(super) fn parse(text: &str) -> Result<Login, String> {
         }
     }
     match (username, password) {
-        (Some(username), Some(password)) => Ok(Login { username, password }),
+        (Some(username), Some(password)) => Ok(Login::Password { username, password }),
         (None, _) => Err("the option username is missing".to_owned()),
         (_, None) => Err("the option password is missing".to_owned()),
     }
+}
+
+fn oauth(tokens: &mut Tokens<'_>) -> Result<Login, String> {
+    let (mut client_id, mut client_secret, mut scope) = (None, None, None);
+    while let Some(option) = tokens.option_name()? {
+        let value = tokens.option_value()?;
+        match option.as_str() {
+            "clientId" => client_id = Some(value),
+            "clientSecret" => client_secret = Some(value),
+            "scope" => scope = Some(value),
+            _ => {
+                return Err(format!(
+                    "the option {option} is not supported; clientId, clientSecret and scope are"
+                ));
+            }
+        }
+    }
+    Ok(Login::OAuth {
+        client_id,
+        client_secret,
+        scope,
+    })
 }
 
 struct Tokens<'a> {
@@ -144,11 +182,11 @@ mod tests {
     #[test]
     fn logins_are_read() {
         let check = |text: &str, username: &str, password: &str| {
-            let login = parse(text).unwrap();
-            assert_eq!(
-                (login.username.as_str(), login.password.as_str()),
-                (username, password)
-            );
+            let expected = Login::Password {
+                username: username.to_owned(),
+                password: password.to_owned(),
+            };
+            assert!(parse(text).unwrap() == expected, "{text}");
         };
         check(
             &format!("{PLAIN} required username=\"ann\" password=\"s3cret\";"),
@@ -170,6 +208,28 @@ mod tests {
             "ann",
             "p",
         );
+    }
+
+    #[test]
+    fn client_credentials_are_read() {
+        let check = |options: &str, expected: [Option<&str>; 3]| {
+            let text = format!("{OAUTH} required {options};");
+            let [client_id, client_secret, scope] = expected.map(|text| text.map(str::to_owned));
+            let expected = Login::OAuth {
+                client_id,
+                client_secret,
+                scope,
+            };
+            assert!(parse(&text).unwrap() == expected, "{text}");
+        };
+        check("", [None, None, None]);
+        check(
+            "clientId=\"shop\" clientSecret='s3cret' scope=\"a b\"",
+            [Some("shop"), Some("s3cret"), Some("a b")],
+        );
+        let extension = format!("{OAUTH} required extension_logicalCluster=\"lkc\";");
+        let problem = parse(&extension).err().unwrap_or_default();
+        assert!(problem.contains("extension_logicalCluster"), "{problem}");
     }
 
     #[test]
@@ -233,7 +293,11 @@ mod tests {
         fn quoted_passwords_come_back(password in "[ -~]{0,40}") {
             let escaped = password.replace('\\', "\\\\").replace('"', "\\\"");
             let text = format!("{PLAIN} required username=\"u\" password=\"{escaped}\";");
-            prop_assert_eq!(parse(&text).map(|login| login.password), Ok(password));
+            let read = match parse(&text) {
+                Ok(Login::Password { password, .. }) => Some(password),
+                _ => None,
+            };
+            prop_assert_eq!(read, Some(password));
         }
     }
 }

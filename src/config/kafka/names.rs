@@ -55,6 +55,10 @@ pub(super) enum Meaning {
     Store,
     /// A login module with its options.
     Jaas,
+    /// Part of a login by OAUTHBEARER: put together with the others.
+    OAuth,
+    /// Says what happens anyway.
+    Accepted,
     /// A SASL mechanism.
     Mechanism,
     /// How the server's name is checked: Java's empty value is `none`.
@@ -107,8 +111,14 @@ impl Meaning {
                 format!("passed on as `{name}`")
             }
             Self::Store => "PEM, JKS or PKCS12; what is in it is passed on".to_owned(),
-            Self::Jaas => "passed on as `sasl.username` and `sasl.password`".to_owned(),
-            Self::Mechanism => "passed on: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512".to_owned(),
+            Self::Jaas => "passed on as `sasl.username` and `sasl.password`, or part of the login \
+                           by OAUTHBEARER"
+                .to_owned(),
+            Self::OAuth => "part of the login by OAUTHBEARER".to_owned(),
+            Self::Accepted => "Kafka's own, which is what happens".to_owned(),
+            Self::Mechanism => {
+                "passed on: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER".to_owned()
+            }
             Self::Endpoint => "passed on: `https`, or empty for no check".to_owned(),
             Self::Start => "where a topic without a position starts".to_owned(),
             Self::Assignor => "must allow CooperativeStickyAssignor, which is used".to_owned(),
@@ -129,8 +139,8 @@ impl Setting {
 mod tests {
     use super::Form::{Boolean, Choice, Integer, Text};
     use super::Meaning::{
-        Assignor, BufferSize, Endpoint, Fixed, Jaas, Kibibytes, Mechanism, NoEffect, Refused,
-        Renamed, Same, Start, Store,
+        Accepted, Assignor, BufferSize, Endpoint, Fixed, Jaas, Kibibytes, Mechanism, NoEffect,
+        OAuth, Refused, Renamed, Same, Start, Store,
     };
     use super::*;
 
@@ -177,8 +187,8 @@ mod tests {
             let target = match setting.meaning {
                 Same => setting.name,
                 Renamed(name) | BufferSize(name) | Kibibytes(name) => name,
-                Store | Jaas | Mechanism | Endpoint | Start | Assignor | NoEffect(_)
-                | Fixed(..) | Refused(_) => continue,
+                Store | Jaas | OAuth | Accepted | Mechanism | Endpoint | Start | Assignor
+                | NoEffect(_) | Fixed(..) | Refused(_) => continue,
             };
             let value = match setting.form {
                 Boolean => "true",

@@ -154,7 +154,12 @@ fn logins_become_user_and_password() {
     refused(
         &[("sasl.mechanism", "OAUTHBEARER")],
         "sasl.mechanism",
-        "PLAIN, SCRAM-SHA-256",
+        "needs sasl.oauthbearer.token.endpoint.url",
+    );
+    refused(
+        &[("sasl.login.callback.handler.class", "org.acme.Handler")],
+        "sasl.login.callback.handler.class",
+        "OAuthBearerLoginCallbackHandler",
     );
     refused(
         &[("security.protocol", "SASL_PLAINTEXT")],
@@ -452,4 +457,37 @@ fn a_client_can_be_made_of_what_comes_out() {
     let config: ClientConfig = translation.into_result().unwrap().into_iter().collect();
     let consumer: Result<rdkafka::consumer::BaseConsumer, _> = config.create();
     assert!(consumer.is_ok(), "{:?}", consumer.err());
+}
+
+#[test]
+fn logins_by_token_are_put_together() {
+    let module = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required";
+    let handler =
+        "org.apache.kafka.common.security.oauthbearer.secured.OAuthBearerLoginCallbackHandler";
+    let expected = r#"{"url":"https://id/token","client_id":"shop","client_secret":"s3cret","scope":"a b","connect_timeout_ms":700,"read_timeout_ms":5000}"#;
+    let common = [
+        ("sasl.mechanism", "OAUTHBEARER"),
+        ("sasl.login.callback.handler.class", handler),
+        ("sasl.oauthbearer.token.endpoint.url", "https://id/token"),
+        ("sasl.login.connect.timeout.ms", "700"),
+    ];
+    let jaas = format!("{module} clientId=\"shop\" clientSecret=\"s3cret\" scope=\"a b\";");
+    let in_module = [&common[..], &[("sasl.jaas.config", &*jaas)]].concat();
+    let apart = [
+        ("sasl.oauthbearer.client.credentials.client.id", "shop"),
+        (
+            "sasl.oauthbearer.client.credentials.client.secret",
+            "s3cret",
+        ),
+        ("sasl.oauthbearer.scope", "a b"),
+    ];
+    for given in [in_module, [&common[..], &apart[..]].concat()] {
+        becomes(
+            &given,
+            &[
+                ("sasl.mechanisms", "OAUTHBEARER"),
+                ("sasl.oauthbearer.config", expected),
+            ],
+        );
+    }
 }

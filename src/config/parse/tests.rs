@@ -399,6 +399,7 @@ fn errors_are_rendered_as_kafka_connect_does() {
 }
 
 mod rules;
+mod secrets;
 
 fn any_key() -> impl Strategy<Value = String> {
     let known: Vec<String> = crate::config::definitions::keys()

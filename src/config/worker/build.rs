@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue};
 use tracing_subscriber::EnvFilter;
 
+use super::foreign;
 use super::keys::{self, Form, WorkerKey};
 use super::sources::{Place, Settings};
 use super::{
@@ -79,7 +80,7 @@ fn sort(key: &str, value: &str, place: &Place) -> Sorted {
     {
         return Sorted::Own;
     }
-    if let Some(foreign) = keys::foreign(keys::FOREIGN, key) {
+    if let Some(foreign) = foreign::find(foreign::KEYS, key) {
         return match foreign.refused && !value.trim().is_empty() {
             true => Sorted::Wrong(foreign.reason.to_owned()),
             false => Sorted::NoEffect(foreign.reason),
@@ -89,7 +90,7 @@ fn sort(key: &str, value: &str, place: &Place) -> Sorted {
         return Sorted::Client;
     }
     if matches!(place, Place::Environment(_))
-        && let Some(foreign) = keys::foreign(keys::ENVIRONMENT_ONLY, key)
+        && let Some(foreign) = foreign::find(foreign::ENVIRONMENT_ONLY, key)
     {
         return Sorted::NoEffect(foreign.reason);
     }

@@ -25,10 +25,7 @@ const TOPICS_MAX: usize = 10_000;
 pub(super) struct Transforms {
     decoder: RecordDecoder,
     chain: Chain,
-    /// Where records choose their tables.
-    router: Option<Router>,
-    /// What becomes of the record after them.
-    selection: Option<Selection>,
+    destination: Destination,
     /// `change.events=debezium`.
     change_events: bool,
     /// The topic of the record before this one, and its index.
@@ -37,14 +34,33 @@ pub(super) struct Transforms {
     stuck: bool,
 }
 
-impl Transforms {
-    /// `None` for a connector without transforms whose records do not choose their tables.
-    pub(super) fn of(config: &ConnectorConfig, formats: &Formats) -> Result<Option<Self>, String> {
+/// Where a record goes when its transforms are done.
+enum Destination {
+    /// To the table of its topic.
+    Topic,
+    /// To the table that it chooses.
+    Chosen(Router),
+    /// To each of the tables that its topic is mapped to.
+    Mapped(Selection),
+}
+
+impl Destination {
+    fn of(config: &ConnectorConfig) -> Result<Self, String> {
         let keys = &config.sink;
-        let router = Router::of(keys)?;
-        let selection =
-            Selection::new(&keys.mappings, keys.delete_enabled, config.header_converter);
-        if config.transforms.is_empty() && router.is_none() && selection.is_none() {
+        let headers = config.header_converter;
+        // A mapping names its tables, so that no record of it chooses one.
+        if let Some(selection) = Selection::new(&keys.mappings, keys.delete_enabled, headers) {
+            return Ok(Self::Mapped(selection));
+        }
+        Ok(Router::of(keys)?.map_or(Self::Topic, Self::Chosen))
+    }
+}
+
+impl Transforms {
+    /// `None` for a connector without transforms whose records go to the tables of their topics.
+    pub(super) fn of(config: &ConnectorConfig, formats: &Formats) -> Result<Option<Self>, String> {
+        let destination = Destination::of(config)?;
+        if config.transforms.is_empty() && matches!(destination, Destination::Topic) {
             return Ok(None);
         }
         let mut chain = Chain::new(&config.transforms, config.header_converter)
@@ -53,11 +69,10 @@ impl Transforms {
             chain = chain.reading_headers(config.header_converter);
         }
         Ok(Some(Self {
-            router,
+            destination,
             change_events: config.sink.change_events,
             decoder: RecordDecoder::new(formats.key(), formats.value()),
             chain,
-            selection,
             last_topic: None,
             stuck: false,
         }))
@@ -73,27 +88,36 @@ impl Transforms {
         let Some(mut record) = self.chain.apply(record, raw)? else {
             return Ok(Vec::new());
         };
-        // By what the record says before its change event is unwrapped: where it came from, too.
-        let is_tombstone = record.value.datum.is_null();
-        let route = self.router.as_ref().map(|router| router.route(&record));
-        self.decoder.unwrap(&mut record)?;
-        if let Some(selection) = &self.selection {
-            return selection.select(&record, raw);
-        }
-        match route {
-            None => {}
-            Some(Ok(route)) => {
-                record.topic = match &self.last_topic {
-                    Some((last, _)) if **last == *route => Arc::clone(last),
-                    _ => route.into(),
-                };
+        match &self.destination {
+            Destination::Topic => self.decoder.unwrap(&mut record)?,
+            Destination::Chosen(router) => {
+                // By what it says before its change event is unwrapped: where it came from, too.
+                let route = router.route(&record);
+                let is_tombstone = self.change_events && record.value.datum.is_null();
+                self.decoder.unwrap(&mut record)?;
+                match route {
+                    Ok(route) => record.topic = self.shared(route),
+                    // What is no row, or the tombstone behind a delete, names no table.
+                    Err(_) if is_tombstone || record.change == Some(Change::Nothing) => {
+                        return Ok(Vec::new());
+                    }
+                    Err(error) => return Err(error),
+                }
             }
-            // The tombstone behind a delete, or an event that is no row, names no table.
-            Some(Err(_)) if record.change == Some(Change::Nothing) => return Ok(Vec::new()),
-            Some(Err(_)) if is_tombstone && self.change_events => return Ok(Vec::new()),
-            Some(Err(error)) => return Err(error),
+            Destination::Mapped(selection) => {
+                self.decoder.unwrap(&mut record)?;
+                return selection.select(&record, raw);
+            }
         }
         Ok(vec![record])
+    }
+
+    /// A route, shared with the record before where it is the same.
+    fn shared(&self, route: String) -> Arc<str> {
+        match &self.last_topic {
+            Some((last, _)) if **last == *route => Arc::clone(last),
+            _ => route.into(),
+        }
     }
 
     fn topic_index(&mut self, topic: &Arc<str>, slots: &mut Slots) -> Result<usize, RecordError> {

@@ -9,6 +9,7 @@ use super::schema::{Node, NodeId, Program};
 use crate::decimal;
 use crate::decode::document;
 use crate::decode::json::DEPTH_MAX;
+use crate::record::debezium::{self, Single};
 use crate::record::{Datum, Schema, Value, json};
 
 /// What is wrong with the bytes.
@@ -79,7 +80,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn int(&mut self) -> Result<i64, Fault> {
+    #[inline]
+    pub(super) fn int(&mut self) -> Result<i64, Fault> {
         let number = self.long()?;
         i32::try_from(number)
             .map(i64::from)
@@ -105,11 +107,18 @@ impl<'a> Cursor<'a> {
         self.take(size)
     }
 
-    fn text(&mut self) -> Result<&'a str, Fault> {
+    #[inline]
+    pub(super) fn text(&mut self) -> Result<&'a str, Fault> {
         std::str::from_utf8(self.sized()?).map_err(|_| "a text that is not valid UTF-8")
     }
 
-    fn boolean(&mut self) -> Result<bool, Fault> {
+    #[inline]
+    pub(super) fn double(&mut self) -> Result<f64, Fault> {
+        self.array().map(f64::from_le_bytes)
+    }
+
+    #[inline]
+    pub(super) fn boolean(&mut self) -> Result<bool, Fault> {
         match self.array()? {
             [0] => Ok(false),
             [1] => Ok(true),
@@ -278,7 +287,7 @@ impl<'a> Cursor<'a> {
             Node::Int => Value::Int(self.int()?),
             Node::Long => Value::Int(self.long()?),
             Node::Float => Value::Float32(f32::from_le_bytes(self.array()?)),
-            Node::Double => Value::Float64(f64::from_le_bytes(self.array()?)),
+            Node::Double => Value::Float64(self.double()?),
             Node::Bytes => Value::Bytes(Cow::Borrowed(self.sized()?)),
             Node::Text => Value::Text(Cow::Borrowed(self.text()?)),
             Node::Fixed(size) => Value::Bytes(Cow::Borrowed(self.take(*size)?)),
@@ -321,11 +330,28 @@ impl<'a> Cursor<'a> {
                 self.duration(scratch)?;
                 Value::Text(Cow::Borrowed(scratch))
             }
+            Node::Record(_) if Single::of(program.schema(id)).is_some() => {
+                return self.single(program, id, depth);
+            }
             Node::Array(_) | Node::Map(_) | Node::Record(_) => {
                 self.document(program, id, scratch, depth)?;
                 Value::Json(Cow::Borrowed(scratch))
             }
         })
+    }
+
+    /// A record that is one value to a database.
+    fn single(
+        &mut self,
+        program: &Program,
+        id: NodeId,
+        depth: usize,
+    ) -> Result<Value<'static>, Fault> {
+        let found = match self.datum(program, id, program.schema(id), depth)? {
+            Datum::Struct(record) => debezium::single(&record),
+            _ => None,
+        };
+        found.unwrap_or(Err("a record of Debezium's that lacks its fields"))
     }
 
     /// ISO 8601: months, days and milliseconds are apart, since neither has a fixed length.

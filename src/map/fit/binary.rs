@@ -50,11 +50,79 @@ pub(super) fn geometry<'v>(value: &'v Value<'_>) -> Result<Fitted<'v>, Misfit> {
     }
 }
 
+/// `(x,y)`, as PostgreSQL's `point` is written.
+pub(super) fn point(value: &Value<'_>) -> Result<String, Misfit> {
+    #[derive(Deserialize)]
+    struct Point {
+        x: f64,
+        y: f64,
+    }
+    match value {
+        Value::Text(text) if !text.contains('\0') => Ok(text.to_string()),
+        Value::Json(text) => match serde_json::from_str::<Point>(text) {
+            Ok(Point { x, y }) => Ok(format!("({x},{y})")),
+            Err(_) => Err("only texts such as (1,2), or an object with x and y, fit".into()),
+        },
+        _ => Err("only texts such as (1,2), or an object with x and y, fit".into()),
+    }
+}
+
+/// Marks well-known binary whose type is followed by its reference system (PostGIS's EWKB).
+const HAS_SRID: u32 = 0x2000_0000;
+
+/// Well-known binary in hexadecimal digits, as PostGIS reads it; texts are left to it.
+pub(super) fn postgis(value: &Value<'_>) -> Result<String, Misfit> {
+    const RULE: &str = "only texts, well-known binary, or an object with it in a field wkb fit";
+    #[derive(Deserialize)]
+    struct Placed {
+        wkb: String,
+        srid: Option<i32>,
+    }
+    let (wkb, srid) = match value {
+        Value::Text(text) if !text.contains('\0') => return Ok(text.to_string()),
+        Value::Bytes(bytes) => (bytes.to_vec(), None),
+        Value::Json(text) => {
+            let placed: Placed = serde_json::from_str(text).map_err(|_| RULE)?;
+            let wkb = BASE64.decode(&placed.wkb).map_err(|_| RULE)?;
+            (wkb, placed.srid)
+        }
+        _ => return Err(RULE.into()),
+    };
+    let placed = match srid {
+        Some(srid) => with_srid(&wkb, srid).ok_or(RULE)?,
+        None => wkb,
+    };
+    Ok(placed.iter().map(|byte| format!("{byte:02X}")).collect())
+}
+
+/// The reference system stands behind the type; one that is there already stays.
+fn with_srid(wkb: &[u8], srid: i32) -> Option<Vec<u8>> {
+    let (order, rest) = wkb.split_first()?;
+    let (type_bytes, geometry) = rest.split_first_chunk::<4>()?;
+    let is_little = match order {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
+    let kind = match is_little {
+        true => u32::from_le_bytes(*type_bytes),
+        false => u32::from_be_bytes(*type_bytes),
+    };
+    if kind & HAS_SRID != 0 {
+        return Some(wkb.to_vec());
+    }
+    let (kind, srid) = match is_little {
+        true => ((kind | HAS_SRID).to_le_bytes(), srid.to_le_bytes()),
+        false => ((kind | HAS_SRID).to_be_bytes(), srid.to_be_bytes()),
+    };
+    Some([&[*order][..], &kind, &srid, geometry].concat())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::{check, words};
     use super::*;
-    use rowdock_connectors::ColumnType;
+    use rowdock_connectors::{ColumnType, Notation};
 
     #[test]
     fn bytes_are_bounded() {
@@ -80,5 +148,52 @@ mod tests {
         check(&Value::Json(debezium.into()), &column, wkb);
         check(&Value::Json(r#"{"x":1}"#.into()), &column, None);
         check(&Value::Json("[1]".into()), &column, None);
+    }
+
+    #[test]
+    fn points_are_written_as_postgresql_writes_them() {
+        let column = ColumnType::Literal(Notation::Point);
+        let debezium = r#"{"x":1.0,"y":-2.5,"wkb":"AQE=","srid":null}"#;
+        check(
+            &Value::Json(debezium.into()),
+            &column,
+            Some(Cell::Text("(1,-2.5)")),
+        );
+        check(&words("(1,2)"), &column, Some(Cell::Text("(1,2)")));
+        check(&Value::Json(r#"{"x":1}"#.into()), &column, None);
+        check(&Value::Int(1), &column, None);
+    }
+
+    /// The digits are PostGIS's own for `SRID=4326;POINT(1 2)`.
+    #[test]
+    fn geometries_of_postgis_tell_their_reference_system() {
+        const PLACED: &str = "0101000020E6100000000000000000F03F0000000000000040";
+        let column = ColumnType::Literal(Notation::Geometry);
+        let check = |value: &Value<'_>, expected: Option<&str>| {
+            super::super::tests::check(value, &column, expected.map(Cell::Text));
+        };
+        let wkb = [
+            &[1, 1, 0, 0, 0][..],
+            &1.0_f64.to_le_bytes(),
+            &2.0_f64.to_le_bytes(),
+        ]
+        .concat();
+        let object = |wkb: &[u8], srid: &str| {
+            let wkb = BASE64.encode(wkb);
+            Value::Json(format!(r#"{{"wkb":"{wkb}","srid":{srid}}}"#).into())
+        };
+        check(&object(&wkb, "4326"), Some(PLACED));
+        let plain = "0101000000000000000000F03F0000000000000040";
+        check(&object(&wkb, "null"), Some(plain));
+        check(&Value::Bytes(wkb.clone().into()), Some(plain));
+        let placed = super::with_srid(&wkb, 4326).unwrap();
+        check(&object(&placed, "1"), Some(PLACED));
+        let big = [&[0, 0, 0, 0, 1][..], &[0; 16]].concat();
+        let digits = format!("0020000001000010E6{}", "00".repeat(16));
+        check(&object(&big, "4326"), Some(&digits));
+        check(&words("POINT(1 2)"), Some("POINT(1 2)"));
+        check(&object(&[1, 1], "4326"), None);
+        check(&object(&[7, 1, 0, 0, 0], "4326"), None);
+        check(&Value::Json("[1]".into()), None);
     }
 }

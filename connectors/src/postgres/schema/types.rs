@@ -49,6 +49,8 @@ enum Kind {
     Enum,
     Citext,
     Hstore,
+    /// PostGIS's.
+    Geometry,
     /// Of an extension, or composed of columns: it has a notation that only it knows.
     Other,
 }
@@ -108,6 +110,7 @@ impl Types {
             },
             Kind::Enum | Kind::Citext => ColumnType::Text { max_chars: None },
             Kind::Hstore => ColumnType::Literal(Notation::Hstore),
+            Kind::Geometry => ColumnType::Literal(Notation::Geometry),
             Kind::Other => ColumnType::Literal(Notation::Any),
         }
     }
@@ -123,6 +126,7 @@ fn kind(name: &str, letter: &str, made_of: Option<u32>, modifier: i32) -> Option
         ("e", _, _) => Kind::Enum,
         ("b", _, "citext") => Kind::Citext,
         ("b", _, "hstore") => Kind::Hstore,
+        ("b", _, "geometry" | "geography") => Kind::Geometry,
         ("b" | "c", _, _) => Kind::Other,
         _ => return None,
     })
@@ -187,6 +191,7 @@ fn built_in(type_id: u32, modifier: i32) -> Option<ColumnType> {
             low: 0,
             high: i64::from(u32::MAX),
         },
+        600 => ColumnType::Literal(Notation::Point),
         650 => ColumnType::Literal(Notation::Cidr),
         774 => ColumnType::Literal(Notation::MacAddress { bytes: 8 }),
         829 => ColumnType::Literal(Notation::MacAddress { bytes: 6 }),
@@ -303,6 +308,7 @@ mod tests {
         check(1700, (5 << 16) + 4 + 0x7fe, decimal(7, 0));
         check(1700, (2 << 16) + 4 + 4, decimal(2, 4));
         check(1186, -1, ColumnType::Literal(Notation::Interval));
+        check(600, -1, ColumnType::Literal(Notation::Point));
         check(790, -1, decimal(19, 2));
         let bits = |length, varying| ColumnType::Literal(Notation::Bits { length, varying });
         check(1560, 3, bits(Some(3), false));

@@ -1,14 +1,22 @@
 //! The settings of security: logins, keys and certificates.
 
-use super::Form::{Boolean, Choice, Text};
-use super::Meaning::{Endpoint, Jaas, Mechanism, NoEffect, Refused, Same, Store};
+use super::Form::{Boolean, Choice, Integer, Text};
+use super::Meaning::{
+    Accepted, Endpoint, Fixed, Jaas, Mechanism, NoEffect, OAuth, Refused, Same, Store,
+};
 use super::Scope::All;
 use super::Setting;
 use super::table::{JAVA_CLASS, setting};
 
 const KERBEROS: &str = "Kerberos is not built in";
-const OAUTH: &str = "OAUTHBEARER is not built in: use PLAIN, SCRAM or TLS certificates";
-const LOGINS: &str = "it is for logins that expire, which PLAIN and SCRAM do not";
+const OAUTH: &str = "tokens are had by client credentials only: sasl.oauthbearer.token.endpoint.url with clientId and clientSecret in sasl.jaas.config";
+const BROKERS: &str = "it is for brokers, which judge tokens";
+const LOGINS: &str = "tokens are renewed when four fifths of their life are over, and asked for again after ten seconds";
+/// By its two names in Kafka's history.
+const LOGIN_HANDLERS: &[&str] = &[
+    "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler",
+    "org.apache.kafka.common.security.oauthbearer.secured.OAuthBearerLoginCallbackHandler",
+];
 const TLS_DEFAULTS: &str = "OpenSSL decides it: TLS 1.2 or 1.3 with its default ciphers";
 
 pub(super) const SETTINGS: &[Setting] = &[
@@ -30,8 +38,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting(
         "sasl.login.callback.handler.class",
         All,
-        Text,
-        Refused(JAVA_CLASS),
+        Choice(LOGIN_HANDLERS),
+        Accepted,
     ),
     setting("sasl.login.class", All, Text, Refused(JAVA_CLASS)),
     setting("sasl.kerberos.service.name", All, Text, Refused(KERBEROS)),
@@ -54,36 +62,36 @@ pub(super) const SETTINGS: &[Setting] = &[
         Text,
         Refused(KERBEROS),
     ),
-    setting(
-        "sasl.oauthbearer.token.endpoint.url",
-        All,
-        Text,
-        Refused(OAUTH),
-    ),
+    setting("sasl.oauthbearer.token.endpoint.url", All, Text, OAuth),
     setting(
         "sasl.oauthbearer.jwks.endpoint.url",
         All,
         Text,
-        Refused(OAUTH),
+        NoEffect(BROKERS),
     ),
     setting(
         "sasl.oauthbearer.scope.claim.name",
         All,
         Text,
-        Refused(OAUTH),
+        NoEffect(BROKERS),
     ),
-    setting("sasl.oauthbearer.sub.claim.name", All, Text, Refused(OAUTH)),
+    setting(
+        "sasl.oauthbearer.sub.claim.name",
+        All,
+        Text,
+        NoEffect(BROKERS),
+    ),
     setting(
         "sasl.oauthbearer.client.credentials.client.id",
         All,
         Text,
-        Refused(OAUTH),
+        OAuth,
     ),
     setting(
         "sasl.oauthbearer.client.credentials.client.secret",
         All,
         Text,
-        Refused(OAUTH),
+        OAuth,
     ),
     setting(
         "sasl.oauthbearer.jwt.retriever.class",
@@ -95,10 +103,10 @@ pub(super) const SETTINGS: &[Setting] = &[
         "sasl.oauthbearer.jwt.validator.class",
         All,
         Text,
-        Refused(OAUTH),
+        NoEffect(BROKERS),
     ),
-    setting("sasl.login.connect.timeout.ms", All, Text, NoEffect(LOGINS)),
-    setting("sasl.login.read.timeout.ms", All, Text, NoEffect(LOGINS)),
+    setting("sasl.login.connect.timeout.ms", All, Integer, OAuth),
+    setting("sasl.login.read.timeout.ms", All, Integer, OAuth),
     setting(
         "sasl.login.refresh.buffer.seconds",
         All,
@@ -195,45 +203,45 @@ pub(super) const SETTINGS: &[Setting] = &[
         "sasl.oauthbearer.clock.skew.seconds",
         All,
         Text,
-        Refused(OAUTH),
+        NoEffect(BROKERS),
     ),
     setting(
         "sasl.oauthbearer.expected.audience",
         All,
         Text,
-        Refused(OAUTH),
+        NoEffect(BROKERS),
     ),
     setting(
         "sasl.oauthbearer.expected.issuer",
         All,
         Text,
-        Refused(OAUTH),
+        NoEffect(BROKERS),
     ),
     setting(
         "sasl.oauthbearer.header.urlencode",
         All,
-        Text,
-        Refused(OAUTH),
+        Boolean,
+        Fixed("false", "client id and secret are sent as they are"),
     ),
     setting(
         "sasl.oauthbearer.jwks.endpoint.refresh.ms",
         All,
         Text,
-        Refused(OAUTH),
+        NoEffect(BROKERS),
     ),
     setting(
         "sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms",
         All,
         Text,
-        Refused(OAUTH),
+        NoEffect(BROKERS),
     ),
     setting(
         "sasl.oauthbearer.jwks.endpoint.retry.backoff.ms",
         All,
         Text,
-        Refused(OAUTH),
+        NoEffect(BROKERS),
     ),
-    setting("sasl.oauthbearer.scope", All, Text, Refused(OAUTH)),
+    setting("sasl.oauthbearer.scope", All, Text, OAuth),
     setting("ssl.truststore.location", All, Text, Store),
     setting("ssl.truststore.type", All, Text, Store),
     setting("ssl.truststore.password", All, Text, Store),
