@@ -13,11 +13,11 @@ use crate::options::{Options, PeerAddress};
 use crate::order::Format;
 use crate::peer;
 use crate::process;
+use crate::program;
 use crate::raw::{self, Columns, Method};
 use crate::report::{EndToEnd, Idle, Produced, Report, Run};
 use crate::sinks::Sinks;
 use crate::topic::Topic;
-use crate::program;
 use crate::worker::{self, Worker};
 
 /// An idle worker has settled by then.
