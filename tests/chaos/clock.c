@@ -67,25 +67,27 @@ int timespec_get(struct timespec *now, int base)
     return base == TIME_UTC && clock_gettime(CLOCK_REALTIME, now) == 0 ? base : 0;
 }
 
-/* In slices, since the kernel knows nothing of our clock: it may be set while somebody waits. */
+/* In slices, since the kernel knows nothing of our clock: it may be set while somebody waits. A slice that is over is a
+   wake-up without a cause, which every waiter must expect: it looks again, so that no signal between slices is missed. */
 int pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *mutex, const struct timespec *until)
 {
-    for (;;) {
-        struct timespec now, slice;
-        clock_gettime(CLOCK_REALTIME, &now);
-        if (now.tv_sec > until->tv_sec || (now.tv_sec == until->tv_sec && now.tv_nsec >= until->tv_nsec))
-            return ETIMEDOUT;
-        real_clock_gettime(CLOCK_REALTIME, &slice);
-        int64_t left = (until->tv_sec - now.tv_sec) * 1000000000LL + until->tv_nsec - now.tv_nsec;
-        if (left > 50000000LL)
-            left = 50000000LL;
-        slice.tv_nsec += left;
-        if (slice.tv_nsec >= 1000000000L) {
-            slice.tv_nsec -= 1000000000L;
-            slice.tv_sec++;
-        }
-        int result = real_timedwait(condition, mutex, &slice);
-        if (result != ETIMEDOUT)
-            return result;
+    struct timespec now, slice;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (now.tv_sec > until->tv_sec || (now.tv_sec == until->tv_sec && now.tv_nsec >= until->tv_nsec)) {
+        /* As the real one does, it lets others have the mutex. */
+        pthread_mutex_unlock(mutex);
+        pthread_mutex_lock(mutex);
+        return ETIMEDOUT;
     }
+    real_clock_gettime(CLOCK_REALTIME, &slice);
+    int64_t left = (until->tv_sec - now.tv_sec) * 1000000000LL + until->tv_nsec - now.tv_nsec;
+    if (left > 50000000LL)
+        left = 50000000LL;
+    slice.tv_nsec += left;
+    if (slice.tv_nsec >= 1000000000L) {
+        slice.tv_nsec -= 1000000000L;
+        slice.tv_sec++;
+    }
+    int result = real_timedwait(condition, mutex, &slice);
+    return result == ETIMEDOUT ? 0 : result;
 }
