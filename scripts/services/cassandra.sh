@@ -71,13 +71,15 @@ cassandra_create() {
   } >"$room/cassandra.yaml"
 }
 
-# `unsafesystem`: changes of the schema, of which tests make many, are not each flushed to disk.
+# `unsafesystem`: changes of the schema, of which tests make many, are not each flushed to disk. A node that is killed
+# and started again must know its tables.
 cassandra_launch() {
-  local room=$1 libraries agent delay=0 flags=()
+  local room=$1 libraries agent delay=0 unsafe=true flags=()
   libraries=$(cassandra_jars) || return 1
   agent=$(printf '%s\n' "$libraries"/jamm-*.jar)
   # A node that joins others waits so long for their answers.
   if [[ $(cassandra_seed "$room") != "$room" ]]; then delay=$CASSANDRA_JOIN_MILLISECONDS; fi
+  if [[ $(basename "$room") == *@* ]]; then unsafe=false; fi
   for flag in "${CASSANDRA_EXPORTS[@]}"; do flags+=(--add-exports "$flag=ALL-UNNAMED"); done
   for flag in "${CASSANDRA_OPENS[@]}"; do flags+=(--add-opens "$flag=ALL-UNNAMED"); done
   launch "$room/process" "$room/log" java "${CASSANDRA_HEAP[@]}" -XX:+UseG1GC "${flags[@]}" \
@@ -85,7 +87,7 @@ cassandra_launch() {
     "-Dcassandra.config=file://$room/cassandra.yaml" "-Dcassandra.storagedir=$room/data" \
     "-Dcassandra.logdir=$room/log-files" -Dcassandra-foreground=yes \
     "-Dlogback.configurationFile=$sources/cassandra/logback.xml" \
-    "-Dcassandra.ring_delay_ms=$delay" -Dcassandra.skip_wait_for_gossip_to_settle=0 -Dcassandra.unsafesystem=true \
+    "-Dcassandra.ring_delay_ms=$delay" -Dcassandra.skip_wait_for_gossip_to_settle=0 "-Dcassandra.unsafesystem=$unsafe" \
     -cp "$libraries/*" org.apache.cassandra.service.CassandraDaemon
 }
 
