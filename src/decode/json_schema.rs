@@ -315,7 +315,6 @@ mod tests {
                 "moment",
                 Value::Text("2026-01-31T10:20:30.123456789Z".into()),
             ),
-            // It leaves out what is null.
             ("list", Value::Json("[1,2,3]".into())),
             ("map", Value::Json(r#"{"k":7}"#.into())),
             (
