@@ -105,8 +105,8 @@ pub(crate) async fn frozen(engine: Engine, point: &str, caught: Caught) -> bool 
         "frozen at {point}; the others caught up after {:.1} s",
         frozen_at.elapsed().as_secs_f32()
     ));
-    victim.thaw().await;
     let moves_when_thawed = moves_by(&judged.history().await, &victim.address.to_string());
+    victim.thaw().await;
     // It comes back as a member and gets its share again.
     orders.until_shared(&stage, &[&victim, &other]).await;
     load.finish().await;

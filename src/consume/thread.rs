@@ -193,7 +193,7 @@ impl Running {
             return self.linger_left();
         }
         let holds = self.holds;
-        if self.start.intake.is_waiting() && !holds.awaiting_table && !holds.awaiting_schemas {
+        if self.start.intake.is_waiting() && !holds.asked_for_table && !holds.awaiting_schemas {
             return Duration::ZERO;
         }
         let timers_run = holds.awaiting_schemas
@@ -321,8 +321,7 @@ impl Running {
                 let topic = self.slots.topic_index(&topic);
                 self.start.intake.set_table(topic, target);
                 self.start.intake.replay(&mut self.slots);
-                self.holds.awaiting_table = false;
-                self.apply_holds();
+                self.table_arrived();
             }
             ToConsumer::EvolutionRefused {
                 topic,
@@ -333,8 +332,7 @@ impl Running {
                 let intake = &mut self.start.intake;
                 intake.refuse_evolution(topic, &columns, &reason);
                 intake.replay(&mut self.slots);
-                self.holds.awaiting_table = false;
-                self.apply_holds();
+                self.table_arrived();
             }
             ToConsumer::Begin(partitions) => self.begin(partitions),
             ToConsumer::Seek { key, tag, offset } => self.seek(&key, tag, offset),

@@ -321,6 +321,8 @@ mod tests {
                 "address",
                 Value::Json(r#"{"city":"Ulm","zip":null}"#.into()),
             ),
+            // What it left out, since it was null, comes last.
+            ("none", Value::Null),
         ];
         assert_eq!(found, expected);
     }

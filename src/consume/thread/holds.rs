@@ -13,9 +13,9 @@ use super::super::slots::SlotState;
 use super::Running;
 use crate::handover::ToWriter;
 
-/// The write loop may take this long with two full batches before partitions are paused; pausing
-/// throws prefetched records away, so it is not done lightly.
-const BACK_PRESSURE_PATIENCE: Duration = Duration::from_millis(90);
+/// A write loop with two full batches, a schema or a table may take this long before partitions are
+/// paused; pausing throws prefetched records away, so it is not done lightly.
+const PATIENCE: Duration = Duration::from_millis(90);
 
 /// Why nothing is read at the moment.
 #[derive(Debug, Clone, Copy, Default)]
@@ -24,7 +24,9 @@ pub(super) struct Holds {
     pub(super) paused: bool,
     /// The write loop is behind.
     pub(super) congested: bool,
-    /// A table is being created.
+    /// A table is asked for. Mostly it is there in a moment, so nothing is paused yet.
+    pub(super) asked_for_table: bool,
+    /// A table is being described, created or changed, and that takes longer.
     pub(super) awaiting_table: bool,
     /// Schemas are being fetched.
     pub(super) awaiting_schemas: bool,
@@ -43,7 +45,11 @@ impl Running {
     /// `false`: there is no room, and commands want to be looked at.
     pub(super) fn make_room(&mut self) -> bool {
         if self.start.intake.awaits_schemas() && !self.holds.awaiting_schemas {
-            self.await_schemas();
+            self.obey_or(|holds| holds.awaiting_schemas = true);
+            return false;
+        }
+        if self.holds.asked_for_table && !self.holds.awaiting_table {
+            self.obey_or(|holds| holds.awaiting_table = true);
             return false;
         }
         let behind = self.start.board.in_flight() >= BATCHES_IN_FLIGHT_MAX;
@@ -61,27 +67,27 @@ impl Running {
         if self.holds.congested {
             return true;
         }
-        match self.start.commands.recv_timeout(BACK_PRESSURE_PATIENCE) {
-            Ok(command) => self.obey(command),
-            Err(RecvTimeoutError::Timeout) => {
-                self.holds.congested = true;
-                self.apply_holds();
-            }
-            Err(RecvTimeoutError::Disconnected) => self.finished = true,
-        }
+        self.obey_or(|holds| holds.congested = true);
         false
     }
 
-    /// Schemas mostly arrive in a moment; only then are partitions paused.
-    fn await_schemas(&mut self) {
-        match self.start.commands.recv_timeout(BACK_PRESSURE_PATIENCE) {
+    /// What is waited for mostly comes in a moment, with a command; only if none comes is reading held.
+    fn obey_or(&mut self, hold: impl Fn(&mut Holds)) {
+        match self.start.commands.recv_timeout(PATIENCE) {
             Ok(command) => self.obey(command),
             Err(RecvTimeoutError::Timeout) => {
-                self.holds.awaiting_schemas = true;
+                hold(&mut self.holds);
                 self.apply_holds();
             }
             Err(RecvTimeoutError::Disconnected) => self.finished = true,
         }
+    }
+
+    /// The table is as the waiting records need it, or will not be.
+    pub(super) fn table_arrived(&mut self) {
+        self.holds.asked_for_table = false;
+        self.holds.awaiting_table = false;
+        self.apply_holds();
     }
 
     pub(super) fn schemas_arrived(&mut self) {
@@ -142,7 +148,7 @@ impl Running {
     }
 
     pub(super) fn ask_for_table(&mut self) {
-        if self.holds.awaiting_table {
+        if self.holds.asked_for_table {
             return;
         }
         let request = match self.start.intake.request_table(&mut self.slots) {
@@ -156,8 +162,7 @@ impl Running {
             Some(TableRequest::Hopeless(reason)) => return self.start.fail(&reason),
             None => return,
         };
-        self.holds.awaiting_table = true;
-        self.apply_holds();
+        self.holds.asked_for_table = true;
         self.tell(request);
     }
 }
