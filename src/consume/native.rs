@@ -1,27 +1,26 @@
-//! The four things that only the Kafka client's C API offers: polling with the offset of an
-//! end-of-partition event and rebalances outside callbacks, waking a poll from another thread,
-//! topic ids, and the group's generation.
+//! What only the Kafka client's C API offers: polling with the offset of an end-of-partition event
+//! and rebalances outside callbacks, and waking a poll from another thread; and, in a room of their
+//! own, topic ids, the group's membership, and tokens for clients that nobody polls.
 //!
 //! This is the only module with `unsafe`. Its rules: every pointer that the C API hands out is
 //! wrapped at once in a type whose `Drop` gives it back; nothing borrowed from an event outlives
 //! the event; [`Poller`] and [`Waker`] keep the consumer alive that their queue belongs to.
 #![allow(unsafe_code)]
 
-use std::collections::HashMap;
-use std::error::Error;
-use std::ffi::{CStr, CString, c_char, c_void};
+mod requests;
+
+use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::bindings as sys;
-use rdkafka::client::{Client, ClientContext, OAuthToken};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::metadata::MetadataBroker;
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
 
+pub use self::requests::{group_generation, is_member, set_token, topic_ids};
 use crate::record::{HeaderSource, RawHeader, RawRecord};
 
 /// Partition of a topic, as the client names it.
@@ -177,48 +176,6 @@ impl Event {
     }
 }
 
-/// Gives a client the token that it needs for its login, or says why there is none.
-pub fn set_token<C: ClientContext>(client: &Client<C>, token: Result<OAuthToken, Box<dyn Error>>) {
-    const REASON_BYTES_MAX: usize = 512;
-    let as_c_strings = |token: OAuthToken| -> Result<_, Box<dyn Error>> {
-        let (value, principal) = (token.token, token.principal_name);
-        Ok((
-            CString::new(value)?,
-            CString::new(principal)?,
-            token.lifetime_ms,
-        ))
-    };
-    let mut reason: [c_char; REASON_BYTES_MAX] = [0; REASON_BYTES_MAX];
-    // SAFETY: the client is valid; all texts are C strings that live through the calls, which copy
-    // them; the buffer is as long as it is said to be.
-    unsafe {
-        match token.and_then(as_c_strings) {
-            Ok((value, principal, lifetime_ms)) => {
-                let answer = sys::rd_kafka_oauthbearer_set_token(
-                    client.native_ptr(),
-                    value.as_ptr(),
-                    lifetime_ms,
-                    principal.as_ptr(),
-                    ptr::null_mut(),
-                    0,
-                    reason.as_mut_ptr(),
-                    reason.len(),
-                );
-                if answer != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
-                    sys::rd_kafka_oauthbearer_set_token_failure(
-                        client.native_ptr(),
-                        reason.as_ptr(),
-                    );
-                }
-            }
-            Err(error) => {
-                let told = CString::new(error.to_string()).unwrap_or_default();
-                sys::rd_kafka_oauthbearer_set_token_failure(client.native_ptr(), told.as_ptr());
-            }
-        }
-    }
-}
-
 impl Drop for Event {
     fn drop(&mut self) {
         // SAFETY: we own the event and nothing borrowed from it is left.
@@ -323,161 +280,8 @@ impl HeaderSource for Message<'_> {
     }
 }
 
-/// Generation of the consumer's group membership, -1 when it is not a member.
-pub fn group_generation<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> i32 {
-    // SAFETY: the client is valid; the metadata object is ours and given back.
-    unsafe {
-        let metadata = sys::rd_kafka_consumer_group_metadata(consumer.client().native_ptr());
-        if metadata.is_null() {
-            return -1;
-        }
-        let generation = sys::rd_kafka_consumer_group_metadata_generation_id(metadata);
-        sys::rd_kafka_consumer_group_metadata_destroy(metadata);
-        generation
-    }
-}
-
-/// Whether the client is a member of its group, as far as it knows: until it has sent its leaving.
-pub fn is_member<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> bool {
-    let client = consumer.client().native_ptr();
-    // SAFETY: the client is valid; the text is ours, a C string or null, and given back.
-    unsafe {
-        let member_id = sys::rd_kafka_memberid(client);
-        if member_id.is_null() {
-            return false;
-        }
-        let is_member = *member_id != 0;
-        sys::rd_kafka_mem_free(client, member_id.cast());
-        is_member
-    }
-}
-
-/// Ids of these topics' incarnations, from the brokers. A topic that does not exist, or whose
-/// brokers are too old to tell, is missing in the answer. Blocks for up to twice `timeout`.
-///
-/// # Errors
-/// When the cluster does not answer: that says nothing of any topic.
-pub fn topic_ids<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
-    topics: &[&str],
-    timeout: Duration,
-) -> KafkaResult<HashMap<String, String>> {
-    let Some(first) = topics.first() else {
-        return Ok(HashMap::new());
-    };
-    let broker = any_broker(consumer, first, timeout)?;
-    let names: Vec<CString> = topics
-        .iter()
-        .filter_map(|topic| CString::new(*topic).ok())
-        .collect();
-    let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
-    let client = consumer.client().native_ptr();
-    let no_answer = KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut);
-    // SAFETY: names live through the call; queue, collection, options and event are given back
-    // below; descriptions belong to the event and are read before it goes.
-    unsafe {
-        let queue = NonNull::new(sys::rd_kafka_queue_new(client)).map(Queue);
-        let queue = queue.ok_or(KafkaError::AdminOp(RDKafkaErrorCode::Fail))?;
-        let options = DescribeOptions::new(client, broker, timeout);
-        let collection =
-            sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
-        sys::rd_kafka_DescribeTopics(client, collection, options.0, queue.0.as_ptr());
-        sys::rd_kafka_TopicCollection_destroy(collection);
-        let event = sys::rd_kafka_queue_poll(queue.0.as_ptr(), milliseconds(timeout));
-        let event = Event {
-            event: NonNull::new(event).ok_or_else(|| no_answer.clone())?,
-        };
-        match sys::rd_kafka_event_error(event.event.as_ptr()) {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => {}
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE => return Ok(HashMap::new()),
-            error => return Err(KafkaError::AdminOp(error.into())),
-        }
-        let result = sys::rd_kafka_event_DescribeTopics_result(event.event.as_ptr());
-        if result.is_null() {
-            return Err(no_answer);
-        }
-        let mut count = 0;
-        let descriptions = sys::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
-        let mut ids = HashMap::new();
-        for index in 0..count {
-            let description = *descriptions.add(index);
-            if let Some(id) = described_id(description) {
-                ids.insert(text(sys::rd_kafka_TopicDescription_name(description)), id);
-            }
-        }
-        Ok(ids)
-    }
-}
-
-/// A broker that is there. The client would ask the controller, which may be just the one that is
-/// away, and which a mock cluster does not have; every broker knows the topics.
-fn any_broker<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
-    topic: &str,
-    timeout: Duration,
-) -> KafkaResult<i32> {
-    let metadata = consumer.fetch_metadata(Some(topic), timeout)?;
-    let answered = metadata.orig_broker_id();
-    if answered >= 0 {
-        return Ok(answered);
-    }
-    // The address to find the cluster by has answered, which is no broker of the cluster yet.
-    let listed = metadata.brokers().first().map(MetadataBroker::id);
-    listed.ok_or(KafkaError::AdminOp(RDKafkaErrorCode::BrokerNotAvailable))
-}
-
-/// Where a description is asked for, and for how long; given back when dropped.
-struct DescribeOptions(*mut sys::rd_kafka_AdminOptions_t);
-
-impl DescribeOptions {
-    fn new(client: *mut sys::rd_kafka_t, broker: i32, timeout: Duration) -> Self {
-        let mut problem = [0; 256];
-        // SAFETY: the client is the caller's and valid; messages are written within bounds. What
-        // these calls could refuse are values out of their range, which are left at their defaults.
-        unsafe {
-            let options = sys::rd_kafka_AdminOptions_new(
-                client,
-                sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
-            );
-            let (start, length) = (problem.as_mut_ptr(), problem.len());
-            sys::rd_kafka_AdminOptions_set_broker(options, broker, start, length);
-            let timeout_ms = milliseconds(timeout);
-            sys::rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, start, length);
-            Self(options)
-        }
-    }
-}
-
-impl Drop for DescribeOptions {
-    fn drop(&mut self) {
-        // SAFETY: ours, and copied by the request that used them.
-        unsafe { sys::rd_kafka_AdminOptions_destroy(self.0) }
-    }
-}
-
 fn milliseconds(timeout: Duration) -> i32 {
     i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
-}
-
-/// Base64 of sixteen zero bytes: "no id".
-const NO_TOPIC_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
-
-unsafe fn described_id(description: *const sys::rd_kafka_TopicDescription_t) -> Option<String> {
-    // SAFETY: the caller's description is valid; error and id are owned by it.
-    unsafe {
-        let error = sys::rd_kafka_TopicDescription_error(description);
-        if !error.is_null()
-            && sys::rd_kafka_error_code(error) != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR
-        {
-            return None;
-        }
-        let id = sys::rd_kafka_TopicDescription_topic_id(description);
-        if id.is_null() {
-            return None;
-        }
-        let id = text(sys::rd_kafka_Uuid_base64str(id));
-        (id != NO_TOPIC_ID && !id.is_empty()).then_some(id)
-    }
 }
 
 /// A reference to a queue, given back when dropped.
