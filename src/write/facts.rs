@@ -143,17 +143,7 @@ impl KafkaFacts {
             }
             // In place of a time, Kafka's protocol takes the beginning and the end as well.
             let answered = consumer.offsets_for_times(list, CALL_TIMEOUT)?;
-            let mut found = HashMap::new();
-            for key in partitions {
-                let Some(element) = answered.find_partition(&key.topic, key.partition) else {
-                    continue;
-                };
-                element.error()?;
-                if let Offset::Offset(offset) = element.offset() {
-                    found.insert(key, offset);
-                }
-            }
-            Ok(found)
+            with_offsets(&answered, partitions, |offset, _| offset)
         })
         .await
     }
@@ -172,18 +162,10 @@ impl KafkaFacts {
                 list.add_partition(&key.topic, key.partition);
             }
             let answered = consumer.committed_offsets(list, CALL_TIMEOUT)?;
-            let mut found = HashMap::new();
-            for key in partitions {
-                let Some(element) = answered.find_partition(&key.topic, key.partition) else {
-                    continue;
-                };
-                element.error()?;
-                if let Offset::Offset(offset) = element.offset() {
-                    let is_mirror = element.metadata().starts_with(MIRROR_MARK);
-                    found.insert(key, Committed { offset, is_mirror });
-                }
-            }
-            Ok(found)
+            with_offsets(&answered, partitions, |offset, metadata| Committed {
+                offset,
+                is_mirror: metadata.starts_with(MIRROR_MARK),
+            })
         })
         .await
     }
@@ -246,6 +228,25 @@ impl KafkaFacts {
             Err(SinkError::retry(format!("asking kafka ended early ({what})")).with_source(error))
         })
     }
+}
+
+/// What is made of the offsets, and their metadata, of these partitions; those without one are missing.
+fn with_offsets<T>(
+    answered: &TopicPartitionList,
+    partitions: Vec<PartitionKey>,
+    make: impl Fn(i64, &str) -> T,
+) -> KafkaResult<HashMap<PartitionKey, T>> {
+    let mut found = HashMap::new();
+    for key in partitions {
+        let Some(element) = answered.find_partition(&key.topic, key.partition) else {
+            continue;
+        };
+        element.error()?;
+        if let Offset::Offset(offset) = element.offset() {
+            found.insert(key, make(offset, element.metadata()));
+        }
+    }
+    Ok(found)
 }
 
 /// The topic's name, when its old records go by age or size only.
