@@ -178,11 +178,9 @@ impl WriteLoop {
                     self.claim_yielded().await,
             };
             match done {
-                Ok(()) | Err(Halt::Stopping) => {}
-                Err(Halt::Failed(trace)) => self.fail(trace, false),
-                Err(Halt::Lost(trace)) => self.fail(trace, true),
-                Err(Halt::Exhausted(trace)) => self.fail(trace, self.config.auto_restart),
+                Ok(()) => {}
                 Err(Halt::GaveUp) => self.come_back().await,
+                Err(halt) => self.halted(halt),
             }
         }
         if let Some(session) = self.state.session.take() {
@@ -271,6 +269,15 @@ impl WriteLoop {
         held.is_some_and(|held| !self.board.is_current(key, held.tag))
     }
 
+    fn halted(&mut self, halt: Halt) {
+        match halt {
+            Halt::Failed(trace) => self.fail(trace, false),
+            Halt::Lost(trace) => self.fail(trace, true),
+            Halt::Exhausted(trace) => self.fail(trace, self.config.auto_restart),
+            Halt::Stopping | Halt::GaveUp => {}
+        }
+    }
+
     fn fail(&mut self, trace: String, restartable: bool) {
         if self.state.failed {
             return;
@@ -311,15 +318,10 @@ impl WriteLoop {
                 Err(error) => match self.pause_after(&error).await {
                     Ok(()) => {}
                     // In the group again, as every task is that has failed.
-                    Err(Halt::Failed(trace)) => {
-                        self.fail(trace, false);
+                    Err(halt) => {
+                        self.halted(halt);
                         break;
                     }
-                    Err(Halt::Exhausted(trace)) => {
-                        self.fail(trace, self.config.auto_restart);
-                        break;
-                    }
-                    Err(_) => break,
                 },
             }
         }
