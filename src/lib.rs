@@ -45,7 +45,8 @@
 //! * [`offsets`]: where a connector stands, read and set by hand.
 //! * [`replay`]: dead letters through the connector again, each once.
 //! * [`api`]: Kafka Connect's REST API. Reads state and appends commands.
-//! * [`login`]: tokens for Kafka logins by OAUTHBEARER.
+//! * [`login`]: tokens for Kafka logins by OAUTHBEARER; `http`: what requests to other servers have in
+//!   common.
 //! * [`worker`], [`signals`], [`telemetry`]: starting and ending the process.
 //! * [`demo`]: all of it on one machine, with an embedded broker and a worker that is killed.
 //!
@@ -62,6 +63,7 @@ pub mod decimal;
 pub mod decode;
 pub mod demo;
 pub mod handover;
+mod http;
 pub mod login;
 pub mod map;
 pub mod offsets;

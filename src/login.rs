@@ -18,11 +18,11 @@ use rdkafka::client::{Client, ClientContext, OAuthToken};
 use rdkafka::error::{KafkaError, KafkaResult};
 use serde::Deserialize;
 use ureq::Agent;
-use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
 use crate::config::kafka::{OAUTH_PROPERTY, OAuthLogin};
 use crate::config::secret;
 use crate::consume::native;
+use crate::http;
 
 /// Largest answer: a token, which is a header of every later request.
 const ANSWER_BYTES_MAX: u64 = 256 * 1024;
@@ -100,15 +100,11 @@ impl OAuthLogin {
     fn post(&self) -> Result<(u16, String), ureq::Error> {
         let connect_timeout = Duration::from_millis(self.connect_timeout_ms);
         let read_timeout = Duration::from_millis(self.read_timeout_ms);
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::NativeTls)
-            .root_certs(RootCerts::PlatformVerifier)
-            .build();
         let agent: Agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(connect_timeout))
             .timeout_global(Some(connect_timeout + read_timeout))
-            .tls_config(tls)
+            .tls_config(http::tls().build())
             .build()
             .into();
         let credentials = BASE64.encode(format!("{}:{}", self.client_id, self.client_secret));

@@ -6,11 +6,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use secrecy::ExposeSecret as _;
 use ureq::Agent;
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, TlsProvider};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig};
 
 use super::FetchError;
 use crate::config::converter::{PemPart, RegistryAuth, RegistryOptions, RegistryTls};
 use crate::config::secret;
+use crate::http;
 
 /// Largest answer: a schema with all its documentation.
 const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -115,9 +116,7 @@ fn advice(status: u16) -> &'static str {
 }
 
 fn tls(options: &RegistryTls) -> Result<TlsConfig, String> {
-    let mut builder = TlsConfig::builder()
-        .provider(TlsProvider::NativeTls)
-        .root_certs(RootCerts::PlatformVerifier);
+    let mut builder = http::tls();
     if let Some(pem) = options.trusted.text(PemPart::Trusted)? {
         let certificates = certificates(&pem);
         if certificates.is_empty() {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use ureq::Agent;
-use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
 use super::{Report, Request};
+use crate::http;
 
 /// A call ends by itself long before that.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(100);
@@ -29,14 +29,10 @@ pub fn replay(
         worker_url.trim_end_matches('/'),
         path_segment(connector)
     );
-    let tls = TlsConfig::builder()
-        .provider(TlsProvider::NativeTls)
-        .root_certs(RootCerts::PlatformVerifier)
-        .build();
     let agent: Agent = Agent::config_builder()
         .http_status_as_error(false)
         .timeout_global(Some(ANSWER_TIME_MAX))
-        .tls_config(tls)
+        .tls_config(http::tls().build())
         .build()
         .into();
     let mut sum: Option<Report> = None;
