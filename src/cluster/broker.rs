@@ -3,18 +3,15 @@
 //! Learned in the background and shown once it is known. A broker that is away must neither delay
 //! the worker's start nor fail a read.
 
-use std::error::Error;
 use std::thread;
 use std::time::Duration;
 
-use rdkafka::ClientContext;
-use rdkafka::client::OAuthToken;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio::sync::watch;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
+use super::log::WorkerContext;
 use crate::login;
 
 /// How long one try waits for a broker; also how long the thread outlives the last receiver.
@@ -38,7 +35,7 @@ fn learn(properties: &[(String, String)], sender: &watch::Sender<Option<String>>
     for (key, value) in properties {
         config.set(key, value);
     }
-    let client: BaseConsumer<QuietContext> = match config.create_with_context(QuietContext) {
+    let client: BaseConsumer<WorkerContext> = match config.create_with_context(WorkerContext) {
         Ok(client) => client,
         Err(error) => {
             warn!(error = %error, "kafka client cannot be made; the cluster's id stays unknown");
@@ -54,27 +51,6 @@ fn learn(properties: &[(String, String)], sender: &watch::Sender<Option<String>>
         }
     }
 }
-
-/// A broker that is away is reported by the tasks that need it; here it is a detail.
-struct QuietContext;
-
-impl ClientContext for QuietContext {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        login::token(config)
-    }
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        debug!(?level, facility, message, "kafka client");
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        debug!(error = %error, reason, "kafka client");
-    }
-}
-
-impl ConsumerContext for QuietContext {}
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,18 @@ pub(super) mod tail;
 pub(super) mod topics;
 pub(super) mod writer;
 
+use std::error::Error;
+
+use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{DeliveryResult, ProducerContext};
+use tracing::debug;
+
+use crate::login;
+
 /// Name of the header that carries the id of the request which a record belongs to.
 pub(super) const REQUEST_ID_HEADER: &str = "rowdock-request";
 
@@ -33,4 +45,32 @@ pub(super) fn client_config(
     }
     config.set_log_level(rdkafka::config::RDKafkaLogLevel::Warning);
     config
+}
+
+/// Of the worker's own clients. Kafka that is away is told by whoever needs it; to them it is a detail.
+pub(super) struct WorkerContext;
+
+impl ClientContext for WorkerContext {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        login::token(config)
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        debug!(?level, facility, "kafka client: {message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        debug!(%error, "kafka client: {reason}");
+    }
+}
+
+impl ConsumerContext for WorkerContext {}
+
+impl ProducerContext for WorkerContext {
+    type DeliveryOpaque = ();
+
+    /// What became of records is told by the commit.
+    fn delivery(&self, _result: &DeliveryResult<'_>, (): ()) {}
 }

@@ -5,23 +5,18 @@
 //! Read committed: what another writer has not committed is not there.
 
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rdkafka::ClientContext;
-use rdkafka::client::OAuthToken;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{debug, warn};
 
-use super::{Properties, REQUEST_ID_HEADER, client_config};
+use super::{Properties, REQUEST_ID_HEADER, WorkerContext, client_config};
 use crate::consume::native::{Content, Message, Poller};
-use crate::login;
 use crate::record::HeaderSource as _;
 
 /// How long one poll waits; also how long the thread outlives its listener.
@@ -76,8 +71,8 @@ pub(in crate::cluster) fn start<T: Send + 'static>(
         ("queued.max.messages.kbytes", "4096"),
         ("fetch.queue.backoff.ms", "10"),
     ];
-    let consumer: BaseConsumer<TailContext> =
-        client_config(properties, &own).create_with_context(TailContext)?;
+    let consumer: BaseConsumer<WorkerContext> =
+        client_config(properties, &own).create_with_context(WorkerContext)?;
     let mut all = TopicPartitionList::new();
     for partition in 0..partitions {
         all.add_partition_offset(topic, partition, Offset::Beginning)?;
@@ -101,7 +96,7 @@ pub(in crate::cluster) fn start<T: Send + 'static>(
 /// they, half a second with the defaults.
 #[derive(Clone)]
 pub(in crate::cluster) struct LogEnd {
-    client: Arc<BaseConsumer<TailContext>>,
+    client: Arc<BaseConsumer<WorkerContext>>,
     topic: Arc<str>,
 }
 
@@ -118,7 +113,7 @@ impl LogEnd {
             ("isolation.level", "read_committed"),
             ("allow.auto.create.topics", "false"),
         ];
-        let client = client_config(properties, &own).create_with_context(TailContext)?;
+        let client = client_config(properties, &own).create_with_context(WorkerContext)?;
         let (client, topic) = (Arc::new(client), topic.into());
         Ok(Self { client, topic })
     }
@@ -136,7 +131,7 @@ impl LogEnd {
 }
 
 struct TailThread<T> {
-    consumer: Arc<BaseConsumer<TailContext>>,
+    consumer: Arc<BaseConsumer<WorkerContext>>,
     /// Not read to their ends yet.
     partitions: BTreeSet<i32>,
     listener: UnboundedSender<T>,
@@ -203,24 +198,3 @@ fn record(message: &Message<'_>) -> TailRecord {
         request_id: header,
     }
 }
-
-/// Kafka that is away is told by whoever needs it.
-pub(in crate::cluster) struct TailContext;
-
-impl ClientContext for TailContext {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        login::token(config)
-    }
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        debug!(?level, facility, "kafka client: {message}");
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        debug!(%error, "kafka client: {reason}");
-    }
-}
-
-impl ConsumerContext for TailContext {}

@@ -10,21 +10,16 @@
 //! up after [`WriterAnswer::Ready`] with `fresh`, check, then commit; after an unknown result
 //! prepare again, which settles it, and look whether one's own record is there.
 
-use std::error::Error;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientContext;
-use rdkafka::client::OAuthToken;
-use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tokio::sync::mpsc::UnboundedSender;
-use tracing::debug;
 
-use super::{Properties, REQUEST_ID_HEADER, client_config};
+use super::{Properties, REQUEST_ID_HEADER, WorkerContext, client_config};
 use crate::cluster::format::Encoded;
 use crate::login;
 
@@ -110,7 +105,7 @@ struct Writer {
     properties: Properties,
     transactional_id: String,
     topic: String,
-    producer: Option<BaseProducer<WriterContext>>,
+    producer: Option<BaseProducer<WorkerContext>>,
 }
 
 impl Writer {
@@ -127,7 +122,7 @@ impl Writer {
         }
     }
 
-    fn take_over(&self) -> KafkaResult<BaseProducer<WriterContext>> {
+    fn take_over(&self) -> KafkaResult<BaseProducer<WorkerContext>> {
         let own = [
             ("transactional.id", self.transactional_id.as_str()),
             ("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS),
@@ -138,8 +133,8 @@ impl Writer {
             // 100 ms would then be most of the time of a change.
             ("retry.backoff.ms", "10"),
         ];
-        let producer: BaseProducer<WriterContext> =
-            client_config(&self.properties, &own).create_with_context(WriterContext)?;
+        let producer: BaseProducer<WorkerContext> =
+            client_config(&self.properties, &own).create_with_context(WorkerContext)?;
         login::log_in(producer.client(), &self.properties);
         let deadline = Instant::now() + STEP_TIME_MAX;
         loop {
@@ -175,7 +170,7 @@ impl Writer {
 
     fn write(
         &self,
-        producer: &BaseProducer<WriterContext>,
+        producer: &BaseProducer<WorkerContext>,
         records: &[Encoded],
         request_id: &str,
     ) -> Result<(), (Step, KafkaError)> {
@@ -250,29 +245,4 @@ fn explain(error: &KafkaError, transactional_id: &str) -> String {
         }
         _ => error.to_string(),
     }
-}
-
-struct WriterContext;
-
-impl ClientContext for WriterContext {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        login::token(config)
-    }
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        debug!(?level, facility, "kafka client: {message}");
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        debug!(%error, "kafka client: {reason}");
-    }
-}
-
-impl ProducerContext for WriterContext {
-    type DeliveryOpaque = ();
-
-    /// What became of records is told by the commit.
-    fn delivery(&self, _result: &DeliveryResult<'_>, (): ()) {}
 }
