@@ -20,7 +20,26 @@ pub(super) static DIALECT: Dialect = Dialect {
 };
 
 pub(super) const KCQL: &str = "connect.cassandra.kcql";
-pub(super) const PROGRESS: &str = "progress is on the page `/progress` and among the metrics";
+/// Keys that the older sink has, too.
+pub(super) const PORT: TheirKey = cassandra::part_of_url(
+    "connect.cassandra.port",
+    Int,
+    "the port of each contact point that has none; 9042 when it is not given",
+);
+pub(super) const SSL_ENABLED: TheirKey = TheirKey::new(
+    "connect.cassandra.ssl.enabled",
+    Boolean,
+    Meaning::Read {
+        ours: "connection.url",
+        read: tls,
+        words: "`true` needs `connection.url`, with its `sslmode`",
+    },
+);
+pub(super) const PROGRESS_ENABLED: TheirKey = TheirKey::new(
+    "connect.progress.enabled",
+    Boolean,
+    Meaning::NoEffect("progress is on the page `/progress` and among the metrics"),
+);
 const NOT_READ: &str =
     "the sink does not use it either; failures of the database are retried until they end";
 
@@ -42,11 +61,7 @@ const KEYS: &[TheirKey] = &[
         List,
         "`connection.url`, together with the port and the local data centre; `localhost` when it is not given",
     ),
-    cassandra::part_of_url(
-        "connect.cassandra.port",
-        Int,
-        "the port of each contact point that has none; 9042 when it is not given",
-    ),
+    PORT,
     TheirKey::new(
         "connect.cassandra.max.concurrent.requests",
         Int,
@@ -99,15 +114,7 @@ const KEYS: &[TheirKey] = &[
         Text,
         Meaning::Refused(ONLY_PASSWORDS),
     ),
-    TheirKey::new(
-        "connect.cassandra.ssl.enabled",
-        Boolean,
-        Meaning::Read {
-            ours: "connection.url",
-            read: tls,
-            words: TLS,
-        },
-    ),
+    SSL_ENABLED,
     TheirKey::new(
         "connect.cassandra.ssl.provider",
         Text,
@@ -147,11 +154,7 @@ const KEYS: &[TheirKey] = &[
         Long,
         Meaning::NoEffect(NOT_READ),
     ),
-    TheirKey::new(
-        "connect.progress.enabled",
-        Boolean,
-        Meaning::NoEffect(PROGRESS),
-    ),
+    PROGRESS_ENABLED,
     TheirKey::new(
         "connect.cassandra.driver.*",
         Text,
@@ -174,10 +177,8 @@ const KEYS: &[TheirKey] = &[
     cassandra::URL,
 ];
 
-pub(super) const TLS: &str = "`true` needs `connection.url`, with its `sslmode`";
-
 /// TLS by PEM files, which a URL of ours names.
-pub(super) fn tls(translation: &mut Translation<'_>, name: &str, value: &str) {
+fn tls(translation: &mut Translation<'_>, name: &str, value: &str) {
     let is_off = value.is_empty() || value.eq_ignore_ascii_case("false");
     if !is_off && translation.given("connection.url").is_none() {
         translation.refuse_value(name, value, PEM_FILES);

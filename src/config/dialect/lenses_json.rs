@@ -3,7 +3,7 @@
 
 use super::cassandra::{self, Nodes, OWN_ROUTING, PEM_FILES};
 use super::kcql::Statement;
-use super::lenses::{self, KCQL, PROGRESS};
+use super::lenses::{self, KCQL};
 use super::{Dialect, Meaning, TheirKey, Translation};
 use crate::config::definitions::Kind::{Boolean, Int, List, Long, Password, Text};
 use crate::config::mapping::{MappedColumn, Source, TableMapping};
@@ -40,11 +40,7 @@ const KEYS: &[TheirKey] = &[
         List,
         "`connection.url`, together with the port and the keyspace; `localhost` when it is not given",
     ),
-    cassandra::part_of_url(
-        "connect.cassandra.port",
-        Int,
-        "the port of each contact point that has none; 9042 when it is not given",
-    ),
+    lenses::PORT,
     cassandra::part_of_url(KEYSPACE, Text, "the keyspace of `connection.url` and of every table")
         .required(),
     TheirKey::new(
@@ -57,15 +53,7 @@ const KEYS: &[TheirKey] = &[
         Password,
         Meaning::Ours("connection.password"),
     ),
-    TheirKey::new(
-        "connect.cassandra.ssl.enabled",
-        Boolean,
-        Meaning::Read {
-            ours: "connection.url",
-            read: lenses::tls,
-            words: lenses::TLS,
-        },
-    ),
+    lenses::SSL_ENABLED,
     TheirKey::new(
         "connect.cassandra.ssl.client.cert.auth",
         Boolean,
@@ -149,11 +137,7 @@ const KEYS: &[TheirKey] = &[
         Int,
         Meaning::NoEffect("requests are not bound to threads: see `cassandra.requests.max`"),
     ),
-    TheirKey::new(
-        "connect.progress.enabled",
-        Boolean,
-        Meaning::NoEffect(PROGRESS),
-    ),
+    lenses::PROGRESS_ENABLED,
     TheirKey::new(
         KCQL,
         Text,
