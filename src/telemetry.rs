@@ -11,7 +11,7 @@ use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::SubscriberBuilder;
 use tracing_subscriber::util::TryInitError;
 
-use crate::config::worker::LogFormat;
+use crate::config::worker::{LogFormat, log_filter};
 
 mod loggers;
 
@@ -83,7 +83,7 @@ fn filter(level: &str, overriding: Option<&str>) -> Result<EnvFilter, TelemetryE
         Some(text) if !text.is_empty() => (FILTER_VARIABLE, text),
         Some(_) | None => ("log.level", level),
     };
-    EnvFilter::try_new(text).map_err(|source| TelemetryError::Filter { origin, source })
+    log_filter(text).map_err(|source| TelemetryError::Filter { origin, source })
 }
 
 #[cfg(test)]
@@ -104,7 +104,9 @@ mod tests {
         check("info", Some(""), Ok("info"));
         check("info", Some("debug"), Ok("debug"));
         check("warn,rowdock=debug", None, Ok("rowdock=debug,warn"));
+        check("warn, rowdock=debug ", None, Ok("rowdock=debug,warn"));
         check("a=b=c", None, Err("log.level: "));
+        check("info, A\u{2090}[", None, Err("log.level: "));
         check("info", Some("a=b=c"), Err("RUST_LOG: "));
     }
 }

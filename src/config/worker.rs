@@ -9,6 +9,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+
 use super::converter::{Converter, HeaderConverter};
 use super::providers::ConfigProviders;
 
@@ -174,6 +177,19 @@ pub enum LogFormat {
     Human,
     /// One JSON object per line.
     Json,
+}
+
+/// Reads a filter of log lines, such as `info, rowdock=debug`.
+///
+/// Spaces around directives are taken away first: the crate's own parser looks past them and cuts the
+/// text where it stands all the same, so that it reads other words, or ends amid a character and panics
+/// (tracing-subscriber 0.3.23).
+///
+/// # Errors
+/// When it is none.
+pub fn log_filter(text: &str) -> Result<EnvFilter, ParseError> {
+    let directives: Vec<&str> = text.split(',').map(str::trim).collect();
+    EnvFilter::try_new(directives.join(","))
 }
 
 /// `connector.client.config.override.policy`.

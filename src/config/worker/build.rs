@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue};
-use tracing_subscriber::EnvFilter;
 
 use super::foreign;
 use super::keys::{self, Form, WorkerKey};
 use super::sources::{Place, Settings};
 use super::{
     AdminListeners, ClientAuth, ClientSettings, ClusterSettings, Listener, Loaded, LogFormat,
-    OverridePolicy, ResponseHeader, SettingProblem, SettingsError, WorkerSettings,
+    OverridePolicy, ResponseHeader, SettingProblem, SettingsError, WorkerSettings, log_filter,
 };
 use crate::config::converter::{self, Converter, HeaderConverter, JsonOptions};
 use crate::config::definitions::converters::{self, ConverterKeys};
@@ -423,7 +422,7 @@ fn parse_header(rule: &str) -> Option<ResponseHeader> {
 }
 
 fn parse_filter(text: &str) -> Option<String> {
-    EnvFilter::try_new(text).ok()?;
+    log_filter(text).ok()?;
     // A filter takes any word as the name of a part of the program; alone it is a mistyped level.
     let directives = text.split(',').map(str::trim);
     let is_level = |directive: &str| {

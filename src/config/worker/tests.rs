@@ -230,6 +230,7 @@ fn more_bad_values_are_refused() {
         "offset.flush.interval.ms=-1",
         "log.level=verbose",
         "log.level=rowdock=loud",
+        "log.level=info, A\u{2090}[",
         "header.converter=x",
         "connector.client.config.override.policy=Some",
         "rest.extension.classes=x.BasicAuth",
