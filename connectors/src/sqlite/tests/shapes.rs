@@ -42,7 +42,7 @@ async fn upsert(ddl: &str) -> (Vec<String>, usize) {
 /// What is in the table afterwards, given that some of the keys were there with 1 in each column.
 fn expected() -> Vec<String> {
     let row = |shape: usize| {
-        let was_there = shape % 3 == 0;
+        let was_there = shape.is_multiple_of(3);
         let cells = (0..FIELDS).map(|field| match (shape >> field & 1, was_there) {
             (0, true) => "1",
             (0, false) => "NULL",
@@ -95,7 +95,7 @@ async fn a_trigger_sees_the_columns_that_records_have() {
         .await
         .unwrap();
     let seen = database.query(&["id"], "FROM log ORDER BY id").await;
-    let had_b = (0..KEYS).filter(|shape| shape % 3 == 0 && shape >> 1 & 1 == 1);
+    let had_b = (0..KEYS).filter(|shape| shape.is_multiple_of(3) && shape >> 1 & 1 == 1);
     let had_b: Vec<String> = had_b.map(|shape| format!("'k{shape:02}'")).collect();
     assert_eq!(seen, had_b);
 }
