@@ -25,8 +25,9 @@
 //! # Back-pressure
 //!
 //! At most [`BATCHES_IN_FLIGHT_MAX`] batches are with the write loop. When the next is full too,
-//! the thread waits for a moment, then pauses its partitions and goes on polling, so that the
-//! group never takes a slow database for a dead worker.
+//! the thread waits, and reads nothing; what is prefetched stays where it is. Only when that has lasted
+//! for a second does it pause its partitions and go on polling, so that the group never takes a slow
+//! database for a dead worker. Pausing throws everything away that was prefetched.
 //!
 //! * [`client`]: the consumer and its settings.
 //! * [`slots`]: the partitions and their states. Pure.

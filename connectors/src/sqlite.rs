@@ -25,6 +25,7 @@ mod letters;
 mod location;
 mod progress;
 mod schema;
+mod sql;
 mod text;
 mod write;
 

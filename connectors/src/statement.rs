@@ -6,11 +6,14 @@
 //! default, to lack it and to be null are the same, so that such rows share a statement.
 //!
 //! A database that can be told with each row which of its columns count needs no statement per set of
-//! columns: [`marked_groups`].
+//! columns: rows are *marked* then, [`few_groups`].
 
 use crate::fold::RowSet;
 use crate::row::{CellState, TableRows};
 use crate::table::WriteMode;
+
+/// Bits of a [`mark`]: as many as a signed number has besides its sign.
+pub const MARKED_COLUMNS_MAX: usize = 63;
 
 /// Rows that have the same columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +22,8 @@ pub struct Group {
     /// ascending indexes into [`TableRows::columns`]. Empty when the records have none of them: a
     /// row of defaults.
     pub columns: Vec<usize>,
+    /// Those of the columns that rows of a marked group may lack, ascending; else none.
+    pub marked: Vec<usize>,
     /// The rows, in the order of the set they were taken from.
     pub rows: RowSet,
 }
@@ -37,20 +42,49 @@ pub fn groups(rows: &TableRows, set: &RowSet) -> Vec<Group> {
     })
 }
 
-/// The same where a row may lack columns of its group: the sink must tell the database with each row
-/// which ones ([`mixed_columns`]). Columns with a default are no such columns: a row that is new must
-/// get it.
-pub fn marked_groups(rows: &TableRows, set: &RowSet) -> Vec<Group> {
-    if set.is_empty(rows) {
-        return Vec::new();
+/// As [`groups`]; of more than `groups_max` sets of columns marked groups, whose rows may lack the columns
+/// that the group tells: the database must be told with each row which ones, by its [`mark`]. Columns with
+/// a default are no such columns: a row that is new must get it.
+///
+/// Rows cannot be marked where they are only inserted or have no key, nor when a column that decides which
+/// row is changed, or whether, is itself among those that are lacking.
+pub fn few_groups(rows: &TableRows, set: &RowSet, groups_max: usize) -> Vec<Group> {
+    let groups = groups(rows, set);
+    if groups.len() <= groups_max {
+        return groups;
     }
-    groups_by(rows, set, |column| !rows.target.column(column).has_default)
+    marked_groups(rows, set).unwrap_or(groups)
 }
 
-/// Those of the columns that some rows have and some lack.
-pub fn mixed_columns(rows: &TableRows, columns: &[usize]) -> Vec<usize> {
+fn marked_groups(rows: &TableRows, set: &RowSet) -> Option<Vec<Group>> {
+    let target = &rows.target;
+    if target.key.is_empty() || !matches!(target.mode, WriteMode::Upsert | WriteMode::Update) {
+        return None;
+    }
+    let has_default = |column: usize| target.column(column).has_default;
+    let decides = |column: &usize| target.key.contains(column) || target.guard == Some(*column);
     let is_mixed = |column: &usize| rows.columns[*column].absent_count() > 0;
-    columns.iter().copied().filter(is_mixed).collect()
+    let mut groups = groups_by(rows, set, |column| !has_default(column));
+    for group in &mut groups {
+        // Of a column with a default, all rows of the group have it.
+        let marked = group.columns.iter().copied();
+        group.marked = marked
+            .filter(|column| is_mixed(column) && !has_default(*column))
+            .collect();
+        if group.marked.len() > MARKED_COLUMNS_MAX || group.marked.iter().any(decides) {
+            return None;
+        }
+    }
+    Some(groups)
+}
+
+/// Which of the marked columns a row has: one bit per column, the first one's is the lowest.
+pub fn mark(rows: &TableRows, marked: &[usize], row: usize) -> i64 {
+    let bits = marked.iter().enumerate().map(|(place, column)| {
+        let is_given = rows.columns[*column].state(row) != CellState::Absent;
+        i64::from(is_given) << place
+    });
+    bits.sum()
 }
 
 /// Groups by the columns that are in some rows only, besides those that rows may be given null for.
@@ -68,6 +102,7 @@ fn groups_by(rows: &TableRows, set: &RowSet, may_be_null: impl Fn(usize) -> bool
     if mixed.is_empty() {
         return vec![Group {
             columns: always,
+            marked: Vec::new(),
             rows: set.clone(),
         }];
     }
@@ -83,6 +118,7 @@ fn groups_by(rows: &TableRows, set: &RowSet, may_be_null: impl Fn(usize) -> bool
             columns.sort_unstable();
             Group {
                 columns,
+                marked: Vec::new(),
                 rows: whole_if_all(rows, members),
             }
         })
@@ -213,16 +249,54 @@ mod tests {
         defaults.table.columns[2].has_default = true;
         let records = [[V, A, V], [V, V, A], [V, V, V], [V, A, A]];
         let rows = int_rows(&std::sync::Arc::new(defaults), &records);
-        let found: Vec<(Vec<usize>, Vec<usize>)> = marked_groups(&rows, &RowSet::All)
+        let found: Vec<(Vec<usize>, Vec<usize>, Vec<usize>)> = few_groups(&rows, &RowSet::All, 3)
             .into_iter()
-            .map(|group| (group.columns, group.rows.iter(&rows).collect()))
+            .map(|group| {
+                let members = group.rows.iter(&rows).collect();
+                (group.columns, group.marked, members)
+            })
             .collect();
         assert_eq!(
             found,
-            [(vec![0, 1, 2], vec![0, 2]), (vec![0, 1], vec![1, 3])]
+            [
+                (vec![0, 1, 2], vec![1], vec![0, 2]),
+                (vec![0, 1], vec![1], vec![1, 3])
+            ]
         );
-        assert_eq!(mixed_columns(&rows, &[0, 1, 2]), [1, 2]);
-        assert!(marked_groups(&rows, &RowSet::Some(Vec::new())).is_empty());
+        assert!(few_groups(&rows, &RowSet::Some(Vec::new()), 0).is_empty());
+        assert_eq!(few_groups(&rows, &RowSet::All, 4).len(), 4);
+    }
+
+    #[test]
+    fn rows_are_marked_only_where_that_can_be_done() {
+        let check = |mode, key, guard, records: &[[Cell<'static>; 3]], expected: usize| {
+            let mut target = (*integer_target(3, key, mode)).clone();
+            target.guard = guard;
+            let rows = int_rows(&std::sync::Arc::new(target), records);
+            let found = few_groups(&rows, &RowSet::All, 1);
+            assert_eq!(
+                found.len(),
+                expected,
+                "{mode:?} {key} {guard:?} {records:?}"
+            );
+        };
+        let two = [[V, A, V], [V, V, A]];
+        check(WriteMode::Upsert, 1, None, &two, 1);
+        check(WriteMode::Update, 1, None, &two, 1);
+        check(WriteMode::Upsert, 0, None, &two, 2);
+        check(WriteMode::Upsert, 1, Some(2), &two, 2);
+        check(WriteMode::Upsert, 2, None, &two, 2);
+    }
+
+    #[test]
+    fn marks_tell_which_columns_a_row_has() {
+        let rows = int_rows(
+            &integer_target(3, 1, WriteMode::Upsert),
+            &[[V, A, N], [V, V, A]],
+        );
+        assert_eq!(mark(&rows, &[1, 2], 0), 2);
+        assert_eq!(mark(&rows, &[1, 2], 1), 1);
+        assert_eq!(mark(&rows, &[], 1), 0);
     }
 
     #[test]

@@ -191,6 +191,21 @@ pub fn give_up_all(consumer: &TaskConsumer) -> KafkaResult<()> {
     consumer.incremental_unassign(&assigned)
 }
 
+/// Reads paused partitions on, each from the offset that stands in the list.
+///
+/// To resume alone is not enough: the client (librdkafka 2.12) marks the partitions as resumed, and
+/// the thread that would fetch for them, which sleeps for up to a second while all partitions of its
+/// broker are paused, is not woken. A seek wakes it; one without a leader epoch asks the broker nothing.
+///
+/// # Errors
+/// The client's.
+pub fn read_on(consumer: &TaskConsumer, from: TopicPartitionList) -> KafkaResult<()> {
+    consumer.resume(&from)?;
+    // Without waiting: what cannot be sought is resumed all the same.
+    consumer.seek_partitions(from, Duration::ZERO)?;
+    Ok(())
+}
+
 /// Shares the consumer with blocking calls of the write loop.
 pub fn shared(consumer: TaskConsumer) -> Arc<TaskConsumer> {
     Arc::new(consumer)
@@ -198,7 +213,79 @@ pub fn shared(consumer: TaskConsumer) -> Arc<TaskConsumer> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use rdkafka::Offset;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+
     use super::*;
+    use crate::consume::native::{Content, Poller};
+
+    const TOPIC: &str = "naps";
+    const DEADLINE: Duration = Duration::from_secs(30);
+
+    fn next_offset(poller: &Poller<TaskContext>) -> i64 {
+        let started = Instant::now();
+        while started.elapsed() < DEADLINE {
+            let event = poller.poll(Duration::from_millis(10));
+            if let Some(Content::Message(message)) = event.as_ref().map(|event| event.content()) {
+                return message.offset();
+            }
+        }
+        panic!("no record within {DEADLINE:?}");
+    }
+
+    /// By itself the client would sleep for most of a second each time.
+    #[test]
+    fn paused_partitions_are_read_on_at_once() {
+        const TURNS: i64 = 9;
+        let cluster = MockCluster::new(1).expect("a broker");
+        cluster.create_topic(TOPIC, 1, 1).expect("a topic");
+        let servers = cluster.bootstrap_servers();
+        let mut config = ClientConfig::new();
+        let producer: BaseProducer = config
+            .set("bootstrap.servers", &servers)
+            .create()
+            .expect("a producer");
+        for _ in 0..=TURNS {
+            let sent = producer.send(BaseRecord::<(), str>::to(TOPIC).payload("tick"));
+            assert!(sent.is_ok());
+        }
+        producer.flush(DEADLINE).expect("all are sent");
+
+        // A fetch that waits at the end of the log would be waited for.
+        let properties = [
+            ("bootstrap.servers", &*servers),
+            ("group.id", "naps"),
+            ("fetch.wait.max.ms", "10"),
+        ];
+        let properties = properties.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let consumer = shared(create(&properties, "test").expect("a consumer"));
+        let at = |offset| {
+            let mut list = TopicPartitionList::new();
+            let added = list.add_partition_offset(TOPIC, 0, offset);
+            added.map(|()| list).expect("a partition")
+        };
+        consumer.assign(&at(Offset::Beginning)).expect("assigned");
+        let poller = Poller::new(&consumer).expect("a queue");
+        assert_eq!(next_offset(&poller), 0);
+        let mut waits = Vec::new();
+        for offset in 1..=TURNS {
+            consumer.pause(&at(Offset::Invalid)).expect("paused");
+            // Until the client has nothing to do.
+            while poller.poll(Duration::from_millis(100)).is_some() {}
+            let since = Instant::now();
+            read_on(&consumer, at(Offset::Offset(offset))).expect("read on");
+            assert_eq!(next_offset(&poller), offset);
+            waits.push(since.elapsed());
+        }
+        waits.sort();
+        assert!(
+            waits[waits.len() / 2] < Duration::from_millis(400),
+            "{waits:?}"
+        );
+    }
 
     #[test]
     fn new_partitions_are_found_within_the_age_of_metadata() {

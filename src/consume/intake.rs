@@ -238,6 +238,13 @@ impl Intake {
         });
     }
 
+    /// The offset behind the last record of a partition that was taken in: into a batch, or held back.
+    pub fn delivered(&self, slot_index: usize, slot: &Slot) -> i64 {
+        let of_slot = |held: &&HeldRecord| held.slot == slot_index && held.tag == slot.tag;
+        let last = self.held_back.iter().rev().find(of_slot);
+        last.map_or(slot.next, |held| held.offset + 1)
+    }
+
     /// Everything of a partition up to `offset` was delivered.
     pub fn end_of_partition(&mut self, slot_index: usize, offset: i64, slots: &mut Slots) {
         let Some(slot) = slots.get_mut(slot_index) else {

@@ -110,9 +110,12 @@ impl Slots {
             .filter_map(|(index, slot)| Some((index, slot.as_ref()?)))
     }
 
-    /// All partitions, to change.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
-        self.slots.iter_mut().filter_map(Option::as_mut)
+    /// All partitions with their indexes, to change.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Slot)> {
+        self.slots
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(index, slot)| Some((index, slot.as_mut()?)))
     }
 
     /// No partitions.

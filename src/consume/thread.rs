@@ -83,6 +83,8 @@ struct Running {
     /// The slot of the record before this one, by topic identity and partition.
     last_slot: Option<((usize, i32), usize)>,
     holds: Holds,
+    /// When the client's queue was last known to hold no event unread.
+    heard_at: Instant,
     revocations: Vec<Revocation>,
     next_marker: u64,
     durable: HashMap<PartitionKey, i64>,
@@ -115,6 +117,7 @@ impl ConsumerThread {
                 paused,
                 ..Holds::default()
             },
+            heard_at: Instant::now(),
             revocations: Vec::new(),
             next_marker: 0,
             durable: HashMap::new(),
@@ -282,6 +285,7 @@ impl Running {
 
     /// The queue is empty: write what there is, if the write loop has nothing else to do.
     fn nothing_to_read(&mut self) {
+        self.heard_at = Instant::now();
         if self.start.intake.is_waiting() {
             self.ask_for_table();
         }

@@ -12,18 +12,13 @@
 //!   own columns, so that a text is compared with the key by the key's rules.
 //! * The rows are read in their order, which is that of their keys, and each looks its row up: whatever
 //!   the server's statistics say, it must not read, and lock, the whole table.
-//! * Each row ends with a *mark* where some lack columns: a number with one bit per such column, 1 where
-//!   the row has it.
+//! * Each row ends with its [mark](crate::statement::mark) where some lack columns.
 
 use super::form::Form;
 use super::sql::{
     Flavor, column_changes, conflict_changes, name, newer, old, push_repeated, qualified,
 };
-use crate::row::{CellState, TableRows};
 use crate::table::Target;
-
-/// Bits of a mark: as many as a signed number has besides its sign.
-pub(super) const MARKED_COLUMNS_MAX: usize = 63;
 
 /// A mark in a statement's packet, with its type.
 pub(super) const MARK_BYTES: usize = 11;
@@ -40,15 +35,6 @@ pub(super) struct Given<'a> {
     /// Those of the columns that rows may lack; none: rows have no mark.
     pub(super) marked: &'a [usize],
     pub(super) row_count: usize,
-}
-
-/// A row's mark.
-pub(super) fn mark(rows: &TableRows, marked: &[usize], row: usize) -> i64 {
-    let bits = marked.iter().enumerate().map(|(place, column)| {
-        let is_given = rows.columns[*column].state(row) != CellState::Absent;
-        i64::from(is_given) << place
-    });
-    bits.sum()
 }
 
 impl Given<'_> {
@@ -155,8 +141,7 @@ fn new(target: &Target, column: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::Cell;
-    use crate::row::fixture::{int_rows, integer_target};
+    use crate::row::fixture::integer_target;
     use crate::table::WriteMode;
 
     fn check(
@@ -216,17 +201,5 @@ mod tests {
              `t`.`c1` = IF(`given row`.`given columns` & 1, `given row`.`c1`, `t`.`c1`), \
              `t`.`c2` = IF(`given row`.`given columns` & 2, `given row`.`c2`, `t`.`c2`)",
         );
-    }
-
-    #[test]
-    fn marks_tell_which_columns_a_row_has() {
-        let records = [
-            [Cell::Int(1), Cell::Absent, Cell::Null],
-            [Cell::Int(2), Cell::Int(3), Cell::Absent],
-        ];
-        let rows = int_rows(&integer_target(3, 1, WriteMode::Upsert), &records);
-        assert_eq!(mark(&rows, &[1, 2], 0), 2);
-        assert_eq!(mark(&rows, &[1, 2], 1), 1);
-        assert_eq!(mark(&rows, &[], 1), 0);
     }
 }

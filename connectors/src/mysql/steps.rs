@@ -13,7 +13,6 @@
 use std::borrow::Cow;
 
 use super::form::Form;
-use super::given::MARKED_COLUMNS_MAX;
 use super::key;
 use super::sql::Verb;
 use crate::error::SinkError;
@@ -102,18 +101,12 @@ fn folded<'a>(plan: &'a Plan<'_>) -> Vec<Step<'a>> {
     let mut graves = Graves::new(rows, plan.tombstones.as_ref());
     for phase in &plan.phases {
         graves.dig(&phase.deletes, &mut steps);
-        let groups = statement::groups(rows, &phase.writes);
-        let marked = (groups.len() > SHAPES_MAX).then(|| marked_groups(rows, &phase.writes));
-        let groups = marked.flatten().unwrap_or_else(|| {
-            let unmarked = |group| (group, Vec::new());
-            groups.into_iter().map(unmarked).collect()
-        });
-        for (group, marked) in groups {
+        for group in statement::few_groups(rows, &phase.writes, SHAPES_MAX) {
             if let Some(verb) = write_verb(&rows.target, &group.columns) {
                 steps.push(Step {
                     verb,
                     columns: group.columns,
-                    marked,
+                    marked: group.marked,
                     rows,
                     row_set: group.rows,
                 });
@@ -179,33 +172,6 @@ impl<'a> Graves<'a> {
             row_set,
         }
     }
-}
-
-/// Groups of rows that lack different columns, with the columns that their marks tell of. `None` where
-/// rows cannot be marked: without a key, or when a column that decides which row is changed, or whether,
-/// is itself among those that are lacking.
-fn marked_groups(rows: &TableRows, set: &RowSet) -> Option<Vec<(statement::Group, Vec<usize>)>> {
-    let target = &rows.target;
-    let decides = |column: &usize| target.key.contains(column) || target.guard == Some(*column);
-    if target.key.is_empty() || !matches!(target.mode, WriteMode::Upsert | WriteMode::Update) {
-        return None;
-    }
-    let with_marks = |group: statement::Group| {
-        let marked = statement::mixed_columns(rows, &group.columns);
-        let marked = marked.into_iter().filter(|column| {
-            // Of a column with a default, all rows of the group have it.
-            !target.column(*column).has_default
-        });
-        (group, marked.collect::<Vec<_>>())
-    };
-    let groups: Vec<_> = statement::marked_groups(rows, set)
-        .into_iter()
-        .map(with_marks)
-        .collect();
-    let can_be_marked = groups
-        .iter()
-        .all(|(_, marked)| marked.len() <= MARKED_COLUMNS_MAX && !marked.iter().any(decides));
-    can_be_marked.then_some(groups)
 }
 
 /// Not by `TRUNCATE`, which would commit what is before it.

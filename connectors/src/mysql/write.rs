@@ -13,7 +13,7 @@ use mysql_async::Value;
 
 use super::encode::{PACKET_HEADER_BYTES, push_row};
 use super::form::Form;
-use super::given::{self, MARK_BYTES};
+use super::given::MARK_BYTES;
 use super::link::{Failure, Link};
 use super::progress::{NotMoved, Progress};
 use super::sql::{self, Verb};
@@ -25,6 +25,7 @@ use crate::committed::Committed;
 use crate::error::{ErrorClass, SinkError};
 use crate::options::SinkTimeouts;
 use crate::row::{Batch, TableRows};
+use crate::statement;
 use crate::table::Target;
 
 /// Rows per statement. Every size is a statement of its own to prepare and keep, so there are few,
@@ -252,7 +253,7 @@ async fn write_step(
         let mut row_bytes = push_row(&mut values, step.rows, forms, &bound, row)?;
         if !step.marked.is_empty() {
             row_bytes += MARK_BYTES;
-            values.push(Value::Int(given::mark(step.rows, &step.marked, row)));
+            values.push(Value::Int(statement::mark(step.rows, &step.marked, row)));
         }
         if row_bytes > limit {
             return Err(SinkError::new(

@@ -1,8 +1,7 @@
-//! From rows to SQL text and bound values.
+//! From cells to bound values.
 //!
-//! Every value is bound; only quoted identifiers are part of the text. A value that SQLite would
-//! change on its way into the file is a record error here, because nobody would notice it later:
-//! the README lists the cases.
+//! A value that SQLite would change on its way into the file is a record error here, because nobody
+//! would notice it later: the README lists the cases.
 
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, Encode, Sqlite, Type};
@@ -11,208 +10,35 @@ use super::schema::{Affinity, affinity};
 use super::text::{date_text, time_text, timestamp_text, uuid_text};
 use crate::error::{ErrorClass, SinkError};
 use crate::row::{Cell, TableRows};
-use crate::table::{ColumnDef, ColumnType, TableName, Target, WriteMode};
+use crate::statement;
+use crate::table::{ColumnDef, ColumnType};
 
 /// Decimal digits that a double always keeps (`DBL_DIG`).
 const EXACT_DOUBLE_DIGITS: usize = 15;
 
-/// An identifier in double quotes.
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// The table's name inside the file. SQLite has no schemas, so a dot is part of the name, unless
-/// the part before it is `main`, SQLite's own word for the file.
-pub(super) fn local_name(name: &TableName) -> String {
-    match &name.schema {
-        Some(schema) if !schema.eq_ignore_ascii_case("main") => name.to_string(),
-        _ => name.name.clone(),
-    }
-}
-
-/// `INSERT` of `row_count` rows with these columns, or of one row of defaults without columns.
-///
-/// `OR ABORT` overrides conflict clauses of the table's constraints, which could otherwise drop
-/// (`IGNORE`), replace (`REPLACE`) or end the transaction (`ROLLBACK`) behind our back.
-pub(super) fn insert_sql(target: &Target, columns: &[usize], row_count: usize) -> String {
-    let table = quoted(&local_name(&target.table.name));
-    if columns.is_empty() {
-        return format!("INSERT OR ABORT INTO main.{table} DEFAULT VALUES");
-    }
-    let names = column_names(target, columns);
-    let mut sql = format!(
-        "INSERT OR ABORT INTO main.{table} ({}) VALUES ",
-        names.join(", ")
-    );
-    push_tuples(&mut sql, columns.len(), row_count);
-    match target.mode {
-        WriteMode::Upsert if !target.key.is_empty() => {
-            sql.push_str(&conflict_clause(target, columns));
-        }
-        WriteMode::InsertIgnore if !target.key.is_empty() => {
-            let key = column_names(target, &target.key).join(", ");
-            sql.push_str(&format!(" ON CONFLICT ({key}) DO NOTHING"));
-        }
-        _ => {}
-    }
-    sql
-}
-
-fn conflict_clause(target: &Target, columns: &[usize]) -> String {
-    let replaced: Vec<String> = columns
-        .iter()
-        .filter(|column| !target.key.contains(column))
-        .map(|column| column_name(target, *column))
-        .map(|name| format!("{name} = excluded.{name}"))
-        .collect();
-    let key = column_names(target, &target.key).join(", ");
-    if replaced.is_empty() {
-        return format!(" ON CONFLICT ({key}) DO NOTHING");
-    }
-    let guard = match target.guard {
-        Some(guard) => {
-            let name = column_name(target, guard);
-            format!(
-                " WHERE {}",
-                newer(target, &name, &format!("excluded.{name}"))
-            )
-        }
-        None => String::new(),
-    };
-    format!(
-        " ON CONFLICT ({key}) DO UPDATE SET {}{guard}",
-        replaced.join(", ")
-    )
-}
-
-/// Whether the row that is there gives way to `value` in its guard column.
-fn newer(target: &Target, column: &str, value: &str) -> String {
-    let table = quoted(&local_name(&target.table.name));
-    format!("({table}.{column} IS NULL OR {table}.{column} < {value})")
-}
-
-/// `UPDATE` of the rows with the keys of `row_count` rows with these columns, which hold the key
-/// and at least one more.
-///
-/// Values of a subquery have no affinity, so they are compared as the column they meet would
-/// store them.
-pub(super) fn update_sql(target: &Target, columns: &[usize], row_count: usize) -> String {
-    let table = quoted(&local_name(&target.table.name));
-    let placed = || columns.iter().copied().enumerate();
-    let set: Vec<String> = placed()
-        .filter(|(_, column)| !target.key.contains(column))
-        .map(|(place, column)| {
-            format!(
-                "{} = given.column{}",
-                column_name(target, column),
-                place + 1
-            )
-        })
-        .collect();
-    let mut conditions: Vec<String> = placed()
-        .filter(|(_, column)| target.key.contains(column))
-        .map(|(place, column)| {
-            let name = column_name(target, column);
-            format!("{table}.{name} = given.column{}", place + 1)
-        })
-        .collect();
-    let guard = placed().find(|(_, column)| target.guard == Some(*column));
-    if let Some((place, column)) = guard {
-        let name = column_name(target, column);
-        conditions.push(newer(target, &name, &format!("given.column{}", place + 1)));
-    }
-    let mut sql = format!(
-        "UPDATE OR ABORT main.{table} SET {} FROM (VALUES ",
-        set.join(", ")
-    );
-    push_tuples(&mut sql, columns.len(), row_count);
-    sql.push_str(&format!(") AS given WHERE {}", conditions.join(" AND ")));
-    sql
-}
-
-/// `DELETE` of all rows.
-pub(super) fn truncate_sql(target: &Target) -> String {
-    format!(
-        "DELETE FROM main.{}",
-        quoted(&local_name(&target.table.name))
-    )
-}
-
-/// `DELETE` of the rows with `row_count` keys. The key's columns are qualified: SQLite takes a bare
-/// quoted name that is no column for a string.
-pub(super) fn delete_sql(target: &Target, row_count: usize) -> String {
-    let table = quoted(&local_name(&target.table.name));
-    let qualified = |column: &usize| format!("{table}.{}", column_name(target, *column));
-    let key: Vec<String> = target.key.iter().map(qualified).collect();
-    let mut sql = format!(
-        "DELETE FROM main.{table} WHERE ({}) IN (VALUES ",
-        key.join(", ")
-    );
-    push_tuples(&mut sql, key.len(), row_count);
-    sql.push(')');
-    sql
-}
-
-/// `DELETE` of the rows with `row_count` keys that are older than the tombstones of their keys.
-pub(super) fn bury_sql(target: &Target, row_count: usize) -> String {
-    let mut sql = delete_sql(target, row_count);
-    let Some((tombstones, guard)) = target.tombstones.as_ref().zip(target.guard) else {
-        return sql;
-    };
-    let table = quoted(&local_name(&target.table.name));
-    let of_key = quoted(&local_name(&tombstones.table.name));
-    let mut conditions: Vec<String> = column_names(target, &target.key)
-        .into_iter()
-        .map(|name| format!("{of_key}.{name} = {table}.{name}"))
-        .collect();
-    let guard = column_name(target, guard);
-    conditions.push(newer(target, &guard, &format!("{of_key}.{guard}")));
-    sql.push_str(&format!(
-        " AND EXISTS (SELECT 1 FROM main.{of_key} WHERE {})",
-        conditions.join(" AND ")
-    ));
-    sql
-}
-
-/// `(?,?),(?,?)`
-fn push_tuples(sql: &mut String, width: usize, count: usize) {
-    let mut tuple = "?,".repeat(width);
-    tuple.pop();
-    sql.reserve(count * (tuple.len() + 3));
-    for index in 0..count {
-        sql.push_str(if index == 0 { "(" } else { ",(" });
-        sql.push_str(&tuple);
-        sql.push(')');
-    }
-}
-
-fn column_names(target: &Target, columns: &[usize]) -> Vec<String> {
-    let names = columns.iter().map(|column| column_name(target, *column));
-    names.collect()
-}
-
-fn column_name(target: &Target, column: usize) -> String {
-    quoted(&target.column(column).name)
-}
-
-/// The values of these columns, row by row.
+/// The values of these columns, row by row, each with its mark if columns are marked.
 ///
 /// # Errors
 /// Of class *record* for a value that the column would change.
 pub(super) fn cell_arguments(
     rows: &TableRows,
     columns: &[usize],
+    marked: &[usize],
     row_indexes: impl ExactSizeIterator<Item = usize>,
 ) -> Result<SqliteArguments, SinkError> {
     let definition = |column: &usize| rows.target.column(*column);
     let affinity_of = |column: &usize| affinity(&definition(column).native_type);
     let affinities: Vec<Affinity> = columns.iter().map(affinity_of).collect();
+    let width = columns.len() + usize::from(!marked.is_empty());
     let mut arguments = SqliteArguments::default();
-    arguments.reserve(columns.len() * row_indexes.len(), 0);
+    arguments.reserve(width * row_indexes.len(), 0);
     for row in row_indexes {
         for (column, affinity) in columns.iter().zip(&affinities) {
             let cell = rows.columns[*column].get(row);
             bind_cell(&mut arguments, cell, *affinity, definition(column))?;
+        }
+        if !marked.is_empty() {
+            bound(&mut arguments, statement::mark(rows, marked, row))?;
         }
     }
     Ok(arguments)
@@ -359,28 +185,9 @@ fn refused(column: &ColumnDef, reason: &str) -> SinkError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::fixture::integer_target;
 
     fn check_number(plain: &str, expected: Option<Number>) {
         assert_eq!(numeric_value(plain), expected, "{plain}");
-    }
-
-    #[test]
-    fn rows_older_than_their_tombstones_are_deleted() {
-        let plain = integer_target(2, 1, WriteMode::Upsert);
-        let mut tombstones = Target::clone(&plain);
-        tombstones.table.name = TableName::parse("gone");
-        let target = Target {
-            guard: Some(1),
-            tombstones: Some(std::sync::Arc::new(tombstones)),
-            ..Target::clone(&plain)
-        };
-        assert_eq!(
-            bury_sql(&target, 2),
-            "DELETE FROM main.\"t\" WHERE (\"t\".\"c0\") IN (VALUES (?),(?)) AND EXISTS (SELECT 1 FROM \
-             main.\"gone\" WHERE \"gone\".\"c0\" = \"t\".\"c0\" AND (\"t\".\"c1\" IS NULL OR \
-             \"t\".\"c1\" < \"gone\".\"c1\"))"
-        );
     }
 
     #[test]
@@ -447,45 +254,5 @@ mod tests {
         ] {
             assert!(!keeps_text(changed), "{changed}");
         }
-    }
-
-    #[test]
-    fn statements_name_only_what_is_written() {
-        let insert = integer_target(3, 1, WriteMode::Insert);
-        assert_eq!(
-            insert_sql(&insert, &[0, 2], 2),
-            "INSERT OR ABORT INTO main.\"t\" (\"c0\", \"c2\") VALUES (?,?),(?,?)"
-        );
-        assert_eq!(
-            insert_sql(&insert, &[], 1),
-            "INSERT OR ABORT INTO main.\"t\" DEFAULT VALUES"
-        );
-        let upsert = integer_target(3, 2, WriteMode::Upsert);
-        assert_eq!(
-            insert_sql(&upsert, &[0, 1, 2], 1),
-            "INSERT OR ABORT INTO main.\"t\" (\"c0\", \"c1\", \"c2\") VALUES (?,?,?) \
-             ON CONFLICT (\"c0\", \"c1\") DO UPDATE SET \"c2\" = excluded.\"c2\""
-        );
-        assert_eq!(
-            insert_sql(&upsert, &[0, 1], 1),
-            "INSERT OR ABORT INTO main.\"t\" (\"c0\", \"c1\") VALUES (?,?) \
-             ON CONFLICT (\"c0\", \"c1\") DO NOTHING"
-        );
-        assert_eq!(
-            delete_sql(&upsert, 2),
-            "DELETE FROM main.\"t\" WHERE (\"t\".\"c0\", \"t\".\"c1\") IN (VALUES (?,?),(?,?))"
-        );
-    }
-
-    #[test]
-    fn names_are_quoted() {
-        assert_eq!(
-            quoted("a\"; DROP TABLE b; --"),
-            "\"a\"\"; DROP TABLE b; --\""
-        );
-        let local = |text: &str| local_name(&TableName::parse(text));
-        assert_eq!(local("orders"), "orders");
-        assert_eq!(local("main.orders"), "orders");
-        assert_eq!(local("shop.orders"), "shop.orders");
     }
 }

@@ -4,8 +4,8 @@
 use sqlx::sqlite::SqliteArguments;
 
 use super::connect::Connection;
-use super::encode::{local_name, quoted};
 use super::schema::{declared_type, describe_table};
+use super::sql::{local_name, quoted};
 use crate::error::SinkError;
 use crate::evolve::{self, Change};
 use crate::table::{NewColumn, Table, TableName};

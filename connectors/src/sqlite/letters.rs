@@ -4,7 +4,8 @@ use sqlx::Row as _;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 
 use super::connect::Connection;
-use super::encode::{bound, local_name, quoted};
+use super::encode::bound;
+use super::sql::{local_name, quoted};
 use crate::error::SinkError;
 use crate::letter::{LetterKey, LetterQuery, StoredLetter};
 

@@ -11,7 +11,8 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 
 use super::classify::sink_error;
 use super::connect::Connection;
-use super::encode::{bound, quoted};
+use super::encode::bound;
+use super::sql::quoted;
 use crate::error::{ErrorClass, SinkError};
 use crate::position::{
     ClaimAnswer, ClaimRequest, PartitionKey, PositionMove, ProgressScope, RenewAnswer,

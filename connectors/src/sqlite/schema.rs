@@ -7,10 +7,11 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 
 use super::classify::sink_error;
 use super::connect::Connection;
-use super::encode::{bound, local_name, quoted};
+use super::encode::bound;
+use super::sql::{local_name, quoted};
 use crate::error::SinkError;
 use crate::row::TableRows;
-use crate::table::{ColumnDef, NewTable, Table, TableKind, TableName, Target};
+use crate::table::{ColumnDef, ColumnType, NewTable, Table, TableKind, TableName, Target};
 
 mod types;
 
@@ -134,7 +135,24 @@ async fn read_indexes(
 pub(super) struct Checked {
     /// SQLite counts every change of any definition in the file.
     schema_version: i64,
-    targets: Vec<Arc<Target>>,
+    targets: Vec<CheckedTarget>,
+}
+
+struct CheckedTarget {
+    target: Arc<Target>,
+    takes_marks: bool,
+}
+
+impl Checked {
+    /// Rows of this target may be [marked](crate::statement::few_groups): see [`takes_marks`].
+    pub(super) fn takes_marks(&self, target: &Arc<Target>) -> bool {
+        self.find(target).is_some_and(|found| found.takes_marks)
+    }
+
+    fn find(&self, target: &Arc<Target>) -> Option<&CheckedTarget> {
+        let mut targets = self.targets.iter();
+        targets.find(|known| Arc::ptr_eq(&known.target, target))
+    }
 }
 
 /// Targets that a session remembers.
@@ -164,11 +182,7 @@ pub(super) async fn require_unchanged(
     }
     for rows in tables {
         let target = &rows.target;
-        let is_known = checked
-            .targets
-            .iter()
-            .any(|known| Arc::ptr_eq(known, target));
-        if is_known {
+        if checked.find(target).is_some() {
             continue;
         }
         for described in [Some(target), target.tombstones.as_ref()]
@@ -181,10 +195,38 @@ pub(super) async fn require_unchanged(
                 return Err(SinkError::stop(message).with_changed_table());
             }
         }
-        checked.targets.push(Arc::clone(target));
+        checked.targets.push(CheckedTarget {
+            target: Arc::clone(target),
+            takes_marks: takes_marks(connection, target).await?,
+        });
     }
     connection.checked = checked;
     Ok(())
+}
+
+/// A marked row also sets columns that it lacks, to what they are. That can be told from leaving them
+/// alone by triggers only (`UPDATE OF`). And it looks for the row that is there by the key's bytes, so the
+/// table must not find different keys equal: by a collation, or because it makes one number of several texts.
+async fn takes_marks(connection: &mut Connection, target: &Target) -> Result<bool, SinkError> {
+    let is_exact = |column: &usize| {
+        let column = target.column(*column);
+        match column.column_type {
+            ColumnType::Int64 | ColumnType::Uuid => true,
+            ColumnType::Text { .. } => affinity(&column.native_type) == Affinity::Text,
+            _ => false,
+        }
+    };
+    if target.key.is_empty() || !target.key.iter().all(is_exact) {
+        return Ok(false);
+    }
+    let table = local_name(&target.table.name);
+    let triggers = "SELECT 1 FROM main.sqlite_schema \
+                    WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE LIMIT 1";
+    let collations = "SELECT 1 FROM pragma_index_list(?1, 'main') AS list, \
+                      pragma_index_xinfo(list.name, 'main') AS info \
+                      WHERE list.\"unique\" AND info.key AND info.coll <> 'BINARY' LIMIT 1";
+    Ok(rows_about(connection, triggers, &table).await?.is_empty()
+        && rows_about(connection, collations, &table).await?.is_empty())
 }
 
 /// Creates the table unless it exists, in a transaction of its own, and reads it back in the same.
@@ -259,7 +301,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::{ColumnType, NewColumn};
+    use crate::table::NewColumn;
 
     #[test]
     fn tables_are_created_with_quoted_names() {

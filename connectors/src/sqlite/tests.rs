@@ -21,6 +21,7 @@ mod modes;
 mod rejects;
 mod rows;
 mod schema;
+mod shapes;
 
 /// A database file, a sink for it, and a way to look at it from outside.
 struct Database {

@@ -5,9 +5,10 @@ use async_trait::async_trait;
 use sqlx::sqlite::SqliteArguments;
 
 use super::connect::Connection;
-use super::encode::{bury_sql, cell_arguments, delete_sql, insert_sql, truncate_sql, update_sql};
+use super::encode::cell_arguments;
 use super::progress::Progress;
 use super::schema;
+use super::sql::{bury_sql, delete_sql, insert_sql, marked_upsert_sql, truncate_sql, update_sql};
 use crate::WriteOutcome;
 use crate::error::{ErrorClass, SinkError};
 use crate::fold::{self, RowSet};
@@ -25,6 +26,10 @@ const BOUND_VALUES_MAX: usize = 4096;
 
 /// Most placeholders that a statement can have.
 const PLACEHOLDERS_MAX: usize = 32_766;
+
+/// Sets of columns that have statements of their own. Rows of more sets are marked, where that can be
+/// done: a marked row is looked up before it is written, which costs less than small statements.
+const SHAPES_MAX: usize = 8;
 
 /// Which sizes statements have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +114,11 @@ async fn write_set(
     set: &RowSet,
     sizes: Sizes,
 ) -> Result<(), SinkError> {
-    for group in statement::groups(rows, set) {
+    let groups_max = match connection.checked.takes_marks(&rows.target) {
+        true => SHAPES_MAX,
+        false => usize::MAX,
+    };
+    for group in statement::few_groups(rows, set, groups_max) {
         write_group(connection, rows, &group, sizes).await?;
     }
     Ok(())
@@ -135,7 +144,7 @@ async fn delete_rows(
     let mut rest = deletes;
     while !rest.is_empty() {
         let (now, later) = rest.split_at(sizes.rows_of(rest.len(), target.key.len()));
-        let arguments = cell_arguments(rows, &target.key, now.iter().copied())?;
+        let arguments = cell_arguments(rows, &target.key, &[], now.iter().copied())?;
         let sql = match target.tombstones {
             Some(_) => bury_sql(target, now.len()),
             None => delete_sql(target, now.len()),
@@ -162,12 +171,14 @@ async fn write_group(
     let row_count = group.rows.len(rows);
     let mut done = 0;
     while done < row_count {
-        let count = sizes.rows_of(row_count - done, group.columns.len());
+        let width = group.columns.len() + usize::from(!group.marked.is_empty());
+        let count = sizes.rows_of(row_count - done, width);
         let arguments = group_arguments(rows, group, done, count)?;
-        let sql = if is_update {
-            update_sql(target, &group.columns, count)
-        } else {
-            insert_sql(target, &group.columns, count)
+        let (columns, marked) = (&group.columns, &group.marked);
+        let sql = match is_update {
+            true => update_sql(target, columns, marked, count),
+            false if marked.is_empty() => insert_sql(target, columns, count),
+            false => marked_upsert_sql(target, columns, marked, count),
         };
         connection.execute("write rows", sql, arguments).await?;
         done += count;
@@ -182,7 +193,8 @@ fn group_arguments(
     count: usize,
 ) -> Result<SqliteArguments, SinkError> {
     let row_at = |position| RowSet::row(&group.rows, position);
-    cell_arguments(rows, &group.columns, (first..first + count).map(row_at))
+    let members = (first..first + count).map(row_at);
+    cell_arguments(rows, &group.columns, &group.marked, members)
 }
 
 impl Sizes {

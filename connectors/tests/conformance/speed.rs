@@ -25,10 +25,6 @@ const FIELDS: usize = 7;
 /// Of the rate of rows that are all alike.
 const SHARE_MIN: f64 = 0.4;
 
-/// The same of SQLite for rows of many shapes: a statement for each, and more of them than are kept
-/// prepared.
-const SHARE_MIN_OF_MANY_SHAPES_IN_SQLITE: f64 = 0.1;
-
 const NAMES: [&str; FIELDS + 1] = ["id", "a", "b", "c", "d", "e", "f", "g"];
 
 /// What is special about the rows of a batch.
@@ -133,11 +129,7 @@ async fn measure(name: &str, database: &impl Database) {
         let rate = rate(&mut *session, target, load).await;
         let share = rate / alike;
         println!("{name}: {what}: {rate:.0} rows/s, {:.0} %", share * 100.0);
-        let share_min = match (name, load) {
-            ("sqlite", Load::ManyShapes) => SHARE_MIN_OF_MANY_SHAPES_IN_SQLITE,
-            _ => SHARE_MIN,
-        };
-        if share < share_min {
+        if share < SHARE_MIN {
             slow.push(format!("{what}: {share:.2}"));
         }
     }

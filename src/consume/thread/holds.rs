@@ -4,18 +4,25 @@
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer as _;
+use rdkafka::{Offset, TopicPartitionList};
 
 use super::super::BATCHES_IN_FLIGHT_MAX;
+use super::super::client;
 use super::super::intake::TableRequest;
-use super::super::slots::SlotState;
-use super::Running;
+use super::super::slots::{Slot, SlotState};
+use super::{Running, add};
 use crate::handover::ToWriter;
 
 /// A write loop with two full batches, a schema or a table may take this long before partitions are
 /// paused; pausing throws prefetched records away, so it is not done lightly.
 const PATIENCE: Duration = Duration::from_millis(90);
+
+/// And they are paused at most this often. While records wait in the client's queue, what the group
+/// wants waits behind them: a member that is told of a rebalance by its heartbeat may answer this much
+/// later. A database that always takes longer than [`PATIENCE`] would else have everything fetched
+/// anew for each batch.
+const UNHEARD_MAX: Duration = Duration::from_secs(1);
 
 /// Why nothing is read at the moment.
 #[derive(Debug, Clone, Copy, Default)]
@@ -75,7 +82,10 @@ impl Running {
     fn obey_or(&mut self, hold: impl Fn(&mut Holds)) {
         match self.start.commands.recv_timeout(PATIENCE) {
             Ok(command) => self.obey(command),
+            Err(RecvTimeoutError::Timeout) if self.heard_at.elapsed() < UNHEARD_MAX => {}
             Err(RecvTimeoutError::Timeout) => {
+                // Without the records it is heard at once.
+                self.heard_at = Instant::now();
                 hold(&mut self.holds);
                 self.apply_holds();
             }
@@ -127,12 +137,12 @@ impl Running {
     /// Pauses or resumes in the client whatever is not as it should be.
     pub(super) fn apply_holds(&mut self) {
         let hold = self.holds.any();
+        let is_wrong = |slot: &Slot| slot.state == SlotState::Reading && slot.paused != hold;
         let mut list = TopicPartitionList::new();
-        for slot in self.slots.iter_mut() {
-            if slot.state == SlotState::Reading && slot.paused != hold {
-                slot.paused = hold;
-                list.add_partition(&slot.key.topic, slot.key.partition);
-            }
+        for (index, slot) in self.slots.iter_mut().filter(|(_, slot)| is_wrong(slot)) {
+            slot.paused = hold;
+            let delivered = self.start.intake.delivered(index, slot);
+            add(&mut list, &slot.key, Offset::Offset(delivered));
         }
         if list.count() == 0 {
             return;
@@ -140,7 +150,7 @@ impl Running {
         let applied = if hold {
             self.start.consumer.pause(&list)
         } else {
-            self.start.consumer.resume(&list)
+            client::read_on(&self.start.consumer, list)
         };
         if let Err(error) = applied {
             tracing::warn!(%error, hold, "cannot pause or resume partitions");
