@@ -4,6 +4,11 @@
 
 use crate::table::{TableName, Target, WriteMode};
 
+/// The rows of a statement that joins them with the table, and the table beside itself: names that no table
+/// is likely to have.
+const GIVEN: &str = "\"given row\"";
+const THERE: &str = "\"row there\"";
+
 /// An identifier in double quotes.
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
@@ -136,7 +141,7 @@ pub(super) fn marked_upsert_sql(
     let values: Vec<String> = columns
         .iter()
         .map(|column| {
-            let there = format!("there.{}", column_name(target, *column));
+            let there = format!("{THERE}.{}", column_name(target, *column));
             given_or(&there, columns, marked, *column)
         })
         .collect();
@@ -145,11 +150,14 @@ pub(super) fn marked_upsert_sql(
         .iter()
         .map(|column| {
             let name = column_name(target, *column);
-            format!("there.{name} = {} COLLATE BINARY", given(columns, *column))
+            format!(
+                "{THERE}.{name} = {} COLLATE BINARY",
+                given(columns, *column)
+            )
         })
         .collect();
     format!(
-        "INSERT OR ABORT INTO main.{table} ({}) SELECT {} FROM {} LEFT JOIN main.{table} AS there \
+        "INSERT OR ABORT INTO main.{table} ({}) SELECT {} FROM {} LEFT JOIN main.{table} AS {THERE} \
          ON {} WHERE true{}",
         column_names(target, columns).join(", "),
         values.join(", "),
@@ -165,14 +173,15 @@ fn given_rows(columns: &[usize], marked: &[usize], row_count: usize) -> String {
     let mut text = "(VALUES ".to_owned();
     let width = columns.len() + usize::from(!marked.is_empty());
     push_tuples(&mut text, width, row_count);
-    text.push_str(") AS given");
+    text.push_str(") AS ");
+    text.push_str(GIVEN);
     text
 }
 
 /// The value of one of the columns in the row that is given.
 fn given(columns: &[usize], column: usize) -> String {
     let place = columns.iter().position(|other| *other == column);
-    format!("given.column{}", place.map_or(0, |place| place + 1))
+    format!("{GIVEN}.column{}", place.map_or(0, |place| place + 1))
 }
 
 /// That value, or `otherwise` where the row does not have it.
@@ -181,7 +190,7 @@ fn given_or(otherwise: &str, columns: &[usize], marked: &[usize], column: usize)
     match marked.iter().position(|other| *other == column) {
         None => value,
         Some(bit) => format!(
-            "CASE WHEN given.column{} & {} THEN {value} ELSE {otherwise} END",
+            "CASE WHEN {GIVEN}.column{} & {} THEN {value} ELSE {otherwise} END",
             columns.len() + 1,
             1_u64 << bit
         ),
@@ -309,17 +318,17 @@ mod tests {
         let upsert = integer_target(3, 1, WriteMode::Upsert);
         assert_eq!(
             marked_upsert_sql(&upsert, &[0, 1, 2], &[2], 2),
-            "INSERT OR ABORT INTO main.\"t\" (\"c0\", \"c1\", \"c2\") SELECT given.column1, \
-             given.column2, CASE WHEN given.column4 & 1 THEN given.column3 ELSE there.\"c2\" END \
-             FROM (VALUES (?,?,?,?),(?,?,?,?)) AS given LEFT JOIN main.\"t\" AS there \
-             ON there.\"c0\" = given.column1 COLLATE BINARY WHERE true ON CONFLICT (\"c0\") \
+            "INSERT OR ABORT INTO main.\"t\" (\"c0\", \"c1\", \"c2\") SELECT \"given row\".column1, \
+             \"given row\".column2, CASE WHEN \"given row\".column4 & 1 THEN \"given row\".column3 ELSE \"row there\".\"c2\" END \
+             FROM (VALUES (?,?,?,?),(?,?,?,?)) AS \"given row\" LEFT JOIN main.\"t\" AS \"row there\" \
+             ON \"row there\".\"c0\" = \"given row\".column1 COLLATE BINARY WHERE true ON CONFLICT (\"c0\") \
              DO UPDATE SET \"c1\" = excluded.\"c1\", \"c2\" = excluded.\"c2\""
         );
         assert_eq!(
             update_sql(&upsert, &[0, 1, 2], &[1, 2], 1),
-            "UPDATE OR ABORT main.\"t\" SET \"c1\" = CASE WHEN given.column4 & 1 THEN given.column2 \
-             ELSE \"t\".\"c1\" END, \"c2\" = CASE WHEN given.column4 & 2 THEN given.column3 \
-             ELSE \"t\".\"c2\" END FROM (VALUES (?,?,?,?)) AS given WHERE \"t\".\"c0\" = given.column1"
+            "UPDATE OR ABORT main.\"t\" SET \"c1\" = CASE WHEN \"given row\".column4 & 1 THEN \"given row\".column2 \
+             ELSE \"t\".\"c1\" END, \"c2\" = CASE WHEN \"given row\".column4 & 2 THEN \"given row\".column3 \
+             ELSE \"t\".\"c2\" END FROM (VALUES (?,?,?,?)) AS \"given row\" WHERE \"t\".\"c0\" = \"given row\".column1"
         );
     }
 

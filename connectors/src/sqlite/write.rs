@@ -28,7 +28,8 @@ const BOUND_VALUES_MAX: usize = 4096;
 const PLACEHOLDERS_MAX: usize = 32_766;
 
 /// Sets of columns that have statements of their own. Rows of more sets are marked, where that can be
-/// done: a marked row is looked up before it is written, which costs less than small statements.
+/// done: a marked row is looked up before it is written, which costs less than many small statements. The
+/// figures are in the [README](crate::sqlite).
 const SHAPES_MAX: usize = 8;
 
 /// Which sizes statements have.

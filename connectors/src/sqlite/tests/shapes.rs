@@ -99,3 +99,21 @@ async fn a_trigger_sees_the_columns_that_records_have() {
     let had_b: Vec<String> = had_b.map(|shape| format!("'k{shape:02}'")).collect();
     assert_eq!(seen, had_b);
 }
+
+/// The statements that join rows with the table have names for both.
+#[tokio::test]
+async fn a_table_may_be_called_as_it_likes() {
+    for name in ["given", "there", "row"] {
+        let ddl = format!(
+            "CREATE TABLE \"{name}\" (id INTEGER PRIMARY KEY, n INTEGER); \
+             INSERT INTO \"{name}\" VALUES (1, 1)"
+        );
+        let database = Database::new(&ddl).await;
+        let target = database.target(name, &["id"], WriteMode::Update).await;
+        let rows = rows_of(&target, &[(&[Cell::Int(1), Cell::Int(2)], false)]);
+        let mut session = database.session().await;
+        write_rows_only(&mut session, rows).await.unwrap();
+        let stored = database.query(&["id", "n"], &format!("FROM \"{name}\""));
+        assert_eq!(stored.await, ["1|2"], "{name}");
+    }
+}
