@@ -15,6 +15,7 @@ pub(crate) mod producer;
 pub(crate) mod proxy;
 pub(crate) mod reaper;
 pub(crate) mod rest;
+pub(crate) mod rights;
 pub(crate) mod services;
 pub(crate) mod stage;
 pub(crate) mod wait;
