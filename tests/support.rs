@@ -14,6 +14,7 @@ pub(crate) mod proc;
 pub(crate) mod producer;
 pub(crate) mod proxy;
 pub(crate) mod reaper;
+pub(crate) mod replica;
 pub(crate) mod rest;
 pub(crate) mod services;
 pub(crate) mod stage;
