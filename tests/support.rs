@@ -14,6 +14,7 @@ pub(crate) mod proc;
 pub(crate) mod producer;
 pub(crate) mod proxy;
 pub(crate) mod reaper;
+pub(crate) mod replica;
 pub(crate) mod rest;
 pub(crate) mod rights;
 pub(crate) mod services;

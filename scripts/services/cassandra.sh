@@ -54,7 +54,8 @@ cassandra_create() {
   cassandra_jars >/dev/null || return 1
   address=$(cassandra_address "$room")
   seed=$(cassandra_seed "$room")
-  if [[ $seed == "$room" ]]; then free_port >"$room/storage-port"; else cp "$seed/storage-port" "$room/storage-port"; fi
+  # Drivers take it that all nodes of a cluster listen at one port.
+  if [[ $seed == "$room" ]]; then free_port >"$room/storage-port"; else cp "$seed/storage-port" "$seed/port" "$room/"; fi
   {
     cat "$sources/cassandra/cassandra.yaml"
     printf '%s\n' \

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# MySQL, from Debian's unstable suite, which is the only one that has it; and what it has in common with MariaDB.
+# MySQL, from Debian's unstable suite, which is the only one that has it; and what it has in common with MariaDB. Lines in
+# `ROWDOCK_SERVER_SETTINGS` are added to the settings of a server that is created.
 
 readonly MYSQL_USER=rowdock
 readonly MYSQL_PASSWORD=rowdock
@@ -40,7 +41,10 @@ mysql_prepare() {
   socket=$room/socket
   if ((${#socket} > SOCKET_PATH_BYTES_MAX)); then socket=/var/tmp/rowdock-$kind-$(<"$room/port"); fi
   printf '%s\n' "$socket" >"$room/socket-path"
-  cp "$sources/$kind/my.cnf" "$room/my.cnf"
+  {
+    cat "$sources/$kind/my.cnf"
+    printf '%s\n' "${ROWDOCK_SERVER_SETTINGS:-}"
+  } >"$room/my.cnf"
   printf '%s\n' "CREATE USER IF NOT EXISTS '$MYSQL_USER'@'%' IDENTIFIED BY '$MYSQL_PASSWORD';" \
     "GRANT ALL ON *.* TO '$MYSQL_USER'@'%' WITH GRANT OPTION;" >"$room/start.sql"
 }
