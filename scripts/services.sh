@@ -187,7 +187,7 @@ choose_mode() {
   if [[ -z $mode && -e $chosen ]]; then mode=$(<"$chosen"); fi
   case $mode in
     processes) ;;
-    containers) container_engine_answers || fail 'ROWDOCK_SERVICES is containers, and no container engine answers' ;;
+    containers) container_engine_answers || fail 'they are to be containers, and no container engine answers' ;;
     '')
       mode=processes
       if container_engine_answers; then

@@ -119,7 +119,8 @@ postgres_container_launch() {
   mkdir -p "$room/given"
   cp "$sources/postgres/postgresql.conf" "$room/given/postgresql.conf"
   container_run "$room" --publish "127.0.0.1:$(<"$room/port"):5432" \
-    --env "POSTGRES_USER=$POSTGRES_USER" --env "POSTGRES_PASSWORD=$POSTGRES_PASSWORD" --shm-size 512m \
+    --env "POSTGRES_USER=$POSTGRES_USER" --env "POSTGRES_PASSWORD=$POSTGRES_PASSWORD" \
+    --env 'POSTGRES_INITDB_ARGS=--encoding UTF8 --locale C' --shm-size 512m \
     "$(postgres_image "$(basename "$room")")" \
     postgres -c "config_file=$GIVEN/postgresql.conf" -c listen_addresses='*' \
     -c unix_socket_directories=/var/run/postgresql
