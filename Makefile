@@ -61,8 +61,8 @@ conformance: ## the same requests to a real Kafka Connect worker and to this one
 		cargo test --features failpoints --test main conformance -- --ignored
 
 chaos: ## every fault of a cluster, on three brokers, and a random mix of them for CHAOS_SECONDS
-	@scripts/prerequisites.sh build services java -- scripts/services.sh run scripts/chaos.sh run \
-		cargo test --workspace --features failpoints --test main -- --ignored chaos --test-threads 1
+	@ROWDOCK_SERVICES=processes scripts/prerequisites.sh build services java -- scripts/services.sh run \
+		scripts/chaos.sh run cargo test --workspace --features failpoints --test main -- --ignored chaos --test-threads 1
 
 fmt: ## format the code
 	@scripts/prerequisites.sh build -- cargo fmt --all

@@ -11,7 +11,8 @@ usage() {
 usage: scripts/prerequisites.sh PART... [-- COMMAND...]
 
   build      a C and C++ compiler, make, pkg-config, the headers of zlib and OpenSSL, and the Rust toolchain
-  services   what real Kafka and databases run with: a container engine, or Java, Maven, apt and a few system tools
+  services   what real Kafka and databases run with: a container engine with their images, or Java, Maven, apt and a few
+             system tools
   shellcheck what lints the scripts
   java       Java and Maven alone (the reference Kafka Connect worker of the benchmark)
   oracle     Java's compiler and Maven (the real transforms, which ours are compared with)
@@ -31,8 +32,6 @@ readonly APT_LOCK_DEADLINE_SECONDS=300
 
 # shellcheck source=toolchain.sh
 source "$root/scripts/toolchain.sh"
-# shellcheck source=services/container.sh
-source "$root/scripts/services/container.sh"
 
 missing=()
 
@@ -68,13 +67,18 @@ need_for_build() {
 }
 
 need_for_services() {
+  local mode
   need util-linux command -v flock
   need util-linux command -v setsid
-  if [[ ${ROWDOCK_SERVICES:-} != processes ]] && container_engine_answers; then return; fi
+  mode=$("$root/scripts/services.sh" mode) || exit 1
+  # PgBouncer is a process wherever it can be.
+  if [[ $mode == processes ]] || command -v apt-get >/dev/null; then
+    need debian-archive-keyring test -e /usr/share/keyrings/debian-archive-keyring.gpg
+  fi
+  if [[ $mode == containers ]]; then return; fi
   need_java
   need util-linux command -v setpriv
   need xz-utils command -v xz
-  need debian-archive-keyring test -e /usr/share/keyrings/debian-archive-keyring.gpg
 }
 
 need_java() {

@@ -15,6 +15,8 @@ usage: scripts/services.sh VERB
   down [--for PID]    stop them and delete their data; with --for, only if no one else uses them
   run COMMAND...      bring them up, run COMMAND with the environment file's variables, and stop what was started
   status              what is up; fails unless all of them are
+  mode                how `up` would start them, or has: as processes or as containers
+  topic NAME COUNT    make a topic with so many partitions on the shared Kafka
 
 One service (kafka, postgres-15, postgres-18, mysql, mariadb, registry, cassandra, and those that `up` does not start: connect, pgbouncer, cassandra-2,
 broker-1 to broker-3, postgres-12, -13, -14, -16, -17), or a test's own server of that kind (such as postgres-15@fencing):
@@ -29,6 +31,7 @@ readonly root
 readonly sources=$root/tests/services
 readonly rooms=$root/target/services
 readonly environment=$root/target/services.env
+readonly chosen=$rooms/mode
 readonly services=(kafka postgres-15 postgres-18 mysql mariadb registry cassandra)
 readonly on_demand=(connect pgbouncer broker-1 broker-2 broker-3 postgres-12 postgres-13 postgres-14 postgres-16 postgres-17 cassandra-2)
 
@@ -85,6 +88,15 @@ main() {
       run "$@"
       ;;
     status) status ;;
+    mode)
+      choose_mode
+      printf '%s\n' "$mode"
+      ;;
+    topic)
+      [[ -n ${1:-} && ${2:-} =~ ^[0-9]+$ ]] || misused
+      service_is_ready kafka || fail 'kafka is not up'
+      kafka_topic "$rooms/kafka" "$1" "$2"
+      ;;
     start | stop | kill | discard)
       service_name "${1:-}"
       "one_$verb" "$1"
@@ -114,7 +126,8 @@ up() {
   rm -rf "${rooms:?}"/*/ # the logs of the last time
   trap 'stop_starting 130' INT
   trap 'stop_starting 143' TERM HUP
-  start_all || stop_starting 1
+  choose_mode
+  start_all || start_processes_instead || stop_starting 1
   add_user "$1"
   write_environment
   trap - INT TERM HUP
@@ -125,7 +138,7 @@ starting=()
 
 start_all() {
   local name failed=
-  choose_mode
+  printf '%s\n' "$mode" >"$chosen"
   for name in "${services[@]}"; do
     # Each in a process group of its own, so that a download can be ended, and its servers with it, from here.
     set -m
@@ -136,6 +149,17 @@ start_all() {
   for job in "${starting[@]}"; do wait "$job" || failed=yes; done
   starting=()
   [[ -z $failed ]]
+}
+
+# Where nobody has asked for containers, an engine that cannot run them (its network, its rights, a machine that is not
+# this one) is no reason to have no services.
+start_processes_instead() {
+  [[ $mode == containers && -z ${ROWDOCK_SERVICES:-} ]] || return 1
+  printf 'services: they do not run as containers here; starting processes instead\n' >&2
+  discard_all
+  mode=processes
+  ROWDOCK_SERVICES=processes "$root/scripts/prerequisites.sh" services || return 1
+  start_all
 }
 
 start_and_report() {
@@ -156,12 +180,14 @@ stop_starting() {
   exit "$1"
 }
 
-# choose_mode: sets `mode` for services created from now on.
+# choose_mode: sets `mode` for services created from now on. As long as services are up, others are like them.
 choose_mode() {
   local wanted
   mode=${ROWDOCK_SERVICES:-}
+  if [[ -z $mode && -e $chosen ]]; then mode=$(<"$chosen"); fi
   case $mode in
-    processes | containers) ;;
+    processes) ;;
+    containers) container_engine_answers || fail 'they are to be containers, and no container engine answers' ;;
     '')
       mode=processes
       if container_engine_answers; then
@@ -197,7 +223,7 @@ down() {
 # Stops and deletes every service of this checkout, the tests' own servers too.
 discard_all() {
   local room
-  rm -f "$environment"
+  rm -f "$environment" "$chosen"
   forget_users
   for room in "$rooms"/*/; do
     [[ -d $room ]] || continue

@@ -47,7 +47,7 @@
 //! * [`api`]: Kafka Connect's REST API. Reads state and appends commands.
 //! * [`login`]: tokens for Kafka logins by OAUTHBEARER; `http`: what requests to other servers have in
 //!   common.
-//! * [`worker`], [`signals`], [`telemetry`]: starting and ending the process.
+//! * [`worker`], [`signals`], [`telemetry`], [`memory`]: starting and ending the process.
 //! * [`demo`]: all of it on one machine, with an embedded broker and a worker that is killed.
 //!
 //! Invariants that hold everywhere: offsets are *next to read*; everything bounded has its bound as
@@ -66,6 +66,7 @@ pub mod handover;
 mod http;
 pub mod login;
 pub mod map;
+pub mod memory;
 pub mod offsets;
 pub mod record;
 pub mod registry;

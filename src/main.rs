@@ -12,6 +12,7 @@ use rowdock::cluster::StartSinkTask;
 use rowdock::config::offline::validate_offline;
 use rowdock::config::worker::{Loaded, SettingsSources, WorkerSettings};
 use rowdock::demo::{self, DemoEnd, DemoOptions, RECORDS_MAX, RECORDS_MIN};
+use rowdock::memory;
 use rowdock::replay::{Place, Report, Request, remote};
 use rowdock::signals;
 use rowdock::telemetry::{self, Loggers};
@@ -148,6 +149,7 @@ impl SettingsArgs {
 }
 
 fn main() -> ExitCode {
+    memory::keep_freed_blocks();
     #[cfg(feature = "failpoints")]
     let _failpoints = fail::FailScenario::setup();
     #[cfg(feature = "failpoints")]

@@ -12,7 +12,7 @@
 //! | 4 | an upsert that comes again is one row, with every kind of key | `every_mode_meets_rows_its_own_way`, `keys_may_lie_in_headers`, `kafka_coordinates_are_a_key` |
 //! | 5 | an update of a row that is not there does nothing | `updates_change_only_rows_that_are_there` |
 //! | 6 | composite keys of the record's key | `record_keys_fill_key_columns_and_win_over_value_fields`, `compound_keys_of_all_kinds_fold` |
-//! | 7 | keys from headers | `keys_may_lie_in_headers` |
+//! | 7 | keys from headers | `keys_may_lie_in_headers`, `keys_in_headers_and_their_deletes` |
 //! | 8 | some fields of the value are the key | `change_events_tell_which_row_was_deleted`, `names_are_kept_or_folded` |
 //! | 9 | a primitive key has exactly one column | `record_keys_fill_key_columns_and_win_over_value_fields`, `keys_and_modes_must_fit_together` |
 //! | 10 | Kafka coordinates have three names, or the usual ones | `keys_and_modes_must_fit_together`, `tables_are_designed_from_the_first_records` |
@@ -42,7 +42,7 @@
 //! | 34 | deletes and rows mixed | `deletes_and_writes_keep_their_order` |
 //! | 35 | a missing table is created only when asked for | `a_table_that_is_gone_stops_the_task_unless_it_may_be_created` |
 //! | 36 | a table whose first record is a delete (here: it waits for a record with fields) | `tables_are_designed_from_the_first_records` |
-//! | 37 | new fields become columns | `a_table_grows_with_its_records_under_several_tasks` |
+//! | 37 | new fields become columns | `a_table_grows_with_its_records_under_several_tasks`, `a_table_grows_in_mysql`, `a_table_grows_in_sqlite` |
 //! | 38 | fields that are gone leave their column alone | `absent_columns_take_their_default_or_keep_their_value` |
 //! | 39 | defaults of a schema stand for missing fields | `envelopes_bring_types_defaults_and_nulls` |
 //! | 40 | an explicit null stays null where the column has a default | `absent_columns_take_their_default_or_keep_their_value` |
@@ -50,11 +50,11 @@
 //! | 42 | changes that are impossible are told | `what_cannot_be_changed_is_told_and_costs_only_its_records`, `tables_that_are_not_plain` |
 //! | 43 | fields find columns of another case | `schemaless_fields_go_to_the_columns_of_their_name` |
 //! | 44 | a change that others were faster with is no error | `tables_are_widened_by_many_at_once_and_keep_their_rows` |
-//! | 45 | a table dropped under the connector is made again | `a_table_dropped_or_altered_under_the_sink_costs_no_record` |
-//! | 46 | quoting on and off | `names_are_kept_or_folded` |
+//! | 45 | a table dropped under the connector is made again | `a_table_dropped_or_altered_under_the_sink_costs_no_record`, `a_table_dropped_or_altered_in_mysql`, `a_table_dropped_or_altered_in_sqlite` |
+//! | 46 | quoting on and off | `names_are_kept_or_folded`, `names_are_kept_whatever_they_are` |
 //! | 47 | names longer than the limit (here: refused, not cut) | `unfit_names_are_refused`, `tables_to_be_created` |
-//! | 48 | partitions and views | `tables_that_are_not_plain`, `tables_that_cannot_be_copied_into_are_written_all_the_same` |
-//! | 49 | identity columns | `tables_that_cannot_be_copied_into_are_written_all_the_same`, `tables_that_are_not_plain` |
+//! | 48 | partitions and views | `tables_that_are_not_plain`, `tables_that_cannot_be_copied_into_are_written_all_the_same`, `tables_of_mysql_that_are_not_plain` |
+//! | 49 | identity columns | `tables_that_cannot_be_copied_into_are_written_all_the_same`, `tables_that_are_not_plain`, `generated_and_numbered_columns` |
 //! | 50 | the statements | `statements`, `statements_name_only_what_is_written` |
 //! | 51 | texts into uuid, json, jsonb | `every_type_of_postgres_there_and_back` |
 //! | 52 | arrays: texts, nulls, empty, numbers, booleans | `every_type_of_postgres_there_and_back`, `arrays_of_every_shape` |
@@ -64,13 +64,13 @@
 //! | 56 | bytes into bytea | `bytes_are_bounded`, `every_type_of_postgres_there_and_back` |
 //! | 57 | infinite times, alone and among others | `every_type_of_postgres_there_and_back` |
 //! | 58 | 24:00:00; microseconds of intervals | `times_of_day`, `every_type_of_postgres_there_and_back` |
-//! | 59 | unsigned integers, tinyint, bits of several bytes | `columns_are_described_with_their_limits`, `digits_of_every_kind_of_value`, `every_type_there_and_back` |
-//! | 60 | labels with quotes; zero dates (here: refused) | `every_type_there_and_back`, `dates` |
+//! | 59 | unsigned integers, tinyint, bits of several bytes | `columns_are_described_with_their_limits`, `digits_of_every_kind_of_value`, `every_type_there_and_back`, `every_type_of_mysql_there_and_back` |
+//! | 60 | labels with quotes; zero dates (here: refused) | `every_type_there_and_back`, `dates`, `rows_with_zero_dates_can_be_updated` |
 //! | 61 | precision of times comes from the column | `every_type_there_and_back` |
 //! | 62 | texts of every length; floats near zero | `values_of_16_mib_and_empty_ones`, `every_type_of_postgres_there_and_back` |
 //! | 63 | days are not shifted by a zone | `zones_of_the_database_and_of_the_record` |
 //! | 64 | nullable fields and defaults mixed | `many_tables_and_many_sets_of_columns_are_one_transaction` |
-//! | 65 | structs and maps become JSON; arrays arrays | `arrays_of_a_schema_become_arrays` |
+//! | 65 | structs and maps become JSON; arrays arrays | `arrays_of_a_schema_become_arrays`, `every_type_of_a_schema_gets_its_column` |
 //! | 66 | CloudEvents | `cloud_events_are_opened` |
 //! | 67 | schemas that change back and forth; nulls of every type | `avro_of_two_schemas_lands_in_typed_columns`, `every_type_arrives_by_every_way` |
 //! | 68 | failures are counted anew after a success | `stores_everything_once_whatever_fails` |

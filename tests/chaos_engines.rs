@@ -2,7 +2,16 @@
 //! `cargo test --features failpoints --test main -- --ignored chaos`.
 //!
 //! What `make test` does of them for each engine is in [`kill`], [`freeze`], [`network`],
-//! [`database_faults`] and [`schema_change`].
+//! [`database_faults`] and [`schema_change`](crate::schema_change); Cassandra's are in
+//! [`cassandra`](crate::cassandra).
+//!
+//! SQLite has no server: nothing of it can be cut off, lose its sessions, or be taken over by a replica.
+
+mod failover;
+mod line;
+mod mix;
+mod room;
+mod workers;
 
 use std::time::{Duration, Instant};
 
@@ -18,6 +27,8 @@ use crate::support::stage::Stage;
 use crate::support::wait::{check, eventually, seconds};
 use crate::support::worker::Launch;
 use crate::{database_faults, freeze, kill, network};
+
+pub(crate) use line::patience;
 
 /// Tests of one engine that has a server.
 macro_rules! with_server {
@@ -79,6 +90,54 @@ macro_rules! with_server {
         async fn restored_to_an_earlier_state() {
             restored_from_its_files($engine).await;
         }
+
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "takes minutes"]
+        async fn rolling_restarts() {
+            workers::restarted($engine).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "takes minutes"]
+        async fn rolling_kills() {
+            workers::killed($engine).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "takes minutes"]
+        async fn bad_line() {
+            line::is_bad($engine).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "takes minutes"]
+        async fn replica_takes_over() {
+            failover::to_a_replica_that_lags($engine).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "takes minutes"]
+        async fn no_room_left() {
+            room::none_left($engine).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "takes minutes"]
+        async fn no_connection_left() {
+            room::no_connection_left($engine).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "takes minutes"]
+        async fn server_gone_for_a_minute() {
+            room::server_gone_for_a_minute($engine).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "takes minutes"]
+        async fn everything_at_random() {
+            mix::of_everything($engine).await;
+        }
     };
 }
 
@@ -101,6 +160,30 @@ mod sqlite {
     #[ignore = "takes minutes"]
     async fn killed_at_random() {
         killed_again_and_again(Engine::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "takes minutes"]
+    async fn rolling_restarts() {
+        workers::restarted(Engine::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "takes minutes"]
+    async fn rolling_kills() {
+        workers::killed(Engine::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "takes minutes"]
+    async fn bad_line_to_kafka() {
+        line::is_bad(Engine::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "takes minutes"]
+    async fn everything_at_random() {
+        mix::of_everything(Engine::Sqlite).await;
     }
 }
 
@@ -256,19 +339,8 @@ async fn read_only_server_is_waited_for(engine: Engine) {
     for session in stage.database.other_sessions().await {
         stage.database.terminate(session).await;
     }
-    let logged_before = worker.logged(&["WARN"]).len();
-    tokio::time::sleep(READ_ONLY).await;
-    let tasks = worker.tasks(&orders.connector).await;
-    assert!(
-        tasks.iter().all(|task| task.state == "RUNNING"),
-        "{tasks:?}"
-    );
-    let tries = worker.logged(&["WARN"]).len() - logged_before;
-    assert!(
-        tries > 0 && tries < TRIES_MAX,
-        "{tries} warnings in {READ_ONLY:?}"
-    );
-    stage.tell(format_args!("{set:?}: waited for, {tries} warnings"));
+    stage.tell(format_args!("{set:?}"));
+    room::waited_for(&stage, &worker, &orders.connector, "read-only").await;
     for statement in reset {
         stage.database.run(statement).await;
     }
@@ -276,12 +348,6 @@ async fn read_only_server_is_waited_for(engine: Engine) {
     load.finish().await;
     orders.judged(&stage).healed(&[&worker], seconds(30)).await;
 }
-
-/// How long nothing can be written.
-const READ_ONLY: Duration = seconds(6);
-
-/// What a busy loop would exceed meanwhile.
-const TRIES_MAX: usize = 100;
 
 /// Statements that make a server read-only, and those that end it.
 fn read_only(engine: Engine) -> (&'static [&'static str], &'static [&'static str]) {

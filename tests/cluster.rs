@@ -1,6 +1,6 @@
 //! Several workers that share the load, agree on what there is, and survive each other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -59,9 +59,16 @@ fn idle(stage: &Stage, name: &str, tasks: u32) -> Value {
     connector.document(&format!("jdbc:sqlite:{}", path.display()))
 }
 
-/// What a worker shows: names, target states and configs.
-async fn shown(worker: &Worker) -> Value {
-    worker.rest.get("/connectors?expand=info").await.body
+/// What a worker shows: names, configs, and which state each connector is to have.
+async fn shown(worker: &Worker) -> (Value, BTreeMap<String, Value>) {
+    let infos = worker.rest.get("/connectors?expand=info").await.body;
+    let statuses = worker.rest.get("/connectors?expand=status").await.body;
+    let statuses = statuses.as_object().into_iter().flatten();
+    let states = statuses.map(|(name, shown)| {
+        let state = shown["status"]["connector"]["state"].clone();
+        (name.clone(), state)
+    });
+    (infos, states.collect())
 }
 
 /// Waits until each task of the connector runs on one of these workers, and as many of them as can
@@ -156,7 +163,15 @@ async fn one_truth() {
         }
     }))
     .await;
+    for (name, verb) in [("held", "pause"), ("halted", "stop")] {
+        let made = create(all[0], idle(&stage, name, 2)).await;
+        assert_eq!(made.code, 201, "{}", made.body);
+        let path = format!("/connectors/{name}/{verb}");
+        assert!(all[1].rest.put(&path, None).await.code < 300, "{path}");
+    }
     let truth = shown(all[0]).await;
+    assert_eq!(truth.1["held"], "PAUSED");
+    assert_eq!(truth.1["halted"], "STOPPED");
     for worker in &all[1..] {
         assert_eq!(shown(worker).await, truth, "{}", worker.name);
     }

@@ -4,6 +4,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde_json::{Value, json};
 
 use crate::support::connector::Connector;
+use crate::support::engine::Engine;
 use crate::support::kafka;
 use crate::support::services::services;
 use crate::support::stage::{Stage, Topic};
@@ -37,8 +38,18 @@ async fn until_number(stage: &Stage, sql: &str, expected: i64) {
 }
 
 async fn columns(stage: &Stage, table: &str) -> Vec<String> {
-    let sql = "SELECT attname || ' ' || format_type(atttypid, atttypmod) FROM pg_attribute
-        WHERE attrelid = to_regclass($1::text) AND attnum > 0 AND NOT attisdropped ORDER BY attname";
+    let sql = match stage.database.engine() {
+        Engine::Postgres => {
+            "SELECT attname || ' ' || format_type(atttypid, atttypmod) FROM pg_attribute
+             WHERE attrelid = to_regclass($1::text) AND attnum > 0 AND NOT attisdropped
+             ORDER BY attname"
+        }
+        Engine::MySql | Engine::MariaDb => {
+            "SELECT CONCAT(COLUMN_NAME, ' ', COLUMN_TYPE) FROM information_schema.COLUMNS
+             WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = $1 ORDER BY COLUMN_NAME"
+        }
+        Engine::Sqlite => "SELECT name || ' ' || type FROM pragma_table_info($1) ORDER BY name",
+    };
     let rows = stage.database.rows(sql, &[&table]).await;
     rows.iter().map(|row| row.get(0)).collect()
 }
@@ -57,53 +68,154 @@ fn growing(id: i64) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_grows_with_its_records_under_several_tasks() {
-    const RECORDS: i64 = 5_000;
     for server in [&services().postgres, &services().postgres_newest] {
         let stage = Stage::begin_on("growing", 2, server).await;
-        let topic = stage.topic("shop", 4).await;
         let create =
             "CREATE TABLE shop (id int4 PRIMARY KEY, name varchar(5), amount numeric(4,2))";
-        stage.database.run(create).await;
-        let connector = Connector::to_table(&stage, &[&topic], "shop")
-            .set("tasks.max", "2")
-            .set("pk.mode", "record_value")
-            .set("pk.fields", "id")
-            .set("batch.size", "500")
-            .set("auto.evolve", "true");
-        let one = Launch::new("one").start(&stage, &[&connector]).await;
-        let two = Launch::new("two").start(&stage, &[&connector]).await;
-        one.until_tasks(&connector, "RUNNING", seconds(10)).await;
-        two.until_tasks(&connector, "RUNNING", seconds(10)).await;
-        send(&topic, (0..RECORDS).map(growing)).await;
-        until_number(&stage, "SELECT count(*) FROM shop", RECORDS).await;
-        let expected = [
+        let grown = [
             "amount numeric(8,3)",
             "deep jsonb",
             "extra boolean",
             "id bigint",
             "name character varying(64)",
         ];
-        assert_eq!(columns(&stage, "shop").await, expected);
-        for (condition, count) in [
-            ("extra", RECORDS / 5),
-            ("id > 3000000000", RECORDS / 5),
-            ("deep = '{\"a\": [1]}' AND amount = 12345.678", RECORDS / 5),
-            ("length(name) > 5", RECORDS / 5),
-        ] {
-            let sql = format!("SELECT count(*) FROM shop WHERE {condition}");
-            assert_eq!(stage.database.number(&sql).await, count, "{condition}");
-        }
+        grows(&stage, create, &grown).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_grows_in_mysql() {
+    let stage = Stage::begin_in(Engine::MySql, "growing", 2).await;
+    grows_in_mysql(&stage, ["bigint", "json"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_grows_in_mariadb() {
+    let stage = Stage::begin_in(Engine::MariaDb, "growing", 2).await;
+    grows_in_mysql(&stage, ["bigint(20)", "longtext"]).await;
+}
+
+async fn grows_in_mysql(stage: &Stage, [wide, document]: [&str; 2]) {
+    let create = "CREATE TABLE shop (id int PRIMARY KEY, name varchar(5), amount decimal(4,2))";
+    let (id, deep) = (format!("id {wide}"), format!("deep {document}"));
+    let grown = [
+        "amount decimal(8,3)",
+        &deep,
+        "extra tinyint(1)",
+        &id,
+        "name varchar(64)",
+    ];
+    grows(stage, create, &grown).await;
+}
+
+/// Columns are added; types stay, as they hold all there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_grows_in_sqlite() {
+    let stage = Stage::begin_in(Engine::Sqlite, "growing", 2).await;
+    let create = "CREATE TABLE shop (id int PRIMARY KEY, name varchar(5), amount NUMERIC)";
+    let grown = [
+        "amount NUMERIC",
+        "deep JSON",
+        "extra BOOLEAN",
+        "id INT",
+        "name varchar(5)",
+    ];
+    grows(&stage, create, &grown).await;
+}
+
+async fn grows(stage: &Stage, create: &str, grown: &[&str]) {
+    const RECORDS: i64 = 3_000;
+    let topic = stage.topic("shop", 4).await;
+    stage.database.run(create).await;
+    let connector = Connector::to_table(stage, &[&topic], "shop")
+        .set("tasks.max", "2")
+        .set("pk.mode", "record_value")
+        .set("pk.fields", "id")
+        .set("batch.size", "500")
+        .set("auto.evolve", "true");
+    let one = Launch::new("one").start(stage, &[&connector]).await;
+    let two = Launch::new("two").start(stage, &[&connector]).await;
+    one.until_tasks(&connector, "RUNNING", seconds(10)).await;
+    two.until_tasks(&connector, "RUNNING", seconds(10)).await;
+    send(&topic, (0..RECORDS).map(growing)).await;
+    until_number(stage, "SELECT count(*) FROM shop", RECORDS).await;
+    let found = columns(stage, "shop").await;
+    let alike = |(found, grown): (&String, &&str)| found.eq_ignore_ascii_case(grown);
+    assert!(
+        found.len() == grown.len() && found.iter().zip(grown).all(alike),
+        "{found:?}, not {grown:?}"
+    );
+    let deep = match stage.database.engine() {
+        Engine::Postgres => "deep = '{\"a\": [1]}'",
+        Engine::MySql | Engine::MariaDb => "JSON_EXTRACT(deep, '$.a[0]') = 1",
+        Engine::Sqlite => "json_extract(deep, '$.a[0]') = 1",
+    };
+    for (condition, count) in [
+        ("extra", RECORDS / 5),
+        ("id > 3000000000", RECORDS / 5),
+        (&format!("{deep} AND amount = 12345.678"), RECORDS / 5),
+        ("length(name) > 5", RECORDS / 5),
+    ] {
+        let sql = format!("SELECT count(*) FROM shop WHERE {condition}");
+        assert_eq!(stage.database.number(&sql).await, count, "{condition}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_dropped_or_altered_under_the_sink_costs_no_record() {
-    let stage = Stage::begin("altered", 1).await;
+    dropped_or_altered(Engine::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_dropped_or_altered_in_mysql() {
+    dropped_or_altered(Engine::MySql).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_dropped_or_altered_in_mariadb() {
+    dropped_or_altered(Engine::MariaDb).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_dropped_or_altered_in_sqlite() {
+    dropped_or_altered(Engine::Sqlite).await;
+}
+
+/// What somebody does to the table, the last word of each with the connector at work.
+fn changes(engine: Engine) -> [&'static str; 7] {
+    let [retype, narrow] = match engine {
+        Engine::Postgres => [
+            "ALTER TABLE shop ALTER COLUMN id TYPE numeric",
+            "ALTER TABLE shop ALTER COLUMN note TYPE varchar(3)",
+        ],
+        Engine::MySql | Engine::MariaDb => [
+            "ALTER TABLE shop MODIFY COLUMN id decimal(20)",
+            "ALTER TABLE shop MODIFY COLUMN note varchar(3)",
+        ],
+        // Cannot change a type.
+        Engine::Sqlite => [
+            "ALTER TABLE shop ADD COLUMN third",
+            "ALTER TABLE shop ADD COLUMN fourth",
+        ],
+    };
+    [
+        "SELECT 1",
+        "ALTER TABLE shop DROP COLUMN note",
+        "ALTER TABLE shop RENAME COLUMN id TO other",
+        retype,
+        "DROP TABLE shop",
+        "DROP TABLE shop; CREATE TABLE shop (more int DEFAULT 7, note varchar(3), id int)",
+        narrow,
+    ]
+}
+
+async fn dropped_or_altered(engine: Engine) {
+    let stage = Stage::begin_in(engine, "altered_under", 1).await;
     let topic = stage.topic("shop", 2).await;
     let dead_letters = stage.topic("dead", 1).await;
     stage
         .database
-        .run("CREATE TABLE shop (id int8, note text); CREATE TABLE seen (id int8)")
+        .run("CREATE TABLE shop (id bigint, note varchar(20)); CREATE TABLE seen (id bigint)")
         .await;
     let connector = Connector::to_table(&stage, &[&topic], "shop")
         .set("auto.create", "true")
@@ -111,16 +223,14 @@ async fn a_table_dropped_or_altered_under_the_sink_costs_no_record() {
         .dead_letters(&dead_letters);
     let worker = Launch::new("worker").start(&stage, &[&connector]).await;
     let mut next = 0;
-    for change in [
-        "SELECT",
-        "ALTER TABLE shop DROP COLUMN note",
-        "ALTER TABLE shop RENAME COLUMN id TO other",
-        "ALTER TABLE shop ALTER COLUMN id TYPE numeric",
-        "DROP TABLE shop",
-        "DROP TABLE shop; CREATE TABLE shop (more int4 DEFAULT 7, note varchar(3), id int4)",
-    ] {
-        let sql = format!("INSERT INTO seen SELECT id FROM shop; TRUNCATE shop; {change}");
-        stage.database.run(&sql).await;
+    for change in changes(engine) {
+        let sql = format!("INSERT INTO seen SELECT id FROM shop; DELETE FROM shop; {change}");
+        let sql = match engine {
+            // The file may be locked by the worker for a moment, then nothing of this is done.
+            Engine::Sqlite => format!("BEGIN IMMEDIATE; {sql}; COMMIT"),
+            _ => sql,
+        };
+        eventually(change, seconds(20), || stage.database.try_run(&sql)).await;
         let records = (next..next + 200).map(|id| json!({"id": id, "note": "note"}));
         send(&topic, records).await;
         next += 200;
@@ -136,14 +246,8 @@ async fn a_table_dropped_or_altered_under_the_sink_costs_no_record() {
         })
         .await;
     }
-    let sql = "SELECT count(DISTINCT id) FROM (TABLE seen UNION ALL SELECT id FROM shop)";
-    assert_eq!(
-        stage
-            .database
-            .number(&format!("{sql} AS all_of_them"))
-            .await,
-        next
-    );
+    let sql = "SELECT count(DISTINCT id) FROM (SELECT id FROM seen UNION ALL SELECT id FROM shop) AS all_of_them";
+    assert_eq!(stage.database.number(sql).await, next);
     worker.until_tasks(&connector, "RUNNING", seconds(5)).await;
     assert_eq!(kafka::read_topic(&dead_letters.name, 1).await.len(), 0);
 }

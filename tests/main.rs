@@ -46,6 +46,7 @@ mod pooler;
 mod process;
 mod providers;
 mod replay;
+mod rights;
 mod rolling;
 mod schema_change;
 mod sql_types;

@@ -3,10 +3,17 @@
 //!
 //! The same for options of the mapping that only a real table shows: zones, keys in headers, folded
 //! names, generated and identity columns, views and partitions.
+//!
+//! The other SQL engines have rooms of their own for their types; what records with a schema make of a
+//! table, and the options, is run against all of them.
 
+mod engines;
 mod harness;
+mod mysql;
 mod options;
 mod routing;
+mod schemas;
+mod sqlite;
 
 use harness::{Harness, servers};
 

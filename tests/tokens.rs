@@ -22,18 +22,20 @@ use crate::support::worker::Launch;
 /// Life of a token. The broker cuts off who has not logged in again by then.
 const LIFE_SECONDS: u64 = 8;
 
-/// What the endpoint knows; anything else it refuses.
+/// Who may do anything in the tests' Kafka.
 const CLIENT: &str = "shop";
-const SECRET: &str = "s3cret";
+pub(crate) const SECRET: &str = "s3cret";
 
-/// A token endpoint; answers for as long as the test's process runs.
-struct Endpoint {
+/// A token endpoint; answers for as long as the test's process runs. It knows one client, and refuses
+/// anybody else.
+pub(crate) struct Endpoint {
     url: String,
+    client: &'static str,
     given: Arc<AtomicUsize>,
 }
 
 impl Endpoint {
-    fn start() -> Self {
+    pub(crate) fn start(client: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/token", listener.local_addr().unwrap());
         let given = Arc::new(AtomicUsize::new(0));
@@ -54,7 +56,7 @@ impl Endpoint {
                 }
                 let mut body = vec![0; length];
                 reader.read_exact(&mut body).unwrap();
-                let answer = answer(&head, &body);
+                let answer = answer(client, &head, &body);
                 if answer.starts_with("HTTP/1.1 200") {
                     counter.fetch_add(1, Ordering::Relaxed);
                 }
@@ -63,7 +65,7 @@ impl Endpoint {
                 stream.write_all(answer.as_bytes()).ok();
             }
         });
-        Self { url, given }
+        Self { url, client, given }
     }
 
     fn given(&self) -> usize {
@@ -71,12 +73,12 @@ impl Endpoint {
     }
 }
 
-fn answer(head: &str, body: &[u8]) -> String {
-    let credentials = STANDARD.encode(format!("{CLIENT}:{SECRET}"));
+fn answer(client: &str, head: &str, body: &[u8]) -> String {
+    let credentials = STANDARD.encode(format!("{client}:{SECRET}"));
     let knows = head.contains(&format!("Basic {credentials}"));
     let asks = String::from_utf8_lossy(body).contains("grant_type=client_credentials");
     let (status, body) = match knows && asks {
-        true => ("200 OK", token()),
+        true => ("200 OK", token(client)),
         false => (
             "401 Unauthorized",
             r#"{"error":"invalid_client"}"#.to_owned(),
@@ -89,13 +91,13 @@ fn answer(head: &str, body: &[u8]) -> String {
 }
 
 /// A token that is not signed, as the broker of the tests takes it.
-fn token() -> String {
+fn token(client: &str) -> String {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()
         .as_secs();
     let claims = format!(
-        r#"{{"sub":"{CLIENT}","iat":{now},"exp":{}}}"#,
+        r#"{{"sub":"{client}","iat":{now},"exp":{}}}"#,
         now + LIFE_SECONDS
     );
     let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
@@ -103,7 +105,9 @@ fn token() -> String {
     format!(r#"{{"access_token":"{token}","token_type":"bearer","expires_in":{LIFE_SECONDS}}}"#)
 }
 
-fn launch(endpoint: &Endpoint, secret: &str) -> Launch<'static> {
+/// A worker that logs in with tokens of this endpoint.
+pub(crate) fn launch(endpoint: &Endpoint, secret: &str) -> Launch<'static> {
+    let client = endpoint.client;
     let door = services().kafka_tokens.as_deref();
     let module = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule";
     Launch::new("worker")
@@ -113,7 +117,7 @@ fn launch(endpoint: &Endpoint, secret: &str) -> Launch<'static> {
         .setting("sasl.oauthbearer.token.endpoint.url", &endpoint.url)
         .setting(
             "sasl.jaas.config",
-            &format!("{module} required clientId=\"{CLIENT}\" clientSecret=\"{secret}\";"),
+            &format!("{module} required clientId=\"{client}\" clientSecret=\"{secret}\";"),
         )
 }
 
@@ -125,7 +129,7 @@ async fn every_client_logs_in_and_again() {
     let mut orders = Orders::prepare(&stage, 2).await;
     let letters = stage.named_topic("letters", 1);
     orders.connector = orders.connector.dead_letters(&letters);
-    let endpoint = Endpoint::start();
+    let endpoint = Endpoint::start(CLIENT);
     stage.named_topic("configs", 1);
     stage.named_topic("statuses", 5);
     let launch = launch(&endpoint, SECRET).of_cluster(&stage);
@@ -163,7 +167,7 @@ async fn every_client_logs_in_and_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_is_refused_is_told() {
     let stage = Stage::begin("tokens_refused", 1).await;
-    let endpoint = Endpoint::start();
+    let endpoint = Endpoint::start(CLIENT);
     let worker = launch(&endpoint, "wr0ng").start(&stage, &[]).await;
     let told = worker
         .until_logged(&["no token", "OAUTHBEARER", "status 401"], seconds(60))

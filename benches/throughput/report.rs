@@ -192,9 +192,9 @@ impl Report {
         median(of_mode.map(|turn| turn.rows_per_s))
     }
 
-    /// Rows per second of the peer once it is warm.
-    pub(crate) fn peer_warm_median(&self) -> Option<f64> {
-        median(self.peer.iter().skip(1).map(|run| run.result.rows_per_s))
+    /// A figure of the peer once it is warm.
+    pub(crate) fn peer_warm_median(&self, figure: impl Fn(&EndToEnd) -> f64) -> Option<f64> {
+        median(self.peer.iter().skip(1).map(|run| figure(&run.result)))
     }
 }
 

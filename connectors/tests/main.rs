@@ -14,6 +14,7 @@
 mod cassandra;
 mod conformance;
 mod mysql;
+mod own;
 mod postgres;
 mod services;
 mod wire;

@@ -4,6 +4,7 @@ mod connection;
 mod errors;
 mod faults;
 mod rows;
+mod secured;
 mod tables;
 
 use crate::conformance::databases::mysql::Schema;

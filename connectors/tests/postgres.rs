@@ -7,4 +7,5 @@ mod modes;
 mod positions;
 mod rejects;
 mod rows;
+mod secured;
 mod tables;

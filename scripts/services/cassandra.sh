@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Cassandra: one small node, from the jars that `tests/services/cassandra/pom.xml` names. Nodes of a test's own cluster
-# are services named `cassandra@OWN`, `cassandra-2@OWN`, ..., of which the first is the seed. The file that
-# `ROWDOCK_CASSANDRA_SETTINGS` names is added to a node's settings.
+# are services named `cassandra@OWN`, `cassandra-2@OWN`, ..., of which the first is the seed: always processes, since they
+# must reach each other. The file that `ROWDOCK_CASSANDRA_SETTINGS` names is added to a node's settings.
 
 readonly CASSANDRA_IMAGE=cassandra:5.0
 
@@ -54,7 +54,8 @@ cassandra_create() {
   cassandra_jars >/dev/null || return 1
   address=$(cassandra_address "$room")
   seed=$(cassandra_seed "$room")
-  if [[ $seed == "$room" ]]; then free_port >"$room/storage-port"; else cp "$seed/storage-port" "$room/storage-port"; fi
+  # Drivers take it that all nodes of a cluster listen at one port.
+  if [[ $seed == "$room" ]]; then free_port >"$room/storage-port"; else cp "$seed/storage-port" "$seed/port" "$room/"; fi
   {
     cat "$sources/cassandra/cassandra.yaml"
     printf '%s\n' \
@@ -92,10 +93,27 @@ cassandra_launch() {
 }
 
 cassandra_container_launch() {
-  local room=$1
-  container_run "$room" --publish "127.0.0.1:$(<"$room/port"):9042" --env MAX_HEAP_SIZE=768m --env HEAP_NEWSIZE=256m \
-    "$CASSANDRA_IMAGE"
+  local room=$1 port
+  port=$(<"$room/port")
+  mkdir -p "$room/given"
+  {
+    cat "$sources/cassandra/cassandra.yaml"
+    printf '%s\n' \
+      'listen_address: 127.0.0.1' \
+      'rpc_address: 0.0.0.0' \
+      'broadcast_rpc_address: 127.0.0.1' \
+      "native_transport_port: $port" \
+      'seed_provider:' \
+      '  - class_name: org.apache.cassandra.locator.SimpleSeedProvider' \
+      '    parameters:' \
+      '      - seeds: "127.0.0.1"'
+  } >"$room/given/cassandra.yaml"
+  container_run "$room" --publish "127.0.0.1:$port:$port" --env MAX_HEAP_SIZE=768m --env HEAP_NEWSIZE=256m \
+    --env "JVM_EXTRA_OPTS=-Dcassandra.config=file://$GIVEN/cassandra.yaml -Dcassandra.ring_delay_ms=0 \
+-Dcassandra.skip_wait_for_gossip_to_settle=0 -Dcassandra.unsafesystem=true" "$CASSANDRA_IMAGE"
 }
+
+cassandra_needs_process() { [[ $1 != cassandra ]]; }
 
 cassandra_is_ready() {
   grep -q "$CASSANDRA_READY_LINE" < <(service_log "$1") &&

@@ -62,13 +62,12 @@ kafka_launch() {
 kafka_container_launch() {
   local room=$1 port
   port=$(<"$room/port")
-  mkdir -p "$room/config"
+  mkdir -p "$room/given"
   printf '9093\n' >"$room/controller-port"
   free_port >"$room/tokens-port"
-  kafka_properties "$room" 0.0.0.0 /var/lib/kafka/data >"$room/config/server.properties"
-  chmod -R a+rX "$room/config"
+  kafka_properties "$room" 0.0.0.0 /var/lib/kafka/data >"$room/given/server.properties"
   container_run "$room" --publish "127.0.0.1:$port:$port" \
-    --publish "127.0.0.1:$(<"$room/tokens-port"):$(<"$room/tokens-port")" --volume "$room/config:/mnt/shared/config:ro" \
+    --publish "127.0.0.1:$(<"$room/tokens-port"):$(<"$room/tokens-port")" --volume "$room/given:/mnt/shared/config:ro" \
     --env "CLUSTER_ID=$(kafka_cluster_id)" --env "KAFKA_HEAP_OPTS=$KAFKA_HEAP" "$KAFKA_IMAGE"
 }
 
@@ -87,6 +86,18 @@ kafka_settings() {
   libraries=$(kafka_jars)
   printf 'ROWDOCK_TEST_KAFKA_PID=%s\n' "$(recorded_pid "$room/process")"
   printf 'ROWDOCK_TEST_KAFKA_LIBS=%s\n' "$libraries"
+}
+
+# kafka_topic ROOM NAME PARTITIONS: makes a topic, by Kafka's own tool.
+kafka_topic() {
+  local room=$1 libraries
+  local words=(--bootstrap-server "127.0.0.1:$(<"$room/port")" --create --topic "$2" --partitions "$3")
+  if [[ -e $room/container ]]; then
+    container_exec "$room" /opt/kafka/bin/kafka-topics.sh "${words[@]}"
+    return
+  fi
+  libraries=$(kafka_jars) || return 1
+  java -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$libraries/*" org.apache.kafka.tools.TopicCommand "${words[@]}"
 }
 
 kafka_stop_signal() { printf 'TERM\n'; }

@@ -4,7 +4,8 @@
 # A service is named KIND, KIND-VERSION, or either with @OWN for a server of one test's own. A kind supplies
 #   KIND_create ROOM    KIND_launch ROOM    KIND_is_ready ROOM    KIND_settings ROOM    KIND_stop_signal
 #   KIND_discard_signal    KIND_survivors ROOM    KIND_discard ROOM
-# and KIND_container_launch ROOM and KIND_image NAME if it also runs as a container.
+# and KIND_container_launch ROOM and KIND_image NAME if it also runs as a container, and KIND_needs_process NAME if not
+# every service of it can.
 
 # Kafka needs about 5 s and PostgreSQL 2 s on two idle cores; the rest is for a machine busy with a build.
 readonly READY_DEADLINE_SECONDS=120
@@ -69,7 +70,7 @@ create_service() {
   mkdir -p "$room"
   free_port >"$room/port"
   : >"$room/log"
-  if [[ $mode == containers ]] && declare -F "${kind}_container_launch" >/dev/null; then
+  if runs_as_container "$1"; then
     touch "$room/as-container"
   else
     "${kind}_create" "$room" || return 1
@@ -98,7 +99,11 @@ give_up_on() {
   if [[ -z $interrupted ]]; then
     printf 'services: %s did not start; the end of its log:\n' "$1" >&2
     # While it was created, or while it ran.
-    { cat "$rooms/$1/log.before" 2>/dev/null || true; service_log "$rooms/$1"; } | tail -n "$LOG_LINES_ON_FAILURE" >&2
+    { cat "$rooms/$1/log.before" 2>/dev/null || true; service_log "$rooms/$1"; } | tail -n "$LOG_LINES_ON_FAILURE" >&2 ||
+      true
+    if [[ -e $rooms/$1/as-container ]] && ! container_engine_answers; then
+      printf 'services: the container engine does not answer\n' >&2
+    fi
   fi
   exit 1
 }

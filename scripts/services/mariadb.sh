@@ -42,12 +42,7 @@ mariadb_launch() {
 }
 
 mariadb_container_launch() {
-  local room=$1
-  mysql_prepare "$room"
-  container_run "$room" --publish "127.0.0.1:$(<"$room/port"):3306" --env MARIADB_ALLOW_EMPTY_ROOT_PASSWORD=yes \
-    --volume "$room/my.cnf:/mnt/rowdock/my.cnf:ro" --volume "$room/start.sql:/mnt/rowdock/start.sql:ro" \
-    "$MARIADB_IMAGE" mariadbd --defaults-extra-file=/mnt/rowdock/my.cnf --bind-address=0.0.0.0 \
-    --init-file=/mnt/rowdock/start.sql
+  mysql_container_run "$1" --env MARIADB_ALLOW_EMPTY_ROOT_PASSWORD=yes "$MARIADB_IMAGE" mariadbd
 }
 
 mariadb_is_ready() { mysql_is_ready "$1"; }

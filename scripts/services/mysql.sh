@@ -1,13 +1,14 @@
 # shellcheck shell=bash
-# MySQL, from Debian's unstable suite, which is the only one that has it; and what it has in common with MariaDB.
+# MySQL, from Debian's unstable suite, which is the only one that has it; and what it has in common with MariaDB. Lines in
+# `ROWDOCK_SERVER_SETTINGS` are added to the settings of a server that is created.
 
 readonly MYSQL_USER=rowdock
 readonly MYSQL_PASSWORD=rowdock
 readonly MYSQL_IMAGE=mysql:9.7
 readonly MYSQL_SUITE=sid
 
-# The longest path that a Unix socket can have.
-readonly SOCKET_PATH_BYTES_MAX=107
+# The longest path that a Unix socket can have, less the name of one in a folder.
+readonly SOCKET_PATH_BYTES_MAX=95
 
 mysql_image() { printf '%s\n' "$MYSQL_IMAGE"; }
 
@@ -40,7 +41,10 @@ mysql_prepare() {
   socket=$room/socket
   if ((${#socket} > SOCKET_PATH_BYTES_MAX)); then socket=/var/tmp/rowdock-$kind-$(<"$room/port"); fi
   printf '%s\n' "$socket" >"$room/socket-path"
-  cp "$sources/$kind/my.cnf" "$room/my.cnf"
+  {
+    cat "$sources/$kind/my.cnf"
+    printf '%s\n' "${ROWDOCK_SERVER_SETTINGS:-}"
+  } >"$room/my.cnf"
   printf '%s\n' "CREATE USER IF NOT EXISTS '$MYSQL_USER'@'%' IDENTIFIED BY '$MYSQL_PASSWORD';" \
     "GRANT ALL ON *.* TO '$MYSQL_USER'@'%' WITH GRANT OPTION;" >"$room/start.sql"
 }
@@ -60,12 +64,23 @@ mysql_serve() {
 }
 
 mysql_container_launch() {
-  local room=$1
+  mysql_container_run "$1" --env MYSQL_ALLOW_EMPTY_PASSWORD=yes "$MYSQL_IMAGE" mysqld
+}
+
+# mysql_container_run ROOM OPTION... IMAGE PROGRAM: the socket is in a folder of the machine's.
+mysql_container_run() {
+  local room=$1 folder
+  shift
   mysql_prepare "$room"
-  container_run "$room" --publish "127.0.0.1:$(<"$room/port"):3306" --env MYSQL_ALLOW_EMPTY_PASSWORD=yes \
-    --volume "$room/my.cnf:/mnt/rowdock/my.cnf:ro" --volume "$room/start.sql:/mnt/rowdock/start.sql:ro" \
-    "$MYSQL_IMAGE" mysqld --defaults-extra-file=/mnt/rowdock/my.cnf --bind-address=0.0.0.0 \
-    --init-file=/mnt/rowdock/start.sql
+  mkdir -p "$room/given"
+  mv "$room/my.cnf" "$room/start.sql" "$room/given"
+  folder=$(<"$room/socket-path")
+  mkdir -p "$folder"
+  chmod 777 "$folder" # the image makes it its server's own; whoever started this must still be able to empty it
+  printf '%s\n' "$folder/mysqld.sock" >"$room/socket-path"
+  container_run "$room" --publish "127.0.0.1:$(<"$room/port"):3306" --volume "$folder:/run/mysqld" "$@" \
+    "--defaults-extra-file=$GIVEN/my.cnf" --bind-address=0.0.0.0 --socket=/run/mysqld/mysqld.sock \
+    "--init-file=$GIVEN/start.sql"
 }
 
 # The server says so of each listener once its statements at the start are done. A container's image first starts one
@@ -79,18 +94,26 @@ mysql_inner_port() {
   if [[ -e $1/container ]]; then printf '3306\n'; else cat "$1/port"; fi
 }
 
-mysql_settings() { server_settings "$1" ROWDOCK_TEST_MYSQL; }
+mysql_settings() {
+  local authority=$1/data/ca.pem
+  if [[ -e $1/container ]]; then
+    authority=$1/ca.pem
+    [[ -e $authority ]] || engine cp --quiet "$(<"$1/container"):/var/lib/mysql/ca.pem" "$authority" >/dev/null || return 1
+  fi
+  server_settings "$1" ROWDOCK_TEST_MYSQL
+  printf 'ROWDOCK_TEST_MYSQL_AUTHORITY=%s\n' "$authority"
+}
 
 # server_settings ROOM KEY
 server_settings() {
   local room=$1 key=$2
   printf '%s=mysql://%s:%s@127.0.0.1:%s/\n' "$key" "$MYSQL_USER" "$MYSQL_PASSWORD" "$(<"$room/port")"
+  printf '%s_SOCKET=%s\n' "$key" "$(<"$room/socket-path")"
   if [[ -e $room/container ]]; then
     printf '%s_CONTAINER=%s\n' "$key" "$(<"$room/container")"
     return
   fi
   printf '%s_PID=%s\n' "$key" "$(recorded_pid "$room/process")"
-  printf '%s_SOCKET=%s\n' "$key" "$(<"$room/socket-path")"
   printf '%s_DATA=%s/data\n' "$key" "$room"
 }
 
@@ -101,5 +124,8 @@ mysql_discard_signal() { printf 'KILL\n'; }
 mysql_survivors() { :; }
 
 mysql_discard() {
-  if [[ -e $1/socket-path ]]; then rm -f "$(<"$1/socket-path")" "$(<"$1/socket-path").lock"; fi
+  local socket
+  [[ -e $1/socket-path ]] || return 0
+  socket=$(<"$1/socket-path")
+  if [[ -e $1/as-container ]]; then rm -rf "${socket%/*}"; else rm -f "$socket" "$socket.lock"; fi
 }

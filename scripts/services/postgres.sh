@@ -116,11 +116,13 @@ postgres_account() {
 
 postgres_container_launch() {
   local room=$1
+  mkdir -p "$room/given"
+  cp "$sources/postgres/postgresql.conf" "$room/given/postgresql.conf"
   container_run "$room" --publish "127.0.0.1:$(<"$room/port"):5432" \
-    --env "POSTGRES_USER=$POSTGRES_USER" --env "POSTGRES_PASSWORD=$POSTGRES_PASSWORD" --shm-size 512m \
-    --volume "$sources/postgres/postgresql.conf:/etc/postgresql/rowdock.conf:ro" \
+    --env "POSTGRES_USER=$POSTGRES_USER" --env "POSTGRES_PASSWORD=$POSTGRES_PASSWORD" \
+    --env 'POSTGRES_INITDB_ARGS=--encoding UTF8 --locale C' --shm-size 512m \
     "$(postgres_image "$(basename "$room")")" \
-    postgres -c config_file=/etc/postgresql/rowdock.conf -c listen_addresses='*' \
+    postgres -c "config_file=$GIVEN/postgresql.conf" -c listen_addresses='*' \
     -c unix_socket_directories=/var/run/postgresql
 }
 
@@ -130,7 +132,7 @@ postgres_is_ready() {
   local room=$1 lines
   if [[ -e $room/container ]]; then
     # The image first runs a server without TCP to set itself up.
-    container_exec "$room" pg_isready --quiet --host 127.0.0.1 --username "$POSTGRES_USER"
+    container_exec "$room" pg_isready --quiet --host 127.0.0.1 --username "$POSTGRES_USER" >/dev/null 2>&1
     return
   fi
   { mapfile -t lines <"$(<"$room/home")/data/postmaster.pid"; } 2>/dev/null || return 1

@@ -23,8 +23,11 @@ registry_launch() {
     -Dquarkus.http.host=127.0.0.1 "-Dquarkus.http.port=$(<"$room/port")" -jar "$files/$REGISTRY_JAR"
 }
 
+# The options are those of the image, which these replace, and the heap.
 registry_container_launch() {
-  container_run "$1" --publish "127.0.0.1:$(<"$1/port"):8080" --env "JAVA_OPTIONS=$REGISTRY_HEAP" "$REGISTRY_IMAGE"
+  container_run "$1" --publish "127.0.0.1:$(<"$1/port"):8080" \
+    --env "JAVA_OPTIONS=-Dquarkus.http.host=0.0.0.0 -Djava.util.logging.manager=org.jboss.logmanager.LogManager $REGISTRY_HEAP" \
+    "$REGISTRY_IMAGE"
 }
 
 registry_is_ready() {

@@ -39,7 +39,7 @@
 //! | config topics with old and partial records            | `cluster::registry::tests`                     |
 //! | what blocks holds nobody else up                      | `lifecycle::a_task_that_hangs_while_it_stops_holds_up_nobody_else`, `tests/hanging.rs` |
 //! | every task once and balanced through all changes      | `cluster::placement::tests`, `cluster::distributed::simulation` |
-//! | internal topics: made, or refused with the reason      | `tests/cluster.rs` `unfit_topics_are_refused` |
+//! | internal topics: made, or refused with the reason      | `tests/cluster.rs` `unfit_topics_are_refused`, `tests/rights.rs` |
 //! | HTTP and HTTPS side by side                           | `server::tests::https_is_served`               |
 //! | paths between workers are nobody's                     | `http::there_are_no_paths_between_workers`     |
 //! | validation: error counts by key, override policies      | `validation`                                   |

@@ -128,6 +128,9 @@ struct Control<S: StartTask> {
     staying: Vec<String>,
     heard_at: Instant,
     silence: Option<String>,
+    /// For how long the group's thread has said nothing at all. Counted by ticks: a worker that was
+    /// frozen has heard nothing either.
+    unheard: Duration,
 
     reads: Reads,
     write: Option<Write>,
@@ -240,17 +243,13 @@ impl<S: StartTask> Control<S> {
         if let Some(stage) = &self.stage {
             return Health::Starting(stage.clone());
         }
-        let silent = self.heard_at.elapsed() > SILENCE_MAX;
-        match &self.silence {
-            Some(reason) if silent => {
-                Health::Unhealthy(format!("the group of workers does not answer: {reason}"))
-            }
-            _ => match self.reads.unreachable() {
-                Some(reason) => {
-                    Health::Unhealthy(format!("the config topic cannot be read: {reason}"))
-                }
-                None => Health::Healthy,
-            },
+        if self.heard_at.elapsed() > SILENCE_MAX {
+            let reason = self.silence.as_deref().unwrap_or("nothing is heard of it");
+            return Health::Unhealthy(format!("the group of workers does not answer: {reason}"));
+        }
+        match self.reads.unreachable() {
+            Some(reason) => Health::Unhealthy(format!("the config topic cannot be read: {reason}")),
+            None => Health::Healthy,
         }
     }
 
@@ -260,7 +259,10 @@ impl<S: StartTask> Control<S> {
             Event::Status(tailed) => self.take_statuses(tailed),
             Event::End(end) => self.take_end(end),
             Event::Writer(answer) => self.writer_answered(answer),
-            Event::Group(heard) => self.take_group(heard),
+            Event::Group(heard) => {
+                self.unheard = Duration::ZERO;
+                self.take_group(heard);
+            }
             Event::Begun(begun) => self.begun(*begun),
             Event::Stage(stage) => self.stage = Some(stage),
             Event::Failed(reason) => self.fail(reason),
@@ -270,12 +272,27 @@ impl<S: StartTask> Control<S> {
     fn look_around(&mut self) {
         self.look_at_reads();
         self.look_at_write();
+        self.look_at_membership();
         if self.stage.is_some() {
             return;
         }
         self.look_at_keeping();
         self.look_at_placement();
         self.look_at_word();
+    }
+
+    /// Kafka's client may wait by the wall clock; one that is set back by an hour makes it wait for an
+    /// hour, and the group misses the worker meanwhile.
+    fn look_at_membership(&mut self) {
+        self.unheard += TICK;
+        if self.unheard <= SILENCE_MAX {
+            return;
+        }
+        self.unheard = Duration::ZERO;
+        if let Some(links) = &mut self.links {
+            warn!("the worker's membership in its group stands still; joining anew");
+            links.join_anew();
+        }
     }
 
     fn take_config(&mut self, tailed: Tailed) {

@@ -116,6 +116,11 @@ impl Member {
         Ok(Self { leave, left })
     }
 
+    /// Leaves the group as soon as its thread can; nobody waits for it.
+    pub(super) fn give_up(self) {
+        self.leave.store(true, Ordering::Release);
+    }
+
     /// Leaves the group; waits so long at most.
     pub(super) async fn leave(self, time_max: Duration) {
         self.leave.store(true, Ordering::Release);

@@ -16,13 +16,15 @@
 //! that hangs while it stops holds up nothing but the tasks of its own connector, for that long.
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::future::select_all;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::accepted::Accepted;
@@ -35,8 +37,6 @@ use crate::task::{TaskSpec, TaskState, TaskStatus};
 /// dropped: enough for a thread to notice, short enough not to be felt.
 const STOP_MARGIN: Duration = Duration::from_millis(500);
 
-/// How often a supervisor looks for lost tasks.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Pauses before a lost task is started anew: the first, and the longest.
 const RESTART_PAUSE_FIRST: Duration = Duration::from_secs(1);
 const RESTART_PAUSE_MAX: Duration = Duration::from_secs(60);
@@ -248,26 +248,40 @@ impl<S: StartTask> Supervisor<S> {
     /// the connector ends.
     async fn wait(&mut self) -> bool {
         loop {
-            tokio::select! {
-                changed = self.desired.changed() => return changed.is_ok(),
-                () = sleep(LOOK_INTERVAL) => {}
-            }
-            let due = self.lost_and_due();
+            let mut statuses = self.living_statuses();
+            let (due, next) = self.lost_and_due();
             if !due.is_empty() {
                 let connector = self.desired.borrow().accepted.config.name.clone();
                 warn!(connector, tasks = ?due, "starting failed tasks anew");
                 self.stop(&due).await;
                 return true;
             }
+            tokio::select! {
+                changed = self.desired.changed() => return changed.is_ok(),
+                () = any_change(&mut statuses) => {}
+                () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
+            }
         }
     }
 
-    /// Tasks that failed where starting them anew may help, when their pause is over. The pauses grow,
-    /// so that what fails over and over costs little.
-    fn lost_and_due(&mut self) -> Vec<u32> {
+    /// The statuses that may still change, with what they say now marked as seen.
+    fn living_statuses(&self) -> Vec<watch::Receiver<TaskStatus>> {
+        let statuses = self.tasks.values().map(|task| task.handle.status());
+        let living = statuses.filter(|status| status.has_changed().is_ok());
+        living
+            .map(|mut status| {
+                status.mark_unchanged();
+                status
+            })
+            .collect()
+    }
+
+    /// Tasks that failed where starting them anew may help, when their pause is over, and when the next
+    /// one's is. The pauses grow, so that what fails over and over costs little.
+    fn lost_and_due(&mut self) -> (Vec<u32>, Option<Instant>) {
         let now = Instant::now();
         let auto_restart = self.desired.borrow().accepted.config.auto_restart;
-        let mut due = Vec::new();
+        let (mut due, mut next) = (Vec::new(), None::<Instant>);
         for (task, supervised) in &self.tasks {
             let status = supervised.handle.status();
             let has_ended = status.has_changed().is_err();
@@ -279,17 +293,20 @@ impl<S: StartTask> Supervisor<S> {
                 continue;
             }
             let restarts = self.restarts.entry(*task).or_default();
-            match restarts.due {
-                None => restarts.due = Some(now + restarts.pause(now)),
-                Some(at) if at <= now => {
-                    restarts.due = None;
-                    restarts.last = Some(now);
-                    due.push(*task);
-                }
-                Some(_) => {}
+            let at = match restarts.due {
+                Some(at) => at,
+                None => now + restarts.pause(now),
+            };
+            if at > now {
+                restarts.due = Some(at);
+                next = Some(next.map_or(at, |next| next.min(at)));
+            } else {
+                restarts.due = None;
+                restarts.last = Some(now);
+                due.push(*task);
             }
         }
-        due
+        (due, next)
     }
 
     async fn stop_stale(&mut self, desired: &Desired) {
@@ -398,6 +415,17 @@ impl<S: StartTask> Supervisor<S> {
         self.publisher
             .send_modify(|published| published.tasks = tasks);
     }
+}
+
+/// Waits until one of them says something else, or ends.
+async fn any_change(statuses: &mut [watch::Receiver<TaskStatus>]) {
+    if statuses.is_empty() {
+        return pending().await;
+    }
+    let changes = statuses.iter_mut();
+    let changes = changes.map(|status| Box::pin(status.changed()));
+    // An end is looked at as a change is.
+    select_all(changes).await.0.ok();
 }
 
 #[cfg(test)]

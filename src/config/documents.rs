@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use super::connector::SinkClass;
 use super::definitions::transforms::{self, PluginClass};
 use super::definitions::{self, ConfigKey, Fallback, Group, Rule};
 use super::dialect::{self, Dialect, Meaning};
@@ -112,6 +113,53 @@ fn the_readme_lists_every_key() {
     text = with_part(&text, "client settings", &client_table());
     text = with_part(&text, "connector keys", &connector_tables());
     check_file("README.md", &text);
+}
+
+#[test]
+fn the_pages_of_the_sinks_list_their_keys() {
+    for (folder, class) in [
+        ("postgres", SinkClass::Postgres),
+        ("mysql", SinkClass::MySql),
+        ("sqlite", SinkClass::Sqlite),
+        ("cassandra", SinkClass::Cassandra),
+    ] {
+        let name = format!("connectors/src/{folder}/README.md");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&name);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let expected = with_part(&text, "keys", &sink_table(class));
+        if std::env::var_os("ROWDOCK_WRITE_DOCUMENTS").is_some() {
+            std::fs::write(&path, &expected).unwrap();
+        }
+        let found = std::fs::read_to_string(&path).unwrap();
+        assert!(found == expected, "{name}: see the module's documentation");
+    }
+}
+
+/// Refused by Cassandra, which looks at no row that is there.
+const NOT_OF_CASSANDRA: [&str; 3] = [
+    "upsert.guard.field",
+    "truncate.enabled",
+    "delete.tombstone.table",
+];
+
+/// The keys that say how a sink connects and writes.
+fn sink_table(class: SinkClass) -> String {
+    let is_cassandra = class == SinkClass::Cassandra;
+    let is_read = |key: &&ConfigKey| match key.group {
+        Group::Connection | Group::Writes | Group::Mapping | Group::Tables | Group::Delivery => {
+            let has_effect = !matches!(key.rule, Rule::NoEffect(_) | Rule::Unsupported(_));
+            has_effect && !(is_cassandra && NOT_OF_CASSANDRA.contains(&key.name))
+        }
+        Group::Cassandra => is_cassandra,
+        Group::Common | Group::Transforms | Group::Predicates | Group::Errors => false,
+    };
+    let mut table = "| key | default | allowed | meaning |\n|---|---|---|---|\n".to_owned();
+    for key in definitions::keys().filter(is_read) {
+        let (default, allowed) = (default_of(key), allowed_by(key));
+        let doc = cell(&key.documentation());
+        writeln!(table, "| `{}` | {default} | {allowed} | {doc} |", key.name).unwrap();
+    }
+    table
 }
 
 #[test]

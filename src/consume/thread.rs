@@ -26,8 +26,9 @@ use crate::handover::{Board, ConsumerLink, ToConsumer, ToWriter};
 const POLL_MAX: Duration = Duration::from_millis(100);
 
 /// Longest wait in one poll while nothing is under way. Commands and events end it at once; it is
-/// what an idle task costs, times the hundreds of tasks that a worker may have.
-const IDLE_POLL_MAX: Duration = Duration::from_secs(1);
+/// what an idle task costs, times the hundreds of tasks that a worker may have. Far below any
+/// `max.poll.interval.ms`, which is never shorter than a session.
+const IDLE_POLL_MAX: Duration = Duration::from_secs(3);
 
 /// Records between two looks at commands and timers.
 const RECORDS_BETWEEN_LOOKS: u32 = 64;

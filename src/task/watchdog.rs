@@ -14,8 +14,9 @@ use tokio::time::{Instant, sleep};
 use crate::handover::Board;
 use crate::status::{TaskState, TaskStatus};
 
-const LOOK_INTERVAL: Duration = Duration::from_secs(5);
-/// The thread turns ten times a second at least.
+/// What hundreds of idle tasks do must be rare.
+const LOOK_INTERVAL: Duration = Duration::from_secs(15);
+/// The thread turns every three seconds at least.
 const TURN_TIME_MAX: Duration = Duration::from_secs(60);
 /// Longer than the deadlines of all statements of a batch, with the search for its bad rows.
 const BATCH_TIME_MAX: Duration = Duration::from_secs(600);

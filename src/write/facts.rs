@@ -8,7 +8,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminOptions, ConfigResource, OwnedResourceSpecifier, ResourceSpecifier};
 use rdkafka::consumer::Consumer as _;
-use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use rowdock_connectors::{PartitionKey, SinkError};
 
@@ -137,13 +137,16 @@ impl KafkaFacts {
             return Ok(HashMap::new());
         }
         self.ask("watermarks", move |consumer| {
-            let mut list = TopicPartitionList::new();
-            for key in &partitions {
-                list.add_partition_offset(&key.topic, key.partition, wanted)?;
+            let answer = offsets_now(consumer, &partitions, wanted);
+            if !answer.as_ref().is_err_and(misses_a_leader) {
+                return answer;
             }
-            // In place of a time, Kafka's protocol takes the beginning and the end as well.
-            let answered = consumer.offsets_for_times(list, CALL_TIMEOUT)?;
-            with_offsets(&answered, partitions, |offset, _| offset)
+            // Of a partition that is not assigned yet, the client believes what it heard last.
+            let topics: BTreeSet<&str> = partitions.iter().map(|key| &*key.topic).collect();
+            for topic in topics {
+                consumer.fetch_metadata(Some(topic), CALL_TIMEOUT)?;
+            }
+            offsets_now(consumer, &partitions, wanted)
         })
         .await
     }
@@ -162,7 +165,7 @@ impl KafkaFacts {
                 list.add_partition(&key.topic, key.partition);
             }
             let answered = consumer.committed_offsets(list, CALL_TIMEOUT)?;
-            with_offsets(&answered, partitions, |offset, metadata| Committed {
+            with_offsets(&answered, &partitions, |offset, metadata| Committed {
                 offset,
                 is_mirror: metadata.starts_with(MIRROR_MARK),
             })
@@ -230,10 +233,32 @@ impl KafkaFacts {
     }
 }
 
+fn offsets_now(
+    consumer: &TaskConsumer,
+    partitions: &[PartitionKey],
+    wanted: Offset,
+) -> KafkaResult<HashMap<PartitionKey, i64>> {
+    let mut list = TopicPartitionList::new();
+    for key in partitions {
+        list.add_partition_offset(&key.topic, key.partition, wanted)?;
+    }
+    // In place of a time, Kafka's protocol takes the beginning and the end as well.
+    let answered = consumer.offsets_for_times(list, CALL_TIMEOUT)?;
+    with_offsets(&answered, partitions, |offset, _| offset)
+}
+
+/// The client calls partitions unknown, too, when none of them has a leader.
+fn misses_a_leader(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::LeaderNotAvailable)
+    )
+}
+
 /// What is made of the offsets, and their metadata, of these partitions; those without one are missing.
 fn with_offsets<T>(
     answered: &TopicPartitionList,
-    partitions: Vec<PartitionKey>,
+    partitions: &[PartitionKey],
     make: impl Fn(i64, &str) -> T,
 ) -> KafkaResult<HashMap<PartitionKey, T>> {
     let mut found = HashMap::new();
@@ -243,7 +268,7 @@ fn with_offsets<T>(
         };
         element.error()?;
         if let Offset::Offset(offset) = element.offset() {
-            found.insert(key, make(offset, element.metadata()));
+            found.insert(key.clone(), make(offset, element.metadata()));
         }
     }
     Ok(found)
@@ -304,6 +329,31 @@ mod tests {
         assert_eq!(marks[&key(7)], Watermarks { low: 0, high: 5 });
         assert_eq!(marks[&key(8)], Watermarks { low: 0, high: 0 });
         assert!(facts.watermarks(Vec::new()).await.unwrap().is_empty());
+    }
+
+    /// All brokers were away, and the first one that is back knows no leader yet.
+    #[tokio::test]
+    async fn watermarks_are_known_again_once_there_is_a_leader_again() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("orders", 1, 1).unwrap();
+        let properties = [
+            ("bootstrap.servers".to_owned(), cluster.bootstrap_servers()),
+            ("group.id".to_owned(), "facts".to_owned()),
+        ];
+        let consumer = client::shared(client::create(&properties, "facts").unwrap());
+        let facts = KafkaFacts::new(&consumer);
+        let orders = PartitionKey {
+            topic: "orders".into(),
+            partition: 0,
+        };
+        let ask = || facts.watermarks(vec![orders.clone()]);
+        assert!(ask().await.is_ok());
+        cluster.partition_leader("orders", 0, None).unwrap();
+        // The first of these hears that the broker does not lead any more, the second that nobody does.
+        assert!(ask().await.is_err());
+        assert!(ask().await.is_err());
+        cluster.partition_leader("orders", 0, Some(1)).unwrap();
+        ask().await.unwrap();
     }
 
     /// A mock cluster names a controller that does not exist, as a cluster does whose controller

@@ -118,13 +118,14 @@ impl WriteLoop {
     }
 
     /// Whether this error came from a table of the batch that is not what it was. If so, the
-    /// consumer's thread has been told, and reads the batch's records again.
+    /// consumer's thread has been told, and reads the batch's records again. A refused row may come from
+    /// that as well: what fitted the table as it was may be too long for the one that is there.
     pub(super) async fn has_changed(
         &mut self,
         batch: &ReadBatch,
         error: &SinkError,
     ) -> Result<bool, Halt> {
-        if !error.table_changed() {
+        if !error.table_changed() && error.class() != ErrorClass::Record {
             return Ok(false);
         }
         if error.connection_lost() {

@@ -124,7 +124,12 @@ impl Play {
 
     /// A load, once its records are stored from every partition.
     pub(crate) async fn load(&self) -> Load {
-        let load = self.orders.load(&self.stage, RECORDS_PER_S);
+        self.load_by(1).await
+    }
+
+    /// The same by the producer of this number.
+    pub(crate) async fn load_by(&self, producer: i32) -> Load {
+        let load = self.orders.load_by(&self.stage, RECORDS_PER_S, producer);
         self.until_flowing().await;
         load
     }

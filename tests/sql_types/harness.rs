@@ -9,13 +9,17 @@ use rowdock::config::worker::WorkerSettings;
 use rowdock::decode::Formats;
 use rowdock::map::{TopicMapper, Unmapped, infer, plan};
 use rowdock::record::{RawHeader, RawRecord};
+use rowdock_connectors::mysql::MySqlSink;
 use rowdock_connectors::postgres::PostgresSink;
+use rowdock_connectors::sqlite::SqliteSink;
 use rowdock_connectors::{
-    Batch, ErrorClass, Origin, ProgressScope, RowKind, Session, Sink as _, SinkOptions,
-    SinkTimeouts, TableRows, WriteOutcome,
+    Batch, ErrorClass, Origin, ProgressScope, RowKind, Session, Sink, SinkOptions, SinkTimeouts,
+    TableRows, WriteOutcome,
 };
 use tokio_postgres::{Client, NoTls};
 
+use crate::support::database::Database;
+use crate::support::engine::Engine;
 use crate::support::services::services;
 
 /// The oldest and the newest server that is tested.
@@ -33,50 +37,79 @@ pub(crate) struct Given {
     pub(crate) timestamp_ms: Option<i64>,
 }
 
-/// A schema of one test's own, dropped with the server's other leftovers.
+/// Tables of one test's own, and the sink that writes to them.
 pub(crate) struct Harness {
-    server: String,
-    schema: String,
-    client: Client,
+    pub(crate) engine: Engine,
+    url: String,
+    place: Place,
+}
+
+/// Where the tables are.
+enum Place {
+    /// A schema of PostgreSQL's maintenance database, dropped with the server's other leftovers.
+    Schema(Client),
+    /// A database, dropped with the value.
+    Database(Database),
 }
 
 impl Harness {
+    /// In a schema on this PostgreSQL server.
     pub(crate) async fn new(server: &str) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let schema = format!("sql_types_{}_{count}", std::process::id());
+        let schema = unique_name();
         let (client, connection) = tokio_postgres::connect(server, NoTls)
             .await
             .expect("connects");
         tokio::spawn(connection);
         let harness = Self {
-            server: server.to_owned(),
-            client,
-            schema,
+            engine: Engine::Postgres,
+            url: format!("{server}?currentSchema={schema},public"),
+            place: Place::Schema(client),
         };
         // Extensions lie beside the test's own types.
         let set_up = format!(
-            "DROP SCHEMA IF EXISTS {0} CASCADE; CREATE SCHEMA {0}; SET search_path = {0}, public; \
+            "DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}; \
+             SET search_path = {schema}, public; \
              SET timezone = 'UTC'; SET client_min_messages = warning; \
              SELECT pg_advisory_lock(77); \
              CREATE EXTENSION IF NOT EXISTS hstore SCHEMA public; \
              CREATE EXTENSION IF NOT EXISTS citext SCHEMA public; \
              CREATE EXTENSION IF NOT EXISTS ltree SCHEMA public; \
-             SELECT pg_advisory_unlock(77)",
-            harness.schema
+             SELECT pg_advisory_unlock(77)"
         );
         harness.run(&set_up).await;
         harness
     }
 
+    /// On the shared server of this engine; for SQLite in a file.
+    pub(crate) async fn of(engine: Engine) -> Self {
+        if engine == Engine::Postgres {
+            return Self::new(&engine.server()).await;
+        }
+        let name = format!("{}_{}", unique_name(), engine.name());
+        let database = Database::create(&engine.server(), &name, false).await;
+        if engine != Engine::Sqlite {
+            database.run("SET time_zone = '+00:00'").await;
+        }
+        Self {
+            engine,
+            url: database.url(None),
+            place: Place::Database(database),
+        }
+    }
+
     pub(crate) async fn run(&self, text: &str) {
-        self.client.batch_execute(text).await.expect(text);
+        match &self.place {
+            Place::Schema(client) => client.batch_execute(text).await.expect(text),
+            Place::Database(database) => database.run(text).await,
+        }
     }
 
     /// The only column of the only row, as text.
     pub(crate) async fn text(&self, text: &str) -> String {
-        let row = self.client.query_one(text, &[]).await.expect(text);
-        let found: Option<String> = row.get(0);
+        let found: Option<String> = match &self.place {
+            Place::Schema(client) => client.query_one(text, &[]).await.expect(text).get(0),
+            Place::Database(database) => database.rows(text, &[]).await[0].get(0),
+        };
         found.unwrap_or_else(|| "null".to_owned())
     }
 
@@ -173,12 +206,11 @@ impl Harness {
     }
 
     fn config(&self, topic: &str, keys: &[(&str, &str)]) -> ConnectorConfig {
-        let url = format!("{}?currentSchema={},public", self.server, self.schema);
         let mut config: RawConfig = [
             ("name", "types"),
-            ("connector.class", "PostgresSink"),
+            ("connector.class", self.engine.sink_class()),
             ("topics", topic),
-            ("connection.url", &url),
+            ("connection.url", &self.url),
             ("key.converter", "JsonConverter"),
             ("key.converter.schemas.enable", "false"),
             ("value.converter", "JsonConverter"),
@@ -198,7 +230,7 @@ impl Harness {
 
     async fn session(&self) -> Box<dyn Session> {
         let options = SinkOptions {
-            url: format!("{}?currentSchema={},public", self.server, self.schema),
+            url: self.url.clone(),
             user: None,
             password: None,
             scope: ProgressScope {
@@ -210,9 +242,20 @@ impl Harness {
             application_name: "rowdock/types".to_owned(),
             timeouts: SinkTimeouts::default(),
         };
-        let sink = PostgresSink::new(options).expect("options");
+        let sink: Box<dyn Sink> = match self.engine {
+            Engine::Postgres => Box::new(PostgresSink::new(options).expect("options")),
+            Engine::MySql | Engine::MariaDb => Box::new(MySqlSink::new(options).expect("options")),
+            Engine::Sqlite => Box::new(SqliteSink::new(options).expect("options")),
+        };
         sink.open().await.expect("session")
     }
+}
+
+/// Of no other test and no other run.
+fn unique_name() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("sql_types_{}_{count}", std::process::id())
 }
 
 /// Writes the rows, without those that the database refuses; returns their reasons.
@@ -224,13 +267,14 @@ async fn store(session: &mut dyn Session, mut rows: TableRows) -> Vec<String> {
             tables: vec![rows.clone()],
             positions_stored: false,
         };
-        match session.write(&batch).await {
+        let error = match session.write(&batch).await {
             Ok(WriteOutcome::Committed) => return reasons,
             Ok(WriteOutcome::Fenced(_)) => panic!("nothing is claimed"),
-            Err(error) => assert_eq!(error.class(), ErrorClass::Record, "{error}"),
-        }
+            Err(error) => error,
+        };
+        assert_eq!(error.class(), ErrorClass::Record, "{error}");
         let rejects = session.find_rejects(&batch).await.expect("found");
-        assert!(!rejects.is_empty(), "some row is refused");
+        assert!(!rejects.is_empty(), "some row is refused: {error}");
         rows.retain_rows(|row, _| !rejects.iter().any(|reject| reject.row == row));
         reasons.extend(rejects.into_iter().map(|reject| reject.reason));
     }

@@ -15,10 +15,10 @@ const RECORD_TIME: i64 = 1_795_258_800_000;
 async fn records_of_one_topic_go_to_many_tables_in_one_transaction() {
     const RECORDS: i64 = 600;
     let stage = Stage::begin("routed", 1).await;
-    // The records are as old as their times say.
+    // The records, and dead letters of them, are as old as their times say.
     let keeps_all = [("retention.ms", "-1")];
     let topic = stage.topic_with("events", 2, &keeps_all).await;
-    let dead_letters = stage.topic("dead", 1).await;
+    let dead_letters = stage.topic_with("dead", 1, &keeps_all).await;
     let producer: FutureProducer = kafka::client().create().unwrap();
     let mut sent = Vec::new();
     for id in 0..RECORDS {

@@ -84,6 +84,12 @@ impl Database {
         self.client = self.connect().await;
     }
 
+    /// The same database on another server, which has taken the place of the one before.
+    pub(crate) async fn move_to(&mut self, server: &str) {
+        server.clone_into(&mut self.server);
+        self.reconnect().await;
+    }
+
     /// URL of the server's maintenance database.
     pub(crate) fn server(&self) -> &str {
         &self.server
@@ -120,12 +126,11 @@ impl Database {
     }
 
     async fn connect(&self) -> Client {
-        let (server, name) = (&self.server, &self.name);
-        match self.engine {
-            Engine::Postgres => Client::Postgres(postgres::connect(server, name).await),
-            Engine::MySql | Engine::MariaDb => Client::MySql(mysql::connect(server, name).await),
-            Engine::Sqlite => Client::Sqlite(sqlite::connect(server, name).await),
-        }
+        connect(self.engine, &self.server, &self.name).await
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Runs statements.
@@ -271,6 +276,14 @@ impl Database {
     }
 }
 
+async fn connect(engine: Engine, server: &str, name: &str) -> Client {
+    match engine {
+        Engine::Postgres => Client::Postgres(postgres::connect(server, name).await),
+        Engine::MySql | Engine::MariaDb => Client::MySql(mysql::connect(server, name).await),
+        Engine::Sqlite => Client::Sqlite(sqlite::connect(server, name).await),
+    }
+}
+
 impl Client {
     async fn run(&self, sql: &str) -> Result<(), String> {
         match self {
@@ -293,6 +306,25 @@ impl Client {
 }
 
 impl OwnSession {
+    /// Of a server, in no database of a test's, if the server takes one more.
+    pub(crate) async fn of_server(engine: Engine, server: &str) -> Result<Self, String> {
+        Ok(Self(match engine {
+            Engine::Postgres => Client::Postgres(postgres::try_maintain(server).await?),
+            Engine::MySql | Engine::MariaDb => Client::MySql(mysql::try_maintain(server).await?),
+            Engine::Sqlite => panic!("sqlite has no server"),
+        }))
+    }
+
+    /// Of a database that is there, or soon will be.
+    pub(crate) async fn of_database(engine: Engine, server: &str, name: &str) -> Self {
+        Self(connect(engine, server, name).await)
+    }
+
+    /// Runs a query that may be refused.
+    pub(crate) async fn rows(&self, sql: &str) -> Result<Vec<Row>, String> {
+        self.0.rows(sql).await
+    }
+
     /// Runs statements that may be refused.
     pub(crate) async fn try_run(&self, sql: &str) -> Result<(), String> {
         self.0.run(sql).await

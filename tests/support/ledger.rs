@@ -78,6 +78,16 @@ impl Ledger {
         ends
     }
 
+    /// Partitions with records whose offsets are not known: a broker had them already when they were
+    /// sent once more, and did not say where.
+    pub(crate) fn partitions_without_offsets(&self, topic: &str) -> BTreeSet<i32> {
+        let sent = self.sent.lock().unwrap();
+        let unknown = sent
+            .iter()
+            .filter(|record| record.topic == topic && record.offset < 0);
+        unknown.map(|record| record.partition).collect()
+    }
+
     /// Records of a partition below this offset must not be read.
     pub(crate) fn starts_at(&self, topic: &str, partition: i32, offset: i64) {
         for record in self.sent.lock().unwrap().iter_mut() {

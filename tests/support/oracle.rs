@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use super::connector::Connector;
 use super::database::Row;
+use super::kafka;
 use super::ledger::{Fate, RecordId};
 use super::stage::{Stage, Topic};
 use super::wait::{check, eventually};
@@ -71,7 +72,12 @@ impl Change {
 impl Judged<'_> {
     /// Every stored position has reached the end of what was acknowledged (I6).
     pub(crate) async fn until_caught_up(&self, deadline: Duration) {
-        let ends = self.stage.ledger.ends(&self.topic.name);
+        let (ledger, topic) = (&self.stage.ledger, &self.topic.name);
+        let mut ends = ledger.ends(topic);
+        for partition in ledger.partitions_without_offsets(topic) {
+            let (_, end) = kafka::watermarks(topic, partition).await;
+            ends.insert(partition, end);
+        }
         self.until_positions(&ends, deadline).await;
     }
 
@@ -239,6 +245,7 @@ impl Judged<'_> {
             .ledger
             .of_topic(&self.topic.name)
             .iter()
+            .filter(|sent| sent.offset >= 0)
             .map(|sent| ((sent.producer, sent.seq), (sent.partition, sent.offset)))
             .collect();
         let sql = "SELECT producer, seq, txid FROM audit_rows WHERE target = $1";

@@ -59,7 +59,13 @@ impl Orders {
 
     /// A steady load of good records.
     pub(crate) fn load(&self, stage: &Stage, per_second: usize) -> Load {
-        let spec = LoadSpec::append(per_second, self.topic.partitions);
+        self.load_by(stage, per_second, 1)
+    }
+
+    /// The same by the producer of this number.
+    pub(crate) fn load_by(&self, stage: &Stage, per_second: usize, producer: i32) -> Load {
+        let mut spec = LoadSpec::append(per_second, self.topic.partitions);
+        spec.producer = producer;
         Load::start(&self.topic.name, &stage.ledger, spec)
     }
 

@@ -13,6 +13,8 @@ pub(crate) struct OwnServer {
     service: String,
     /// The folder of its data; none of a container's.
     data: Option<PathBuf>,
+    /// Its process as it was first started; none of a container's.
+    pub(crate) pid: Option<u32>,
     /// URL of its maintenance database.
     pub(crate) url: String,
 }
@@ -20,28 +22,46 @@ pub(crate) struct OwnServer {
 impl OwnServer {
     /// Starts a new one. Two runs of a test may overlap, so the name carries the process's id.
     pub(crate) async fn start(engine: Engine, name: &str) -> Self {
-        Self::of_kind(engine.service(), name).await
+        Self::start_with(engine, name, "").await
+    }
+
+    /// The same, with lines of settings behind those that all servers have. MySQL and MariaDB only.
+    pub(crate) async fn start_with(engine: Engine, name: &str, settings: &str) -> Self {
+        Self::of_kind(engine.service(), name, settings).await
     }
 
     /// Starts PgBouncer in transaction mode before the shared PostgreSQL.
     pub(crate) async fn pooler(name: &str) -> Self {
-        Self::of_kind(("pgbouncer", "ROWDOCK_TEST_PGBOUNCER"), name).await
+        Self::of_kind(("pgbouncer", "ROWDOCK_TEST_PGBOUNCER"), name, "").await
     }
 
-    async fn of_kind((kind, key): (&str, &str), name: &str) -> Self {
+    async fn of_kind((kind, key): (&str, &str), name: &str, more: &str) -> Self {
         let service = format!("{kind}@{name}_{}", std::process::id());
-        let settings = parse(&services_script("start", &service).await);
+        let started = script_with("start", &service, more).await;
+        let settings = parse(&started);
         let url = settings
             .get(key)
             .unwrap_or_else(|| panic!("{service} did not tell its URL: {settings:?}"))
             .clone();
         let data = settings.get(&format!("{key}_DATA")).map(PathBuf::from);
-        Self { service, data, url }
+        let pid = settings.get(&format!("{key}_PID"));
+        let pid = pid.and_then(|pid| pid.parse().ok());
+        Self {
+            service,
+            data,
+            pid,
+            url,
+        }
     }
 
     /// Kills it as a crash would.
     pub(crate) async fn kill(&self) {
         services_script("kill", &self.service).await;
+    }
+
+    /// Stops it as an administrator does.
+    pub(crate) async fn stop(&self) {
+        services_script("stop", &self.service).await;
     }
 
     /// The same server, with its data, on the same port.
@@ -53,7 +73,7 @@ impl OwnServer {
 impl OwnServer {
     /// Copies its files, for which it stops for a moment.
     pub(crate) async fn back_up(&self) {
-        services_script("stop", &self.service).await;
+        self.stop().await;
         let (data, backup) = self.folders();
         copy(&data, &backup).await;
         self.start_again().await;
@@ -68,9 +88,21 @@ impl OwnServer {
         self.start_again().await;
     }
 
-    fn folders(&self) -> (PathBuf, PathBuf) {
+    /// The files of another server, which is stopped, take the place of its own; it is stopped, too.
+    pub(crate) async fn copy_files_of(&self, other: &Self) {
+        let (from, to) = (other.data_folder(), self.data_folder());
+        tokio::fs::remove_dir_all(&to).await.expect("its files");
+        copy(&from, &to).await;
+    }
+
+    /// Where its files are.
+    pub(crate) fn data_folder(&self) -> PathBuf {
         let data = self.data.clone();
-        let data = data.expect("a server that is a process, not a container");
+        data.expect("a server that is a process, not a container")
+    }
+
+    fn folders(&self) -> (PathBuf, PathBuf) {
+        let data = self.data_folder();
         let backup = data.with_extension("backup");
         (data, backup)
     }
@@ -94,8 +126,13 @@ impl Drop for OwnServer {
 }
 
 async fn services_script(verb: &str, service: &str) -> String {
+    script_with(verb, service, "").await
+}
+
+async fn script_with(verb: &str, service: &str, settings: &str) -> String {
     let output = Command::new(script())
         .args([verb, service])
+        .env("ROWDOCK_SERVER_SETTINGS", settings)
         .stderr(Stdio::inherit())
         .output()
         .await

@@ -9,12 +9,13 @@
 //! ```
 //!
 //! * The first part of the union has no rows. It gives the others the types and collations of the table's
-//!   own columns, so that a text is compared with the key by the key's rules.
+//!   own columns, so that a text is compared with the key by the key's rules. Bits are made numbers, as
+//!   which they are bound: a union of both would be a text of digits, which is no value for bits.
 //! * The rows are read in their order, which is that of their keys, and each looks its row up: whatever
 //!   the server's statistics say, it must not read, and lock, the whole table.
 //! * Each row ends with its [mark](crate::statement::mark) where some lack columns.
 
-use super::form::Form;
+use super::form::{Form, type_word};
 use super::sql::{
     Flavor, column_changes, conflict_changes, name, newer, old, push_repeated, qualified,
 };
@@ -96,7 +97,7 @@ impl Given<'_> {
         let names: Vec<String> = self
             .columns
             .iter()
-            .map(|column| name(target, *column))
+            .map(|column| typed_name(target, *column))
             .collect();
         let mut places: Vec<&str> = self
             .columns
@@ -131,6 +132,15 @@ impl Given<'_> {
             true => &form.comparand,
             false => &form.placeholder,
         }
+    }
+}
+
+/// A column of the table, of the type that the given rows' are to have.
+fn typed_name(target: &Target, column: usize) -> String {
+    let name = name(target, column);
+    match type_word(&target.column(column).native_type) {
+        "bit" => format!("{name}+0 AS {name}"),
+        _ => name,
     }
 }
 
@@ -201,5 +211,22 @@ mod tests {
              `t`.`c1` = IF(`given row`.`given columns` & 1, `given row`.`c1`, `t`.`c1`), \
              `t`.`c2` = IF(`given row`.`given columns` & 2, `given row`.`c2`, `t`.`c2`)",
         );
+    }
+
+    #[test]
+    fn bits_are_given_as_numbers() {
+        let mut target = Target::clone(&integer_target(2, 1, WriteMode::Update));
+        target.table.columns[1].native_type = "bit(3)".to_owned();
+        let forms: Vec<Form> = (0..2).map(|_| Form::plain()).collect();
+        let given = Given {
+            target: &target,
+            forms: &forms,
+            flavor: Flavor::MySql,
+            columns: &[0, 1],
+            marked: &[],
+            row_count: 1,
+        };
+        let rows = "(SELECT `c0`,`c1`+0 AS `c1` FROM `t` WHERE FALSE UNION ALL VALUES ROW(?,?))";
+        assert!(given.update().contains(rows), "{}", given.update());
     }
 }

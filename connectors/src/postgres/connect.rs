@@ -14,20 +14,21 @@
 //! A process that stops in the middle of a copy is beyond all of these: PostgreSQL does not time
 //! out while it waits for a copy's data. The next owner of the partition ends that session.
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
-use openssl::ssl::{SslConnector, SslFiletype, SslMethod, SslVerifyMode, SslVersion};
-use postgres_openssl::MakeTlsConnector;
 use secrecy::ExposeSecret;
 use tokio_postgres::config::{LoadBalanceHosts, SslMode, TargetSessionAttrs};
 use tokio_postgres::{Config, SimpleQueryMessage};
 
 use super::link::Link;
-use super::url::{self, ConnectionUrl, Tls, TlsMode};
+use super::url::{self, ConnectionUrl, TlsMode};
 use super::{classify, sql};
 use crate::error::SinkError;
 use crate::options::{SinkOptions, SinkTimeouts};
+
+mod tls;
+
+use tls::Encryption;
 
 /// The oldest version that is still of use: it has all statements and settings used here.
 const OLDEST_MAJOR_VERSION: u32 = 12;
@@ -43,7 +44,7 @@ const KEEPALIVE_RETRIES: u32 = 3;
 /// How to reach the database; made once, used for each session.
 pub(super) struct Connector {
     config: Config,
-    tls: Option<MakeTlsConnector>,
+    encryption: Encryption,
     /// To connect and log in, all hosts together.
     connect_deadline: Duration,
     timeouts: SinkTimeouts,
@@ -90,7 +91,7 @@ impl Connector {
         let hosts = u32::try_from(url.hosts.len()).unwrap_or(u32::MAX);
         Ok(Self {
             config: driver_config(&url, options, timeout, timeouts.statement),
-            tls: tls_connector(&url.tls)?,
+            encryption: Encryption::new(&url.tls)?,
             connect_deadline: timeout.saturating_mul(hosts),
             timeouts,
             search_path: url.search_path,
@@ -116,9 +117,10 @@ impl Connector {
     }
 
     async fn connect(&self) -> Result<(Link, u32), SinkError> {
-        match &self.tls {
-            Some(tls) => self.connect_with(tls.clone()).await,
-            None => self.connect_with(tokio_postgres::NoTls).await,
+        match &self.encryption {
+            Encryption::Never => self.connect_with(tokio_postgres::NoTls).await,
+            Encryption::WithAnyone(tls) => self.connect_with(*tls).await,
+            Encryption::AsSet(tls) => self.connect_with(tls.clone()).await,
         }
     }
 
@@ -273,70 +275,6 @@ fn driver_config(
         config.load_balance_hosts(LoadBalanceHosts::Random);
     }
     config
-}
-
-/// What most sessions use, built once: OpenSSL reads all of the system's certificates for each, which
-/// costs more than everything else that a task does to start.
-static TRUSTS_ANYONE: OnceLock<MakeTlsConnector> = OnceLock::new();
-
-fn tls_connector(tls: &Tls) -> Result<Option<MakeTlsConnector>, SinkError> {
-    if tls.mode == TlsMode::Disable {
-        return Ok(None);
-    }
-    let trusts_anyone = matches!(tls.mode, TlsMode::Prefer | TlsMode::Require);
-    let files = [
-        &tls.root_certificates,
-        &tls.client_certificate,
-        &tls.client_key,
-    ];
-    let is_plain = trusts_anyone && files.iter().all(|file| file.is_none());
-    if let Some(shared) = TRUSTS_ANYONE.get().filter(|_| is_plain) {
-        return Ok(Some(shared.clone()));
-    }
-    let built = build_tls_connector(tls);
-    if let (true, Ok(connector)) = (is_plain, &built) {
-        TRUSTS_ANYONE.get_or_init(|| connector.clone());
-    }
-    built.map(Some).map_err(|error| {
-        SinkError::stop(format!(
-            "cannot prepare tls: {error}; check sslrootcert, sslcert and sslkey in connection.url"
-        ))
-        .with_source(error)
-    })
-}
-
-fn build_tls_connector(tls: &Tls) -> Result<MakeTlsConnector, openssl::error::ErrorStack> {
-    let mut builder = SslConnector::builder(SslMethod::tls_client())?;
-    builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
-    if let Some(file) = &tls.root_certificates {
-        builder.set_ca_file(file)?;
-    }
-    if let Some(file) = &tls.client_certificate {
-        builder.set_certificate_chain_file(file)?;
-    }
-    if let Some(file) = &tls.client_key {
-        // The JDBC driver's keys are in DER form, named so; all others are PEM.
-        let is_der = file
-            .extension()
-            .is_some_and(|extension| extension == "pk8" || extension == "der");
-        let form = if is_der {
-            SslFiletype::ASN1
-        } else {
-            SslFiletype::PEM
-        };
-        builder.set_private_key_file(file, form)?;
-    }
-    if matches!(tls.mode, TlsMode::Prefer | TlsMode::Require) {
-        builder.set_verify(SslVerifyMode::NONE);
-    }
-    let mut connector = MakeTlsConnector::new(builder.build());
-    if tls.mode != TlsMode::VerifyFull {
-        connector.set_callback(|connection, _| {
-            connection.set_verify_hostname(false);
-            Ok(())
-        });
-    }
-    Ok(connector)
 }
 
 /// Refused log-ins are classified by their code. Of the rest, certificates and missing TLS need a

@@ -55,7 +55,7 @@ async fn unix_sockets_and_tls() {
     );
     opened(&url).await.expect("by the socket");
 
-    let authority = format!("{}/ca.pem", services::address("ROWDOCK_TEST_MYSQL_DATA"));
+    let authority = services::address("ROWDOCK_TEST_MYSQL_AUTHORITY");
     let base = server.url();
     for verified in ["sslMode=REQUIRED", "sslMode=PREFERRED", "sslMode=DISABLED"] {
         opened(&format!("{base}?{verified}")).await.expect(verified);

@@ -110,6 +110,7 @@ impl<S: StartTask> Control<S> {
             staying: Vec::new(),
             heard_at: Instant::now(),
             silence: None,
+            unheard: Duration::ZERO,
             reads: Reads::default(),
             write: None,
             writer_is_current: false,
@@ -245,6 +246,7 @@ impl Start {
             end,
             writer,
             speech: Arc::new(speech),
+            membership,
             member,
         })
     }

@@ -10,13 +10,14 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
+use tracing::warn;
 
 use super::Event;
 use crate::cluster::format::Encoded;
 use crate::cluster::log::statements::Speech;
 use crate::cluster::log::tail::LogEnd;
 use crate::cluster::log::writer::ToWriterThread;
-use crate::cluster::members::Member;
+use crate::cluster::members::{Member, Membership};
 
 /// How long the last words and the good-bye to the group may take.
 const GOODBYE_TIME_MAX: Duration = Duration::from_secs(2);
@@ -32,6 +33,9 @@ pub(super) trait Links: Send {
     /// Says something in the status topic, at some time soon.
     fn say(&self, encoded: &Encoded);
 
+    /// Joins the group of workers anew: the membership that there is stands still.
+    fn join_anew(&mut self);
+
     /// Waits until what was said has arrived, and leaves the group, for a bounded time.
     fn say_goodbye(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
@@ -43,6 +47,7 @@ pub(super) struct KafkaLinks {
     pub(super) end: LogEnd,
     pub(super) writer: mpsc::Sender<ToWriterThread>,
     pub(super) speech: Arc<Speech>,
+    pub(super) membership: Membership,
     pub(super) member: Member,
 }
 
@@ -62,6 +67,13 @@ impl Links for KafkaLinks {
 
     fn say(&self, encoded: &Encoded) {
         self.speech.say(encoded);
+    }
+
+    fn join_anew(&mut self) {
+        match Member::join(&self.membership, self.events.clone(), Event::Group) {
+            Ok(member) => std::mem::replace(&mut self.member, member).give_up(),
+            Err(error) => warn!(%error, "cannot join the group of workers anew"),
+        }
     }
 
     fn say_goodbye(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {

@@ -2,6 +2,8 @@
 //! again by whoever finds that the topic says something else.
 
 use std::error::Error;
+use std::sync::{Arc, Weak};
+use std::thread;
 use std::time::Duration;
 
 use rdkafka::ClientContext;
@@ -9,24 +11,26 @@ use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::Message as _;
-use rdkafka::producer::{
-    BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
-};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 use tracing::debug;
 
 use super::{Properties, client_config};
 use crate::cluster::format::Encoded;
 use crate::login;
 
+/// How long one look at what became of the words lasts; also how long the thread outlives them. Each
+/// costs a millisecond: the client's wrapper does not wait for less.
+const POLL_MAX: Duration = Duration::from_secs(1);
+
 /// Says it.
 pub(in crate::cluster) struct Speech {
-    producer: ThreadedProducer<SpeechContext>,
+    producer: Arc<BaseProducer<SpeechContext>>,
     topic: String,
 }
 
 impl Speech {
     /// # Errors
-    /// When the client cannot be made.
+    /// When the client, or the thread that attends to it, cannot be made.
     pub(in crate::cluster) fn new(properties: &Properties, topic: &str) -> KafkaResult<Self> {
         let own = [
             ("enable.idempotence", "true"),
@@ -36,6 +40,12 @@ impl Speech {
             ("partitioner", "murmur2_random"),
         ];
         let producer = client_config(properties, &own).create_with_context(SpeechContext)?;
+        let producer = Arc::new(producer);
+        let attended = Arc::downgrade(&producer);
+        let spawned = thread::Builder::new()
+            .name("status-speech".to_owned())
+            .spawn(move || attend(&attended));
+        spawned.map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
         let topic = topic.to_owned();
         Ok(Self { producer, topic })
     }
@@ -57,6 +67,13 @@ impl Speech {
         if let Err(error) = self.producer.flush(time_max) {
             debug!(%error, "statuses may not have arrived");
         }
+    }
+}
+
+/// Hears what became of the words, and gives the client the tokens for its login.
+fn attend(producer: &Weak<BaseProducer<SpeechContext>>) {
+    while let Some(producer) = producer.upgrade() {
+        producer.poll(POLL_MAX);
     }
 }
 

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{debug, warn};
@@ -125,6 +125,19 @@ impl LogEnd {
     pub(in crate::cluster) fn ask(&self) -> KafkaResult<i64> {
         // Nobody else polls this client, which may want a new token for its login.
         self.client.poll(Duration::ZERO);
+        self.end().or_else(|error| {
+            if error.rdkafka_error_code() != Some(RDKafkaErrorCode::UnknownPartition) {
+                return Err(error);
+            }
+            // So the client calls a partition that had no leader when it last heard of it, and it does
+            // not ask anew by itself: nothing of the topic is assigned to it.
+            self.client
+                .fetch_metadata(Some(&self.topic), END_TIME_MAX)?;
+            self.end()
+        })
+    }
+
+    fn end(&self) -> KafkaResult<i64> {
         let (_, end) = self.client.fetch_watermarks(&self.topic, 0, END_TIME_MAX)?;
         Ok(end)
     }
@@ -196,5 +209,53 @@ fn record(message: &Message<'_>) -> TailRecord {
         key: message.key().map(<[u8]>::to_vec),
         value: message.value().map(<[u8]>::to_vec),
         request_id: header,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(60);
+    const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+    fn until(end: &LogEnd, wanted: impl Fn(&KafkaResult<i64>) -> bool) -> KafkaResult<i64> {
+        let begun = Instant::now();
+        loop {
+            let answer = end.ask();
+            if wanted(&answer) || begun.elapsed() > DEADLINE {
+                return answer;
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// All brokers were away, and the first one that is back knows no leader yet.
+    #[test]
+    fn the_end_is_known_again_once_the_topic_has_a_leader_again() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("configs", 1, 1).unwrap();
+        let servers = cluster.bootstrap_servers();
+        let properties = vec![("bootstrap.servers".to_owned(), servers)];
+        let end = LogEnd::of(&properties, "workers", "configs").unwrap();
+        assert_eq!(until(&end, Result::is_ok), Ok(0));
+
+        cluster.partition_leader("configs", 0, None).unwrap();
+        let leaderless = |answer: &KafkaResult<i64>| {
+            let code = answer
+                .as_ref()
+                .err()
+                .and_then(KafkaError::rdkafka_error_code);
+            code == Some(RDKafkaErrorCode::UnknownPartition)
+        };
+        let answer = until(&end, leaderless);
+        assert!(leaderless(&answer), "{answer:?}");
+
+        cluster.partition_leader("configs", 0, Some(1)).unwrap();
+        assert_eq!(until(&end, Result::is_ok), Ok(0));
     }
 }

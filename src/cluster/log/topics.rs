@@ -1,16 +1,16 @@
 //! Creates the config and the status topic, and refuses those that would lose what is written to
 //! them: a topic that is not compacted forgets connectors after its retention time.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication,
 };
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{info, warn};
 
-use super::{Properties, client_config};
+use super::{Properties, WorkerContext, client_config};
 use crate::login::{self, LoginContext};
 
 /// How long one request may take. Tried again until the worker is stopped.
@@ -54,14 +54,14 @@ pub(in crate::cluster) async fn ensure(
         .map_err(|error| {
             TopicProblem::Refused(format!("the kafka client cannot be made: {error}"))
         })?;
-    if let Some(partitions) = partitions(&admin, topic).await? {
+    if let Some(partitions) = partitions(properties, topic).await? {
         check_policy(&admin, topic).await?;
         return check_partitions(topic, partitions);
     }
     create(&admin, topic).await?;
     check_policy(&admin, topic).await?;
     // A topic that was created a moment ago may not be known to every broker yet.
-    let partitions = partitions(&admin, topic).await?;
+    let partitions = partitions(properties, topic).await?;
     check_partitions(topic, partitions.unwrap_or(topic.partitions))
 }
 
@@ -76,14 +76,20 @@ fn check_partitions(topic: &InternalTopic, partitions: i32) -> Result<i32, Topic
     Ok(partitions)
 }
 
-/// `None`: there is no such topic.
+/// `None`: there is no such topic. Asked by a consumer, which can say that it wants none: of any other
+/// client a broker takes the question for a wish, and makes the topic as its own defaults are
+/// (`auto.create.topics.enable`), which is not compacted.
 async fn partitions(
-    admin: &Arc<AdminClient<LoginContext>>,
+    properties: &Properties,
     topic: &InternalTopic,
 ) -> Result<Option<i32>, TopicProblem> {
-    let (asked, name) = (Arc::clone(admin), topic.name.clone());
+    let (properties, name) = (properties.clone(), topic.name.clone());
     let metadata = tokio::task::spawn_blocking(move || {
-        asked.inner().fetch_metadata(Some(&name), REQUEST_TIME_MAX)
+        let own = [("allow.auto.create.topics", "false")];
+        let client: BaseConsumer<WorkerContext> =
+            client_config(&properties, &own).create_with_context(WorkerContext)?;
+        login::log_in(client.client(), &properties);
+        client.fetch_metadata(Some(&name), REQUEST_TIME_MAX)
     });
     let metadata = metadata
         .await
@@ -213,4 +219,31 @@ fn require_compact(topic: &InternalTopic, resource: &ConfigResource) -> Result<(
 
 fn unanswered(topic: &InternalTopic, error: &KafkaError) -> TopicProblem {
     TopicProblem::Unanswered(format!("topic {}: {error}", topic.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+
+    /// A broker makes topics that are asked for, unless the question says otherwise.
+    #[tokio::test]
+    async fn looking_for_a_topic_does_not_make_it() {
+        let cluster = MockCluster::new(1).unwrap();
+        let properties = vec![("bootstrap.servers".to_owned(), cluster.bootstrap_servers())];
+        let topic = InternalTopic {
+            name: "configs".to_owned(),
+            name_key: "config.storage.topic",
+            partitions: 1,
+            partitions_fixed: true,
+            replication: 1,
+            replication_key: "config.storage.replication.factor",
+        };
+        for _ in 0..3 {
+            assert_eq!(partitions(&properties, &topic).await.unwrap(), None);
+        }
+        cluster.create_topic("configs", 1, 1).unwrap();
+        assert_eq!(partitions(&properties, &topic).await.unwrap(), Some(1));
+    }
 }

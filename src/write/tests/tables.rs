@@ -1,6 +1,6 @@
 //! Tables that change under the write loop, and tables that it changes.
 
-use rowdock_connectors::NewColumn;
+use rowdock_connectors::{ErrorClass, NewColumn};
 
 use super::*;
 
@@ -72,6 +72,25 @@ fn an_error_of_a_table_that_is_as_it_was_counts_for_itself() {
         let error = SinkError::stop("no such column").with_changed_table();
         let changed = harness.write_loop.has_changed(&batch, &error).await;
         assert!(matches!(changed, Ok(false)), "{changed:?}");
+    });
+}
+
+/// A row that fitted the table as it was may be refused by the one that is there.
+#[test]
+fn a_refused_row_may_come_from_a_table_that_has_changed() {
+    runtime().block_on(async {
+        let mut harness = Harness::new(true).await;
+        known_table(&mut harness).await;
+        let batch = harness.read(5, 5);
+        let error = SinkError::new(ErrorClass::Record, "value too long");
+        let changed = harness.write_loop.has_changed(&batch, &error).await;
+        assert!(matches!(changed, Ok(false)), "{changed:?}");
+        harness.database.drop_table("orders");
+        let _changed = harness.database.clone().with_table(changed_table());
+        let changed = harness.write_loop.has_changed(&batch, &error).await;
+        assert!(matches!(changed, Ok(true)), "{changed:?}");
+        harness.obey();
+        assert_eq!(harness.target.table, changed_table());
     });
 }
 

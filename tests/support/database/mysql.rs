@@ -175,6 +175,12 @@ pub(super) async fn connect(server: &str, name: &str) -> Client {
     Client(Mutex::new(session(server, Some(name)).await))
 }
 
+/// A session in no database, if the server takes one more.
+pub(super) async fn try_maintain(server: &str) -> Result<Client, String> {
+    let connection = try_connect(server, None).await?;
+    Ok(Client(Mutex::new(connection)))
+}
+
 pub(super) async fn drop_database(server: &str, name: &str) -> Result<(), String> {
     let mut connection = try_connect(server, None).await?;
     let sql = format!("DROP DATABASE IF EXISTS {name}");

@@ -82,6 +82,11 @@ pub(super) async fn maintain(server: &str) -> Client {
     session(&config(server)).await
 }
 
+/// The same, if the server takes one more.
+pub(super) async fn try_maintain(server: &str) -> Result<Client, String> {
+    try_connect(&config(server)).await
+}
+
 pub(super) fn audit_of_rows(table: &str) -> String {
     format!(
         "CREATE TRIGGER audit AFTER INSERT ON {table} REFERENCING NEW TABLE AS fresh

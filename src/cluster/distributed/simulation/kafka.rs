@@ -66,6 +66,8 @@ impl Links for FakeLinks {
         self.lock().said.push_back(encoded.clone());
     }
 
+    fn join_anew(&mut self) {}
+
     fn say_goodbye(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(ready(()))
     }

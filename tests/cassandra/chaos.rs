@@ -1,0 +1,360 @@
+//! What takes minutes, or nodes of its own: a part of `make chaos`.
+//!
+//! A node's files cannot be restored to an earlier state, and no replica takes its place: with Cassandra
+//! what was acknowledged is on as many nodes as the consistency asks for, or the cluster is lost.
+
+use std::time::{Duration, Instant};
+
+use super::play::{Keyspace, PARTITIONS, PATIENCE, load, until_flowing, until_shared};
+use crate::support::connector::Connector;
+use crate::support::proxy::{BrokerPaths, Network};
+use crate::support::stage::{Stage, Topic};
+use crate::support::wait::seconds;
+use crate::support::worker::{Launch, SESSION, Worker};
+
+const ROUNDS: usize = 3;
+const WORKERS: usize = 3;
+
+/// A cluster of workers in front of one keyspace.
+struct Play {
+    workers: Vec<Worker>,
+    connector: Connector,
+    topic: Topic,
+    keyspace: Keyspace,
+    stage: Stage,
+}
+
+impl Play {
+    /// On this node, or on the shared one.
+    async fn begin(name: &str, node: Option<&Node>, workers: usize) -> Self {
+        let stage = Stage::begin(name, u32::try_from(workers).expect("few")).await;
+        let keyspace = match node {
+            Some(node) => Keyspace::create_on(&stage, &node.address, 1).await,
+            None => Keyspace::create(&stage).await,
+        };
+        let topic = stage.topic("orders", PARTITIONS).await;
+        let mut connector = keyspace.connector(&stage, &topic);
+        if let Some(node) = node {
+            let url = format!("cassandra://{}/{}", node.address, keyspace.name);
+            connector = connector.set("connection.url", &url);
+        }
+        let mut play = Self {
+            workers: Vec::new(),
+            connector,
+            topic,
+            keyspace,
+            stage,
+        };
+        for index in 0..workers {
+            let worker = play.launched(index, None).await;
+            play.workers.push(worker);
+        }
+        play
+    }
+
+    async fn launched(&self, index: usize, kafka: Option<&BrokerPaths>) -> Worker {
+        let mut launch = Launch::new(&format!("worker{index}"));
+        if let Some(kafka) = kafka {
+            launch = launch.setting("bootstrap.servers", &kafka.addresses());
+        }
+        launch.start(&self.stage, &[&self.connector]).await
+    }
+
+    async fn flows(&self) -> Duration {
+        let begun = Instant::now();
+        until_flowing(&self.keyspace, &self.topic, PATIENCE).await;
+        begun.elapsed()
+    }
+
+    async fn shared(&self) {
+        let workers: Vec<&Worker> = self.workers.iter().collect();
+        until_shared(&self.keyspace, &workers).await;
+    }
+
+    async fn replace(&mut self, index: usize) {
+        self.workers[index].terminate();
+        let status = self.workers[index].exit(PATIENCE).await;
+        assert!(status.success(), "a clean stop: {status}");
+        assert_eq!(
+            self.workers[index].logged(&["fenced"]),
+            Vec::<String>::new()
+        );
+        self.workers[index] = self.launched(index, None).await;
+    }
+
+    async fn kill(&mut self, index: usize) {
+        self.workers[index].kill();
+        self.workers[index] = self.launched(index, None).await;
+    }
+
+    async fn agrees(self) {
+        self.keyspace.agrees(&self.topic).await;
+        for worker in &self.workers {
+            worker
+                .until_tasks(&self.connector, "RUNNING", seconds(30))
+                .await;
+        }
+        self.keyspace.drop().await;
+    }
+}
+
+/// Each worker stopped and started in turn.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes"]
+async fn rolling_restarts() {
+    let mut play = Play::begin("cassandra_restarts", None, WORKERS).await;
+    let load = load(&play.stage, &play.topic);
+    play.shared().await;
+    for round in 0..ROUNDS {
+        for index in 0..WORKERS {
+            play.replace(index).await;
+        }
+        let took = play.flows().await;
+        play.stage
+            .tell(format_args!("round {round}: all flows after {took:.1?}"));
+    }
+    load.finish().await;
+    play.agrees().await;
+}
+
+/// Each worker killed in turn, without time to settle.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes"]
+async fn rolling_kills() {
+    let mut play = Play::begin("cassandra_kills", None, WORKERS).await;
+    let load = load(&play.stage, &play.topic);
+    play.shared().await;
+    let mut random = play.stage.random();
+    for round in 0..ROUNDS {
+        let mut order: Vec<usize> = (0..WORKERS).collect();
+        random.shuffle(&mut order);
+        for index in order {
+            play.kill(index).await;
+        }
+        let took = play.flows().await;
+        play.stage
+            .tell(format_args!("round {round}: all flows after {took:.1?}"));
+        assert!(took <= SESSION + seconds(5), "the dead are missed for long");
+    }
+    load.finish().await;
+    play.agrees().await;
+}
+
+/// A bad line to Kafka. (A driver learns the nodes' own addresses, so nothing can stand between.)
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes"]
+async fn bad_line_to_kafka() {
+    const BAD: Duration = seconds(30);
+    let mut play = Play::begin("cassandra_bad_line", None, 0).await;
+    let kafka = BrokerPaths::to_brokers().await;
+    for index in 0..2 {
+        let worker = play.launched(index, Some(&kafka)).await;
+        play.workers.push(worker);
+    }
+    let load = load(&play.stage, &play.topic);
+    play.shared().await;
+    kafka.set(Network::Lossy);
+    let begun = Instant::now();
+    let mut slowest = Duration::ZERO;
+    while begun.elapsed() < BAD {
+        slowest = slowest.max(play.flows().await);
+    }
+    play.stage.tell(format_args!(
+        "over a bad line all flows after {slowest:.1?} at most"
+    ));
+    kafka.set(Network::Whole);
+    load.finish().await;
+    play.agrees().await;
+}
+
+/// A node that is killed under load and comes back, more than once.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes, and a node of its own"]
+async fn node_dies_again_and_again() {
+    const DEATHS: usize = 2;
+    let node = Node::start(&format!("cassandra@dies_{}", std::process::id()));
+    let play = Play::begin("cassandra_dies", Some(&node), 2).await;
+    let load = load(&play.stage, &play.topic);
+    play.shared().await;
+    for death in 0..DEATHS {
+        play.flows().await;
+        node.run("kill");
+        play.workers[0]
+            .until_logged(&["database error, trying again"], PATIENCE)
+            .await;
+        node.run("start");
+        let took = play.flows().await;
+        play.stage.tell(format_args!(
+            "death {death}: all flows {took:.1?} after it was up"
+        ));
+        for worker in &play.workers {
+            worker
+                .until_tasks(&play.connector, "RUNNING", seconds(30))
+                .await;
+        }
+    }
+    load.finish().await;
+    play.agrees().await;
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    Kill,
+    Replace,
+    Freeze,
+    CutKafka,
+    FreezeNode,
+}
+
+const FAULTS: [Fault; 5] = [
+    Fault::Kill,
+    Fault::Replace,
+    Fault::Freeze,
+    Fault::CutKafka,
+    Fault::FreezeNode,
+];
+
+/// All of it, in an order that a seed decides, for `CHAOS_SECONDS`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes, and a node of its own"]
+async fn everything_at_random() {
+    let node = Node::start(&format!("cassandra@mix_{}", std::process::id()));
+    let mut play = Play::begin("cassandra_mix", Some(&node), 2).await;
+    let kafka = BrokerPaths::to_brokers().await;
+    let cut_off = play.launched(2, Some(&kafka)).await;
+    play.workers.push(cut_off);
+    let load = load(&play.stage, &play.topic);
+    play.shared().await;
+    let mut random = play.stage.random();
+    let begun = Instant::now();
+    let mut count = 0;
+    while begun.elapsed() < crate::chaos_engines::patience() {
+        let fault = FAULTS[random.usize(0..FAULTS.len())];
+        let victim = random.usize(0..2);
+        let time = Duration::from_millis(random.u64(500..6_000));
+        play.stage.tell(format_args!(
+            "{:.0?}: {fault:?}, worker {victim}, {time:?}",
+            begun.elapsed()
+        ));
+        match fault {
+            Fault::Kill => play.kill(victim).await,
+            Fault::Replace => play.replace(victim).await,
+            Fault::Freeze => {
+                play.workers[victim].freeze().await;
+                tokio::time::sleep(time).await;
+                play.workers[victim].thaw().await;
+            }
+            Fault::CutKafka => {
+                kafka.set(Network::Cut);
+                tokio::time::sleep(time).await;
+                kafka.set(Network::Whole);
+            }
+            Fault::FreezeNode => {
+                node.signal("STOP");
+                tokio::time::sleep(time).await;
+                node.signal("CONT");
+            }
+        }
+        play.flows().await;
+        count += 1;
+    }
+    play.stage
+        .tell(format_args!("{count} faults in {:.0?}", begun.elapsed()));
+    load.finish().await;
+    play.agrees().await;
+}
+
+/// Two nodes, of which both must agree: while one is away nothing can be written, and no position moves;
+/// when it is back, everything comes.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes, and two nodes of its own"]
+async fn lost_quorum() {
+    let stage = Stage::begin("cassandra_quorum", 1).await;
+    let own = stage.unique("two");
+    let first = Node::start(&format!("cassandra@{own}"));
+    let second = Node::start(&format!("cassandra-2@{own}"));
+    let keyspace = Keyspace::create_on(&stage, &first.address, 2).await;
+    let topic = stage.topic("orders", PARTITIONS).await;
+    let connector = keyspace
+        .connector(&stage, &topic)
+        .set("cassandra.consistency", "QUORUM")
+        .set(
+            "connection.url",
+            &format!(
+                "cassandra://{}/{}?requestTimeout=5000",
+                first.address, keyspace.name
+            ),
+        );
+    let load = load(&stage, &topic);
+    let worker = Launch::new("worker").start(&stage, &[&connector]).await;
+    until_flowing(&keyspace, &topic, PATIENCE).await;
+    second.run("kill");
+    worker
+        .until_logged(&["database error, trying again"], PATIENCE)
+        .await;
+    let stood = keyspace.positions().await;
+    assert!(stood.len() > 1, "{stood:?}");
+    tokio::time::sleep(seconds(5)).await;
+    assert_eq!(
+        keyspace.positions().await,
+        stood,
+        "a position moved without a quorum"
+    );
+    second.run("start");
+    until_flowing(&keyspace, &topic, seconds(180)).await;
+    load.finish().await;
+    keyspace.agrees(&topic).await;
+    worker.until_tasks(&connector, "RUNNING", seconds(30)).await;
+}
+
+/// A node of a cluster of the test's own, discarded with its data when dropped.
+struct Node {
+    service: String,
+    address: String,
+    /// Of its first start; none of a container's.
+    pid: Option<u32>,
+}
+
+impl Node {
+    fn start(service: &str) -> Self {
+        let settings = crate::support::services::parse(&services_script("start", service));
+        Self {
+            service: service.to_owned(),
+            address: settings["ROWDOCK_TEST_CASSANDRA"].clone(),
+            pid: settings
+                .get("ROWDOCK_TEST_CASSANDRA_PID")
+                .and_then(|pid| pid.parse().ok()),
+        }
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.pid.expect("a process, not a container");
+        let sent = std::process::Command::new("sh")
+            .args(["-c", &format!("kill -{signal} {pid}")])
+            .status();
+        assert!(sent.is_ok_and(|status| status.success()), "no {signal}");
+    }
+
+    fn run(&self, verb: &str) {
+        services_script(verb, &self.service);
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        services_script("discard", &self.service);
+    }
+}
+
+fn services_script(verb: &str, service: &str) -> String {
+    let script = crate::support::services::workspace().join("scripts/services.sh");
+    let output = std::process::Command::new(script)
+        .args([verb, service])
+        .output();
+    let output = output.expect("run scripts/services.sh");
+    assert!(
+        output.status.success(),
+        "services.sh {verb} {service}: {output:?}"
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

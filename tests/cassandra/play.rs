@@ -1,0 +1,202 @@
+//! What the tests of Cassandra share: a keyspace, a load, and what must be there in the end.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use scylla::frame::types::Consistency;
+use scylla::statement::unprepared::Statement;
+
+use crate::support::connector::Connector;
+use crate::support::kafka;
+use crate::support::producer::{Load, LoadSpec};
+use crate::support::services::services;
+use crate::support::stage::{Stage, Topic};
+use crate::support::wait::{check, eventually, seconds};
+use crate::support::worker::Worker;
+
+pub(super) const PARTITIONS: i32 = 4;
+
+/// Few enough that each is written often, and deleted between.
+const ITEMS: i64 = 60;
+
+/// A node that shares a busy machine with other databases takes its time; nothing below depends on how
+/// long anything takes.
+pub(super) const PATIENCE: Duration = seconds(90);
+
+/// What a row says: producer's number of the record, amount, write timestamp.
+pub(super) type Row = (i64, i64, i64);
+
+/// A keyspace with the table `orders`, dropped with the value.
+pub(super) struct Keyspace {
+    pub(super) name: String,
+    pub(super) session: Session,
+}
+
+impl Keyspace {
+    pub(super) async fn create(stage: &Stage) -> Self {
+        Self::create_on(stage, &services().cassandra, 1).await
+    }
+
+    /// On this node, with so many replicas.
+    pub(super) async fn create_on(stage: &Stage, node: &str, replicas: usize) -> Self {
+        let session = SessionBuilder::new().known_node(node).build().await;
+        let session = session.expect("a session");
+        // Names of keyspaces are short.
+        let name = format!("k{:016x}", fastrand::u64(..));
+        let keyspace = Self { name, session };
+        stage.tell(format_args!("keyspace {}", keyspace.name));
+        let name = &keyspace.name;
+        keyspace
+            .run(&format!(
+                "CREATE KEYSPACE {name} WITH replication = {{'class': 'SimpleStrategy', 'replication_factor': {replicas}}}"
+            ))
+            .await;
+        keyspace
+            .run(&format!(
+                "CREATE TABLE {name}.orders (item bigint PRIMARY KEY, producer int, seq bigint, amount bigint)"
+            ))
+            .await;
+        keyspace
+    }
+
+    pub(super) fn connector(&self, stage: &Stage, topic: &Topic) -> Connector {
+        let url = format!("cassandra://{}/{}", services().cassandra, self.name);
+        Connector::upsert(stage, topic, "orders")
+            .set("connector.class", "CassandraSink")
+            .set("connection.url", &url)
+            .set("batch.size", "100")
+    }
+
+    pub(super) async fn run(&self, cql: &str) {
+        let done = self.session.query_unpaged(cql, ()).await;
+        done.unwrap_or_else(|error| panic!("{cql}: {error}"));
+    }
+
+    async fn rows(&self) -> BTreeMap<i64, Row> {
+        let cql = format!(
+            "SELECT item, seq, amount, writetime(amount) FROM {}.orders",
+            self.name
+        );
+        let answer = self.session.query_unpaged(cql, ()).await.expect("rows");
+        let answer = answer.into_rows_result().expect("rows");
+        let rows = answer.rows::<(i64, i64, i64, i64)>().expect("four columns");
+        rows.map(|row| row.map(|(item, seq, amount, at)| (item, (seq, amount, at))))
+            .collect::<Result<_, _>>()
+            .expect("values")
+    }
+
+    /// Of each partition, where it stands and whose it is.
+    pub(super) async fn positions(&self) -> BTreeMap<i32, (i64, String)> {
+        let cql = format!(
+            "SELECT partition, next_offset, owner FROM {}.rowdock_progress",
+            self.name
+        );
+        let mut statement = Statement::new(cql);
+        // Also of a cluster that has lost its quorum.
+        statement.set_consistency(Consistency::One);
+        let Ok(answer) = self.session.query_unpaged(statement, ()).await else {
+            return BTreeMap::new();
+        };
+        let answer = answer.into_rows_result().expect("rows");
+        let rows = answer
+            .rows::<(i32, Option<i64>, Option<String>)>()
+            .expect("three columns");
+        rows.map(|row| row.expect("values"))
+            .filter_map(|(partition, next, owner)| {
+                Some((partition, (next?, owner.unwrap_or_default())))
+            })
+            .collect()
+    }
+
+    /// Waits until the table says what the topic does, cell by cell and timestamp by timestamp.
+    pub(super) async fn agrees(&self, topic: &Topic) {
+        let expected = expected(topic).await;
+        assert!(!expected.is_empty());
+        eventually("the table to agree with the topic", PATIENCE, || async {
+            let rows = self.rows().await;
+            let differing = expected
+                .iter()
+                .find(|(item, row)| rows.get(item) != Some(row));
+            let extra = rows.keys().find(|item| !expected.contains_key(item));
+            check(differing.is_none() && extra.is_none(), || {
+                let stored = differing.map(|(item, _)| rows.get(item));
+                format!("expected {differing:?}, stored {stored:?}; not expected: {extra:?}")
+            })
+        })
+        .await;
+    }
+
+    pub(super) async fn drop(self) {
+        self.run(&format!("DROP KEYSPACE {}", self.name)).await;
+    }
+}
+
+/// The fold of the topic, by the clock's own rule: one more than before, or the record's time.
+pub(super) async fn expected(topic: &Topic) -> BTreeMap<i64, Row> {
+    let mut rows = BTreeMap::new();
+    let mut clocks = BTreeMap::new();
+    for record in kafka::read_topic(&topic.name, topic.partitions).await {
+        let key: serde_json::Value =
+            serde_json::from_slice(&record.key.expect("a key")).expect("json");
+        let item = key["item"].as_i64().expect("a number");
+        let clock = clocks
+            .entry(item.rem_euclid(topic.partitions.into()))
+            .or_insert(0);
+        let time = record.timestamp_ms.expect("a time") * 1_000;
+        *clock = time.max(*clock + 1);
+        match record.value {
+            None => {
+                rows.remove(&item);
+            }
+            Some(value) => {
+                let value: serde_json::Value = serde_json::from_slice(&value).expect("json");
+                let number = |field: &str| value[field].as_i64().expect("a number");
+                rows.insert(item, (number("seq"), number("amount"), *clock));
+            }
+        }
+    }
+    rows
+}
+
+pub(super) fn load(stage: &Stage, topic: &Topic) -> Load {
+    let spec = LoadSpec {
+        items: ITEMS,
+        delete_every: 9,
+        seed: stage.seed,
+        ..LoadSpec::append(400, topic.partitions)
+    };
+    Load::start(&topic.name, &stage.ledger, spec)
+}
+
+/// Waits until every partition has got further than it stands now.
+pub(super) async fn until_flowing(keyspace: &Keyspace, topic: &Topic, deadline: Duration) {
+    let before = keyspace.positions().await;
+    eventually("every partition to move", deadline, || async {
+        let now = keyspace.positions().await;
+        let still = (0..topic.partitions).find(|partition| {
+            let stood = before.get(partition).map_or(0, |(next, _)| *next);
+            now.get(partition).is_none_or(|(next, _)| *next <= stood)
+        });
+        check(still.is_none(), || {
+            format!("partition {still:?} of {now:?}")
+        })
+    })
+    .await;
+}
+
+/// Waits until each of these workers holds partitions.
+pub(super) async fn until_shared(keyspace: &Keyspace, workers: &[&Worker]) {
+    eventually("each worker to hold partitions", PATIENCE, || async {
+        let positions = keyspace.positions().await;
+        let holds = |worker: &&&Worker| {
+            let address = worker.address.to_string();
+            let mut owners = positions.values().map(|(_, owner)| owner);
+            owners.any(|owner| owner.contains(&address))
+        };
+        let idle = workers.iter().find(|worker| !holds(worker));
+        check(idle.is_none(), || format!("{positions:?}"))
+    })
+    .await;
+}

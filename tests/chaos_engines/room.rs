@@ -1,0 +1,229 @@
+//! No room, and no connection, for a while: waited for, visibly and without haste.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::support::connector::Connector;
+use crate::support::database::OwnSession;
+use crate::support::engine::Engine;
+use crate::support::orders::{Orders, TABLE};
+use crate::support::own_server::OwnServer;
+use crate::support::stage::Stage;
+use crate::support::wait::{PATIENCE, check, eventually, seconds};
+use crate::support::worker::{Launch, Worker};
+
+/// For how long nothing can be written.
+const WITHOUT: Duration = seconds(6);
+
+/// What a busy loop would exceed meanwhile.
+const TRIES_MAX: usize = 100;
+
+/// The task runs, says what it waits for, and does not try all the time.
+pub(super) async fn waited_for(stage: &Stage, worker: &Worker, connector: &Connector, what: &str) {
+    let trace = eventually("the status to tell", PATIENCE, || async {
+        let tasks = worker.tasks(connector).await;
+        let told = tasks.iter().find(|task| {
+            task.state == "RUNNING" && task.trace.contains("retrying") && task.trace.contains(what)
+        });
+        told.map(|task| task.trace.clone())
+            .ok_or_else(|| format!("{tasks:?}"))
+    })
+    .await;
+    stage.tell(trace);
+    let before = worker.logged(&["WARN"]).len();
+    tokio::time::sleep(WITHOUT).await;
+    let tries = worker.logged(&["WARN"]).len() - before;
+    let tasks = worker.tasks(connector).await;
+    let runs = tasks.iter().all(|task| task.state == "RUNNING");
+    assert!(runs, "{tasks:?}");
+    assert!(
+        tries > 0 && tries < TRIES_MAX,
+        "{tries} warnings in {WITHOUT:?}"
+    );
+    stage.tell(format_args!("{tries} warnings in {WITHOUT:?}"));
+}
+
+/// MySQL and MariaDB: all tables share a tablespace that has an end.
+const SMALL: &str = "innodb_file_per_table = OFF
+innodb_data_file_path = ibdata1:12M:autoextend:max:64M
+innodb_autoextend_increment = 8
+";
+
+/// What is needed to make room must not be in it, as it is in MariaDB.
+const UNDO_ELSEWHERE: &str = "innodb_undo_tablespaces = 3";
+
+/// The server has no room for more rows, until somebody makes some.
+pub(super) async fn none_left(engine: Engine) {
+    let settings = match engine {
+        Engine::Postgres => String::new(),
+        Engine::MariaDb => SMALL.to_owned() + UNDO_ELSEWHERE,
+        _ => SMALL.to_owned(),
+    };
+    let server = OwnServer::start_with(engine, "none_left", &settings).await;
+    let name = format!("none_left_{}", engine.name());
+    let stage = Stage::begin_on(&name, 1, &server.url).await;
+    let orders = Orders::prepare(&stage, 6).await;
+    let load = orders.load(&stage, 300);
+    let worker = Launch::new("worker")
+        .start(&stage, &[&orders.connector])
+        .await;
+    orders.until_flowing(&stage, PATIENCE).await;
+    match engine {
+        Engine::Postgres => limit_files(&stage, &server).await,
+        _ => fill_tablespace(&stage).await,
+    }
+    waited_for(&stage, &worker, &orders.connector, "full").await;
+    match engine {
+        Engine::Postgres => set_file_size_max(&server, None),
+        _ => stage.database.run("DROP TABLE ballast").await,
+    }
+    orders.until_flowing(&stage, PATIENCE).await;
+    load.finish().await;
+    orders.judged(&stage).healed(&[&worker], PATIENCE).await;
+}
+
+async fn fill_tablespace(stage: &Stage) {
+    stage
+        .database
+        .run("CREATE TABLE ballast (id int AUTO_INCREMENT PRIMARY KEY, filling longblob)")
+        .await;
+    for size in [1_000_000, 50_000, 5_000, 500] {
+        let fill = format!("INSERT INTO ballast (filling) VALUES (REPEAT('x', {size}))");
+        let refused = loop {
+            if let Err(refused) = stage.database.try_run(&fill).await {
+                break refused;
+            }
+        };
+        stage.tell(format_args!("no room for {size} bytes: {refused}"));
+    }
+}
+
+/// Larger than a segment of the server's log, which must still find room.
+const BALLAST_ROWS: usize = 500_000;
+
+/// The server's processes may write no file beyond the size that the table has, and a part of a block.
+async fn limit_files(stage: &Stage, server: &OwnServer) {
+    let database = &stage.database;
+    let ballast = format!(
+        "ALTER TABLE {TABLE} SET (autovacuum_enabled = off);
+         ALTER TABLE {TABLE} DISABLE TRIGGER USER;
+         INSERT INTO {TABLE} SELECT -1, n, n, n FROM generate_series(1, {BALLAST_ROWS}) AS n;
+         DELETE FROM {TABLE} WHERE producer = -1;
+         ALTER TABLE {TABLE} ENABLE TRIGGER USER"
+    );
+    database.run(&ballast).await;
+    // Nobody makes the file larger meanwhile.
+    let holder = database.session().await;
+    let lock = format!("BEGIN; LOCK TABLE {TABLE} IN EXCLUSIVE MODE");
+    holder.try_run(&lock).await.expect("the lock");
+    let size = database
+        .number(&format!("SELECT pg_relation_size('{TABLE}')"))
+        .await;
+    set_file_size_max(server, Some(size + 1024));
+    stage.tell(format_args!("no file may be larger than {size} bytes"));
+}
+
+/// Of the server's first process and its children; `prlimit` is run as their user, who may do so.
+fn set_file_size_max(server: &OwnServer, bytes: Option<i64>) {
+    let pid = server.pid.expect("a process, not a container");
+    let limit = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+    let script = "
+        pids=\"$1 $(cat /proc/$1/task/*/children)\"
+        for pid in $pids; do
+          [ -d /proc/$pid ] || continue
+          set -- \"$1\" \"$2\" $(stat -c '%u %g' /proc/$pid)
+          limit=\"prlimit --pid $pid --fsize=$2:\"
+          if [ \"$(id -u)\" = 0 ]; then
+            setpriv --reuid=$3 --regid=$4 --clear-groups $limit
+          else
+            $limit
+          fi || [ ! -d /proc/$pid ] || exit 1
+        done";
+    let done = Command::new("sh")
+        .args(["-c", script, "limit", &pid.to_string(), &limit])
+        .status();
+    assert!(done.is_ok_and(|status| status.success()), "prlimit");
+}
+
+/// Others have taken all connections that the server gives.
+pub(super) async fn no_connection_left(engine: Engine) {
+    const CONNECTIONS: usize = 20;
+    let server = OwnServer::start(engine, "no_connection_left").await;
+    let limit = format!("max_connections = {CONNECTIONS}");
+    let own = OwnSession::of_server(engine, &server.url).await;
+    let own = own.expect("a session");
+    match engine {
+        Engine::Postgres => {
+            let set = format!("ALTER SYSTEM SET {limit}");
+            own.try_run(&set).await.expect("set");
+            drop(own);
+            server.stop().await;
+            server.start_again().await;
+        }
+        _ => {
+            let set = format!("SET GLOBAL {limit}");
+            own.try_run(&set).await.expect("set");
+            drop(own);
+        }
+    }
+    let name = format!("no_connection_left_{}", engine.name());
+    let stage = Stage::begin_on(&name, 1, &server.url).await;
+    let orders = Orders::prepare(&stage, 6).await;
+    let load = orders.load(&stage, 300);
+    let worker = Launch::new("worker")
+        .start(&stage, &[&orders.connector])
+        .await;
+    orders.until_flowing(&stage, PATIENCE).await;
+    let mut taken = Vec::new();
+    // The worker is quick to find a place that was just left, so this is tried again.
+    let begun = std::time::Instant::now();
+    while worker.logged(&["WARN", "connections"]).is_empty()
+        && worker.logged(&["WARN", "too many"]).is_empty()
+    {
+        assert!(begun.elapsed() < PATIENCE, "it always finds a connection");
+        while let Ok(session) = OwnSession::of_server(engine, &server.url).await {
+            taken.push(session);
+        }
+        for session in stage.database.other_sessions().await {
+            stage.database.terminate(session).await;
+        }
+    }
+    stage.tell(format_args!("{} connections are taken", taken.len()));
+    waited_for(&stage, &worker, &orders.connector, "connections").await;
+    taken.clear();
+    orders.until_flowing(&stage, PATIENCE).await;
+    load.finish().await;
+    orders.judged(&stage).healed(&[&worker], PATIENCE).await;
+}
+
+/// A server that is not there at all for a minute.
+pub(super) async fn server_gone_for_a_minute(engine: Engine) {
+    const GONE: Duration = seconds(60);
+    let server = OwnServer::start(engine, "gone").await;
+    let name = format!("gone_{}", engine.name());
+    let mut stage = Stage::begin_on(&name, 1, &server.url).await;
+    let orders = Orders::prepare(&stage, 6).await;
+    let load = orders.load(&stage, 300);
+    let worker = Launch::new("worker")
+        .start(&stage, &[&orders.connector])
+        .await;
+    orders.until_flowing(&stage, PATIENCE).await;
+    server.kill().await;
+    let begun = std::time::Instant::now();
+    waited_for(&stage, &worker, &orders.connector, "").await;
+    tokio::time::sleep(GONE.saturating_sub(begun.elapsed())).await;
+    server.start_again().await;
+    let up_at = std::time::Instant::now();
+    stage.database.reconnect().await;
+    orders.until_flowing(&stage, PATIENCE).await;
+    let took = up_at.elapsed();
+    stage.tell(format_args!("caught up {took:.1?} after it was up"));
+    assert!(took <= seconds(30), "caught up after {took:?}");
+    let tasks = worker.tasks(&orders.connector).await;
+    check(tasks.iter().all(|task| task.state == "RUNNING"), || {
+        format!("{tasks:?}")
+    })
+    .expect("tasks that run");
+    load.finish().await;
+    orders.judged(&stage).healed(&[&worker], PATIENCE).await;
+}

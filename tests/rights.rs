@@ -1,0 +1,99 @@
+//! A worker that may do in Kafka what `docker/README.md` lists and nothing else does all of its work;
+//! one that may do less says what it lacks.
+
+use crate::cluster::until_healthy;
+use crate::support::kafka;
+use crate::support::orders::Orders;
+use crate::support::producer::{Draft, Poison};
+use crate::support::rights::Resource::{Cluster, Group, Topic, TransactionalId};
+use crate::support::rights::Right::{Create, Delete, Describe, DescribeConfigs, Read, Write};
+use crate::support::rights::give;
+use crate::support::stage::Stage;
+use crate::support::wait::{PATIENCE, check, eventually};
+use crate::support::worker::Worker;
+use crate::tokens::{Endpoint, SECRET, launch};
+
+const CLERK: &str = "clerk";
+
+async fn start(stage: &Stage, endpoint: &Endpoint) -> Worker {
+    let launch = launch(endpoint, SECRET).of_cluster(stage);
+    launch.start(stage, &[]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_that_are_documented_are_enough() {
+    let stage = Stage::begin("rights", 2).await;
+    let mut orders = Orders::prepare(&stage, 2).await;
+    let letters = stage.named_topic("letters", 1);
+    orders.connector = orders.connector.dead_letters(&letters);
+    let configs = stage.named_topic("configs", 1).name;
+    let statuses = stage.named_topic("statuses", 5).name;
+    let endpoint = Endpoint::start(CLERK);
+    let ends_with = async |words: &str| {
+        let mut worker = start(&stage, &endpoint).await;
+        assert!(!worker.exit(PATIENCE).await.success());
+        assert_eq!(worker.logged(&[words]).len(), 1, "{}", worker.log());
+    };
+    ends_with(&format!("the worker may not describe topic {configs}")).await;
+    give(CLERK, &[(Topic(&configs), &[Describe])]);
+    ends_with(&format!("the worker may not create topic {configs}")).await;
+
+    // All but writing to the config topic.
+    let workers = stage.unique("workers");
+    let common = [Describe, DescribeConfigs, Create, Read];
+    give(
+        CLERK,
+        &[
+            (Topic(&configs), &common),
+            (Topic(&statuses), &common),
+            (Topic(&statuses), &[Write]),
+            (Group(&workers), &[Read, Describe]),
+            (
+                TransactionalId(&format!("connect-cluster-{workers}")),
+                &[Describe, Write],
+            ),
+            (Cluster, &[Describe]),
+            (Topic(&orders.topic.name), &[Describe, Read]),
+            (Group(&orders.connector.group()), &[Read, Describe, Delete]),
+            (Topic(&letters.name), &[Describe, Write, Create]),
+        ],
+    );
+    let worker = start(&stage, &endpoint).await;
+    until_healthy(&worker).await;
+    let document = orders.connector.document(&stage.database.url(None));
+    let refused = worker
+        .rest
+        .post("/connectors", Some(document.clone()))
+        .await;
+    assert_eq!(refused.code, 503, "{}", refused.body);
+    let told = refused.body["message"].as_str().unwrap_or_default();
+    assert!(told.contains("allow Write on it"), "{told}");
+
+    give(CLERK, &[(Topic(&configs), &[Write])]);
+    eventually("the connector to be created", PATIENCE, || async {
+        let document = Some(document.clone());
+        let answer = worker
+            .rest
+            .try_call("POST", "/connectors", document)
+            .await?;
+        check(answer.code == 201, || answer.body.to_string())
+    })
+    .await;
+    let writer = orders.writer(&stage, 1);
+    writer.send_good(0, 200, 2).await;
+    writer
+        .send_all([Draft::good(200, 2).poisoned(Poison::Malformed)])
+        .await;
+    orders.judged(&stage).healed(&[&worker], PATIENCE).await;
+    assert_eq!(kafka::read_topic(&letters.name, 1).await.len(), 1);
+
+    let root = format!("/connectors/{}", orders.connector.name);
+    let stopped = worker.rest.put(&format!("{root}/stop"), None).await;
+    assert_eq!(stopped.code, 204, "{}", stopped.body);
+    eventually("the offsets to be reset", PATIENCE, || async {
+        let path = format!("{root}/offsets");
+        let answer = worker.rest.try_call("DELETE", &path, None).await?;
+        check(answer.code == 200, || answer.body.to_string())
+    })
+    .await;
+}

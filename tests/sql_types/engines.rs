@@ -1,0 +1,136 @@
+//! Options of the mapping in the engines that [`options`](super::options) does not look at.
+
+use super::harness::{Given, Harness};
+use crate::support::engine::Engine;
+
+const ENGINES: [Engine; 3] = [Engine::MySql, Engine::MariaDb, Engine::Sqlite];
+
+async fn written(harness: &Harness, topic: &str, keys: &[(&str, &str)], records: &[&str]) {
+    let records: Vec<String> = records.iter().map(|&record| record.to_owned()).collect();
+    let refused = harness.write(topic, keys, &records).await;
+    assert_eq!(refused, Vec::<String>::new(), "{:?}", harness.engine);
+}
+
+/// Reserved words, capitals, quotes, other letters, blanks and dots are parts of names like all others.
+#[tokio::test]
+async fn names_are_kept_whatever_they_are() {
+    for engine in ENGINES {
+        let harness = Harness::of(engine).await;
+        let record = r#"{"Id":1,"select":2,"größe":3,"a b\"c`d":4}"#;
+        let keys = [
+            ("auto.create", "true"),
+            ("insert.mode", "upsert"),
+            ("pk.mode", "record_value"),
+            ("pk.fields", "Id"),
+        ];
+        for topic in ["select", "orders.new"] {
+            for _ in 0..2 {
+                written(&harness, topic, &keys, &[record]).await;
+            }
+            let rows = format!(
+                "SELECT count(*) FROM \"{topic}\" \
+                 WHERE \"Id\" = 1 AND \"select\" = 2 AND \"größe\" = 3 AND \"a b\"\"c`d\" = 4"
+            );
+            assert_eq!(harness.text(&rows).await, "1", "{engine:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn keys_in_headers_and_their_deletes() {
+    let given = |value: &str, id: &str, part: Option<&str>| Given {
+        value: value.to_owned(),
+        headers: [("id", Some(id)), ("part", part), ("other", Some("x"))]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), Some(value?.as_bytes().to_vec()))))
+            .collect(),
+        ..Given::default()
+    };
+    for engine in ENGINES {
+        let harness = Harness::of(engine).await;
+        let keys = [
+            ("pk.mode", "record_header"),
+            ("pk.fields", "id,part"),
+            ("insert.mode", "upsert"),
+            ("delete.enabled", "true"),
+            ("auto.create", "true"),
+        ];
+        let records = [
+            given(r#"{"note":"a"}"#, "1", Some("eu")),
+            given(r#"{"note":"b"}"#, "2", Some("eu")),
+            given(r#"{"note":"c","id":9}"#, "1", Some("eu")),
+            given("", "2", Some("eu")),
+            given(r#"{"note":"d"}"#, "3", None),
+        ];
+        let refused = harness.write_given("t", &keys, &records).await;
+        assert_eq!(refused.len(), 1, "{engine:?}: {refused:?}");
+        assert!(refused[0].contains("\"part\""), "{refused:?}");
+        for (column, expected) in [("id", "1"), ("part", "eu"), ("note", "c")] {
+            let found = harness.text(&format!("SELECT {column} FROM t")).await;
+            assert_eq!(found, expected, "{engine:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn zones_of_the_database_and_of_the_record() {
+    for engine in ENGINES {
+        let harness = Harness::of(engine).await;
+        let instant = match engine {
+            Engine::Sqlite => "TIMESTAMPTZ",
+            _ => "timestamp(6) NULL",
+        };
+        harness
+            .run(&format!(
+                "CREATE TABLE t (id int, local datetime, instant {instant}, day date)"
+            ))
+            .await;
+        let keys = [
+            ("db.timezone", "Europe/Berlin"),
+            ("timezone.fields", "instant:zone"),
+        ];
+        let records = [
+            r#"{"id":1,"local":"2026-07-01T10:00:00Z","instant":"2026-07-01T10:00:00","day":"2026-07-01"}"#,
+            r#"{"id":2,"local":"2026-07-01 10:00","instant":"2026-07-01T10:00:00","zone":"-03:30"}"#,
+        ];
+        written(&harness, "t", &keys, &records).await;
+        for (id, column, expected) in [
+            (1, "local", "2026-07-01 12:00:00"),
+            (1, "instant", "2026-07-01 08:00:00"),
+            (1, "day", "2026-07-01"),
+            (2, "local", "2026-07-01 10:00:00"),
+            (2, "instant", "2026-07-01 13:30:00"),
+        ] {
+            let found = harness
+                .text(&format!("SELECT {column} FROM t WHERE id = {id}"))
+                .await;
+            assert!(found.starts_with(expected), "{engine:?}, {column}: {found}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn change_events_tell_which_row_was_deleted() {
+    for engine in ENGINES {
+        let harness = Harness::of(engine).await;
+        harness
+            .run("CREATE TABLE t (id int PRIMARY KEY, note varchar(9))")
+            .await;
+        let keys = [
+            ("change.events", "debezium"),
+            ("pk.mode", "record_value"),
+            ("pk.fields", "id"),
+            ("insert.mode", "upsert"),
+            ("delete.enabled", "true"),
+        ];
+        let records = [
+            r#"{"op":"c","before":null,"after":{"id":1,"note":"a"}}"#,
+            r#"{"op":"r","before":null,"after":{"id":2,"note":"b"}}"#,
+            r#"{"op":"u","before":{"id":2,"note":"b"},"after":{"id":2,"note":"c"}}"#,
+            r#"{"op":"d","before":{"id":1,"note":"a"},"after":null}"#,
+        ];
+        written(&harness, "t", &keys, &records).await;
+        let rows = "SELECT GROUP_CONCAT(note) FROM t";
+        assert_eq!(harness.text(rows).await, "c", "{engine:?}");
+    }
+}

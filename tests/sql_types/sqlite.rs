@@ -1,0 +1,182 @@
+//! The same for SQLite, where a column's declared type only says what it is meant to hold.
+
+use super::harness::Harness;
+use crate::support::engine::Engine;
+
+/// Declared type, JSON, what is asked of the column `c`, and the answer.
+const FITTING: &[(&str, &str, &str, &str)] = &[
+    ("BOOLEAN", "true", "typeof(c) || c", "integer1"),
+    ("BOOL", "0", "c", "0"),
+    ("INTEGER", "9223372036854775807", "c", "9223372036854775807"),
+    (
+        "BIGINT",
+        "-9223372036854775808",
+        "c",
+        "-9223372036854775808",
+    ),
+    ("INT", "true", "c", "1"),
+    ("REAL", "5e-324", "c > 0", "1"),
+    ("DOUBLE PRECISION", "\"-Infinity\"", "c", "-Inf"),
+    ("FLOAT", "1.5", "typeof(c) || c", "real1.5"),
+    ("DECIMAL(10,2)", "12.5", "c", "12.5"),
+    ("NUMERIC(18,0)", "1e3", "typeof(c) || c", "integer1000"),
+    (
+        "DECIMAL_TEXT",
+        "-99999999999999999999999999999999999.888888888888888888888888888888",
+        "c",
+        "-99999999999999999999999999999999999.888888888888888888888888888888",
+    ),
+    ("TEXT", "\"\"", "'<' || c || '>'", "<>"),
+    (
+        "VARCHAR(2)",
+        r#""äö😀 'q' \"x\" \\ \n""#,
+        "c",
+        "äö😀 'q' \"x\" \\ \n",
+    ),
+    ("TEXT", r#""a\u0000b""#, "hex(c)", "610062"),
+    ("CLOB", "1.50", "typeof(c) || c", "text1.50"),
+    ("TEXT", "{\"a\":[1]}", "json_extract(c, '$.a[0]')", "1"),
+    ("", "\"untyped\"", "c", "untyped"),
+    ("BLOB", "\"AAH/\"", "typeof(c) || hex(c)", "blob0001FF"),
+    ("VARBINARY(9)", "\"\"", "length(c)", "0"),
+    ("DATE", "\"9999-12-31\"", "c", "9999-12-31"),
+    ("DATE", "\"0001-01-01\"", "c", "0001-01-01"),
+    ("TIME", "\"10:15:30.5\"", "c", "10:15:30.500000"),
+    ("TIME", "\"24:00:00\"", "c", "24:00:00.000000"),
+    (
+        "TIMESTAMP",
+        "\"2026-11-21T10:15:30.123456789Z\"",
+        "c",
+        "2026-11-21 10:15:30.123456789",
+    ),
+    (
+        "DATETIME",
+        "\"2016-12-31T23:59:60Z\"",
+        "c",
+        "2017-01-01 00:00:00.000000",
+    ),
+    ("TIMESTAMP", "1000", "c", "1970-01-01 00:00:01.000000"),
+    (
+        "TIMESTAMPTZ",
+        "\"2026-11-21T10:15:30+02:00\"",
+        "c",
+        "2026-11-21 08:15:30.000000Z",
+    ),
+    (
+        "UUID",
+        "\"AB000000-0000-0000-0000-000000000001\"",
+        "c",
+        "ab000000-0000-0000-0000-000000000001",
+    ),
+    ("JSON", "{\"b\":[1,null]}", "json_extract(c, '$.b[0]')", "1"),
+    ("JSON", "\"x\"", "c", "\"x\""),
+    ("STRING", "\"word\"", "c", "word"),
+    ("INTEGER", "null", "c IS NULL", "1"),
+];
+
+/// Declared type, JSON, and a part of the reason why it is refused.
+const UNFIT: &[(&str, &str, &str)] = &[
+    ("BOOLEAN", "2", "only true and false"),
+    (
+        "INTEGER",
+        "9223372036854775808",
+        "out of the column's range",
+    ),
+    ("INTEGER", "1.5", "has a fraction"),
+    ("DECIMAL(4,2)", "100.00", "2 digits before the point"),
+    ("BLOB", "\"?\"", "not base64"),
+    ("DATE", "\"0000-00-00\"", "only dates"),
+    ("TIME", "\"24:00:01\"", "only times"),
+    ("TIMESTAMP", "\"2026-02-30 00:00:00\"", "only timestamps"),
+    ("UUID", "\"x\"", "only UUIDs"),
+];
+
+/// What SQLite would change in silence, or refuses by itself.
+const REFUSED_LATER: &[(&str, &str)] = &[
+    ("REAL", "\"NaN\""),
+    ("DECIMAL(40,20)", "12345678901234567.890123"),
+    ("STRING", "\"007\""),
+    ("DATE", "\"infinity\""),
+    ("INTEGER CHECK (c < 100)", "4711"),
+    ("INTEGER UNIQUE", "4711"),
+];
+
+#[tokio::test]
+async fn every_type_of_sqlite_there_and_back() {
+    let harness = Harness::of(Engine::Sqlite).await;
+    let columns: Vec<String> = FITTING
+        .iter()
+        .enumerate()
+        .map(|(place, (declared, ..))| format!("c{place} {declared}"))
+        .collect();
+    let table = format!(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, {})",
+        columns.join(", ")
+    );
+    harness.run(&table).await;
+    let records: Vec<String> = FITTING
+        .iter()
+        .enumerate()
+        .map(|(place, (_, json, ..))| format!("{{\"id\":{place},\"c{place}\":{json}}}"))
+        .collect();
+    for mode in ["insert", "upsert"] {
+        harness.run("DELETE FROM t").await;
+        let keys = [
+            ("insert.mode", mode),
+            ("pk.mode", "record_value"),
+            ("pk.fields", "id"),
+        ];
+        let refused = harness.write("t", &keys, &records).await;
+        assert_eq!(refused, Vec::<String>::new(), "{mode}");
+        let mut wrong = Vec::new();
+        for (place, (declared, json, asked, expected)) in FITTING.iter().enumerate() {
+            let text =
+                format!("SELECT {asked} FROM (SELECT c{place} AS c FROM t WHERE id = {place})");
+            let found = harness.text(&text).await;
+            if found != *expected {
+                wrong.push(format!("{declared} from {json}: {found}, not {expected}"));
+            }
+        }
+        assert_eq!(wrong, Vec::<String>::new(), "{mode}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_refused_before_sqlite_sees_it() {
+    let harness = Harness::of(Engine::Sqlite).await;
+    for (declared, json, part) in UNFIT {
+        let reason = only_refusal(&harness, declared, json, false).await;
+        assert!(reason.contains(part), "{declared} from {json}: {reason}");
+        assert!(
+            reason.contains("field \"c\"") && reason.contains("column \"c\""),
+            "{reason}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_sqlite_would_change_is_a_record_error() {
+    let harness = Harness::of(Engine::Sqlite).await;
+    for (declared, json) in REFUSED_LATER {
+        let reason = only_refusal(&harness, declared, json, true).await;
+        let value = json.trim_matches('"');
+        // What NaN is everybody may know.
+        let is_told = reason.contains(value) && value != "NaN";
+        assert!(!is_told, "no values in errors: {reason}");
+    }
+}
+
+/// Writes the value, and a null behind it; the reason why the value alone is refused.
+async fn only_refusal(harness: &Harness, declared: &str, json: &str, is_there: bool) -> String {
+    harness.run("DROP TABLE IF EXISTS t").await;
+    harness.run(&format!("CREATE TABLE t (c {declared})")).await;
+    if is_there && declared.contains("UNIQUE") {
+        harness.run(&format!("INSERT INTO t VALUES ({json})")).await;
+    }
+    let records = [format!("{{\"c\":{json}}}"), "{\"c\":null}".to_owned()];
+    let mut refused = harness.write("t", &[], &records).await;
+    assert_eq!(refused.len(), 1, "{declared} from {json}: {refused:?}");
+    let stored = "SELECT count(*) FROM t WHERE c IS NULL";
+    assert_eq!(harness.text(stored).await, "1", "{declared}");
+    refused.remove(0)
+}
