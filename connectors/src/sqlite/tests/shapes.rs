@@ -113,7 +113,8 @@ async fn a_table_may_be_called_as_it_likes() {
         let rows = rows_of(&target, &[(&[Cell::Int(1), Cell::Int(2)], false)]);
         let mut session = database.session().await;
         write_rows_only(&mut session, rows).await.unwrap();
-        let stored = database.query(&["id", "n"], &format!("FROM \"{name}\""));
-        assert_eq!(stored.await, ["1|2"], "{name}");
+        let from = format!("FROM \"{name}\"");
+        let stored = database.query(&["id", "n"], &from).await;
+        assert_eq!(stored, ["1|2"], "{name}");
     }
 }
