@@ -9,8 +9,9 @@
 //! ```
 //!
 //! * The first part of the union has no rows. It gives the others the types and collations of the table's
-//!   own columns, so that a text is compared with the key by the key's rules. Bits are made numbers, as
-//!   which they are bound: a union of both would be a text of digits, which is no value for bits.
+//!   own columns, so that a text is compared with the key by the key's rules.
+//! * What the server takes a parameter for in a union is less than what is bound to it: times lose their
+//!   fractions, doubles their last digit, and bits become a text of digits. Those are cast.
 //! * The rows are read in their order, which is that of their keys, and each looks its row up: whatever
 //!   the server's statistics say, it must not read, and lock, the whole table.
 //! * Each row ends with a *mark* where some lack columns: a number with one bit per such column, 1 where
@@ -140,6 +141,13 @@ impl Given<'_> {
     /// What is compared must be of a type that compares exactly; other values are converted when they
     /// are stored, by the rules for storing.
     fn place(&self, column: usize) -> &str {
+        match type_word(&self.target.column(column).native_type) {
+            "bit" => return "CAST(? AS UNSIGNED)",
+            "float" | "double" => return "CAST(? AS DOUBLE)",
+            "datetime" | "timestamp" => return "CAST(? AS DATETIME(6))",
+            "time" => return "CAST(? AS TIME(6))",
+            _ => {}
+        }
         let is_compared = self.target.key.contains(&column) || self.target.guard == Some(column);
         let form = &self.forms[column];
         match is_compared {
@@ -229,19 +237,21 @@ mod tests {
     }
 
     #[test]
-    fn bits_are_given_as_numbers() {
-        let mut target = Target::clone(&integer_target(2, 1, WriteMode::Update));
+    fn what_a_union_would_take_from_a_value_is_cast() {
+        let mut target = Target::clone(&integer_target(3, 1, WriteMode::Update));
         target.table.columns[1].native_type = "bit(3)".to_owned();
-        let forms: Vec<Form> = (0..2).map(|_| Form::plain()).collect();
+        target.table.columns[2].native_type = "datetime(3)".to_owned();
+        let forms: Vec<Form> = (0..3).map(|_| Form::plain()).collect();
         let given = Given {
             target: &target,
             forms: &forms,
             flavor: Flavor::MySql,
-            columns: &[0, 1],
+            columns: &[0, 1, 2],
             marked: &[],
             row_count: 1,
         };
-        let rows = "(SELECT `c0`,`c1`+0 AS `c1` FROM `t` WHERE FALSE UNION ALL VALUES ROW(?,?))";
+        let rows = "(SELECT `c0`,`c1`+0 AS `c1`,`c2` FROM `t` WHERE FALSE UNION ALL \
+                    VALUES ROW(?,CAST(? AS UNSIGNED),CAST(? AS DATETIME(6))))";
         assert!(given.update().contains(rows), "{}", given.update());
     }
 
