@@ -184,8 +184,9 @@ async fn every_type_of_mysql_there_and_back() {
             .enumerate()
             .map(|(place, (definition, ..))| format!("c{place} {definition}"))
             .collect();
+        // MariaDB's own default is latin1.
         let table = format!(
-            "CREATE TABLE t (id bigint PRIMARY KEY, {})",
+            "CREATE TABLE t (id bigint PRIMARY KEY, {}) CHARACTER SET utf8mb4",
             columns.join(", ")
         );
         harness.run(&table).await;

@@ -2,15 +2,16 @@
 //! different columns. Pure.
 //!
 //! ```sql
-//! UPDATE (SELECT `id`, `a`, 0 AS `given columns` FROM `t` WHERE FALSE
-//!         UNION ALL VALUES ROW(?,?,?), ROW(?,?,?)) AS `given row`
+//! UPDATE (SELECT `id`, `a`, CAST(0 AS SIGNED) AS `given columns` FROM `t` WHERE FALSE
+//!         UNION ALL VALUES ROW(?,?,CAST(? AS SIGNED)), ..) AS `given row`
 //! STRAIGHT_JOIN `t` ON `t`.`id` = `given row`.`id`
 //! SET `t`.`a` = IF(`given row`.`given columns` & 1, `given row`.`a`, `t`.`a`)
 //! ```
 //!
 //! * The first part of the union has no rows. It gives the others the types and collations of the table's
-//!   own columns, so that a text is compared with the key by the key's rules. Bits are made numbers, as
-//!   which they are bound: a union of both would be a text of digits, which is no value for bits.
+//!   own columns, so that a text is compared with the key by the key's rules.
+//! * What the server takes a parameter for in a union is less than what is bound to it: times lose their
+//!   fractions, doubles their last digit, and bits become a text of digits. Those are cast.
 //! * The rows are read in their order, which is that of their keys, and each looks its row up: whatever
 //!   the server's statistics say, it must not read, and lock, the whole table.
 //! * Each row ends with its [mark](crate::statement::mark) where some lack columns.
@@ -106,8 +107,9 @@ impl Given<'_> {
             .collect();
         let mut text = format!("(SELECT {}", names.join(","));
         if !self.marked.is_empty() {
-            text.push_str(&format!(",0 AS {MARK}"));
-            places.push("?");
+            // Not 0, which MariaDB takes for a small number.
+            text.push_str(&format!(",CAST(0 AS SIGNED) AS {MARK}"));
+            places.push("CAST(? AS SIGNED)");
         }
         text.push_str(&format!(
             " FROM {} WHERE FALSE UNION ALL VALUES ",
@@ -126,6 +128,13 @@ impl Given<'_> {
     /// What is compared must be of a type that compares exactly; other values are converted when they
     /// are stored, by the rules for storing.
     fn place(&self, column: usize) -> &str {
+        match type_word(&self.target.column(column).native_type) {
+            "bit" => return "CAST(? AS UNSIGNED)",
+            "float" | "double" => return "CAST(? AS DOUBLE)",
+            "datetime" | "timestamp" => return "CAST(? AS DATETIME(6))",
+            "time" => return "CAST(? AS TIME(6))",
+            _ => {}
+        }
         let is_compared = self.target.key.contains(&column) || self.target.guard == Some(column);
         let form = &self.forms[column];
         match is_compared {
@@ -193,8 +202,8 @@ mod tests {
             &[0, 1, 2],
             &[2],
             |given| given.update(),
-            "UPDATE (SELECT `c0`,`c1`,`c2`,0 AS `given columns` FROM `t` WHERE FALSE UNION ALL \
-             VALUES (?,?,?,?),(?,?,?,?)) AS `given row` STRAIGHT_JOIN `t` \
+            "UPDATE (SELECT `c0`,`c1`,`c2`,CAST(0 AS SIGNED) AS `given columns` FROM `t` WHERE FALSE \
+             UNION ALL VALUES (?,?,?,CAST(? AS SIGNED)),(?,?,?,CAST(? AS SIGNED))) AS `given row` STRAIGHT_JOIN `t` \
              ON `t`.`c0` = `given row`.`c0` AND (`t`.`c1` IS NULL OR `t`.`c1` < `given row`.`c1`) \
              SET `t`.`c2` = IF(`given row`.`given columns` & 1, `given row`.`c2`, `t`.`c2`), \
              `t`.`c1` = `given row`.`c1`",
@@ -205,8 +214,8 @@ mod tests {
             &[1, 2],
             |given| given.upsert(),
             "INSERT INTO `t` (`c0`,`c1`,`c2`) SELECT `given row`.`c0`,`given row`.`c1`,`given row`.`c2` \
-             FROM (SELECT `c0`,`c1`,`c2`,0 AS `given columns` FROM `t` WHERE FALSE UNION ALL \
-             VALUES ROW(?,?,?,?),ROW(?,?,?,?)) AS `given row` ON DUPLICATE KEY UPDATE \
+             FROM (SELECT `c0`,`c1`,`c2`,CAST(0 AS SIGNED) AS `given columns` FROM `t` WHERE FALSE UNION ALL \
+             VALUES ROW(?,?,?,CAST(? AS SIGNED)),ROW(?,?,?,CAST(? AS SIGNED))) AS `given row` ON DUPLICATE KEY UPDATE \
              `t`.`c0` = IF(`t`.`c0` <=> `given row`.`c0`, `t`.`c0`, NULL), \
              `t`.`c1` = IF(`given row`.`given columns` & 1, `given row`.`c1`, `t`.`c1`), \
              `t`.`c2` = IF(`given row`.`given columns` & 2, `given row`.`c2`, `t`.`c2`)",
@@ -214,19 +223,21 @@ mod tests {
     }
 
     #[test]
-    fn bits_are_given_as_numbers() {
-        let mut target = Target::clone(&integer_target(2, 1, WriteMode::Update));
+    fn what_a_union_would_take_from_a_value_is_cast() {
+        let mut target = Target::clone(&integer_target(3, 1, WriteMode::Update));
         target.table.columns[1].native_type = "bit(3)".to_owned();
-        let forms: Vec<Form> = (0..2).map(|_| Form::plain()).collect();
+        target.table.columns[2].native_type = "datetime(3)".to_owned();
+        let forms: Vec<Form> = (0..3).map(|_| Form::plain()).collect();
         let given = Given {
             target: &target,
             forms: &forms,
             flavor: Flavor::MySql,
-            columns: &[0, 1],
+            columns: &[0, 1, 2],
             marked: &[],
             row_count: 1,
         };
-        let rows = "(SELECT `c0`,`c1`+0 AS `c1` FROM `t` WHERE FALSE UNION ALL VALUES ROW(?,?))";
+        let rows = "(SELECT `c0`,`c1`+0 AS `c1`,`c2` FROM `t` WHERE FALSE UNION ALL \
+                    VALUES ROW(?,CAST(? AS UNSIGNED),CAST(? AS DATETIME(6))))";
         assert!(given.update().contains(rows), "{}", given.update());
     }
 }
