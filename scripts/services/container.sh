@@ -24,9 +24,15 @@ container_engine_answers() {
   return "$code"
 }
 
-# engine WORD...: one command of the engine. In the foreground, so that who interrupts us interrupts it.
+# engine WORD...: one command of the engine. In the foreground, so that who interrupts us interrupts it. It must not
+# inherit our locks, as `launch` says.
 engine() {
-  timeout --foreground "$ENGINE_DEADLINE_SECONDS" docker "$@"
+  local code=0
+  timeout --foreground "$ENGINE_DEADLINE_SECONDS" docker "$@" 7>&- 8>&- 9>&- || code=$?
+  if ((code == TIMED_OUT)); then
+    printf 'services: the container engine has not finished "docker %s" within %s s\n' "$1" "$ENGINE_DEADLINE_SECONDS" >&2
+  fi
+  return "$code"
 }
 
 # container_images IMAGE...: fetches those that are absent. Fails when the engine cannot get one.
