@@ -2,8 +2,8 @@
 //! different columns. Pure.
 //!
 //! ```sql
-//! UPDATE (SELECT `id`, `a`, CAST(0 AS SIGNED) AS `given columns` FROM `t` WHERE FALSE
-//!         UNION ALL VALUES ROW(?,?,CAST(? AS SIGNED)), ..) AS `given row`
+//! UPDATE (SELECT `id`, `a`, 9223372036854775807 AS `given columns` FROM `t` WHERE FALSE
+//!         UNION ALL VALUES ROW(?,?,?), ..) AS `given row`
 //! STRAIGHT_JOIN `t` ON `t`.`id` = `given row`.`id`
 //! SET `t`.`a` = IF(`given row`.`given columns` & 1, `given row`.`a`, `t`.`a`)
 //! ```
@@ -107,9 +107,9 @@ impl Given<'_> {
             .collect();
         let mut text = format!("(SELECT {}", names.join(","));
         if !self.marked.is_empty() {
-            // Not 0, which MariaDB takes for a small number.
-            text.push_str(&format!(",CAST(0 AS SIGNED) AS {MARK}"));
-            places.push("CAST(? AS SIGNED)");
+            // As large as a mark can be: by its digits MariaDB decides what the union holds.
+            text.push_str(&format!(",{} AS {MARK}", i64::MAX));
+            places.push("?");
         }
         text.push_str(&format!(
             " FROM {} WHERE FALSE UNION ALL VALUES ",
@@ -202,8 +202,8 @@ mod tests {
             &[0, 1, 2],
             &[2],
             |given| given.update(),
-            "UPDATE (SELECT `c0`,`c1`,`c2`,CAST(0 AS SIGNED) AS `given columns` FROM `t` WHERE FALSE \
-             UNION ALL VALUES (?,?,?,CAST(? AS SIGNED)),(?,?,?,CAST(? AS SIGNED))) AS `given row` STRAIGHT_JOIN `t` \
+            "UPDATE (SELECT `c0`,`c1`,`c2`,9223372036854775807 AS `given columns` FROM `t` WHERE FALSE \
+             UNION ALL VALUES (?,?,?,?),(?,?,?,?)) AS `given row` STRAIGHT_JOIN `t` \
              ON `t`.`c0` = `given row`.`c0` AND (`t`.`c1` IS NULL OR `t`.`c1` < `given row`.`c1`) \
              SET `t`.`c2` = IF(`given row`.`given columns` & 1, `given row`.`c2`, `t`.`c2`), \
              `t`.`c1` = `given row`.`c1`",
@@ -214,8 +214,8 @@ mod tests {
             &[1, 2],
             |given| given.upsert(),
             "INSERT INTO `t` (`c0`,`c1`,`c2`) SELECT `given row`.`c0`,`given row`.`c1`,`given row`.`c2` \
-             FROM (SELECT `c0`,`c1`,`c2`,CAST(0 AS SIGNED) AS `given columns` FROM `t` WHERE FALSE UNION ALL \
-             VALUES ROW(?,?,?,CAST(? AS SIGNED)),ROW(?,?,?,CAST(? AS SIGNED))) AS `given row` ON DUPLICATE KEY UPDATE \
+             FROM (SELECT `c0`,`c1`,`c2`,9223372036854775807 AS `given columns` FROM `t` WHERE FALSE UNION ALL \
+             VALUES ROW(?,?,?,?),ROW(?,?,?,?)) AS `given row` ON DUPLICATE KEY UPDATE \
              `t`.`c0` = IF(`t`.`c0` <=> `given row`.`c0`, `t`.`c0`, NULL), \
              `t`.`c1` = IF(`given row`.`given columns` & 1, `given row`.`c1`, `t`.`c1`), \
              `t`.`c2` = IF(`given row`.`given columns` & 2, `given row`.`c2`, `t`.`c2`)",
