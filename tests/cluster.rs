@@ -167,7 +167,8 @@ async fn one_truth() {
         let made = create(all[0], idle(&stage, name, 2)).await;
         assert_eq!(made.code, 201, "{}", made.body);
         let path = format!("/connectors/{name}/{verb}");
-        assert!(all[1].rest.put(&path, None).await.code < 300, "{path}");
+        let done = all[1].rest.put(&path, None).await;
+        assert!(done.code < 300, "{path}: {} {}", done.code, done.body);
     }
     let truth = shown(all[0]).await;
     assert_eq!(truth.1["held"], "PAUSED");

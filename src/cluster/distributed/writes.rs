@@ -60,6 +60,8 @@ pub(super) struct Write {
     stage: Stage,
     /// Its record has been read.
     seen: bool,
+    /// The log was read up to an end that was asked for in this attempt.
+    is_caught_up: bool,
     /// The connector before it.
     before: Option<ConnectorView>,
     problem: String,
@@ -105,6 +107,7 @@ impl<S: StartTask> Control<S> {
             attempts: 0,
             stage: Stage::Preparing,
             seen: false,
+            is_caught_up: false,
             before: None,
             problem: "kafka does not answer".to_owned(),
         });
@@ -129,11 +132,7 @@ impl<S: StartTask> Control<S> {
         match answer {
             WriterAnswer::Ready { .. } if !matches!(write.stage, Stage::Preparing) => {}
             WriterAnswer::Ready { .. } if self.writer_is_current => self.check_and_commit(),
-            WriterAnswer::Ready { .. } => {
-                write.stage = Stage::CatchingUp(None);
-                self.reads.for_write = true;
-                self.ask_for_end();
-            }
+            WriterAnswer::Ready { .. } => self.catch_up(),
             WriterAnswer::Committed => {
                 write.stage = Stage::AwaitingOwn(Instant::now() + OWN_RECORD_MAX);
                 self.look_at_write();
@@ -146,6 +145,14 @@ impl<S: StartTask> Control<S> {
                 warn!(reason, "change cannot be written now");
                 self.pause_write(reason);
             }
+        }
+    }
+
+    fn catch_up(&mut self) {
+        if let Some(write) = &mut self.write {
+            write.stage = Stage::CatchingUp(None);
+            self.reads.for_write = true;
+            self.ask_for_end();
         }
     }
 
@@ -194,6 +201,7 @@ impl<S: StartTask> Control<S> {
         match write.stage {
             _ if write.seen && !matches!(write.stage, Stage::Committing) => self.finish_write(),
             Stage::CatchingUp(Some(end)) if end <= self.position => {
+                write.is_caught_up = true;
                 self.writer_is_current = true;
                 self.check_and_commit();
             }
@@ -204,6 +212,7 @@ impl<S: StartTask> Control<S> {
             }
             Stage::Pausing(until) if until <= now => {
                 write.stage = Stage::Preparing;
+                write.is_caught_up = false;
                 self.order(ToWriterThread::Prepare);
             }
             Stage::Preparing
@@ -232,8 +241,12 @@ impl<S: StartTask> Control<S> {
             }]),
             Some(Job::Placement) => Ok(self.registry.plan_placement(&members)),
         };
+        let is_caught_up = write.is_caught_up;
         self.write = Some(write);
         match planned {
+            // That nobody else has written meanwhile is told by the commit, and here there will be none.
+            Err(_) if !is_caught_up => self.catch_up(),
+            Ok(records) if records.is_empty() && !is_caught_up => self.catch_up(),
             Err(error) => self.end_write(Some(error)),
             Ok(records) if records.is_empty() => self.finish_write(),
             Ok(records) => self.commit(&records),
