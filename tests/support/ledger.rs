@@ -88,6 +88,17 @@ impl Ledger {
         unknown.map(|record| record.partition).collect()
     }
 
+    /// Ids of records whose offsets are not known.
+    pub(crate) fn ids_without_offsets(&self, topic: &str) -> BTreeSet<RecordId> {
+        let sent = self.sent.lock().unwrap();
+        let unknown = sent
+            .iter()
+            .filter(|record| record.topic == topic && record.offset < 0);
+        unknown
+            .map(|record| (record.producer, record.seq))
+            .collect()
+    }
+
     /// Records of a partition below this offset must not be read.
     pub(crate) fn starts_at(&self, topic: &str, partition: i32, offset: i64) {
         for record in self.sent.lock().unwrap().iter_mut() {

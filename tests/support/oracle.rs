@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use super::connector::Connector;
 use super::database::Row;
-use super::kafka;
+use super::kafka::{self, ReadRecord};
 use super::ledger::{Fate, RecordId};
 use super::stage::{Stage, Topic};
 use super::wait::{check, eventually};
@@ -198,16 +198,30 @@ impl Judged<'_> {
             .map(|row| ((row.get(0), row.get(1)), row.get(2)))
             .collect();
         let lost = expected.iter().filter(|id| !stored.contains_key(id));
+        let lost = self.in_the_log(lost.copied().collect()).await;
         let twice = stored.iter().filter(|(_, count)| **count > 1);
         let strange = stored.keys().filter(|id| !expected.contains(id));
         [
-            self.name("lost", lost.copied()),
+            self.name("lost", lost.into_iter()),
             self.name("stored more than once", twice.map(|(id, _)| *id)),
             self.name("stored though it should not be", strange.copied()),
         ]
         .into_iter()
         .flatten()
         .collect()
+    }
+
+    /// Without those that were acknowledged without an offset, as a batch is that was sent once more, and
+    /// are not in the log: they were lost before anybody could read them.
+    async fn in_the_log(&self, mut ids: Vec<RecordId>) -> Vec<RecordId> {
+        let unsure = self.stage.ledger.ids_without_offsets(&self.topic.name);
+        if !ids.iter().any(|id| unsure.contains(id)) {
+            return ids;
+        }
+        let read = kafka::read_topic(&self.topic.name, self.topic.partitions).await;
+        let found: BTreeSet<RecordId> = read.iter().filter_map(id_of).collect();
+        ids.retain(|id| !unsure.contains(id) || found.contains(id));
+        ids
     }
 
     fn name(&self, violation: &str, ids: impl Iterator<Item = RecordId>) -> Option<String> {
@@ -388,4 +402,11 @@ fn excerpt(history: &[Change]) -> String {
         .collect();
     let from = lines.len().saturating_sub(100);
     lines[from..].join("\n")
+}
+
+/// Who wrote a record, and its number; as its value says.
+fn id_of(record: &ReadRecord) -> Option<RecordId> {
+    let value: serde_json::Value = serde_json::from_slice(record.value.as_deref()?).ok()?;
+    let producer = i32::try_from(value["producer"].as_i64()?).ok()?;
+    Some((producer, value["seq"].as_i64()?))
 }
