@@ -152,10 +152,12 @@ impl LetterTopic {
         Ok(())
     }
 
-    /// Creates the topic when it is missing: one partition, as Kafka Connect does. Before it is looked
-    /// for: a broker may take a producer's question for a wish, and make it as its own defaults are.
+    /// Creates the topic when it is missing: one partition, as Kafka Connect does.
     async fn create_topic(&self) -> Result<(), SinkError> {
         let topic = &self.topic;
+        if self.topic_exists().await? {
+            return Ok(());
+        }
         let admin = login::admin_client(self.client_config())
             .await
             .map_err(|error| SinkError::stop(format!("cannot create an admin client: {error}")))?;
@@ -177,12 +179,9 @@ impl LetterTopic {
             .await
             .map_err(|error| failed(error.to_string()))?;
         for answer in answers {
-            // Who may not create topics is told so, whether it exists or not.
-            if let Err((_, code)) = answer
-                && code != RDKafkaErrorCode::TopicAlreadyExists
-                && !self.topic_exists().await?
-            {
-                return Err(failed(code.to_string()));
+            match answer {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((_, code)) => return Err(failed(code.to_string())),
             }
         }
         Ok(())
