@@ -144,6 +144,27 @@ proptest! {
     }
 }
 
+/// The worker that wrote last takes its memory for current until a commit tells otherwise, and what is
+/// refused has no commit.
+#[tokio::test(start_paused = true)]
+async fn what_another_worker_has_just_made_is_not_refused_as_unknown() {
+    let mut world = World::new();
+    world.settle().await;
+    let create = |world: &mut World, worker, name| {
+        world.command(worker, name, 0);
+        world.carry_out(worker);
+    };
+    create(&mut world, 1, 1);
+    assert!(world.answered(1), "the second is the writer");
+    create(&mut world, 0, 0);
+    assert!(world.answered(0), "the first has taken over");
+    const PAUSE: u8 = 5;
+    world.command(1, 0, PAUSE);
+    world.carry_out(1);
+    world.settle().await;
+    assert!(world.answered(1), "the second did not know of it yet");
+}
+
 struct Node {
     process: usize,
     id: String,
@@ -340,6 +361,22 @@ impl World {
         }
     }
 
+    /// A worker's writes, as far as it has got now, with what it reads meanwhile.
+    fn carry_out(&mut self, worker: usize) {
+        let (kafka, node) = (&mut self.kafka, &mut self.nodes[worker]);
+        while !node.line.lock().unwrap().orders.is_empty() {
+            write(kafka, node, Outcome::Answered);
+            tell_end(kafka, node, true);
+            read_config(kafka, node, usize::MAX);
+        }
+    }
+
+    /// The last command of a worker was carried out.
+    fn answered(&mut self, worker: usize) -> bool {
+        let answer = self.nodes[worker].answers.pop();
+        answer.is_some_and(|mut answer| matches!(answer.try_recv(), Ok(Ok(_))))
+    }
+
     /// All is well from now on, and everything arrives.
     async fn settle(&mut self) {
         for node in &mut self.nodes {
@@ -348,15 +385,12 @@ impl World {
         self.expire();
         let rounds = SETTLED_AFTER.as_millis() / TICK.as_millis();
         for _ in 0..rounds {
-            for node in &mut self.nodes {
-                let kafka = &mut self.kafka;
+            for worker in 0..self.nodes.len() {
+                let (kafka, node) = (&mut self.kafka, &mut self.nodes[worker]);
                 tell_members(kafka, node);
                 tell_end(kafka, node, true);
-                while !node.line.lock().unwrap().orders.is_empty() {
-                    write(kafka, node, Outcome::Answered);
-                    tell_end(kafka, node, true);
-                    read_config(kafka, node, usize::MAX);
-                }
+                self.carry_out(worker);
+                let (kafka, node) = (&mut self.kafka, &mut self.nodes[worker]);
                 say(kafka, node);
                 read_config(kafka, node, usize::MAX);
                 read_statuses(kafka, node, usize::MAX);

@@ -60,8 +60,6 @@ pub(super) struct Write {
     stage: Stage,
     /// Its record has been read.
     seen: bool,
-    /// The log was read up to an end that was asked for in this attempt.
-    is_caught_up: bool,
     /// The connector before it.
     before: Option<ConnectorView>,
     problem: String,
@@ -107,7 +105,6 @@ impl<S: StartTask> Control<S> {
             attempts: 0,
             stage: Stage::Preparing,
             seen: false,
-            is_caught_up: false,
             before: None,
             problem: "kafka does not answer".to_owned(),
         });
@@ -131,7 +128,7 @@ impl<S: StartTask> Control<S> {
         };
         match answer {
             WriterAnswer::Ready { .. } if !matches!(write.stage, Stage::Preparing) => {}
-            WriterAnswer::Ready { .. } if self.writer_is_current => self.check_and_commit(),
+            WriterAnswer::Ready { .. } if self.writer_is_current => self.check_and_commit(false),
             WriterAnswer::Ready { .. } => self.catch_up(),
             WriterAnswer::Committed => {
                 write.stage = Stage::AwaitingOwn(Instant::now() + OWN_RECORD_MAX);
@@ -201,9 +198,8 @@ impl<S: StartTask> Control<S> {
         match write.stage {
             _ if write.seen && !matches!(write.stage, Stage::Committing) => self.finish_write(),
             Stage::CatchingUp(Some(end)) if end <= self.position => {
-                write.is_caught_up = true;
                 self.writer_is_current = true;
-                self.check_and_commit();
+                self.check_and_commit(true);
             }
             Stage::AwaitingOwn(until) if until <= now => {
                 self.writer_is_current = false;
@@ -212,7 +208,6 @@ impl<S: StartTask> Control<S> {
             }
             Stage::Pausing(until) if until <= now => {
                 write.stage = Stage::Preparing;
-                write.is_caught_up = false;
                 self.order(ToWriterThread::Prepare);
             }
             Stage::Preparing
@@ -223,7 +218,9 @@ impl<S: StartTask> Control<S> {
         }
     }
 
-    fn check_and_commit(&mut self) {
+    /// That nobody else has written meanwhile is told by the commit. Without one it must be read: what is
+    /// refused, or changes nothing, is looked at again behind an end of the log that was asked for.
+    fn check_and_commit(&mut self, is_caught_up: bool) {
         let Some(mut write) = self.write.take() else {
             return;
         };
@@ -241,15 +238,12 @@ impl<S: StartTask> Control<S> {
             }]),
             Some(Job::Placement) => Ok(self.registry.plan_placement(&members)),
         };
-        let is_caught_up = write.is_caught_up;
         self.write = Some(write);
         match planned {
-            // That nobody else has written meanwhile is told by the commit, and here there will be none.
-            Err(_) if !is_caught_up => self.catch_up(),
-            Ok(records) if records.is_empty() && !is_caught_up => self.catch_up(),
+            Ok(records) if !records.is_empty() => self.commit(&records),
+            _ if !is_caught_up => self.catch_up(),
+            Ok(_) => self.finish_write(),
             Err(error) => self.end_write(Some(error)),
-            Ok(records) if records.is_empty() => self.finish_write(),
-            Ok(records) => self.commit(&records),
         }
     }
 
