@@ -17,6 +17,7 @@ use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
+use rdkafka::message::Message as _;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 use tracing::debug;
 
@@ -71,6 +72,11 @@ impl ConsumerContext for WorkerContext {}
 impl ProducerContext for WorkerContext {
     type DeliveryOpaque = ();
 
-    /// What became of records is told by the commit.
-    fn delivery(&self, _result: &DeliveryResult<'_>, (): ()) {}
+    /// What became of a change is told by its commit; what was said and did not arrive is said again.
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, message)) = result {
+            let key = message.key().unwrap_or_default();
+            debug!(%error, key = %String::from_utf8_lossy(key), "a record did not arrive");
+        }
+    }
 }

@@ -1,22 +1,16 @@
 //! What the worker says in the status topic. Best effort: what was said and did not arrive is said
 //! again by whoever finds that the topic says something else.
 
-use std::error::Error;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use rdkafka::ClientContext;
-use rdkafka::client::OAuthToken;
-use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::message::Message as _;
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use tracing::debug;
 
-use super::{Properties, client_config};
+use super::{Properties, WorkerContext, client_config};
 use crate::cluster::format::Encoded;
-use crate::login;
 
 /// How long one look at what became of the words lasts; also how long the thread outlives them. Each
 /// costs a millisecond: the client's wrapper does not wait for less.
@@ -24,7 +18,7 @@ const POLL_MAX: Duration = Duration::from_secs(1);
 
 /// Says it.
 pub(in crate::cluster) struct Speech {
-    producer: Arc<BaseProducer<SpeechContext>>,
+    producer: Arc<BaseProducer<WorkerContext>>,
     topic: String,
 }
 
@@ -39,7 +33,7 @@ impl Speech {
             // Java's, so that a key stays in the partition where Kafka Connect has put it.
             ("partitioner", "murmur2_random"),
         ];
-        let producer = client_config(properties, &own).create_with_context(SpeechContext)?;
+        let producer = client_config(properties, &own).create_with_context(WorkerContext)?;
         let producer = Arc::new(producer);
         let attended = Arc::downgrade(&producer);
         let spawned = thread::Builder::new()
@@ -71,37 +65,8 @@ impl Speech {
 }
 
 /// Hears what became of the words, and gives the client the tokens for its login.
-fn attend(producer: &Weak<BaseProducer<SpeechContext>>) {
+fn attend(producer: &Weak<BaseProducer<WorkerContext>>) {
     while let Some(producer) = producer.upgrade() {
         producer.poll(POLL_MAX);
-    }
-}
-
-struct SpeechContext;
-
-impl ClientContext for SpeechContext {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        login::token(config)
-    }
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        debug!(?level, facility, "kafka client: {message}");
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        debug!(%error, "kafka client: {reason}");
-    }
-}
-
-impl ProducerContext for SpeechContext {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, message)) = result {
-            let key = message.key().unwrap_or_default();
-            debug!(%error, key = %String::from_utf8_lossy(key), "status did not arrive");
-        }
     }
 }
