@@ -9,7 +9,7 @@ use rdkafka::bindings;
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 
 use crate::login;
@@ -204,6 +204,35 @@ pub fn read_on(consumer: &TaskConsumer, from: TopicPartitionList) -> KafkaResult
     // Without waiting: what cannot be sought is resumed all the same.
     consumer.seek_partitions(from, Duration::ZERO)?;
     Ok(())
+}
+
+/// Asks about partitions of these topics, and once more with fresh metadata when the client knows of no
+/// leader: of partitions that are not assigned to it, it (librdkafka 2.12) believes what it heard last,
+/// calls them unknown, and does not ask anew by itself. Blocks.
+///
+/// # Errors
+/// The client's.
+pub fn with_leaders<'a, C: ConsumerContext, T>(
+    consumer: &BaseConsumer<C>,
+    topics: impl IntoIterator<Item = &'a str>,
+    time_max: Duration,
+    ask: impl Fn() -> KafkaResult<T>,
+) -> KafkaResult<T> {
+    let answer = ask();
+    let code = answer
+        .as_ref()
+        .err()
+        .and_then(KafkaError::rdkafka_error_code);
+    if !matches!(
+        code,
+        Some(RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::LeaderNotAvailable)
+    ) {
+        return answer;
+    }
+    for topic in topics {
+        consumer.fetch_metadata(Some(topic), time_max)?;
+    }
+    ask()
 }
 
 /// Shares the consumer with blocking calls of the write loop.

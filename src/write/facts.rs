@@ -8,12 +8,12 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminOptions, ConfigResource, OwnedResourceSpecifier, ResourceSpecifier};
 use rdkafka::consumer::Consumer as _;
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use rowdock_connectors::{PartitionKey, SinkError};
 
 use super::start::Watermarks;
-use crate::consume::client::TaskConsumer;
+use crate::consume::client::{self, TaskConsumer};
 use crate::consume::native;
 use crate::consume::thread::MIRROR_MARK;
 use crate::login;
@@ -137,16 +137,10 @@ impl KafkaFacts {
             return Ok(HashMap::new());
         }
         self.ask("watermarks", move |consumer| {
-            let answer = offsets_now(consumer, &partitions, wanted);
-            if !answer.as_ref().is_err_and(misses_a_leader) {
-                return answer;
-            }
-            // Of a partition that is not assigned yet, the client believes what it heard last.
             let topics: BTreeSet<&str> = partitions.iter().map(|key| &*key.topic).collect();
-            for topic in topics {
-                consumer.fetch_metadata(Some(topic), CALL_TIMEOUT)?;
-            }
-            offsets_now(consumer, &partitions, wanted)
+            client::with_leaders(consumer, topics, CALL_TIMEOUT, || {
+                offsets_now(consumer, &partitions, wanted)
+            })
         })
         .await
     }
@@ -247,14 +241,6 @@ fn offsets_now(
     with_offsets(&answered, partitions, |offset, _| offset)
 }
 
-/// The client calls partitions unknown, too, when none of them has a leader.
-fn misses_a_leader(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::LeaderNotAvailable)
-    )
-}
-
 /// What is made of the offsets, and their metadata, of these partitions; those without one are missing.
 fn with_offsets<T>(
     answered: &TopicPartitionList,
@@ -294,7 +280,6 @@ mod tests {
     use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
     use super::*;
-    use crate::consume::client;
 
     #[tokio::test]
     async fn watermarks_of_many_partitions_at_once() {

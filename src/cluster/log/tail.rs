@@ -10,12 +10,13 @@ use std::thread;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{debug, warn};
 
 use super::{Properties, REQUEST_ID_HEADER, WorkerContext, client_config};
+use crate::consume::client;
 use crate::consume::native::{Content, Message, Poller};
 use crate::record::HeaderSource as _;
 
@@ -125,20 +126,10 @@ impl LogEnd {
     pub(in crate::cluster) fn ask(&self) -> KafkaResult<i64> {
         // Nobody else polls this client, which may want a new token for its login.
         self.client.poll(Duration::ZERO);
-        self.end().or_else(|error| {
-            if error.rdkafka_error_code() != Some(RDKafkaErrorCode::UnknownPartition) {
-                return Err(error);
-            }
-            // So the client calls a partition that had no leader when it last heard of it, and it does
-            // not ask anew by itself: nothing of the topic is assigned to it.
-            self.client
-                .fetch_metadata(Some(&self.topic), END_TIME_MAX)?;
-            self.end()
-        })
-    }
-
-    fn end(&self) -> KafkaResult<i64> {
-        let (_, end) = self.client.fetch_watermarks(&self.topic, 0, END_TIME_MAX)?;
+        let topic = [&*self.topic];
+        let (_, end) = client::with_leaders(&self.client, topic, END_TIME_MAX, || {
+            self.client.fetch_watermarks(&self.topic, 0, END_TIME_MAX)
+        })?;
         Ok(end)
     }
 }
@@ -216,6 +207,7 @@ fn record(message: &Message<'_>) -> TailRecord {
 mod tests {
     use std::time::Instant;
 
+    use rdkafka::error::RDKafkaErrorCode;
     use rdkafka::mocking::MockCluster;
 
     use super::*;
