@@ -7,6 +7,7 @@
 //! The other SQL engines have rooms of their own for their types; what records with a schema make of a
 //! table, and the options, is run against all of them.
 
+mod columns;
 mod engines;
 mod harness;
 mod mysql;
@@ -15,6 +16,7 @@ mod routing;
 mod schemas;
 mod sqlite;
 
+use columns::{Fitting, Unfit};
 use harness::{Harness, servers};
 
 /// Types of the test's own.
@@ -191,8 +193,7 @@ const FITTING: &[(&str, &str, &str)] = &[
     ("hstore[]", "[{\"a\":\"1\"}]", r#"{"\"a\"=>\"1\""}"#),
 ];
 
-/// Definition, JSON, and a part of the reason why it is refused.
-const UNFIT: &[(&str, &str, &str)] = &[
+const UNFIT: &[Unfit] = &[
     ("bool", "2", "only true and false"),
     ("int2", "32768", "out of the column's range"),
     ("oid", "-1", "out of the column's range"),
@@ -241,40 +242,11 @@ async fn every_type_of_postgres_there_and_back() {
     for server in servers() {
         let harness = Harness::new(server).await;
         harness.run(TYPES).await;
-        let columns: Vec<String> = FITTING
-            .iter()
-            .enumerate()
-            .map(|(place, (definition, ..))| format!("c{place} {definition}"))
+        let cases = FITTING.iter();
+        let cases: Vec<Fitting> = cases
+            .map(|(definition, json, text)| (*definition, *json, "c::text", *text))
             .collect();
-        let table = format!(
-            "CREATE TABLE t (id int8 PRIMARY KEY, {})",
-            columns.join(", ")
-        );
-        harness.run(&table).await;
-        let records: Vec<String> = FITTING
-            .iter()
-            .enumerate()
-            .map(|(place, (_, json, _))| format!("{{\"id\":{place},\"c{place}\":{json}}}"))
-            .collect();
-        for mode in ["insert", "upsert"] {
-            harness.run("TRUNCATE t").await;
-            let keys = [
-                ("insert.mode", mode),
-                ("pk.mode", "record_value"),
-                ("pk.fields", "id"),
-            ];
-            let refused = harness.write("t", &keys, &records).await;
-            assert_eq!(refused, Vec::<String>::new(), "{mode}");
-            let mut wrong = Vec::new();
-            for (place, (definition, json, expected)) in FITTING.iter().enumerate() {
-                let text = format!("SELECT c{place}::text FROM t WHERE id = {place}");
-                let found = harness.text(&text).await;
-                if found != *expected {
-                    wrong.push(format!("{definition} from {json}: {found}, not {expected}"));
-                }
-            }
-            assert_eq!(wrong, Vec::<String>::new(), "{mode}");
-        }
+        columns::there_and_back(&harness, &cases, &["insert", "upsert"]).await;
         // Many at once, which is another way in for types that can be copied.
         harness.run("TRUNCATE t").await;
         let many: Vec<String> = (0..40)
@@ -295,23 +267,7 @@ async fn what_does_not_fit_is_refused_before_the_database_sees_it() {
     for server in servers() {
         let harness = Harness::new(server).await;
         harness.run(TYPES).await;
-        for (definition, json, part) in UNFIT {
-            harness.run("DROP TABLE IF EXISTS t").await;
-            harness
-                .run(&format!("CREATE TABLE t (c {definition})"))
-                .await;
-            let refused = harness
-                .write("t", &[], &[format!("{{\"c\":{json}}}")])
-                .await;
-            assert_eq!(refused.len(), 1, "{definition} from {json}");
-            let reason = &refused[0];
-            assert!(reason.contains(part), "{definition} from {json}: {reason}");
-            assert!(
-                reason.contains("field \"c\"") && reason.contains("column \"c\""),
-                "{reason}"
-            );
-            assert_eq!(harness.text("SELECT count(*)::text FROM t").await, "0");
-        }
+        columns::refused_by_rule(&harness, UNFIT).await;
     }
 }
 
@@ -319,22 +275,7 @@ async fn what_does_not_fit_is_refused_before_the_database_sees_it() {
 async fn what_only_the_database_can_tell_is_a_record_error() {
     let harness = Harness::new(servers()[0]).await;
     harness.run(TYPES).await;
-    for (definition, json) in REFUSED_BY_THE_DATABASE {
-        harness.run("DROP TABLE IF EXISTS t").await;
-        harness
-            .run(&format!("CREATE TABLE t (c {definition})"))
-            .await;
-        let records = [format!("{{\"c\":{json}}}"), "{\"c\":null}".to_owned()];
-        let refused = harness.write("t", &[], &records).await;
-        assert_eq!(refused.len(), 1, "{definition} from {json}: {refused:?}");
-        let value = json.trim_matches('"');
-        assert!(
-            !refused[0].contains(value),
-            "no values in errors: {}",
-            refused[0]
-        );
-        assert_eq!(harness.text("SELECT count(*)::text FROM t").await, "1");
-    }
+    columns::refused_later(&harness, REFUSED_BY_THE_DATABASE).await;
 }
 
 /// Keys of types whose values the table may find equal though their texts differ.

@@ -5,12 +5,6 @@ use crate::support::engine::Engine;
 
 const ENGINES: [Engine; 3] = [Engine::MySql, Engine::MariaDb, Engine::Sqlite];
 
-async fn written(harness: &Harness, topic: &str, keys: &[(&str, &str)], records: &[&str]) {
-    let records: Vec<String> = records.iter().map(|&record| record.to_owned()).collect();
-    let refused = harness.write(topic, keys, &records).await;
-    assert_eq!(refused, Vec::<String>::new(), "{:?}", harness.engine);
-}
-
 /// Reserved words, capitals, quotes, other letters, blanks and dots are parts of names like all others.
 #[tokio::test]
 async fn names_are_kept_whatever_they_are() {
@@ -25,7 +19,7 @@ async fn names_are_kept_whatever_they_are() {
         ];
         for topic in ["select", "orders.new"] {
             for _ in 0..2 {
-                written(&harness, topic, &keys, &[record]).await;
+                harness.stored(topic, &keys, &[record]).await;
             }
             let rows = format!(
                 "SELECT count(*) FROM \"{topic}\" \
@@ -93,7 +87,7 @@ async fn zones_of_the_database_and_of_the_record() {
             r#"{"id":1,"local":"2026-07-01T10:00:00Z","instant":"2026-07-01T10:00:00","day":"2026-07-01"}"#,
             r#"{"id":2,"local":"2026-07-01 10:00","instant":"2026-07-01T10:00:00","zone":"-03:30"}"#,
         ];
-        written(&harness, "t", &keys, &records).await;
+        harness.stored("t", &keys, &records).await;
         for (id, column, expected) in [
             (1, "local", "2026-07-01 12:00:00"),
             (1, "instant", "2026-07-01 08:00:00"),
@@ -129,7 +123,7 @@ async fn change_events_tell_which_row_was_deleted() {
             r#"{"op":"u","before":{"id":2,"note":"b"},"after":{"id":2,"note":"c"}}"#,
             r#"{"op":"d","before":{"id":1,"note":"a"},"after":null}"#,
         ];
-        written(&harness, "t", &keys, &records).await;
+        harness.stored("t", &keys, &records).await;
         let rows = "SELECT GROUP_CONCAT(note) FROM t";
         assert_eq!(harness.text(rows).await, "c", "{engine:?}");
     }

@@ -113,6 +113,22 @@ impl Harness {
         found.unwrap_or_else(|| "null".to_owned())
     }
 
+    /// How many rows of this table there are, or of this part of it.
+    pub(crate) async fn count(&self, of: &str) -> i64 {
+        let text = format!("SELECT count(*) FROM {of}");
+        match &self.place {
+            Place::Schema(client) => client.query_one(&text, &[]).await.expect(&text).get(0),
+            Place::Database(database) => database.number(&text).await,
+        }
+    }
+
+    /// Writes JSON records without keys, none of which is refused.
+    pub(crate) async fn stored(&self, topic: &str, keys: &[(&str, &str)], records: &[&str]) {
+        let records: Vec<String> = records.iter().map(|&record| record.to_owned()).collect();
+        let refused = self.write(topic, keys, &records).await;
+        assert_eq!(refused, Vec::<String>::new(), "{:?}", self.engine);
+    }
+
     /// Writes JSON records without keys; returns the reasons of those that are refused.
     pub(crate) async fn write(
         &self,
@@ -249,6 +265,15 @@ impl Harness {
         };
         sink.open().await.expect("session")
     }
+}
+
+/// Keys of the connector: rows are written in this mode, and told apart by these fields of the value.
+pub(crate) fn keyed<'a>(mode: &'a str, fields: &'a str) -> [(&'a str, &'a str); 3] {
+    [
+        ("insert.mode", mode),
+        ("pk.mode", "record_value"),
+        ("pk.fields", fields),
+    ]
 }
 
 /// Of no other test and no other run.

@@ -1,12 +1,12 @@
 //! The same for MySQL and MariaDB: JSON records into every type of column, and back.
 
-use super::harness::Harness;
+use super::columns::{self, Fitting, Unfit};
+use super::harness::{Harness, keyed};
 use crate::support::engine::Engine;
 
 const ENGINES: [Engine; 2] = [Engine::MySql, Engine::MariaDb];
 
-/// Definition, JSON, what is asked of the column `c`, and the answer.
-const FITTING: &[(&str, &str, &str, &str)] = &[
+const FITTING: &[Fitting] = &[
     // Numbers, booleans and their extremes.
     ("tinyint(1)", "true", "c", "1"),
     ("tinyint(1)", "0", "c", "0"),
@@ -127,7 +127,7 @@ const FITTING: &[(&str, &str, &str, &str)] = &[
 ];
 
 /// Of MariaDB alone.
-const OF_MARIADB: &[(&str, &str, &str, &str)] = &[
+const OF_MARIADB: &[Fitting] = &[
     (
         "uuid",
         "\"AB000000-0000-0000-0000-000000000001\"",
@@ -137,8 +137,7 @@ const OF_MARIADB: &[(&str, &str, &str, &str)] = &[
     ("inet6", "\"2001:db8::7\"", "c", "2001:db8::7"),
 ];
 
-/// Definition, JSON, and a part of the reason why it is refused.
-const UNFIT: &[(&str, &str, &str)] = &[
+const UNFIT: &[Unfit] = &[
     ("tinyint(1)", "2", "only true and false"),
     ("tinyint", "128", "out of the column's range"),
     ("int unsigned", "-1", "out of the column's range"),
@@ -178,98 +177,22 @@ async fn every_type_of_mysql_there_and_back() {
     for engine in ENGINES {
         let harness = Harness::of(engine).await;
         let own = OF_MARIADB.iter().filter(|_| engine == Engine::MariaDb);
-        let cases: Vec<_> = FITTING.iter().chain(own).collect();
-        let columns: Vec<String> = cases
-            .iter()
-            .enumerate()
-            .map(|(place, (definition, ..))| format!("c{place} {definition}"))
-            .collect();
-        // MariaDB's own default is latin1.
-        let table = format!(
-            "CREATE TABLE t (id bigint PRIMARY KEY, {}) CHARACTER SET utf8mb4",
-            columns.join(", ")
-        );
-        harness.run(&table).await;
-        let records: Vec<String> = cases
-            .iter()
-            .enumerate()
-            .map(|(place, (_, json, ..))| format!("{{\"id\":{place},\"c{place}\":{json}}}"))
-            .collect();
-        for mode in ["insert", "upsert", "update"] {
-            harness.run("DELETE FROM t").await;
-            if mode == "update" {
-                let ids: Vec<String> = (0..cases.len()).map(|id| format!("({id})")).collect();
-                let there = format!("INSERT INTO t (id) VALUES {}", ids.join(","));
-                harness.run(&there).await;
-            }
-            let keys = [
-                ("insert.mode", mode),
-                ("pk.mode", "record_value"),
-                ("pk.fields", "id"),
-            ];
-            let refused = harness.write("t", &keys, &records).await;
-            assert_eq!(refused, Vec::<String>::new(), "{mode}");
-            let mut wrong = Vec::new();
-            for (place, (definition, json, asked, expected)) in cases.iter().enumerate() {
-                let text = format!(
-                    "SELECT {asked} FROM (SELECT c{place} AS c FROM t WHERE id = {place}) AS one"
-                );
-                let found = harness.text(&text).await;
-                if found != *expected {
-                    wrong.push(format!("{definition} from {json}: {found}, not {expected}"));
-                }
-            }
-            assert_eq!(wrong, Vec::<String>::new(), "{engine:?}, {mode}");
-        }
+        let cases: Vec<Fitting> = FITTING.iter().chain(own).copied().collect();
+        columns::there_and_back(&harness, &cases, &["insert", "upsert", "update"]).await;
     }
 }
 
 #[tokio::test]
 async fn what_does_not_fit_is_refused_before_mysql_sees_it() {
     let harness = Harness::of(Engine::MySql).await;
-    for (definition, json, part) in UNFIT {
-        harness.run("DROP TABLE IF EXISTS t").await;
-        harness
-            .run(&format!("CREATE TABLE t (c {definition})"))
-            .await;
-        let refused = harness
-            .write("t", &[], &[format!("{{\"c\":{json}}}")])
-            .await;
-        assert_eq!(refused.len(), 1, "{definition} from {json}");
-        let reason = &refused[0];
-        assert!(reason.contains(part), "{definition} from {json}: {reason}");
-        assert!(
-            reason.contains("field \"c\"") && reason.contains("column \"c\""),
-            "{reason}"
-        );
-        assert_eq!(harness.text("SELECT count(*) FROM t").await, "0");
-    }
+    columns::refused_by_rule(&harness, UNFIT).await;
 }
 
 #[tokio::test]
 async fn what_only_mysql_can_tell_is_a_record_error() {
     for engine in ENGINES {
         let harness = Harness::of(engine).await;
-        for (definition, json) in REFUSED_BY_THE_SERVER {
-            harness.run("DROP TABLE IF EXISTS t").await;
-            harness
-                .run(&format!("CREATE TABLE t (c {definition})"))
-                .await;
-            if definition.contains("UNIQUE") {
-                harness.run(&format!("INSERT INTO t VALUES ({json})")).await;
-            }
-            let records = [format!("{{\"c\":{json}}}"), "{\"c\":null}".to_owned()];
-            let refused = harness.write("t", &[], &records).await;
-            assert_eq!(refused.len(), 1, "{definition} from {json}: {refused:?}");
-            let value = json.trim_matches('"');
-            assert!(
-                !refused[0].contains(value),
-                "no values in errors: {}",
-                refused[0]
-            );
-            let stored = "SELECT count(*) FROM t WHERE c IS NULL";
-            assert_eq!(harness.text(stored).await, "1", "{engine:?}: {definition}");
-        }
+        columns::refused_later(&harness, REFUSED_BY_THE_SERVER).await;
     }
 }
 
@@ -286,13 +209,8 @@ async fn rows_with_zero_dates_can_be_updated() {
             )
             .await;
         for (mode, n) in [("upsert", 2), ("update", 3)] {
-            let keys = [
-                ("insert.mode", mode),
-                ("pk.mode", "record_value"),
-                ("pk.fields", "id"),
-            ];
             let records = [1, 2].map(|id| format!("{{\"id\":{id},\"n\":{n}}}"));
-            let refused = harness.write("t", &keys, &records).await;
+            let refused = harness.write("t", &keyed(mode, "id"), &records).await;
             assert_eq!(refused, Vec::<String>::new(), "{engine:?}, {mode}");
             let rows = "SELECT GROUP_CONCAT(CONCAT_WS(' ', n, day, at) ORDER BY id) FROM t";
             let expected = format!("{n} 0000-00-00 0000-00-00 00:00:00,{n} 2026-00-00");
@@ -317,27 +235,15 @@ async fn tables_of_mysql_that_are_not_plain() {
                      (PARTITION old VALUES LESS THAN (2026), PARTITION this VALUES LESS THAN (2027))",
             )
             .await;
-        let keyed = |mode, fields| {
-            [
-                ("insert.mode", mode),
-                ("pk.mode", "record_value"),
-                ("pk.fields", fields),
-            ]
-        };
-        let written = async |table: &str, keys: &[(&str, &str)], records: &[&str]| {
-            let records: Vec<String> = records.iter().map(|&record| record.to_owned()).collect();
-            harness.write(table, keys, &records).await
-        };
         // What the server computes is left out, whatever the record says.
         let records = [r#"{"id":1,"n":5,"twice":99}"#, r#"{"id":2,"twice":1}"#];
         for mode in ["insert", "upsert", "update"] {
-            let refused = written("base", &keyed(mode, "id"), &records).await;
-            assert_eq!(refused, Vec::<String>::new(), "{mode}");
+            harness.stored("base", &keyed(mode, "id"), &records).await;
         }
-        let refused = written("base", &[], &[r#"{"n":1}"#]).await;
-        assert_eq!(refused, Vec::<String>::new(), "a number is given");
-        let refused = written("shown", &[], &[r#"{"id":9,"n":6}"#]).await;
-        assert_eq!(refused, Vec::<String>::new(), "by a view");
+        // A number is given.
+        harness.stored("base", &[], &[r#"{"n":1}"#]).await;
+        // By a view.
+        harness.stored("shown", &[], &[r#"{"id":9,"n":6}"#]).await;
         let rows = "SELECT GROUP_CONCAT(CONCAT_WS(' ', id, n, twice) ORDER BY id) FROM base";
         assert_eq!(
             harness.text(rows).await,
@@ -346,12 +252,15 @@ async fn tables_of_mysql_that_are_not_plain() {
         );
         for n in 1..=2 {
             let record = format!(r#"{{"id":1,"day":"2026-05-01","n":{n}}}"#);
-            let refused = written("parted", &keyed("upsert", "id,day"), &[&record]).await;
-            assert_eq!(refused, Vec::<String>::new());
+            harness
+                .stored("parted", &keyed("upsert", "id,day"), &[&record])
+                .await;
         }
         assert_eq!(harness.text("SELECT n FROM parted").await, "2");
-        let outside = r#"{"id":1,"day":"2030-05-01","n":1}"#;
-        let refused = written("parted", &keyed("upsert", "id,day"), &[outside]).await;
+        let outside = r#"{"id":1,"day":"2030-05-01","n":1}"#.to_owned();
+        let refused = harness
+            .write("parted", &keyed("upsert", "id,day"), &[outside])
+            .await;
         assert_eq!(refused.len(), 1, "{engine:?}: {refused:?}");
     }
 }

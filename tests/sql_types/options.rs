@@ -1,6 +1,6 @@
 //! Options that say how records become rows, on real tables.
 
-use super::harness::{Given, Harness, servers};
+use super::harness::{Given, Harness, keyed, servers};
 
 fn given(value: &str, headers: &[(&str, &str)]) -> Given {
     Given {
@@ -11,12 +11,6 @@ fn given(value: &str, headers: &[(&str, &str)]) -> Given {
             .collect(),
         ..Given::default()
     }
-}
-
-async fn written(harness: &Harness, topic: &str, keys: &[(&str, &str)], records: &[&str]) {
-    let records: Vec<String> = records.iter().map(|&record| record.to_owned()).collect();
-    let refused = harness.write(topic, keys, &records).await;
-    assert_eq!(refused, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -30,7 +24,7 @@ async fn zones_of_the_database_and_of_the_record() {
         r#"{"id":1,"local":"2026-07-01T10:00:00Z","instant":"2026-07-01T10:00:00","day":"2026-07-01"}"#,
         r#"{"id":2,"local":"2026-07-01 10:00","instant":"2026-07-01T10:00:00Z","day":"2026-07-01"}"#,
     ];
-    written(&harness, "t", &berlin, &records).await;
+    harness.stored("t", &berlin, &records).await;
     let row = |id| format!("SELECT concat_ws(' ', local, instant, day) FROM t WHERE id = {id}");
     assert_eq!(
         harness.text(&row(1)).await,
@@ -44,7 +38,7 @@ async fn zones_of_the_database_and_of_the_record() {
     let records = [
         r#"{"id":3,"local":"2026-07-01T20:00:00Z","instant":"2026-07-01T10:00:00","day":"2026-07-01"}"#,
     ];
-    written(&harness, "t", &kathmandu, &records).await;
+    harness.stored("t", &kathmandu, &records).await;
     assert_eq!(
         harness.text(&row(3)).await,
         "2026-07-02 01:45:00 2026-07-01 04:15:00+00 2026-07-01"
@@ -63,7 +57,7 @@ async fn a_time_and_its_zone_become_one_value() {
         r#"{"id":2,"at":"2026-07-01T10:00:00","told":null,"zone":"-03:30"}"#,
         r#"{"id":3,"at":1782900000000}"#,
     ];
-    written(&harness, "t", &keys, &records).await;
+    harness.stored("t", &keys, &records).await;
     let row = |id| format!("SELECT concat_ws('|', at, local, told, zone) FROM t WHERE id = {id}");
     assert_eq!(
         harness.text(&row(1)).await,
@@ -77,13 +71,9 @@ async fn a_time_and_its_zone_become_one_value() {
     assert!(refused[0].contains("no known time zone"), "{refused:?}");
     // A table that is made for them has one column for both.
     let keys = [("timezone.fields", "at:zone"), ("auto.create", "true")];
-    written(
-        &harness,
-        "made",
-        &keys,
-        &[r#"{"at":0,"zone":"Asia/Tokyo"}"#],
-    )
-    .await;
+    harness
+        .stored("made", &keys, &[r#"{"at":0,"zone":"Asia/Tokyo"}"#])
+        .await;
     let columns = "SELECT string_agg(column_name || ' ' || data_type, ',') \
                    FROM information_schema.columns \
                    WHERE table_name = 'made' AND table_schema = current_schema()";
@@ -100,15 +90,17 @@ async fn numbers_count_what_the_config_says() {
         ("timestamp.fields.list", "a"),
         ("timestamp.precision.mode", "nanoseconds"),
     ];
-    written(
-        &harness,
-        "t",
-        &nanos,
-        &[r#"{"a":1782900000123456789,"b":1782900000123}"#],
-    )
-    .await;
+    harness
+        .stored(
+            "t",
+            &nanos,
+            &[r#"{"a":1782900000123456789,"b":1782900000123}"#],
+        )
+        .await;
     let micros = [("timestamp.fields.list", "a")];
-    written(&harness, "t", &micros, &[r#"{"a":1782900000123456}"#]).await;
+    harness
+        .stored("t", &micros, &[r#"{"a":1782900000123456}"#])
+        .await;
     assert_eq!(
         harness.text("SELECT string_agg(a || '', ',') FROM t").await,
         "2026-07-01 10:00:00.123456,2026-07-01 10:00:00.123456"
@@ -196,7 +188,7 @@ async fn change_events_tell_which_row_was_deleted() {
         r#"{"op":"d","before":{"id":1,"note":"a"},"after":null}"#,
         r#"{"id":4,"note":null,"__deleted":"true"}"#,
     ];
-    written(&harness, "t", &keys, &records).await;
+    harness.stored("t", &keys, &records).await;
     let rows = "SELECT string_agg(id || note, ',' ORDER BY id) FROM t";
     assert_eq!(harness.text(rows).await, "2b,3c");
     let without_row = r#"{"op":"d","before":null,"after":null}"#.to_owned();
@@ -213,7 +205,7 @@ async fn names_are_kept_or_folded() {
         ("pk.mode", "record_value"),
         ("pk.fields", "Id"),
     ];
-    written(&harness, "Order", &keys, &[record]).await;
+    harness.stored("Order", &keys, &[record]).await;
     let never: Vec<(&str, &str)> = keys
         .into_iter()
         .chain([
@@ -222,7 +214,7 @@ async fn names_are_kept_or_folded() {
         ])
         .collect();
     for _ in 0..2 {
-        written(&harness, "Orders.New", &never, &[record]).await;
+        harness.stored("Orders.New", &never, &[record]).await;
     }
     let columns = |table: &str| {
         format!(
@@ -261,25 +253,18 @@ async fn tables_that_are_not_plain() {
              CREATE TABLE part PARTITION OF parted FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')",
         )
         .await;
-    let keyed = |mode| {
-        [
-            ("insert.mode", mode),
-            ("pk.mode", "record_value"),
-            ("pk.fields", "id"),
-        ]
-    };
     for mode in ["insert", "upsert", "update"] {
         // What the database computes is left out, whatever the record says.
         let records = [r#"{"id":1,"n":5,"twice":99}"#, r#"{"id":2,"twice":1}"#];
         if mode != "insert" {
-            written(&harness, "base", &keyed(mode), &records).await;
+            harness.stored("base", &keyed(mode, "id"), &records).await;
         } else {
-            written(&harness, "base", &[], &records).await;
+            harness.stored("base", &[], &records).await;
         }
         let rows = "SELECT string_agg(concat_ws(' ', id, n, twice), ',' ORDER BY id) FROM base";
         assert_eq!(harness.text(rows).await, "1 5 10,2 7 14", "{mode}");
     }
-    written(&harness, "shown", &[], &[r#"{"id":3,"n":1}"#]).await;
+    harness.stored("shown", &[], &[r#"{"id":3,"n":1}"#]).await;
     let keys = [
         ("insert.mode", "upsert"),
         ("pk.mode", "record_value"),
@@ -288,7 +273,7 @@ async fn tables_that_are_not_plain() {
     ];
     for n in 1..=2 {
         let record = format!(r#"{{"id":1,"day":"2026-05-01","n":{n}}}"#);
-        written(&harness, "parted", &keys, &[&record]).await;
+        harness.stored("parted", &keys, &[&record]).await;
     }
     let found = "SELECT concat_ws(' ', (SELECT n FROM parted), (SELECT count(*) FROM base))";
     assert_eq!(harness.text(found).await, "2 3");
@@ -321,7 +306,7 @@ async fn arrays_of_a_schema_become_arrays() {
         {"field":"map","type":"map","keys":{"type":"string"},"values":{"type":"int32"}},
         {"field":"rows","type":"array","items":{"type":"struct","fields":[{"field":"a","type":"int8"}]}}]},
         "payload":{"tags":["a","b"],"grid":[[1,2],[3,4]],"map":{"x":1},"rows":[{"a":1}]}}"#;
-    written(&harness, "t", &keys, &[value]).await;
+    harness.stored("t", &keys, &[value]).await;
     let types = "SELECT string_agg(format_type(atttypid, atttypmod), ',' ORDER BY attnum) \
                  FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0";
     assert_eq!(harness.text(types).await, "text[],integer[],jsonb,jsonb");

@@ -1,10 +1,10 @@
 //! The same for SQLite, where a column's declared type only says what it is meant to hold.
 
+use super::columns::{self, Fitting, Unfit};
 use super::harness::Harness;
 use crate::support::engine::Engine;
 
-/// Declared type, JSON, what is asked of the column `c`, and the answer.
-const FITTING: &[(&str, &str, &str, &str)] = &[
+const FITTING: &[Fitting] = &[
     ("BOOLEAN", "true", "typeof(c) || c", "integer1"),
     ("BOOL", "0", "c", "0"),
     ("INTEGER", "9223372036854775807", "c", "9223372036854775807"),
@@ -74,8 +74,7 @@ const FITTING: &[(&str, &str, &str, &str)] = &[
     ("INTEGER", "null", "c IS NULL", "1"),
 ];
 
-/// Declared type, JSON, and a part of the reason why it is refused.
-const UNFIT: &[(&str, &str, &str)] = &[
+const UNFIT: &[Unfit] = &[
     ("BOOLEAN", "2", "only true and false"),
     (
         "INTEGER",
@@ -104,79 +103,17 @@ const REFUSED_LATER: &[(&str, &str)] = &[
 #[tokio::test]
 async fn every_type_of_sqlite_there_and_back() {
     let harness = Harness::of(Engine::Sqlite).await;
-    let columns: Vec<String> = FITTING
-        .iter()
-        .enumerate()
-        .map(|(place, (declared, ..))| format!("c{place} {declared}"))
-        .collect();
-    let table = format!(
-        "CREATE TABLE t (id INTEGER PRIMARY KEY, {})",
-        columns.join(", ")
-    );
-    harness.run(&table).await;
-    let records: Vec<String> = FITTING
-        .iter()
-        .enumerate()
-        .map(|(place, (_, json, ..))| format!("{{\"id\":{place},\"c{place}\":{json}}}"))
-        .collect();
-    for mode in ["insert", "upsert"] {
-        harness.run("DELETE FROM t").await;
-        let keys = [
-            ("insert.mode", mode),
-            ("pk.mode", "record_value"),
-            ("pk.fields", "id"),
-        ];
-        let refused = harness.write("t", &keys, &records).await;
-        assert_eq!(refused, Vec::<String>::new(), "{mode}");
-        let mut wrong = Vec::new();
-        for (place, (declared, json, asked, expected)) in FITTING.iter().enumerate() {
-            let text =
-                format!("SELECT {asked} FROM (SELECT c{place} AS c FROM t WHERE id = {place})");
-            let found = harness.text(&text).await;
-            if found != *expected {
-                wrong.push(format!("{declared} from {json}: {found}, not {expected}"));
-            }
-        }
-        assert_eq!(wrong, Vec::<String>::new(), "{mode}");
-    }
+    columns::there_and_back(&harness, FITTING, &["insert", "upsert"]).await;
 }
 
 #[tokio::test]
 async fn what_does_not_fit_is_refused_before_sqlite_sees_it() {
     let harness = Harness::of(Engine::Sqlite).await;
-    for (declared, json, part) in UNFIT {
-        let reason = only_refusal(&harness, declared, json, false).await;
-        assert!(reason.contains(part), "{declared} from {json}: {reason}");
-        assert!(
-            reason.contains("field \"c\"") && reason.contains("column \"c\""),
-            "{reason}"
-        );
-    }
+    columns::refused_by_rule(&harness, UNFIT).await;
 }
 
 #[tokio::test]
 async fn what_sqlite_would_change_is_a_record_error() {
     let harness = Harness::of(Engine::Sqlite).await;
-    for (declared, json) in REFUSED_LATER {
-        let reason = only_refusal(&harness, declared, json, true).await;
-        let value = json.trim_matches('"');
-        // What NaN is everybody may know.
-        let is_told = reason.contains(value) && value != "NaN";
-        assert!(!is_told, "no values in errors: {reason}");
-    }
-}
-
-/// Writes the value, and a null behind it; the reason why the value alone is refused.
-async fn only_refusal(harness: &Harness, declared: &str, json: &str, is_there: bool) -> String {
-    harness.run("DROP TABLE IF EXISTS t").await;
-    harness.run(&format!("CREATE TABLE t (c {declared})")).await;
-    if is_there && declared.contains("UNIQUE") {
-        harness.run(&format!("INSERT INTO t VALUES ({json})")).await;
-    }
-    let records = [format!("{{\"c\":{json}}}"), "{\"c\":null}".to_owned()];
-    let mut refused = harness.write("t", &[], &records).await;
-    assert_eq!(refused.len(), 1, "{declared} from {json}: {refused:?}");
-    let stored = "SELECT count(*) FROM t WHERE c IS NULL";
-    assert_eq!(harness.text(stored).await, "1", "{declared}");
-    refused.remove(0)
+    columns::refused_later(&harness, REFUSED_LATER).await;
 }
