@@ -24,8 +24,8 @@ use crate::support::own_server::OwnServer;
 use crate::support::producer::{Load, LoadSpec};
 use crate::support::proxy::{Network, Proxy};
 use crate::support::stage::Stage;
-use crate::support::wait::{check, eventually, seconds};
-use crate::support::worker::Launch;
+use crate::support::wait::{PATIENCE, check, eventually, seconds};
+use crate::support::worker::{Launch, Worker};
 use crate::{database_faults, freeze, kill, network};
 
 pub(crate) use line::patience;
@@ -204,6 +204,53 @@ const FROZEN_AT: [(&str, Caught); 5] = [
     ("after_commit_sent", Caught::Idle),
 ];
 
+/// Records flow through one worker into a server of the test's own. In the order in which it is dropped.
+struct Flow {
+    worker: Worker,
+    load: Load,
+    orders: Orders,
+    stage: Stage,
+}
+
+impl Flow {
+    /// Begins, and waits until the first records are there.
+    async fn into(server: &OwnServer, engine: Engine, name: &str) -> Self {
+        let name = format!("{name}_{}", engine.name());
+        let stage = Stage::begin_on(&name, 1, &server.url).await;
+        let orders = Orders::prepare(&stage, 6).await;
+        let load = orders.load(&stage, 300);
+        let worker = Launch::new("worker")
+            .start(&stage, &[&orders.connector])
+            .await;
+        let flow = Self {
+            worker,
+            load,
+            orders,
+            stage,
+        };
+        flow.goes_on().await;
+        flow
+    }
+
+    /// What was sent until now is stored.
+    async fn goes_on(&self) {
+        self.orders.until_flowing(&self.stage, PATIENCE).await;
+    }
+
+    /// It flows again, and in the end every record is there once.
+    async fn end(self) {
+        self.goes_on().await;
+        let Self {
+            stage,
+            orders,
+            load,
+            worker,
+        } = self;
+        load.finish().await;
+        orders.judged(&stage).healed(&[&worker], PATIENCE).await;
+    }
+}
+
 /// The way to the database is cut, stalls and is whole again, many times.
 async fn network_comes_and_goes(engine: Engine) {
     const CHANGES: usize = 24;
@@ -324,29 +371,19 @@ async fn lock_backwards(rival: &OwnSession, mut items: Vec<i64>) {
 /// A server that is read-only is waited for, visibly and without haste.
 async fn read_only_server_is_waited_for(engine: Engine) {
     let server = OwnServer::start(engine, "read_only").await;
-    let name = format!("read_only_{}", engine.name());
-    let stage = Stage::begin_on(&name, 1, &server.url).await;
-    let orders = Orders::prepare(&stage, 6).await;
-    let load = orders.load(&stage, 300);
-    let worker = Launch::new("worker")
-        .start(&stage, &[&orders.connector])
-        .await;
-    orders.until_flowing(&stage, seconds(30)).await;
+    let flow = Flow::into(&server, engine, "read_only").await;
+    let database = &flow.stage.database;
     let (set, reset) = read_only(engine);
     for statement in set {
-        stage.database.run(statement).await;
+        database.run(statement).await;
     }
-    for session in stage.database.other_sessions().await {
-        stage.database.terminate(session).await;
-    }
-    stage.tell(format_args!("{set:?}"));
-    room::waited_for(&stage, &worker, &orders.connector, "read-only").await;
+    database.end_other_sessions().await;
+    flow.stage.tell(format_args!("{set:?}"));
+    flow.waits_for("read-only").await;
     for statement in reset {
-        stage.database.run(statement).await;
+        database.run(statement).await;
     }
-    orders.until_flowing(&stage, seconds(30)).await;
-    load.finish().await;
-    orders.judged(&stage).healed(&[&worker], seconds(30)).await;
+    flow.end().await;
 }
 
 /// Statements that make a server read-only, and those that end it.
@@ -373,28 +410,20 @@ fn read_only(engine: Engine) -> (&'static [&'static str], &'static [&'static str
 /// The server's files as they were earlier are put in the place of those that it has.
 async fn restored_from_its_files(engine: Engine) {
     let server = OwnServer::start(engine, "restored").await;
-    let name = format!("restored_{}", engine.name());
-    let mut stage = Stage::begin_on(&name, 1, &server.url).await;
-    let orders = Orders::prepare(&stage, 6).await;
-    let load = orders.load(&stage, 300);
-    let worker = Launch::new("worker")
-        .start(&stage, &[&orders.connector])
-        .await;
-    orders.until_flowing(&stage, seconds(30)).await;
+    let mut flow = Flow::into(&server, engine, "restored").await;
     server.back_up().await;
-    stage.database.reconnect().await;
-    orders.until_flowing(&stage, seconds(60)).await;
-    let lost = orders.judged(&stage).positions().await;
+    flow.stage.database.reconnect().await;
+    flow.goes_on().await;
+    let lost = flow.orders.judged(&flow.stage).positions().await;
     server.restore().await;
     let restored_at = Instant::now();
-    stage.database.reconnect().await;
-    orders.until_flowing(&stage, seconds(60)).await;
-    stage.tell(format_args!(
+    flow.stage.database.reconnect().await;
+    flow.goes_on().await;
+    flow.stage.tell(format_args!(
         "positions stood at {lost:?} before; caught up {:?} after",
         restored_at.elapsed()
     ));
-    load.finish().await;
-    orders.judged(&stage).healed(&[&worker], seconds(60)).await;
+    flow.end().await;
 }
 
 /// A worker is killed at any moment and started again.

@@ -175,11 +175,7 @@ impl Play {
             Fault::LockRows => self.lock_rows(time).await,
             Fault::StallDatabase => self.disturb(Network::Stalled, time).await,
             Fault::CutDatabase => self.disturb(Network::Cut, time).await,
-            Fault::EndSessions => {
-                for session in self.stage.database.other_sessions().await {
-                    self.stage.database.terminate(session).await;
-                }
-            }
+            Fault::EndSessions => self.stage.database.end_other_sessions().await,
             Fault::KillServer => {
                 let server = self.server.as_ref().expect("a server of its own");
                 server.kill().await;

@@ -3,14 +3,13 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::connector::Connector;
+use super::Flow;
 use crate::support::database::OwnSession;
 use crate::support::engine::Engine;
-use crate::support::orders::{Orders, TABLE};
+use crate::support::orders::TABLE;
 use crate::support::own_server::OwnServer;
 use crate::support::stage::Stage;
 use crate::support::wait::{PATIENCE, check, eventually, seconds};
-use crate::support::worker::{Launch, Worker};
 
 /// For how long nothing can be written.
 const WITHOUT: Duration = seconds(6);
@@ -18,29 +17,35 @@ const WITHOUT: Duration = seconds(6);
 /// What a busy loop would exceed meanwhile.
 const TRIES_MAX: usize = 100;
 
-/// The task runs, says what it waits for, and does not try all the time.
-pub(super) async fn waited_for(stage: &Stage, worker: &Worker, connector: &Connector, what: &str) {
-    let trace = eventually("the status to tell", PATIENCE, || async {
+impl Flow {
+    /// The task runs, says what it waits for, and does not try all the time.
+    pub(super) async fn waits_for(&self, what: &str) {
+        let (worker, connector) = (&self.worker, &self.orders.connector);
+        let trace = eventually("the status to tell", PATIENCE, || async {
+            let tasks = worker.tasks(connector).await;
+            let told = tasks.iter().find(|task| {
+                task.state == "RUNNING"
+                    && task.trace.contains("retrying")
+                    && task.trace.contains(what)
+            });
+            told.map(|task| task.trace.clone())
+                .ok_or_else(|| format!("{tasks:?}"))
+        })
+        .await;
+        self.stage.tell(trace);
+        let before = worker.logged(&["WARN"]).len();
+        tokio::time::sleep(WITHOUT).await;
+        let tries = worker.logged(&["WARN"]).len() - before;
         let tasks = worker.tasks(connector).await;
-        let told = tasks.iter().find(|task| {
-            task.state == "RUNNING" && task.trace.contains("retrying") && task.trace.contains(what)
-        });
-        told.map(|task| task.trace.clone())
-            .ok_or_else(|| format!("{tasks:?}"))
-    })
-    .await;
-    stage.tell(trace);
-    let before = worker.logged(&["WARN"]).len();
-    tokio::time::sleep(WITHOUT).await;
-    let tries = worker.logged(&["WARN"]).len() - before;
-    let tasks = worker.tasks(connector).await;
-    let runs = tasks.iter().all(|task| task.state == "RUNNING");
-    assert!(runs, "{tasks:?}");
-    assert!(
-        tries > 0 && tries < TRIES_MAX,
-        "{tries} warnings in {WITHOUT:?}"
-    );
-    stage.tell(format_args!("{tries} warnings in {WITHOUT:?}"));
+        let runs = tasks.iter().all(|task| task.state == "RUNNING");
+        assert!(runs, "{tasks:?}");
+        assert!(
+            tries > 0 && tries < TRIES_MAX,
+            "{tries} warnings in {WITHOUT:?}"
+        );
+        self.stage
+            .tell(format_args!("{tries} warnings in {WITHOUT:?}"));
+    }
 }
 
 /// MySQL and MariaDB: all tables share a tablespace that has an end.
@@ -60,26 +65,17 @@ pub(super) async fn none_left(engine: Engine) {
         _ => SMALL.to_owned(),
     };
     let server = OwnServer::start_with(engine, "none_left", &settings).await;
-    let name = format!("none_left_{}", engine.name());
-    let stage = Stage::begin_on(&name, 1, &server.url).await;
-    let orders = Orders::prepare(&stage, 6).await;
-    let load = orders.load(&stage, 300);
-    let worker = Launch::new("worker")
-        .start(&stage, &[&orders.connector])
-        .await;
-    orders.until_flowing(&stage, PATIENCE).await;
+    let flow = Flow::into(&server, engine, "none_left").await;
     match engine {
-        Engine::Postgres => limit_files(&stage, &server).await,
-        _ => fill_tablespace(&stage).await,
+        Engine::Postgres => limit_files(&flow.stage, &server).await,
+        _ => fill_tablespace(&flow.stage).await,
     }
-    waited_for(&stage, &worker, &orders.connector, "full").await;
+    flow.waits_for("full").await;
     match engine {
         Engine::Postgres => set_file_size_max(&server, None),
-        _ => stage.database.run("DROP TABLE ballast").await,
+        _ => flow.stage.database.run("DROP TABLE ballast").await,
     }
-    orders.until_flowing(&stage, PATIENCE).await;
-    load.finish().await;
-    orders.judged(&stage).healed(&[&worker], PATIENCE).await;
+    flow.end().await;
 }
 
 async fn fill_tablespace(stage: &Stage) {
@@ -166,64 +162,47 @@ pub(super) async fn no_connection_left(engine: Engine) {
             drop(own);
         }
     }
-    let name = format!("no_connection_left_{}", engine.name());
-    let stage = Stage::begin_on(&name, 1, &server.url).await;
-    let orders = Orders::prepare(&stage, 6).await;
-    let load = orders.load(&stage, 300);
-    let worker = Launch::new("worker")
-        .start(&stage, &[&orders.connector])
-        .await;
-    orders.until_flowing(&stage, PATIENCE).await;
+    let flow = Flow::into(&server, engine, "no_connection_left").await;
     let mut taken = Vec::new();
     // The worker is quick to find a place that was just left, so this is tried again.
     let begun = std::time::Instant::now();
-    while worker.logged(&["WARN", "connections"]).is_empty()
-        && worker.logged(&["WARN", "too many"]).is_empty()
+    while flow.worker.logged(&["WARN", "connections"]).is_empty()
+        && flow.worker.logged(&["WARN", "too many"]).is_empty()
     {
         assert!(begun.elapsed() < PATIENCE, "it always finds a connection");
         while let Ok(session) = OwnSession::of_server(engine, &server.url).await {
             taken.push(session);
         }
-        for session in stage.database.other_sessions().await {
-            stage.database.terminate(session).await;
-        }
+        flow.stage.database.end_other_sessions().await;
     }
-    stage.tell(format_args!("{} connections are taken", taken.len()));
-    waited_for(&stage, &worker, &orders.connector, "connections").await;
+    flow.stage
+        .tell(format_args!("{} connections are taken", taken.len()));
+    flow.waits_for("connections").await;
     taken.clear();
-    orders.until_flowing(&stage, PATIENCE).await;
-    load.finish().await;
-    orders.judged(&stage).healed(&[&worker], PATIENCE).await;
+    flow.end().await;
 }
 
 /// A server that is not there at all for a minute.
 pub(super) async fn server_gone_for_a_minute(engine: Engine) {
     const GONE: Duration = seconds(60);
     let server = OwnServer::start(engine, "gone").await;
-    let name = format!("gone_{}", engine.name());
-    let mut stage = Stage::begin_on(&name, 1, &server.url).await;
-    let orders = Orders::prepare(&stage, 6).await;
-    let load = orders.load(&stage, 300);
-    let worker = Launch::new("worker")
-        .start(&stage, &[&orders.connector])
-        .await;
-    orders.until_flowing(&stage, PATIENCE).await;
+    let mut flow = Flow::into(&server, engine, "gone").await;
     server.kill().await;
     let begun = std::time::Instant::now();
-    waited_for(&stage, &worker, &orders.connector, "").await;
+    flow.waits_for("").await;
     tokio::time::sleep(GONE.saturating_sub(begun.elapsed())).await;
     server.start_again().await;
     let up_at = std::time::Instant::now();
-    stage.database.reconnect().await;
-    orders.until_flowing(&stage, PATIENCE).await;
+    flow.stage.database.reconnect().await;
+    flow.goes_on().await;
     let took = up_at.elapsed();
-    stage.tell(format_args!("caught up {took:.1?} after it was up"));
+    flow.stage
+        .tell(format_args!("caught up {took:.1?} after it was up"));
     assert!(took <= seconds(30), "caught up after {took:?}");
-    let tasks = worker.tasks(&orders.connector).await;
+    let tasks = flow.worker.tasks(&flow.orders.connector).await;
     check(tasks.iter().all(|task| task.state == "RUNNING"), || {
         format!("{tasks:?}")
     })
     .expect("tasks that run");
-    load.finish().await;
-    orders.judged(&stage).healed(&[&worker], PATIENCE).await;
+    flow.end().await;
 }

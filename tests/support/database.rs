@@ -242,6 +242,13 @@ impl Database {
         rows.iter().map(|row| row.get(0)).collect()
     }
 
+    /// Ends all sessions in this database but the test's own.
+    pub(crate) async fn end_other_sessions(&self) {
+        for session in self.other_sessions().await {
+            self.terminate(session).await;
+        }
+    }
+
     /// Ends one session as an administrator does. True if there was such a session.
     pub(crate) async fn terminate(&self, id: i64) -> bool {
         match &self.client {
