@@ -78,25 +78,12 @@ impl Ledger {
         ends
     }
 
-    /// Partitions with records whose offsets are not known: a broker had them already when they were
-    /// sent once more, and did not say where.
-    pub(crate) fn partitions_without_offsets(&self, topic: &str) -> BTreeSet<i32> {
-        let sent = self.sent.lock().unwrap();
-        let unknown = sent
-            .iter()
-            .filter(|record| record.topic == topic && record.offset < 0);
-        unknown.map(|record| record.partition).collect()
-    }
-
-    /// Ids of records whose offsets are not known.
-    pub(crate) fn ids_without_offsets(&self, topic: &str) -> BTreeSet<RecordId> {
-        let sent = self.sent.lock().unwrap();
-        let unknown = sent
-            .iter()
-            .filter(|record| record.topic == topic && record.offset < 0);
-        unknown
-            .map(|record| (record.producer, record.seq))
-            .collect()
+    /// Records whose offsets are not known: a broker had them already when they were sent once more, and
+    /// did not say where.
+    pub(crate) fn without_offsets(&self, topic: &str) -> Vec<Sent> {
+        let mut records = self.of_topic(topic);
+        records.retain(|record| record.offset < 0);
+        records
     }
 
     /// Records of a partition below this offset must not be read.

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use super::connector::Connector;
 use super::database::Row;
 use super::kafka::{self, ReadRecord};
-use super::ledger::{Fate, RecordId};
+use super::ledger::{Fate, RecordId, Sent};
 use super::stage::{Stage, Topic};
 use super::wait::{check, eventually};
 use super::worker::Worker;
@@ -74,7 +74,7 @@ impl Judged<'_> {
     pub(crate) async fn until_caught_up(&self, deadline: Duration) {
         let (ledger, topic) = (&self.stage.ledger, &self.topic.name);
         let mut ends = ledger.ends(topic);
-        for partition in ledger.partitions_without_offsets(topic) {
+        for Sent { partition, .. } in ledger.without_offsets(topic) {
             let (_, end) = kafka::watermarks(topic, partition).await;
             ends.insert(partition, end);
         }
@@ -214,7 +214,11 @@ impl Judged<'_> {
     /// Without those that were acknowledged without an offset, as a batch is that was sent once more, and
     /// are not in the log: they were lost before anybody could read them.
     async fn in_the_log(&self, mut ids: Vec<RecordId>) -> Vec<RecordId> {
-        let unsure = self.stage.ledger.ids_without_offsets(&self.topic.name);
+        let unsure = self.stage.ledger.without_offsets(&self.topic.name);
+        let unsure: BTreeSet<RecordId> = unsure
+            .iter()
+            .map(|sent| (sent.producer, sent.seq))
+            .collect();
         if !ids.iter().any(|id| unsure.contains(id)) {
             return ids;
         }
