@@ -24,10 +24,10 @@
 //!
 //! # Back-pressure
 //!
-//! At most [`BATCHES_IN_FLIGHT_MAX`] batches are with the write loop. When the next is full too,
-//! the thread waits, and reads nothing; what is prefetched stays where it is. Only when that has lasted
-//! for a second does it pause its partitions and go on polling, so that the group never takes a slow
-//! database for a dead worker. Pausing throws everything away that was prefetched.
+//! At most [`BATCHES_IN_FLIGHT_MAX`] batches are with the write loop. When the next is full too, no
+//! record is read; what is prefetched stays where it is, and its amount is bounded. Records have a queue
+//! of their own ([`native::Records`]), so that the group is heard and answered all the same, and never
+//! takes a slow database for a dead worker. Only what is not read for long is paused in the client.
 //!
 //! * [`client`]: the consumer and its settings.
 //! * [`slots`]: the partitions and their states. Pure.

@@ -17,7 +17,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use self::holds::Holds;
 use super::client::{self, TaskConsumer};
 use super::intake::Intake;
-use super::native::{Content, Event, Message, Poller, TopicPartition};
+use super::native::{Content, Message, Poller, Records, TopicPartition};
 use super::slots::Slots;
 use crate::config::connector::{Delivery, TopicSelection};
 use crate::handover::{Board, ConsumerLink, ToConsumer, ToWriter};
@@ -30,8 +30,8 @@ const POLL_MAX: Duration = Duration::from_millis(100);
 /// `max.poll.interval.ms`, which is never shorter than a session.
 const IDLE_POLL_MAX: Duration = Duration::from_secs(3);
 
-/// Records between two looks at commands and timers.
-const RECORDS_BETWEEN_LOOKS: u32 = 64;
+/// Records between two looks at commands, timers and events, and events between two looks at records.
+const BETWEEN_LOOKS: u32 = 64;
 
 /// Positions without rows (transaction markers, compacted tails) are written at most this often.
 const IDLE_MOVE_INTERVAL: Duration = Duration::from_secs(1);
@@ -80,12 +80,11 @@ struct Revocation {
 struct Running {
     start: ConsumerThread,
     poller: Poller<client::TaskContext>,
+    records: Records<client::TaskContext>,
     slots: Slots,
     /// The slot of the record before this one, by topic identity and partition.
     last_slot: Option<((usize, i32), usize)>,
     holds: Holds,
-    /// When the client's queue was last known to hold no event unread.
-    heard_at: Instant,
     revocations: Vec<Revocation>,
     next_marker: u64,
     durable: HashMap<PartitionKey, i64>,
@@ -103,7 +102,8 @@ struct Running {
 impl ConsumerThread {
     /// Runs until it is stopped. Call on a thread of its own.
     pub fn run(self) {
-        let Some(poller) = Poller::new(&self.consumer) else {
+        let (poller, records) = (Poller::new(&self.consumer), Records::new(&self.consumer));
+        let (Some(poller), Some(records)) = (poller, records) else {
             self.fail("the consumer has no group.id");
             return;
         };
@@ -112,13 +112,13 @@ impl ConsumerThread {
         let paused = self.paused;
         let mut running = Running {
             poller,
+            records,
             slots: Slots::default(),
             last_slot: None,
             holds: Holds {
                 paused,
                 ..Holds::default()
             },
-            heard_at: Instant::now(),
             revocations: Vec::new(),
             next_marker: 0,
             durable: HashMap::new(),
@@ -151,44 +151,57 @@ impl ConsumerThread {
 }
 
 impl Running {
-    /// Commands, timers, and up to a handful of records.
+    /// Commands, timers, events, and up to a handful of records; with none of them, a wait.
     fn turn(&mut self) {
         while let Ok(command) = self.start.commands.try_recv() {
             self.obey(command);
         }
         self.look_at_timers();
-        for _ in 0..RECORDS_BETWEEN_LOOKS {
-            if self.finished || !self.make_room() {
+        if self.hear() {
+            return;
+        }
+        for _ in 0..BETWEEN_LOOKS {
+            if self.finished {
                 return;
             }
-            // Without a time-out the client does not look at the clock, which is a twentieth of
-            // the work per record; only an empty queue is waited for.
-            let event = self.poller.poll(Duration::ZERO);
-            match event.or_else(|| self.wait_for_event()) {
-                Some(event) => {
-                    if !self.handle(&event) {
-                        return;
-                    }
-                }
-                None => {
-                    self.nothing_to_read();
-                    return;
-                }
-            }
+            let delivered = if self.may_read() {
+                self.records.next()
+            } else {
+                None
+            };
+            let Some(delivered) = delivered else {
+                self.nothing_to_read();
+                self.wait();
+                return;
+            };
+            self.receive(delivered.content());
         }
     }
 
-    /// Waits, unless a command has come: the poll that found nothing may have used its wake-up up.
-    fn wait_for_event(&mut self) -> Option<Event> {
+    /// What the group and the client say, for which records never wait. `true`: there may be more.
+    fn hear(&mut self) -> bool {
+        for _ in 0..BETWEEN_LOOKS {
+            let Some(event) = self.poller.poll(Duration::ZERO) else {
+                return false;
+            };
+            self.receive(event.content());
+        }
+        true
+    }
+
+    /// Waits for an event, a record or a command: each ends it.
+    fn wait(&mut self) {
         let timeout = self.poll_timeout();
         if timeout.is_zero() {
-            return None;
+            return;
         }
+        // The look at the events may have used its wake-up up.
         if let Ok(command) = self.start.commands.try_recv() {
-            self.obey(command);
-            return None;
+            return self.obey(command);
         }
-        self.poller.poll(timeout)
+        if let Some(event) = self.poller.poll(timeout) {
+            self.receive(event.content());
+        }
     }
 
     /// How long the next poll may wait.
@@ -197,7 +210,7 @@ impl Running {
             return self.linger_left();
         }
         let holds = self.holds;
-        if self.start.intake.is_waiting() && !holds.asked_for_table && !holds.awaiting_schemas {
+        if self.start.intake.is_waiting() && !holds.awaiting_table && !holds.awaiting_schemas {
             return Duration::ZERO;
         }
         let timers_run = holds.awaiting_schemas
@@ -217,15 +230,10 @@ impl Running {
         self.start.linger.saturating_sub(opened)
     }
 
-    /// Handles an event. `false`: look at commands and timers now.
-    fn handle(&mut self, event: &Event) -> bool {
-        match event.content() {
-            // What comes after the drain was asked for would be written and never mirrored.
-            Content::Message(_) | Content::EndOfPartition { .. } if self.stopping.is_some() => {}
-            Content::Message(message) => {
-                self.take(&message);
-                return true;
-            }
+    #[inline]
+    fn receive(&mut self, content: Content<'_>) {
+        match content {
+            Content::Message(message) => self.take(&message),
             Content::EndOfPartition {
                 topic,
                 partition,
@@ -257,7 +265,6 @@ impl Running {
             }
             Content::Other => {}
         }
-        false
     }
 
     #[inline]
@@ -286,7 +293,6 @@ impl Running {
 
     /// The queue is empty: write what there is, if the write loop has nothing else to do.
     fn nothing_to_read(&mut self) {
-        self.heard_at = Instant::now();
         if self.start.intake.is_waiting() {
             self.ask_for_table();
         }
@@ -350,12 +356,8 @@ impl Running {
                 self.holds.failed = true;
                 let all: Vec<usize> = self.slots.iter().map(|(index, _)| index).collect();
                 self.start.intake.forget(&all);
-                self.apply_holds();
             }
-            ToConsumer::Pause(paused) => {
-                self.holds.paused = paused;
-                self.apply_holds();
-            }
+            ToConsumer::Pause(paused) => self.holds.paused = paused,
             ToConsumer::Stop => self.stop(),
             ToConsumer::End => self.finished = true,
         }
@@ -367,6 +369,7 @@ impl Running {
             self.schemas_arrived();
         }
         self.look_at_schema_wait(now);
+        self.look_at_holds(now);
         if self.rejoin_at.is_some_and(|at| at <= now) {
             self.rejoin_at = None;
             self.subscribe();

@@ -1,7 +1,6 @@
 //! Why the consumer's thread does not read on, and when it does again: the write loop is behind, a
 //! table or a schema is being fetched, the user has paused it, the task has failed.
 
-use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer as _;
@@ -14,15 +13,10 @@ use super::super::slots::{Slot, SlotState};
 use super::{Running, add};
 use crate::handover::ToWriter;
 
-/// A write loop with two full batches, a schema or a table may take this long before partitions are
-/// paused; pausing throws prefetched records away, so it is not done lightly.
-const PATIENCE: Duration = Duration::from_millis(90);
-
-/// And they are paused at most this often. While records wait in the client's queue, what the group
-/// wants waits behind them: a member that is told of a rebalance by its heartbeat may answer this much
-/// later. A database that always takes longer than [`PATIENCE`] would else have everything fetched
-/// anew for each batch.
-const UNHEARD_MAX: Duration = Duration::from_secs(1);
+/// What is not read for so long is paused in the client, which would else look every few milliseconds
+/// whether it may fetch more. Not sooner: pausing throws prefetched records away, which a database that
+/// takes seconds for each batch would have fetched anew each time.
+const PAUSED_AFTER: Duration = Duration::from_secs(10);
 
 /// Why nothing is read at the moment.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,14 +25,14 @@ pub(super) struct Holds {
     pub(super) paused: bool,
     /// The write loop is behind.
     pub(super) congested: bool,
-    /// A table is asked for. Mostly it is there in a moment, so nothing is paused yet.
-    pub(super) asked_for_table: bool,
-    /// A table is being described, created or changed, and that takes longer.
+    /// A table is being described, created or changed.
     pub(super) awaiting_table: bool,
     /// Schemas are being fetched.
     pub(super) awaiting_schemas: bool,
     /// The task has failed.
     pub(super) failed: bool,
+    /// Since when, as far as it was looked at.
+    pub(super) since: Option<Instant>,
 }
 
 impl Holds {
@@ -48,66 +42,31 @@ impl Holds {
 }
 
 impl Running {
-    /// Hands a full batch on; waits a moment when the write loop is behind, then pauses reading.
-    /// `false`: there is no room, and commands want to be looked at.
-    pub(super) fn make_room(&mut self) -> bool {
-        if self.start.intake.awaits_schemas() && !self.holds.awaiting_schemas {
-            self.obey_or(|holds| holds.awaiting_schemas = true);
+    /// Whether a record may be read now. Hands a full batch on first.
+    #[inline]
+    pub(super) fn may_read(&mut self) -> bool {
+        // What comes after the drain was asked for would be written and never mirrored.
+        if self.stopping.is_some() {
             return false;
         }
-        if self.holds.asked_for_table && !self.holds.awaiting_table {
-            self.obey_or(|holds| holds.awaiting_table = true);
-            return false;
-        }
-        let behind = self.start.board.in_flight() >= BATCHES_IN_FLIGHT_MAX;
-        if !self.start.intake.builder.is_full() {
-            if self.holds.congested && !behind {
-                self.holds.congested = false;
-                self.apply_holds();
-            }
-            return true;
-        }
-        if !behind {
+        let is_full = self.start.intake.builder.is_full();
+        self.holds.congested = is_full && self.start.board.in_flight() >= BATCHES_IN_FLIGHT_MAX;
+        self.holds.awaiting_schemas = self.start.intake.awaits_schemas();
+        if is_full && !self.holds.congested {
             self.flush();
-            return true;
         }
-        if self.holds.congested {
-            return true;
-        }
-        self.obey_or(|holds| holds.congested = true);
-        false
-    }
-
-    /// What is waited for mostly comes in a moment, with a command; only if none comes is reading held.
-    fn obey_or(&mut self, hold: impl Fn(&mut Holds)) {
-        match self.start.commands.recv_timeout(PATIENCE) {
-            Ok(command) => self.obey(command),
-            Err(RecvTimeoutError::Timeout) if self.heard_at.elapsed() < UNHEARD_MAX => {}
-            Err(RecvTimeoutError::Timeout) => {
-                // Without the records it is heard at once.
-                self.heard_at = Instant::now();
-                hold(&mut self.holds);
-                self.apply_holds();
-            }
-            Err(RecvTimeoutError::Disconnected) => self.finished = true,
-        }
+        !self.holds.any()
     }
 
     /// The table is as the waiting records need it, or will not be.
     pub(super) fn table_arrived(&mut self) {
-        self.holds.asked_for_table = false;
         self.holds.awaiting_table = false;
-        self.apply_holds();
     }
 
     pub(super) fn schemas_arrived(&mut self) {
         self.start.intake.replay(&mut self.slots);
         if self.start.intake.is_waiting() {
             self.ask_for_table();
-        }
-        if self.holds.awaiting_schemas && !self.start.intake.awaits_schemas() {
-            self.holds.awaiting_schemas = false;
-            self.apply_holds();
         }
     }
 
@@ -134,31 +93,43 @@ impl Running {
         }
     }
 
-    /// Pauses or resumes in the client whatever is not as it should be.
-    pub(super) fn apply_holds(&mut self) {
-        let hold = self.holds.any();
-        let is_wrong = |slot: &Slot| slot.state == SlotState::Reading && slot.paused != hold;
+    /// Pauses in the client what is not read for long, and reads it on afterwards.
+    pub(super) fn look_at_holds(&mut self, now: Instant) {
+        if self.holds.any() {
+            let since = *self.holds.since.get_or_insert(now);
+            if now.duration_since(since) >= PAUSED_AFTER {
+                self.set_paused(true);
+            }
+        } else if self.holds.since.take().is_some() {
+            self.set_paused(false);
+        }
+    }
+
+    fn set_paused(&mut self, paused: bool) {
+        let is_wrong = |slot: &Slot| slot.state == SlotState::Reading && slot.paused != paused;
         let mut list = TopicPartitionList::new();
         for (index, slot) in self.slots.iter_mut().filter(|(_, slot)| is_wrong(slot)) {
-            slot.paused = hold;
+            slot.paused = paused;
             let delivered = self.start.intake.delivered(index, slot);
             add(&mut list, &slot.key, Offset::Offset(delivered));
+            // It will be fetched again.
+            self.records.forget(&slot.key.topic, slot.key.partition);
         }
         if list.count() == 0 {
             return;
         }
-        let applied = if hold {
+        let applied = if paused {
             self.start.consumer.pause(&list)
         } else {
             client::read_on(&self.start.consumer, list)
         };
         if let Err(error) = applied {
-            tracing::warn!(%error, hold, "cannot pause or resume partitions");
+            tracing::warn!(%error, paused, "cannot pause or resume partitions");
         }
     }
 
     pub(super) fn ask_for_table(&mut self) {
-        if self.holds.asked_for_table {
+        if self.holds.awaiting_table {
             return;
         }
         let request = match self.start.intake.request_table(&mut self.slots) {
@@ -172,7 +143,7 @@ impl Running {
             Some(TableRequest::Hopeless(reason)) => return self.start.fail(&reason),
             None => return,
         };
-        self.holds.asked_for_table = true;
+        self.holds.awaiting_table = true;
         self.tell(request);
     }
 }

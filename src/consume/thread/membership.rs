@@ -76,17 +76,30 @@ impl Running {
         if list.count() == 0 {
             return;
         }
+        // Both before and after, see [`Records`](crate::consume::native::Records).
+        self.lead(&list);
         if let Err(error) = self.start.consumer.incremental_assign(&list) {
             self.start.fail(&format!(
                 "cannot start reading assigned partitions: {error}"
             ));
             return;
         }
-        self.apply_holds();
+        self.lead(&list);
         // A client that reads nothing and says nothing.
         fail::fail_point!("consume::deaf", |_| {
             self.start.consumer.pause(&list).ok();
         });
+    }
+
+    fn lead(&self, partitions: &TopicPartitionList) {
+        for element in partitions.elements() {
+            let (topic, partition) = (element.topic(), element.partition());
+            if !self.records.lead(topic, partition) {
+                let reason =
+                    format!("the kafka client does not know partition {topic}-{partition}");
+                self.start.fail(&reason);
+            }
+        }
     }
 
     /// Unassign and assign again: a seek right after an assign is refused by the client, and this
@@ -215,6 +228,9 @@ impl Running {
 
     /// Unassigns what was really assigned; an empty list still answers the rebalance.
     fn unassign(&mut self, keys: &[PartitionKey]) {
+        for key in keys {
+            self.records.forget(&key.topic, key.partition);
+        }
         let assigned = match self.start.consumer.assignment() {
             Ok(assigned) => assigned,
             Err(error) => {
