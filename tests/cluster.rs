@@ -273,7 +273,7 @@ async fn workers_come_and_go() {
         workers[index].terminate();
         // No change is refused because tasks move.
         let other = &workers[(index + 1) % workers.len()];
-        aside["config"]["batch.size"] = json!(index.to_string() + "00");
+        aside["config"]["batch.size"] = json!((index + 1).to_string());
         let config = Some(aside["config"].clone());
         let changed = other.rest.put("/connectors/aside/config", config).await;
         assert_eq!(changed.code, 200, "{}", changed.body);

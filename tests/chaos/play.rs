@@ -14,6 +14,7 @@ use crate::support::connector::Connector;
 use crate::support::items::Items;
 use crate::support::kafka;
 use crate::support::orders::Orders;
+use crate::support::proc::Busy;
 use crate::support::producer::Load;
 use crate::support::proxy::Proxy;
 use crate::support::services::{environment_file, parse, workspace};
@@ -38,6 +39,8 @@ pub(crate) struct Play {
     items: Option<(Items, Load)>,
     /// Pauses that ended before are those of the beginning.
     begun: SystemTime,
+    /// Since then.
+    busy: Busy,
     pub(crate) stage: Stage,
 }
 
@@ -62,6 +65,7 @@ impl Play {
             orders,
             items: None,
             begun: SystemTime::UNIX_EPOCH,
+            busy: Busy::from_now(),
             stage,
         }
     }
@@ -141,6 +145,7 @@ impl Play {
         self.orders.until_shared(&self.stage, &all).await;
         self.until_flowing().await;
         self.begun = SystemTime::now();
+        self.busy = Busy::from_now();
     }
 
     /// Waits until records of all partitions are stored again.
@@ -212,11 +217,15 @@ impl Play {
     pub(crate) async fn check_pause(&self, most: Duration) {
         let judged = self.orders.judged(&self.stage);
         let (pause, partition) = judged.longest_pause_since(self.begun).await;
+        let busy = &self.busy;
         self.stage.tell(format_args!(
-            "partition {partition} paused {pause:.1?} at most"
+            "partition {partition} paused {pause:.1?} at most; {busy}"
         ));
         let most = if is_short() { PATIENCE } else { most };
-        assert!(pause <= most, "partition {partition} paused {pause:?}");
+        assert!(
+            pause <= most,
+            "partition {partition} paused {pause:?}; {busy}"
+        );
     }
 
     /// Asks a worker to do something with the connector, until it is taken: Kafka may just have been

@@ -124,7 +124,7 @@ async fn predicates() {
     let matches = (class, json!("TopicNameMatches"));
     let good = [p.clone(), matches.clone(), (pattern, json!("o.*"))];
     check(&good, &[]).await;
-    check(&[p.clone()], &[class]).await;
+    check(std::slice::from_ref(&p), &[class]).await;
     check(&[p.clone(), (class, json!("x.Y"))], &[class]).await;
     check(&[p.clone(), matches.clone()], &[pattern]).await;
     let cannot_be = [p.clone(), matches.clone(), (pattern, json!("("))];
