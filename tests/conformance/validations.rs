@@ -48,7 +48,11 @@ pub(super) fn all() -> Vec<Validation> {
         with(&[("errors.retry.timeout", "long")]),
         with(&[("errors.log.enable", "loud")]),
         with(&[(dead_letters, "conformance")]),
-        with(&[(dead_letters, "cd"), ("topics", ""), ("topics.regex", "c.*")]),
+        with(&[
+            (dead_letters, "cd"),
+            ("topics", ""),
+            ("topics.regex", "c.*"),
+        ]),
         with(&[("key.converter", "nope.Converter")]),
         with(&[("value.converter", FILTER)])
             .differs("a class is looked for among those of its kind, and is unknown otherwise"),
@@ -62,7 +66,10 @@ pub(super) fn all() -> Vec<Validation> {
         ]),
         predicates(&[]),
         predicates(&[("predicates.p.type", "nope.X")]),
-        predicates(&[("predicates.p.type", "org.apache.kafka.connect.transforms.predicates.HasHeaderKey")]),
+        predicates(&[(
+            "predicates.p.type",
+            "org.apache.kafka.connect.transforms.predicates.HasHeaderKey",
+        )]),
     ]
 }
 
@@ -100,7 +107,10 @@ fn errors(answer: &Answer) -> (u16, Value, BTreeMap<String, Vec<String>>) {
         let errors = value["errors"].as_array().into_iter().flatten();
         let errors: Vec<String> = errors.map(words).collect();
         if !errors.is_empty() {
-            by_key.insert(value["name"].as_str().unwrap_or_default().to_owned(), errors);
+            by_key.insert(
+                value["name"].as_str().unwrap_or_default().to_owned(),
+                errors,
+            );
         }
     }
     (answer.code, answer.body["error_count"].clone(), by_key)
@@ -109,5 +119,8 @@ fn errors(answer: &Answer) -> (u16, Value, BTreeMap<String, Vec<String>>) {
 /// Without what follows the words of Kafka Connect: which classes are built in, or what may be meant.
 fn words(error: &Value) -> String {
     let text = error.as_str().unwrap_or_default();
-    text.split(" Built in are").next().unwrap_or_default().to_owned()
+    text.split(" Built in are")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }

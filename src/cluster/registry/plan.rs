@@ -94,8 +94,9 @@ impl Registry {
     /// another matter, and may differ from worker to worker, such as by a file of secrets that one of
     /// them lacks; what is placed where must not, or they would move tasks to and fro.
     fn wanted(&self) -> Vec<Wanted<'_>> {
-        let is_own =
-            |definition: &Definition| definition.accepted.is_ok() || definition.mendable().is_some();
+        let is_own = |definition: &Definition| {
+            definition.accepted.is_ok() || definition.mendable().is_some()
+        };
         self.definitions
             .iter()
             .filter(|(_, definition)| is_own(definition))

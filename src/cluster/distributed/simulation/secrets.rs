@@ -55,7 +55,11 @@ async fn tasks_of_a_worker_without_them_fail_until_they_are_there() {
     assert!(reason.contains("shop.properties"), "{reason}");
     let before = world.kafka.config.len();
     world.settle().await;
-    assert_eq!(world.kafka.config.len(), before, "tasks are not moved to and fro");
+    assert_eq!(
+        world.kafka.config.len(),
+        before,
+        "tasks are not moved to and fro"
+    );
 
     std::fs::write(&file, "user=ann\n").unwrap();
     let restart = Command::Restart {
