@@ -48,6 +48,7 @@ impl Play {
     /// Prepares it all, without a worker.
     pub(crate) async fn prepare(name: &str, settings: &[(&str, &str)]) -> Self {
         let stage = Stage::begin_alone(&format!("chaos_{name}")).await;
+        Brokers::revive().await;
         stage.named_topic("configs", 1);
         stage.named_topic("statuses", 5);
         let mut orders = Orders::prepare(&stage, PARTITIONS).await;
@@ -268,12 +269,22 @@ impl Brokers {
 
     /// SIGSTOP.
     pub(crate) fn freeze(id: i32) {
-        signal("STOP", pid(id));
+        assert!(signal("STOP", id), "broker {id} cannot be frozen");
     }
 
     /// SIGCONT.
     pub(crate) fn thaw(id: i32) {
-        signal("CONT", pid(id));
+        assert!(signal("CONT", id), "broker {id} cannot be thawed");
+    }
+
+    /// Lets all of them work, whatever a test that has failed has done to them.
+    async fn revive() {
+        join_all(Self::IDS.map(|id| async move {
+            // One that was killed cannot be thawed.
+            signal("CONT", id);
+            Self::start(id).await;
+        }))
+        .await;
     }
 
     /// Waits until every partition of the topic has all of its replicas in sync.
@@ -315,22 +326,19 @@ fn replicas_behind(consumer: &BaseConsumer, topic: &str) -> Result<usize, String
     Ok(behind.sum())
 }
 
-/// Started again, a broker has another process: its record in the services' folder knows.
-fn pid(id: i32) -> u32 {
+/// Whether it was sent. Started again, a broker has another process: its record in the services' folder
+/// knows.
+fn signal(signal: &str, id: i32) -> bool {
     let record = workspace().join(format!("target/services/broker-{id}/process"));
     let text = std::fs::read_to_string(&record).unwrap_or_default();
-    let pid = text
-        .split_whitespace()
-        .next()
-        .and_then(|pid| pid.parse().ok());
-    pid.unwrap_or_else(|| panic!("no process in {}: {text:?}", record.display()))
-}
-
-fn signal(signal: &str, pid: u32) {
+    let pid = text.split_whitespace().next();
+    let Some(pid) = pid.and_then(|pid| pid.parse::<u32>().ok()) else {
+        return false;
+    };
     let sent = std::process::Command::new("sh")
         .args(["-c", &format!("kill -{signal} {pid}")])
         .status();
-    assert!(sent.is_ok_and(|status| status.success()), "no {signal}");
+    sent.is_ok_and(|status| status.success())
 }
 
 async fn services_script(verb: &str, id: i32) {
