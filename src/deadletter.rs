@@ -26,6 +26,7 @@ use topic::LetterTopic;
 
 mod letter;
 mod limits;
+mod producer;
 mod table;
 mod topic;
 

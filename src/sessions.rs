@@ -253,10 +253,11 @@ impl Lease {
 
     /// Ends the lease, and its session politely.
     pub async fn close(mut self) {
-        for session in [self.kept.take(), self.session.take()] {
-            if let Some(session) = session {
-                session.close().await;
-            }
+        for session in [self.kept.take(), self.session.take()]
+            .into_iter()
+            .flatten()
+        {
+            session.close().await;
         }
     }
 }

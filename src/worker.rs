@@ -112,8 +112,7 @@ pub async fn run_standalone<S: StartTask>(
 ) -> Result<(), StartError> {
     let settings = worker.settings;
     let listeners = bind(&settings).await?;
-    let port = listeners.first().map_or(0, |bound| bound.address.port());
-    let worker_id = settings.worker_id(port);
+    let worker_id = known_as(&settings, &listeners);
     let files = read_connectors(&worker.connectors, &settings)?;
     let admin = admin_properties(&settings).map_err(StartError::Kafka)?;
 
@@ -156,8 +155,7 @@ pub async fn run_cluster<S: StartTask>(
     let config_topic = required(&settings.cluster.config_topic, "config.storage.topic")?;
     let status_topic = required(&settings.cluster.status_topic, "status.storage.topic")?;
     let listeners = bind(&settings).await?;
-    let port = listeners.first().map_or(0, |bound| bound.address.port());
-    let worker_id = settings.worker_id(port);
+    let worker_id = known_as(&settings, &listeners);
     let properties = admin_properties(&settings).map_err(StartError::Kafka)?;
     let started = Distributed::start(ClusterSpec {
         settings: Arc::clone(&settings),
@@ -229,6 +227,12 @@ struct Bound {
     address: SocketAddr,
     part: Part,
     tls: Option<Tls>,
+}
+
+/// `host:port` by which others know the worker. Listeners are bound in the order of the settings.
+fn known_as(settings: &WorkerSettings, listeners: &[Bound]) -> String {
+    let known = listeners.get(settings.advertised_listener);
+    settings.worker_id(known.map_or(0, |bound| bound.address.port()))
 }
 
 /// Certificates are read before anything is listened on.

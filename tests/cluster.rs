@@ -15,6 +15,8 @@ use crate::support::stage::Stage;
 use crate::support::wait::{PATIENCE, check, eventually};
 use crate::support::worker::{Launch, Worker};
 
+mod positions;
+
 const NAMES: [&str; 3] = ["first", "second", "third"];
 
 /// Three seconds are promised, and a session more for one that was killed; `make chaos` and the benches
@@ -170,6 +172,7 @@ async fn one_truth() {
         let done = all[1].rest.put(&path, None).await;
         assert!(done.code < 300, "{path}: {} {}", done.code, done.body);
     }
+    changed_by_any(&all).await;
     let truth = shown(all[0]).await;
     assert_eq!(truth.1["held"], "PAUSED");
     assert_eq!(truth.1["halted"], "STOPPED");
@@ -183,6 +186,35 @@ async fn one_truth() {
     let late = start(&stage, "late").await;
     assert_eq!(shown(&late).await, truth);
     until_placed(&late, "sink0", 2, &[&late]).await;
+}
+
+/// Part of a config, tasks of other workers, levels on all of them: also asked of any.
+async fn changed_by_any(workers: &[&Worker]) {
+    let path = "/connectors/held/config";
+    let changes = json!({"batch.size": "7"});
+    let patched = workers[2].rest.patch(path, changes).await;
+    assert_eq!(patched.code, 200, "{}", patched.body);
+    for worker in workers {
+        let config = worker.rest.get(path).await.body;
+        assert_eq!(config["batch.size"], "7", "{}", worker.name);
+        // Whoever has its tasks.
+        let restart = "/connectors/sink0/restart?includeTasks=true";
+        let restarted = worker.rest.post(restart, None).await;
+        assert_eq!(restarted.code, 202, "{}", restarted.body);
+        assert_eq!(restarted.body["connector"]["state"], "RESTARTING");
+    }
+    let level = json!({"level": "TRACE"});
+    let logger = "/admin/loggers/org.acme";
+    let path = format!("{logger}?scope=cluster");
+    let set = workers[1].rest.put(&path, Some(level)).await;
+    assert_eq!(set.code, 204, "{}", set.body);
+    for worker in workers {
+        eventually("the level on every worker", PATIENCE, || async {
+            let found = worker.rest.get(logger).await.body;
+            check(found["level"] == "TRACE", || found.to_string())
+        })
+        .await;
+    }
 }
 
 /// A worker is killed, one leaves, all are replaced: records go on, each exactly once.
@@ -204,6 +236,9 @@ async fn workers_come_and_go() {
     let document = orders.connector.document(&stage.database.url(None));
     assert_eq!(create(&workers[0], document).await.code, 201);
     let name = orders.connector.name.clone();
+    let mut aside = idle(&stage, "aside", 1);
+    aside["initial_state"] = json!("STOPPED");
+    assert_eq!(create(&workers[0], aside.clone()).await.code, 201);
     let all: Vec<&Worker> = workers.iter().collect();
     until_placed(all[0], &name, 4, &all).await;
     let load = orders.load(&stage, 300);
@@ -236,6 +271,12 @@ async fn workers_come_and_go() {
     for index in 0..workers.len() {
         let port = workers[index].address.port();
         workers[index].terminate();
+        // No change is refused because tasks move.
+        let other = &workers[(index + 1) % workers.len()];
+        aside["config"]["batch.size"] = json!((index + 1).to_string());
+        let config = Some(aside["config"].clone());
+        let changed = other.rest.put("/connectors/aside/config", config).await;
+        assert_eq!(changed.code, 200, "{}", changed.body);
         let status = workers[index].exit(PATIENCE).await;
         assert!(status.success(), "a clean stop: {status}");
         assert_eq!(workers[index].logged(&["fenced"]), Vec::<String>::new());
@@ -286,105 +327,6 @@ async fn unfit_topics_are_refused() {
     assert!(!worker.exit(PATIENCE).await.success());
     assert_eq!(worker.logged(&["fewer than 3 brokers"]).len(), 1);
     assert_eq!(kafka::watermarks(&many, 0).await, (0, 0));
-}
-
-/// Positions of a stopped connector are set through any worker, and are where its tasks go on.
-#[tokio::test(flavor = "multi_thread")]
-async fn positions_are_set_by_hand() {
-    let stage = Stage::begin("cluster_offsets", 2).await;
-    stage.named_topic("configs", 1);
-    stage.named_topic("statuses", 5);
-    let orders = Orders::prepare(&stage, 1).await;
-    let (first, second) = tokio::join!(start(&stage, "first"), start(&stage, "second"));
-    let name = orders.connector.name.clone();
-    let topic = orders.topic.name.clone();
-    let mut document = orders.connector.document(&stage.database.url(None));
-    document["initial_state"] = json!("STOPPED");
-    assert_eq!(create(&first, document).await.code, 201);
-    orders.writer(&stage, 1).send_good(0, 10, 1).await;
-
-    let path = format!("/connectors/{name}/offsets");
-    let at = |offset: Value| {
-        json!({"offsets": [
-        {"partition": {"kafka_topic": topic, "kafka_partition": 0}, "offset": offset}]})
-    };
-    let rows = async |count: i64| {
-        eventually("rows in the table", PATIENCE, || async {
-            let rows = stage.database.number("SELECT count(*) FROM orders").await;
-            check(rows == count, || format!("{rows} of {count}"))
-        })
-        .await;
-    };
-    let until = async |verb: &str, state: &str| {
-        let answer = first
-            .rest
-            .put(&format!("/connectors/{name}/{verb}"), None)
-            .await;
-        assert!(answer.code < 300, "{answer:?}");
-        eventually("the connector's state", PATIENCE, || async {
-            let status = second
-                .rest
-                .get(&format!("/connectors/{name}/status"))
-                .await
-                .body;
-            let there = status["connector"]["state"] == state;
-            check(there, || status.to_string())
-        })
-        .await;
-    };
-    let set = async |offset: Value| {
-        let answer = second.rest.patch(&path, at(offset)).await;
-        assert_eq!(answer.code, 200, "{}", answer.body);
-    };
-    assert_eq!(second.rest.get(&path).await.body, json!({"offsets": []}));
-    let missing = json!({"offsets": [
-        {"partition": {"kafka_topic": topic, "kafka_partition": 7}, "offset": null}]});
-    assert_eq!(second.rest.patch(&path, missing).await.code, 400);
-
-    // Of ten records the first five are never delivered.
-    set(json!({"kafka_offset": 5})).await;
-    until("resume", "RUNNING").await;
-    rows(5).await;
-    assert_eq!(
-        first.rest.get(&path).await.body,
-        at(json!({"kafka_offset": 10}))
-    );
-    assert_eq!(second.rest.patch(&path, at(Value::Null)).await.code, 400);
-    eventually("the topic to be listed", PATIENCE, || async {
-        let topics = second
-            .rest
-            .get(&format!("/connectors/{name}/topics"))
-            .await
-            .body;
-        check(topics[&name]["topics"] == json!([topic]), || {
-            topics.to_string()
-        })
-    })
-    .await;
-    let progress = second
-        .rest
-        .get(&format!("/rowdock/connectors/{name}/progress"))
-        .await
-        .body;
-    let partition = &progress["partitions"][0];
-    assert_eq!(progress["health"], "well", "{progress}");
-    let shown = ["lag_records", "lag_seconds", "resets"].map(|key| partition[key].clone());
-    assert_eq!(shown, [json!(0), json!(0), json!(1)], "{progress}");
-
-    // Back a little, and back to the start.
-    until("stop", "STOPPED").await;
-    set(json!({"kafka_offset": "8"})).await;
-    let path_of_progress = format!("/rowdock/connectors/{name}/progress");
-    let progress = second.rest.get(&path_of_progress).await.body;
-    let partition = &progress["partitions"][0];
-    assert_eq!(partition["lag_records"], json!(2), "{progress}");
-    assert!(partition["lag_seconds"].is_i64(), "{progress}");
-    until("resume", "RUNNING").await;
-    rows(7).await;
-    until("stop", "STOPPED").await;
-    assert_eq!(second.rest.delete(&path).await.code, 200);
-    until("resume", "RUNNING").await;
-    rows(17).await;
 }
 
 /// Without Kafka reads go on from memory, changes are refused in bounded time with the reason, and

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+mod validations;
+
 use crate::support::rest::{Answer, Rest};
 use crate::support::stage::Stage;
 use crate::support::worker::Launch;
@@ -326,12 +328,16 @@ async fn answers_are_kafka_connects() {
             }
         }
     }
-    stage.tell(format_args!("{} requests compared", steps.len()));
+    let validations = validations::all();
+    for validation in &validations {
+        wrong.extend(validation.compared(&peer, &worker.rest).await);
+    }
+    let compared = steps.len() + validations.len();
+    stage.tell(format_args!("{compared} requests compared"));
     assert!(
         wrong.is_empty(),
-        "{} of {}:\n{}",
+        "{} of {compared}:\n{}",
         wrong.len(),
-        steps.len(),
         wrong.join("\n")
     );
     a_config_topic_is_taken_over(&stage, &peer, address.port()).await;

@@ -8,7 +8,14 @@ use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use openssl::asn1::Asn1Time;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::PKey;
+use openssl::x509::X509;
+use serde_json::{Value, json};
+use ureq::tls::{TlsConfig, TlsProvider};
 
 /// Settings that reach no Kafka and take any free port.
 const SETTINGS: [&str; 6] = [
@@ -33,24 +40,35 @@ fn rowdock() -> Command {
 struct Worker {
     child: Child,
     log: BufReader<ChildStderr>,
-    address: String,
+    /// Where it listens.
+    addresses: Vec<String>,
 }
 
 impl Worker {
     fn start() -> Self {
+        Self::start_with(&[], 1)
+    }
+
+    /// With these settings too, which make it listen at so many addresses.
+    fn start_with(settings: &[&str], listeners: usize) -> Self {
+        let settings = settings.iter().flat_map(|setting| ["--set", *setting]);
         let mut child = rowdock()
             .arg("standalone")
             .args(SETTINGS)
+            .args(settings)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
-        let ready = wait_for_line(&mut log, "rest api listening");
-        let address = ready["address"].as_str().unwrap().to_owned();
+        let addresses = (0..listeners).map(|_| {
+            let ready = wait_for_line(&mut log, "rest api listening");
+            ready["address"].as_str().unwrap().to_owned()
+        });
+        let addresses = addresses.collect();
         Self {
             child,
             log,
-            address,
+            addresses,
         }
     }
 
@@ -198,11 +216,89 @@ fn connector_files_are_checked() {
     }
 }
 
+/// Several addresses, one of them https, and one for what concerns the process alone: each answers its
+/// part, in its own scheme. Requests are logged for whoever wants to see them.
+#[test]
+fn every_listener_answers_its_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let identity = folder.path().join("identity.pem");
+    fs::write(&identity, certificate_and_key()).unwrap();
+    let key_store = format!(
+        "listeners.https.ssl.keystore.location={}",
+        identity.display()
+    );
+    let settings = [
+        "listeners=http://127.0.0.1:0,https://127.0.0.1:0",
+        "admin.listeners=http://127.0.0.1:0",
+        "rest.advertised.listener=https",
+        "listeners.https.ssl.keystore.type=PEM",
+        &key_store,
+        "log.level=info,rowdock::api=debug",
+    ];
+    let mut worker = Worker::start_with(&settings, 3);
+    let [plain, safe, admin] = &worker.addresses[..] else {
+        panic!("{:?}", worker.addresses);
+    };
+    let trusting = TlsConfig::builder()
+        .provider(TlsProvider::NativeTls)
+        .disable_verification(true);
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(END_DEADLINE))
+        .tls_config(trusting.build())
+        .build()
+        .into();
+    let get = |url: &str| agent.get(url).call().unwrap();
+    for (scheme, address, path, code) in [
+        ("http", plain, "/connectors", 200),
+        ("https", safe, "/connectors", 200),
+        ("http", plain, "/admin/loggers", 404),
+        ("https", safe, "/admin/loggers", 404),
+        ("http", admin, "/admin/loggers", 200),
+        ("http", admin, "/connectors", 404),
+    ] {
+        let url = format!("{scheme}://{address}{path}");
+        assert_eq!(get(&url).status().as_u16(), code, "{url}");
+    }
+    let mut cluster = get(&format!("http://{plain}/rowdock/cluster"));
+    let cluster: Value = cluster.body_mut().read_json().unwrap();
+    assert_eq!(cluster["workers"][0]["worker_id"], json!(safe));
+
+    let config = json!({"connector.class": "SqliteSink", "topics": "orders",
+        "connection.url": "jdbc:sqlite:orders.db", "auto.create": "true"});
+    let body = json!({"name": "pg", "config": config, "initial_state": "STOPPED"});
+    let created = agent.post(format!("https://{safe}/connectors"));
+    let created = created.send_json(body).unwrap();
+    assert_eq!(created.status().as_u16(), 201);
+    let location = format!("https://{safe}/connectors/pg");
+    assert_eq!(created.headers()["location"], location.as_str());
+
+    let logged = wait_for_line(&mut worker.log, "rest api request");
+    let told = ["method", "path", "status"].map(|field| logged[field].clone());
+    assert_eq!(told, [json!("GET"), json!("/connectors"), json!(200)]);
+}
+
+/// A certificate that signs itself, and its key, as PEM.
+fn certificate_and_key() -> String {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+    let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
+    let mut certificate = X509::builder().unwrap();
+    certificate.set_version(2).unwrap();
+    certificate.set_pubkey(&key).unwrap();
+    let (from, until) = (Asn1Time::days_from_now(0), Asn1Time::days_from_now(1));
+    certificate.set_not_before(&from.unwrap()).unwrap();
+    certificate.set_not_after(&until.unwrap()).unwrap();
+    certificate.sign(&key, MessageDigest::sha256()).unwrap();
+    let mut pem = certificate.build().to_pem().unwrap();
+    pem.extend(key.private_key_to_pem_pkcs8().unwrap());
+    text(&pem)
+}
+
 #[test]
 fn the_first_signal_stops_gracefully() {
     for signal in ["TERM", "INT"] {
         let mut worker = Worker::start();
-        let mut connection = TcpStream::connect(&worker.address).unwrap();
+        let mut connection = TcpStream::connect(&worker.addresses[0]).unwrap();
         let request = "GET / HTTP/1.1\r\nhost: w\r\nconnection: close\r\n\r\n";
         connection.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
@@ -212,7 +308,7 @@ fn the_first_signal_stops_gracefully() {
         worker.signal(signal);
         wait_for_line(&mut worker.log, "worker stopped");
         assert_eq!(worker.exit_code(), Some(0));
-        assert!(TcpStream::connect(&worker.address).is_err());
+        assert!(TcpStream::connect(&worker.addresses[0]).is_err());
     }
 }
 
@@ -221,7 +317,7 @@ fn the_second_signal_ends_at_once() {
     for (signal, code) in [("TERM", 143), ("INT", 130)] {
         let mut worker = Worker::start();
         // A request that stays open keeps the worker from ending by itself for a moment.
-        let mut open = TcpStream::connect(&worker.address).unwrap();
+        let mut open = TcpStream::connect(&worker.addresses[0]).unwrap();
         let request = "POST /connectors HTTP/1.1\r\nhost: w\r\ncontent-type: application/json\r\n\
                        content-length: 10\r\nexpect: 100-continue\r\n\r\n";
         open.write_all(request.as_bytes()).unwrap();

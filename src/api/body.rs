@@ -209,7 +209,7 @@ fn kind(kind: Kind) -> &'static str {
     }
 }
 
-fn connector_state(state: ConnectorState) -> &'static str {
+pub(super) fn connector_state(state: ConnectorState) -> &'static str {
     match state {
         ConnectorState::Unassigned => "UNASSIGNED",
         ConnectorState::Running => "RUNNING",

@@ -9,6 +9,7 @@ use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use chrono::{SecondsFormat, Utc};
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
@@ -19,13 +20,19 @@ use crate::config::worker::WorkerSettings;
 /// here comes near it unless the client is slow or the worker is stuck.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(90);
 
-/// Ends a request that takes too long.
+/// Ends a request that takes too long. What it waited for in the cluster, in Kafka or in the database
+/// has shorter limits of its own, and is named by their errors.
 pub(super) async fn limit_time(request: Request, next: Next) -> Response {
+    let asked = format!("{} {}", request.method(), request.uri().path());
+    let begun = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
     match timeout(REQUEST_TIME_MAX, next.run(request)).await {
         Ok(response) => response,
         Err(_) => ApiError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "Request timed out. The operation may still take effect",
+            format!(
+                "Request timed out. The worker is currently at {asked}, which began at {begun}; it may \
+                 still take effect"
+            ),
         )
         .into_response(),
     }

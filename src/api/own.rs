@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::ApiState;
+use super::body::{connector_state, task_state};
 use super::error::{ApiError, ErrorBody};
 use super::offsets::positions;
 use super::request::Name;
-use crate::cluster::{ConnectorView, ShownTaskState, TaskView};
+use crate::cluster::{ConnectorView, ShownTaskState, TargetState, TaskView};
 use crate::offsets::Progress;
 use crate::task::TaskState;
 
@@ -38,10 +38,16 @@ struct Worker {
 /// `GET /rowdock/connectors/{name}/progress`
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ConnectorProgress {
-    /// `well`, `retrying`, `stuck`, or the connector's state when it does not run.
+    /// `FAILED`, `stuck`, `retrying` or `well`: the worst that is said of a partition or a task; the
+    /// connector's state when it is not to run; `unknown` when nothing bad is said and positions are
+    /// not known.
     health: &'static str,
-    /// Records that are there and not stored.
-    lag_records: i64,
+    /// Records that are there and not stored; null when positions are not known.
+    lag_records: Option<i64>,
+    /// Why positions are not known: Kafka or the database does not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// Empty when positions are not known.
     partitions: Vec<PartitionProgress>,
 }
 
@@ -66,7 +72,7 @@ struct PartitionProgress {
     task_state: Option<&'static str>,
     /// What that task failed with, or is retrying.
     error: Option<String>,
-    /// `well`, `retrying`, `stuck`, or the task's state when it does not run.
+    /// `well`, `retrying`, `stuck`, or the state of the task, or of the connector, when it does not run.
     health: &'static str,
 }
 
@@ -97,14 +103,14 @@ pub(super) async fn cluster(State(state): State<ApiState>) -> Result<Json<Cluste
     }))
 }
 
-/// Where each partition of a connector stands, as its database and Kafka say now.
+/// Where each partition of a connector stands, as its database and Kafka say now. While one of them
+/// does not answer, what the tasks say is shown nevertheless: that is when they retry.
 #[utoipa::path(
     get, path = "/rowdock/connectors/{name}/progress", tag = "rowdock",
     params(("name" = String, Path)),
     responses(
         (status = 200, body = ConnectorProgress),
         (status = 404, body = ErrorBody),
-        (status = 500, body = ErrorBody, description = "Kafka or the database does not answer"),
     )
 )]
 pub(super) async fn progress(
@@ -114,29 +120,44 @@ pub(super) async fn progress(
     let connector = state.cluster.connector(&name).await?;
     let connector =
         connector.ok_or_else(|| ApiError::not_found(format!("Connector {name} not found")))?;
-    let progress = positions(&state, &connector)?.progress().await;
-    let progress = progress.map_err(|error| {
-        let message = format!("the progress of connector {name} is not known: {error}");
-        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, message)
-    })?;
+    let (progress, error) = match positions(&state, &connector)?.progress().await {
+        Ok(progress) => (progress, None),
+        Err(error) => (Vec::new(), Some(error.to_string())),
+    };
     let now_ms = chrono::Utc::now().timestamp_millis();
     let partitions: Vec<PartitionProgress> = progress
         .iter()
         .map(|progress| partition(progress, &connector, now_ms))
         .collect();
-    let worst = ["FAILED", "stuck", "retrying"].into_iter().find(|health| {
-        partitions
-            .iter()
-            .any(|partition| partition.health == *health)
-    });
+    let of_partitions = partitions.iter().map(|partition| partition.health);
+    let lag = partitions
+        .iter()
+        .filter_map(|partition| partition.lag_records);
     Ok(Json(ConnectorProgress {
-        health: worst.unwrap_or("well"),
-        lag_records: partitions
-            .iter()
-            .filter_map(|partition| partition.lag_records)
-            .sum(),
+        health: overall(&connector, of_partitions, error.is_none()),
+        lag_records: error.is_none().then(|| lag.sum()),
+        error,
         partitions,
     }))
+}
+
+/// The worst that is said of a partition or a task.
+fn overall<'a>(
+    connector: &ConnectorView,
+    of_partitions: impl Iterator<Item = &'a str>,
+    is_known: bool,
+) -> &'static str {
+    let of_tasks = connector.tasks.iter();
+    let of_tasks = of_tasks.map(|task| health(connector, Some(task), false));
+    let all: Vec<&str> = of_partitions.chain(of_tasks).collect();
+    let worst = ["FAILED", "stuck", "retrying"];
+    let worst = worst.into_iter().find(|health| all.contains(health));
+    match worst {
+        Some(worst) => worst,
+        None if connector.target != TargetState::Running => connector_state(connector.state),
+        None if !is_known => "unknown",
+        None => "well",
+    }
 }
 
 fn partition(progress: &Progress, connector: &ConnectorView, now_ms: i64) -> PartitionProgress {
@@ -144,7 +165,7 @@ fn partition(progress: &Progress, connector: &ConnectorView, now_ms: i64) -> Par
     let lag = progress.lag();
     let waits_ms = progress.waits_since_ms.map(|since| (now_ms - since).max(0));
     let task = owner_task(&stored.owner, connector);
-    let idle_ms = now_ms - stored.updated_ms;
+    let is_late = is_late(lag.unwrap_or_default(), now_ms - stored.updated_ms);
     PartitionProgress {
         topic: stored.key.topic.to_string(),
         partition: stored.key.partition,
@@ -158,9 +179,9 @@ fn partition(progress: &Progress, connector: &ConnectorView, now_ms: i64) -> Par
         owner: stored.owner.clone(),
         last_write_ms: stored.updated_ms,
         resets: stored.reset_count,
-        task_state: task.map(|task| state_name(task.state)),
+        task_state: task.map(|task| task_state(task.state)),
         error: task.and_then(|task| task.trace.clone()),
-        health: health(task, lag.unwrap_or_default(), idle_ms),
+        health: health(connector, task, is_late),
     }
 }
 
@@ -171,51 +192,103 @@ fn owner_task<'a>(owner: &str, connector: &'a ConnectorView) -> Option<&'a TaskV
     connector.tasks.iter().find(|task| task.task == number)
 }
 
-fn health(task: Option<&TaskView>, lag: i64, idle_ms: i64) -> &'static str {
-    let is_late = lag > 0 && idle_ms > STUCK_AFTER_MS;
+/// Whether records wait and none has been stored for longer than any pause.
+fn is_late(lag: i64, idle_ms: i64) -> bool {
+    lag > 0 && idle_ms > STUCK_AFTER_MS
+}
+
+fn health(connector: &ConnectorView, task: Option<&TaskView>, is_late: bool) -> &'static str {
     match task {
         Some(task) if task.state == ShownTaskState::Told(TaskState::Running) => match &task.trace {
             Some(_) => "retrying",
             None if is_late => "stuck",
             None => "well",
         },
-        Some(task) => state_name(task.state),
+        Some(task) => task_state(task.state),
+        None if connector.target != TargetState::Running => connector_state(connector.state),
         None if is_late => "stuck",
         None => "UNASSIGNED",
     }
 }
 
-fn state_name(state: ShownTaskState) -> &'static str {
-    super::body::task_state(state)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::sync::Arc;
 
     use super::*;
+    use crate::cluster::{ConnectorState, Kind};
 
-    #[test]
-    fn running_tasks_are_told_apart() {
-        let task = |state, trace: Option<&str>| TaskView {
+    fn task(state: TaskState, trace: Option<&str>) -> TaskView {
+        TaskView {
             task: 0,
             worker_id: "w".to_owned(),
             config: Arc::default(),
             state: ShownTaskState::Told(state),
             trace: trace.map(str::to_owned),
+        }
+    }
+
+    fn connector(target: TargetState, state: ConnectorState, tasks: &[&TaskView]) -> ConnectorView {
+        ConnectorView {
+            name: "pg".to_owned(),
+            config: Arc::default(),
+            kind: Kind::Sink,
+            worker_id: "w".to_owned(),
+            target,
+            state,
+            trace: None,
+            tasks: tasks.iter().map(|task| (*task).clone()).collect(),
+            topics: BTreeSet::new(),
+        }
+    }
+
+    #[test]
+    fn running_tasks_are_told_apart() {
+        let running = connector(TargetState::Running, ConnectorState::Running, &[]);
+        let stopped = connector(TargetState::Stopped, ConnectorState::Stopped, &[]);
+        let check = |connector, task: Option<&TaskView>, lag, idle_ms, expected: &str| {
+            let told = health(connector, task, is_late(lag, idle_ms));
+            assert_eq!(told, expected, "{task:?} {lag} {idle_ms}");
         };
-        let check = |task: Option<&TaskView>, lag, idle_ms, expected: &str| {
-            assert_eq!(health(task, lag, idle_ms), expected);
+        let works = task(TaskState::Running, None);
+        check(&running, Some(&works), 0, 1_000_000, "well");
+        check(&running, Some(&works), 5, 1_000, "well");
+        check(&running, Some(&works), 5, 61_000, "stuck");
+        let retries = task(TaskState::Running, Some("retrying: refused"));
+        check(&running, Some(&retries), 5, 61_000, "retrying");
+        let failed = task(TaskState::Failed, None);
+        check(&running, Some(&failed), 5, 61_000, "FAILED");
+        let paused = task(TaskState::Paused, None);
+        check(&running, Some(&paused), 5, 61_000, "PAUSED");
+        check(&running, None, 5, 61_000, "stuck");
+        check(&running, None, 0, 0, "UNASSIGNED");
+        check(&stopped, None, 5, 61_000, "STOPPED");
+    }
+
+    /// A task that retries is told of while its positions cannot be read, and before it has any.
+    #[test]
+    fn the_worst_of_partitions_and_tasks_counts() {
+        use ConnectorState as State;
+        use TargetState as Target;
+        let check = |connector: &ConnectorView, partitions: &[&str], is_known, expected: &str| {
+            let told = overall(connector, partitions.iter().copied(), is_known);
+            assert_eq!(told, expected, "{connector:?} {partitions:?} {is_known}");
         };
-        let running = task(TaskState::Running, None);
-        check(Some(&running), 0, 1_000_000, "well");
-        check(Some(&running), 5, 1_000, "well");
-        check(Some(&running), 5, 61_000, "stuck");
-        let retrying = task(TaskState::Running, Some("retrying: refused"));
-        check(Some(&retrying), 5, 61_000, "retrying");
-        check(Some(&task(TaskState::Failed, None)), 5, 61_000, "FAILED");
-        check(Some(&task(TaskState::Paused, None)), 5, 61_000, "PAUSED");
-        check(None, 5, 61_000, "stuck");
-        check(None, 0, 0, "UNASSIGNED");
+        let works = task(TaskState::Running, None);
+        let retries = task(TaskState::Running, Some("retrying: refused"));
+        let failed = task(TaskState::Failed, Some("no such table"));
+        let running = |tasks: &[&TaskView]| connector(Target::Running, State::Running, tasks);
+        check(&running(&[&works]), &["well", "well"], true, "well");
+        check(&running(&[&works]), &["well", "stuck"], true, "stuck");
+        check(&running(&[&works]), &[], false, "unknown");
+        check(&running(&[&works, &retries]), &[], false, "retrying");
+        check(&running(&[&works, &retries]), &[], true, "retrying");
+        check(&running(&[&retries, &failed]), &["stuck"], true, "FAILED");
+        let stopped = connector(Target::Stopped, State::Stopped, &[]);
+        check(&stopped, &["STOPPED"], true, "STOPPED");
+        check(&stopped, &[], false, "STOPPED");
+        let paused = connector(Target::Paused, State::Paused, &[&failed]);
+        check(&paused, &["FAILED"], true, "FAILED");
     }
 }

@@ -1,50 +1,56 @@
 //! The API from the outside: requests in, statuses and bodies out. Tasks are fake, so no Kafka and
 //! no database; time is paused where it matters.
 //!
-//! Kafka's own tests of Kafka Connect say what its API owes its users. Where each of these behaviours
-//! is tested (modules without a path are below this one; `tests/` are those with real services):
+//! Kafka's own tests of Kafka Connect say what its API and its cluster owe their users. Where each of
+//! these behaviours is tested, here, in other modules and in `tests/`; numbers are those of the list
+//! that was drawn from them, without those of the data path. `tests/behaviours.rs` holds this table
+//! against the sources.
 //!
-//! | behaviour                                         | test                                           |
-//! |---------------------------------------------------|------------------------------------------------|
-//! | lists expand; both parts from the first moment     | `connectors::the_list_expands`, `connectors::a_new_connector_is_listed_whole_at_once` |
-//! | `Location`, with any character in the name         | `connectors::names_may_hold_any_character`     |
-//! | names are trimmed; blank and missing ones refused   | `connectors::refused_creations`                |
-//! | a name that is taken, another name in the config    | `connectors::refused_creations`, `connectors::of_concurrent_creations_of_one_name_one_succeeds` |
-//! | `initial_state`                                    | `lifecycle::initial_states`                    |
-//! | any worker takes any change; none is refused for a rebalance | `tests/cluster.rs` `one_truth`, `workers_come_and_go` |
-//! | PATCH merges, null removes, tasks run with the result | `connectors::a_config_is_patched`           |
-//! | unknown connectors and tasks, in each path's words   | `connectors::unknown_connectors_have_each_endpoints_own_words` |
-//! | restarts, with and without flags: 16 cases          | `lifecycle::restart_matrix`                    |
-//! | a restart asked of a worker that has none of the tasks | `tests/chaos/mix.rs`, `cluster::distributed::simulation` |
-//! | topics: tracked, reset, switched off                | `offsets::topics_are_tracked_until_they_are_reset`, `offsets::tracking_can_be_switched_off` |
-//! | validation by full, simple and short name           | `plugins::configs_are_validated`, `tests/conformance.rs` |
-//! | lists and descriptions of plugins                   | `plugins::plugins_are_listed_and_described`    |
-//! | loggers: levels, scopes, mistakes, last change      | `loggers::levels_are_listed_and_set`, `loggers::mistakes_are_told` |
-//! | health: 200, 500, 503 with what is waited for       | `http::health_depends_on_the_control_loop_alone`, `tests/cluster.rs` `kafka_out_of_reach` |
-//! | CORS, OPTIONS, own headers, admin apart or off      | `http::pages_of_other_origins_need_permission`, `http::head_and_options_work_on_every_get`, `http::every_answer_gets_the_headers_of_the_settings`, `http::the_admin_part_can_stand_apart` |
-//! | the advertised address among listeners              | `config::worker::tests`                        |
-//! | a worker joins, leaves, dies, comes back            | `tests/cluster.rs` `workers_come_and_go`       |
-//! | a failed task, restarted once its config is mended   | `lifecycle::a_failed_task_is_shown_and_restarted` |
-//! | brokers away, and back                              | `tests/cluster.rs` `kafka_out_of_reach`, `tests/chaos/brokers.rs` `all_away` |
-//! | `tasks.max` up and down: exact tasks each time       | `lifecycle::tasks_are_as_many_as_asked_for`    |
-//! | every transition of states, twice                    | `lifecycle::every_transition_twice`            |
-//! | what has failed can be stopped, resumed, deleted      | `lifecycle::what_has_failed_can_be_stopped`    |
-//! | created paused or stopped, resumed, deleted           | `lifecycle::initial_states`                    |
-//! | positions set on a connector that was created stopped | `tests/cluster.rs` `positions_are_set_by_hand` |
-//! | time-outs name what was waited for                    | `http::a_request_that_takes_too_long_is_ended` |
-//! | more tasks than asked for cannot be                   | `tasks.max` is how many there are              |
-//! | a converter changed after a bad first record          | `tests/lifecycle.rs` `a_converter_is_mended`   |
-//! | secrets that are missing do not stop a new config     | `connectors::config_providers_are_read_when_tasks_start_and_never_shown` |
-//! | short names of classes                                | `plugins::configs_are_validated`, `config::plugins` |
-//! | config topics with old and partial records            | `cluster::registry::tests`                     |
-//! | what blocks holds nobody else up                      | `lifecycle::a_task_that_hangs_while_it_stops_holds_up_nobody_else`, `tests/hanging.rs` |
-//! | every task once and balanced through all changes      | `cluster::placement::tests`, `cluster::distributed::simulation` |
-//! | internal topics: made, or refused with the reason      | `tests/cluster.rs` `unfit_topics_are_refused`, `tests/rights.rs` |
-//! | HTTP and HTTPS side by side                           | `server::tests::https_is_served`               |
-//! | paths between workers are nobody's                     | `http::there_are_no_paths_between_workers`     |
-//! | validation: error counts by key, override policies      | `validation`                                   |
-//! | positions: refused unless stopped, malformed bodies     | `offsets::offsets_are_set_on_stopped_connectors_only`, `tests/conformance.rs` |
-//! | the requests of well-known clients                      | [`clients`]                                    |
+//! | no. | behaviour | tests |
+//! |---|---|---|
+//! | 1 | lists expand; whole from the first moment, and while connectors come and go | `the_list_expands`, `a_new_connector_is_listed_whole_at_once`, `the_list_is_whole_while_connectors_come_and_go` |
+//! | 2 | `Location`, with any character in the name | `names_may_hold_any_character`, `refused_creations` |
+//! | 3 | names are trimmed; blank and missing ones refused | `refused_creations` |
+//! | 4 | a name that is taken, another name in the config | `refused_creations`, `a_config_is_replaced`, `of_concurrent_creations_of_one_name_one_succeeds` |
+//! | 5 | `initial_state` | `initial_states` |
+//! | 6, 7 | any worker takes any change; none is refused for a rebalance | `one_truth`, `positions_are_set_by_hand`, `workers_come_and_go` |
+//! | 8 | PATCH merges, null removes | `a_config_is_patched` |
+//! | 9 | unknown connectors and tasks, in each path's words | `unknown_connectors_have_each_endpoints_own_words` |
+//! | 10, 34 | restarts by flags and states, asked of any worker | `restart_matrix`, `a_failed_connector_can_be_restarted_stopped_and_deleted`, `restart_keeps_the_target_state`, `one_truth` |
+//! | 11 | topics: tracking and reset switched off | `tracking_can_be_switched_off` |
+//! | 12 | positions: an empty list | `offsets_are_set_on_stopped_connectors_only` |
+//! | 13 | validation by full, simple and short name | `configs_are_validated`, `the_plugin_in_the_path_must_be_the_configs` |
+//! | 14 | lists and descriptions of plugins | `plugins_are_listed_and_described` |
+//! | 15, 41 | loggers: levels, scopes, mistakes, last change | `levels_are_listed_and_set`, `mistakes_are_told`, `one_truth` |
+//! | 16, 42 | health: 200, 500, 503 with what is waited for | `health_depends_on_the_control_loop_alone`, `kafka_out_of_reach` |
+//! | 17 | CORS, OPTIONS, own headers, admin apart or off, a log of requests | `pages_of_other_origins_need_permission`, `head_and_options_work_on_every_get`, `every_answer_gets_the_headers_of_the_settings`, `the_admin_part_can_stand_apart`, `every_listener_answers_its_part` |
+//! | 18 | the advertised address among listeners | `a_worker_is_known_by_its_advertised_address_or_its_listener`, `every_listener_answers_its_part` |
+//! | 19, 37 | a worker joins, leaves, dies, comes back | `workers_come_and_go` |
+//! | 20 | a failed task, restarted once its config is mended | `a_failed_task_is_shown_and_restarted`, `retries_are_used_up` |
+//! | 21 | brokers away, and back (tasks wait) | `kafka_out_of_reach`, `all_away` |
+//! | 22 | `tasks.max` up and down: exact tasks each time | `tasks_are_as_many_as_asked_for` |
+//! | 23 | every transition of states, twice | `every_transition_twice` |
+//! | 24 | what has failed can be stopped, resumed, deleted | `what_has_failed_can_be_stopped`, `a_failed_connector_can_be_restarted_stopped_and_deleted` |
+//! | 25 | created paused or stopped, resumed, deleted | `initial_states`, `what_has_failed_can_be_stopped` |
+//! | 26 | positions set on a connector that was created stopped | `positions_are_set_by_hand` |
+//! | 27 | PATCH starts tasks anew, with the merged config | `a_config_is_patched` |
+//! | 28 | time-outs name what was waited for | `a_request_that_takes_too_long_is_ended`, `kafka_out_of_reach` |
+//! | 29 | more tasks than asked for cannot be: `tasks.max` is how many there are | `tasks_are_as_many_as_asked_for` |
+//! | 30 | a converter changed after a bad first record | `a_converter_is_mended` |
+//! | 31 | secrets that are missing do not stop a new config | `config_providers_are_read_when_tasks_start_and_never_shown`, `what_one_worker_cannot_read_moves_no_task` |
+//! | 32 | short names of classes | `classes_are_found_by_their_names_and_aliases`, `converters_are_found_by_name_and_alias`, `each_is_found_by_its_name_and_the_end_of_it` |
+//! | 33 | config topics with old and partial records | `a_kafka_connect_log_is_taken_over`, `a_compacted_log_means_the_same`, `any_log_can_be_read` |
+//! | 35 | what blocks holds nobody else up | `a_task_that_hangs_while_it_stops_holds_up_nobody_else`, `database`, `kafka_itself` |
+//! | 36 | every task once and balanced through all changes | `every_task_once_and_balanced`, `few_tasks_move`, `workers_agree_whatever_happens_to_them` |
+//! | 38 | internal topics: made, or refused with the reason | `unfit_topics_are_refused`, `those_that_are_documented_are_enough` |
+//! | 39 | HTTP and HTTPS side by side | `https_is_served`, `every_listener_answers_its_part` |
+//! | 40 | paths between workers are nobody's | `there_are_no_paths_between_workers` |
+//! | 43, 44, 45, 46, 47 | validation: error counts by key | `errors_are_counted_by_key`, `predicates`, `consumer_groups_must_differ_from_the_workers_group` |
+//! | 48 | validation: override policies | `override_policies` |
+//! | 64 | positions: refused unless stopped and alone, malformed bodies, a group of its own, twice | `offsets_are_set_on_stopped_connectors_only`, `bodies_are_read_or_refused_in_connects_words`, `positions_are_set_by_hand` |
+//! | 65 | topics: seen, reset, gone with their connector | `topics_are_tracked_until_they_are_reset`, `tracking_can_be_switched_off` |
+//!
+//! The requests of well-known clients, in their order, are in [`clients`].
 
 mod clients;
 mod connectors;

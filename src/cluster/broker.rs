@@ -35,7 +35,9 @@ fn learn(properties: &[(String, String)], sender: &watch::Sender<Option<String>>
     for (key, value) in properties {
         config.set(key, value);
     }
-    let client: BaseConsumer<WorkerContext> = match config.create_with_context(WorkerContext) {
+    let client: BaseConsumer<WorkerContext> = match config
+        .create_with_context(WorkerContext::default())
+    {
         Ok(client) => client,
         Err(error) => {
             warn!(error = %error, "kafka client cannot be made; the cluster's id stays unknown");

@@ -11,14 +11,18 @@ pub(super) mod topics;
 pub(super) mod writer;
 
 use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rdkafka::ClientContext;
+use rdkafka::TopicPartitionList;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::ConsumerContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
+use rdkafka::types::RDKafkaRespErr;
 use tracing::debug;
 
 use crate::login;
@@ -49,7 +53,11 @@ pub(super) fn client_config(
 }
 
 /// Of the worker's own clients. Kafka that is away is told by whoever needs it; to them it is a detail.
-pub(super) struct WorkerContext;
+#[derive(Default)]
+pub(super) struct WorkerContext {
+    /// Raised whenever the client's group changes, if it is in one.
+    pub(super) group_changed: Arc<AtomicBool>,
+}
 
 impl ClientContext for WorkerContext {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
@@ -67,7 +75,26 @@ impl ClientContext for WorkerContext {
     }
 }
 
-impl ConsumerContext for WorkerContext {}
+/// Answers every assignment with none: a group of workers is for its members, not for its partitions.
+impl ConsumerContext for WorkerContext {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        event: RDKafkaRespErr,
+        _partitions: &mut TopicPartitionList,
+    ) {
+        self.group_changed.store(true, Ordering::Release);
+        let answered = match event {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                consumer.assign(&TopicPartitionList::new())
+            }
+            _ => consumer.unassign(),
+        };
+        if let Err(error) = answered {
+            debug!(%error, "rebalance of the group of workers");
+        }
+    }
+}
 
 impl ProducerContext for WorkerContext {
     type DeliveryOpaque = ();

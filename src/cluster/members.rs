@@ -8,26 +8,18 @@
 //! changes.
 
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientContext;
-use rdkafka::TopicPartitionList;
-use rdkafka::bindings::rd_kafka_resp_err_t;
-use rdkafka::client::OAuthToken;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::types::RDKafkaRespErr;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 use tracing::{debug, warn};
 
-use super::log::{Properties, client_config};
-use crate::login;
+use super::log::{Properties, WorkerContext, client_config};
 
 /// How often the group is asked while nothing happens.
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
@@ -90,11 +82,9 @@ impl Member {
             ("enable.auto.offset.store", "false"),
             ("allow.auto.create.topics", "false"),
         ];
-        let changed = Arc::new(AtomicBool::new(false));
-        let context = MemberContext {
-            changed: Arc::clone(&changed),
-        };
-        let consumer: BaseConsumer<MemberContext> =
+        let context = WorkerContext::default();
+        let changed = Arc::clone(&context.group_changed);
+        let consumer: BaseConsumer<WorkerContext> =
             client_config(&membership.properties, &own).create_with_context(context)?;
         let leave = Arc::new(AtomicBool::new(false));
         let (gone, left) = oneshot::channel();
@@ -131,7 +121,7 @@ impl Member {
 }
 
 struct MemberThread {
-    consumer: BaseConsumer<MemberContext>,
+    consumer: BaseConsumer<WorkerContext>,
     group_id: String,
     topic: String,
     changed: Arc<AtomicBool>,
@@ -202,46 +192,5 @@ impl MemberThread {
             return (Heard::Foreign(hosts.collect()), true);
         }
         (Heard::Members(members.collect()), group.state() == "Stable")
-    }
-}
-
-/// Answers every assignment with none: the group is for its members, not for its partitions.
-struct MemberContext {
-    changed: Arc<AtomicBool>,
-}
-
-impl ClientContext for MemberContext {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        login::token(config)
-    }
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        debug!(?level, facility, "kafka client: {message}");
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        debug!(%error, "kafka client: {reason}");
-    }
-}
-
-impl ConsumerContext for MemberContext {
-    fn rebalance(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        event: RDKafkaRespErr,
-        _partitions: &mut TopicPartitionList,
-    ) {
-        self.changed.store(true, Ordering::Release);
-        let answered = match event {
-            rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
-                consumer.assign(&TopicPartitionList::new())
-            }
-            _ => consumer.unassign(),
-        };
-        if let Err(error) = answered {
-            debug!(%error, "rebalance of the group of workers");
-        }
     }
 }

@@ -76,7 +76,20 @@ pub(super) struct Registry {
     loggers: BTreeMap<String, String>,
 }
 
+impl Unfit {
+    /// As it is told.
+    pub(super) fn shown(&self) -> String {
+        format!("shown and not run: {}", self.reason)
+    }
+}
+
 impl Definition {
+    /// Why this worker does not accept its config, which can be mended: it is no other program's.
+    pub(super) fn mendable(&self) -> Option<&Unfit> {
+        let unfit = self.accepted.as_ref().err()?;
+        unfit.foreign_class.is_none().then_some(unfit)
+    }
+
     /// Numbers of the tasks that it should have are below this.
     pub(super) fn task_count(&self) -> u32 {
         match (&self.accepted, self.committed, self.target) {
@@ -171,9 +184,12 @@ impl Registry {
                 Some(name)
             }
             ConfigRecord::Restart { name, restart } => {
-                let definition = self.definitions.get_mut(&name)?;
                 // A restart that Kafka Connect wrote was for its own workers.
                 let chosen = restart.chosen?;
+                if chosen.connector {
+                    self.accept_again(&name);
+                }
+                let definition = self.definitions.get_mut(&name)?;
                 if chosen.connector {
                     definition.connector_restart = version;
                 }
@@ -197,15 +213,32 @@ impl Registry {
         }
     }
 
-    fn define(&mut self, version: u64, name: &str, config: RawConfig) {
-        let accepted = self.accept(&config).map(Arc::new).map_err(|invalid| Unfit {
-            kind: kind_of(&config, &invalid),
+    /// What its config refers to may have been missing when it was read, such as a file of secrets.
+    fn accept_again(&mut self, name: &str) {
+        let unfit = |known: &&Definition| known.accepted.is_err();
+        let Some(known) = self.definitions.get(name).filter(unfit) else {
+            return;
+        };
+        let accepted = self.accept_or_tell(&known.raw);
+        if let Some(known) = self.definitions.get_mut(name) {
+            known.accepted = accepted;
+        }
+    }
+
+    fn accept_or_tell(&self, config: &RawConfig) -> Result<Arc<Accepted>, Unfit> {
+        let accepted = self.accept(config).map(Arc::new);
+        accepted.map_err(|invalid| Unfit {
+            kind: kind_of(config, &invalid),
             foreign_class: match &invalid {
                 Invalid::UnknownClass(unknown) => Some(unknown.class.clone()),
                 _ => None,
             },
             reason: invalid.to_string(),
-        });
+        })
+    }
+
+    fn define(&mut self, version: u64, name: &str, config: RawConfig) {
+        let accepted = self.accept_or_tell(&config);
         let raw = Arc::new(config);
         let of_tasks = Arc::new(task_config(&raw));
         if let Some(known) = self.definitions.get_mut(name) {

@@ -260,6 +260,8 @@ pub struct WorkerSettings {
     pub advertised_host: Option<String>,
     /// `rest.advertised.port`.
     pub advertised_port: Option<u16>,
+    /// Which of `listeners` others know the worker by (`rest.advertised.listener`).
+    pub advertised_listener: usize,
     /// `tasks.fetch.memory.bytes`.
     pub fetch_memory_bytes: u64,
     /// `topic.tracking.enable`.
@@ -319,10 +321,11 @@ impl WorkerSettings {
         build::build(&settings, providers, problems)
     }
 
-    /// `host:port` under which this worker is known, given the port that the first listener was
-    /// really bound to.
+    /// `host:port` under which this worker is known, given the port that the listener which others
+    /// know was really bound to.
     pub fn worker_id(&self, bound_port: u16) -> String {
-        let listener = self.listeners.first().map_or("", |listener| &listener.host);
+        let listener = self.listeners.get(self.advertised_listener);
+        let listener = listener.map_or("", |listener| &listener.host);
         let host = match &self.advertised_host {
             Some(host) => host.clone(),
             None if matches!(listener, "" | "0.0.0.0" | "::") => machine_name(),

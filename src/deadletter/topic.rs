@@ -10,6 +10,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 use rowdock_connectors::SinkError;
 
+use super::producer::Kept;
 use crate::batch::{Original, ReadBatch, Reject};
 use crate::config::connector::{ConnectorConfig, DeadLetterTopic};
 use crate::login::{self, LoginContext};
@@ -37,7 +38,7 @@ pub(super) struct LetterTopic {
     config: Arc<ConnectorConfig>,
     task: u32,
     properties: Vec<(String, String)>,
-    producer: Option<FutureProducer<LoginContext>>,
+    producer: Option<Kept>,
     topic_ready: bool,
 }
 
@@ -69,7 +70,7 @@ impl LetterTopic {
     }
 
     async fn deliver(&self, batch: &ReadBatch, reject: &Reject) -> Result<(), String> {
-        let Some(producer) = &self.producer else {
+        let Some(producer) = self.producer() else {
             return Err("its producer has gone".to_owned());
         };
         let Some(original) = batch.original(reject.position, reject.offset) else {
@@ -128,9 +129,13 @@ impl LetterTopic {
         }
     }
 
-    /// Connects, and creates the topic when it is missing, the first time.
+    fn producer(&self) -> Option<Arc<FutureProducer<LoginContext>>> {
+        self.producer.as_ref()?.get()
+    }
+
+    /// Connects when there is no producer, and creates the topic when it is missing, the first time.
     pub(super) async fn make_ready(&mut self) -> Result<(), SinkError> {
-        if self.producer.is_none() {
+        if self.producer().is_none() {
             let mut config = self.client_config();
             config.set("enable.idempotence", "true");
             config.set("acks", "all");
@@ -141,9 +146,10 @@ impl LetterTopic {
                     DELIVERY_TIMEOUT.as_millis().to_string(),
                 );
             }
-            self.producer = Some(config.create_with_context(LoginContext).map_err(|error| {
+            let producer = config.create_with_context(LoginContext).map_err(|error| {
                 SinkError::stop(format!("cannot create the dead letter producer: {error}"))
-            })?);
+            })?;
+            self.producer = Some(Kept::new(producer));
         }
         if !self.topic_ready {
             self.create_topic().await?;
@@ -188,7 +194,7 @@ impl LetterTopic {
     }
 
     async fn topic_exists(&self) -> Result<bool, SinkError> {
-        let Some(producer) = self.producer.clone() else {
+        let Some(producer) = self.producer() else {
             return Ok(false);
         };
         let topic = &self.topic;

@@ -14,6 +14,7 @@ use crate::support::connector::Connector;
 use crate::support::items::Items;
 use crate::support::kafka;
 use crate::support::orders::Orders;
+use crate::support::proc::Busy;
 use crate::support::producer::Load;
 use crate::support::proxy::Proxy;
 use crate::support::services::{environment_file, parse, workspace};
@@ -38,6 +39,8 @@ pub(crate) struct Play {
     items: Option<(Items, Load)>,
     /// Pauses that ended before are those of the beginning.
     begun: SystemTime,
+    /// Since then.
+    busy: Busy,
     pub(crate) stage: Stage,
 }
 
@@ -45,6 +48,7 @@ impl Play {
     /// Prepares it all, without a worker.
     pub(crate) async fn prepare(name: &str, settings: &[(&str, &str)]) -> Self {
         let stage = Stage::begin_alone(&format!("chaos_{name}")).await;
+        Brokers::revive().await;
         stage.named_topic("configs", 1);
         stage.named_topic("statuses", 5);
         let mut orders = Orders::prepare(&stage, PARTITIONS).await;
@@ -62,6 +66,7 @@ impl Play {
             orders,
             items: None,
             begun: SystemTime::UNIX_EPOCH,
+            busy: Busy::from_now(),
             stage,
         }
     }
@@ -141,6 +146,7 @@ impl Play {
         self.orders.until_shared(&self.stage, &all).await;
         self.until_flowing().await;
         self.begun = SystemTime::now();
+        self.busy = Busy::from_now();
     }
 
     /// Waits until records of all partitions are stored again.
@@ -212,11 +218,15 @@ impl Play {
     pub(crate) async fn check_pause(&self, most: Duration) {
         let judged = self.orders.judged(&self.stage);
         let (pause, partition) = judged.longest_pause_since(self.begun).await;
+        let busy = &self.busy;
         self.stage.tell(format_args!(
-            "partition {partition} paused {pause:.1?} at most"
+            "partition {partition} paused {pause:.1?} at most; {busy}"
         ));
         let most = if is_short() { PATIENCE } else { most };
-        assert!(pause <= most, "partition {partition} paused {pause:?}");
+        assert!(
+            pause <= most,
+            "partition {partition} paused {pause:?}; {busy}"
+        );
     }
 
     /// Asks a worker to do something with the connector, until it is taken: Kafka may just have been
@@ -259,12 +269,22 @@ impl Brokers {
 
     /// SIGSTOP.
     pub(crate) fn freeze(id: i32) {
-        signal("STOP", pid(id));
+        assert!(signal("STOP", id), "broker {id} cannot be frozen");
     }
 
     /// SIGCONT.
     pub(crate) fn thaw(id: i32) {
-        signal("CONT", pid(id));
+        assert!(signal("CONT", id), "broker {id} cannot be thawed");
+    }
+
+    /// Lets all of them work, whatever a test that has failed has done to them.
+    async fn revive() {
+        join_all(Self::IDS.map(|id| async move {
+            // One that was killed cannot be thawed.
+            signal("CONT", id);
+            Self::start(id).await;
+        }))
+        .await;
     }
 
     /// Waits until every partition of the topic has all of its replicas in sync.
@@ -306,22 +326,19 @@ fn replicas_behind(consumer: &BaseConsumer, topic: &str) -> Result<usize, String
     Ok(behind.sum())
 }
 
-/// Started again, a broker has another process: its record in the services' folder knows.
-fn pid(id: i32) -> u32 {
+/// Whether it was sent. Started again, a broker has another process: its record in the services' folder
+/// knows.
+fn signal(signal: &str, id: i32) -> bool {
     let record = workspace().join(format!("target/services/broker-{id}/process"));
     let text = std::fs::read_to_string(&record).unwrap_or_default();
-    let pid = text
-        .split_whitespace()
-        .next()
-        .and_then(|pid| pid.parse().ok());
-    pid.unwrap_or_else(|| panic!("no process in {}: {text:?}", record.display()))
-}
-
-fn signal(signal: &str, pid: u32) {
+    let pid = text.split_whitespace().next();
+    let Some(pid) = pid.and_then(|pid| pid.parse::<u32>().ok()) else {
+        return false;
+    };
     let sent = std::process::Command::new("sh")
         .args(["-c", &format!("kill -{signal} {pid}")])
         .status();
-    assert!(sent.is_ok_and(|status| status.success()), "no {signal}");
+    sent.is_ok_and(|status| status.success())
 }
 
 async fn services_script(verb: &str, id: i32) {

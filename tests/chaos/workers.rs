@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::play::{PARTITIONS, Play, TASKS, is_short, placement, tell_since};
 use crate::cluster::until_healthy;
 use crate::support::orders::Caught;
+use crate::support::proc::Busy;
 use crate::support::proxy::Proxy;
 use crate::support::wait::{PATIENCE, check, eventually, seconds};
 use crate::support::worker::SESSION;
@@ -54,11 +55,14 @@ async fn rolling_kills() {
         for index in order {
             play.kill_and_replace(index).await;
         }
-        let begun = Instant::now();
+        let (begun, busy) = (Instant::now(), Busy::from_now());
         play.until_flowing().await;
         tell_since(&play.stage, "records of all partitions flow again", begun);
         let soon = is_short() || begun.elapsed() <= SESSION + seconds(5);
-        assert!(soon, "partitions of the dead are missed after a session");
+        assert!(
+            soon,
+            "partitions of the dead are missed after a session; {busy}"
+        );
     }
     play.judge(load).await;
 }

@@ -1,7 +1,9 @@
-//! What `/proc` tells of a worker's process: connections, threads, memory.
+//! What `/proc` tells of a worker's process, connections, threads, memory; and of the machine.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs;
+use std::time::{Duration, Instant};
 
 /// Ports at the other ends of the process's TCP connections.
 pub(crate) fn remote_ports(pid: u32) -> Vec<u16> {
@@ -47,4 +49,42 @@ pub(crate) fn resident_mebibytes(pid: u32) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kibibytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
     kibibytes.expect("the process's memory") / 1024
+}
+
+/// How busy the machine has been since then: told beside a time that is measured, which a busy machine
+/// makes longer.
+pub(crate) struct Busy {
+    since: Instant,
+    waited: Option<Duration>,
+}
+
+impl Busy {
+    pub(crate) fn from_now() -> Self {
+        Self {
+            since: Instant::now(),
+            waited: waited_for_a_cpu(),
+        }
+    }
+}
+
+impl fmt::Display for Busy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waited = waited_for_a_cpu().zip(self.waited);
+        let Some((now, then)) = waited else {
+            return formatter.write_str("how busy the machine was is not known");
+        };
+        let share = (now - then).as_secs_f64() / self.since.elapsed().as_secs_f64();
+        write!(
+            formatter,
+            "something waited for a CPU {:.0} % of the time",
+            100.0 * share
+        )
+    }
+}
+
+/// For how long, since the machine was started, at least one thread was ready and had no CPU.
+fn waited_for_a_cpu() -> Option<Duration> {
+    let text = fs::read_to_string("/proc/pressure/cpu").ok()?;
+    let (_, total) = text.lines().next()?.split_once("total=")?;
+    total.trim().parse().ok().map(Duration::from_micros)
 }

@@ -54,6 +54,8 @@ impl Writer {
         let mut config = client();
         config.set("enable.idempotence", "true");
         config.set("linger.ms", "2");
+        // A broker that is frozen does not answer; who leads now is asked once a request has timed out.
+        config.set("socket.timeout.ms", "10000");
         Self::with_config(topic, producer, ledger, &config)
     }
 

@@ -24,7 +24,7 @@ fn one_of(value: &Value, known: &[&str]) {
 }
 
 /// What every client that shows a list needs of each entry.
-fn check_expanded(list: &Value) {
+pub(super) fn check_expanded(list: &Value) {
     for (name, entry) in list.as_object().unwrap() {
         let (info, status) = (&entry["info"], &entry["status"]);
         assert_eq!(
@@ -105,6 +105,12 @@ async fn kcctl() {
         let reply = worker.get(&format!("/connectors/pg{path}")).await;
         assert_eq!(reply.status, StatusCode::OK, "{path}");
     }
+    let keys = worker.get("/connector-plugins/SqliteSink/config").await;
+    assert!(keys.json().as_array().unwrap().len() > 10);
+    let put = worker
+        .send_json(Method::PUT, "/connectors/pg/config", &self::config(2))
+        .await;
+    assert_eq!(put.status, StatusCode::OK);
     let topics = worker.get("/connectors/pg/topics").await.json();
     assert!(topics.as_object().unwrap().values().next().unwrap()["topics"].is_array());
     let restarted = worker
@@ -116,6 +122,15 @@ async fn kcctl() {
     assert_eq!(restarting.count(), 2, "it counts them");
     let again = worker.post("/connectors/pg/tasks/0/restart").await;
     assert_eq!(again.status, StatusCode::NO_CONTENT);
+    // It says why, in the worker's words.
+    let change = json!({"offsets": [
+        {"partition": {"kafka_topic": "orders", "kafka_partition": 0}, "offset": null}]});
+    let refused = worker
+        .send_json(Method::PATCH, "/connectors/pg/offsets", &change)
+        .await;
+    let (status, message) = refused.error();
+    assert_eq!(status, 400);
+    assert!(message.contains("STOPPED state"), "{message}");
     for (verb, status) in [("pause", 202), ("resume", 202), ("stop", 204)] {
         let reply = worker.put(&format!("/connectors/pg/{verb}")).await;
         assert_eq!(reply.status.as_u16(), status);
@@ -123,6 +138,11 @@ async fn kcctl() {
     let deleted = worker.send(Method::DELETE, "/connectors/pg").await;
     assert_eq!(deleted.status, StatusCode::NO_CONTENT);
     assert_eq!(worker.get("/admin/loggers").await.status, StatusCode::OK);
+    let level = json!({"level": "DEBUG"});
+    let set = worker
+        .send_json(Method::PUT, "/admin/loggers/org.acme", &level)
+        .await;
+    assert_eq!(set.json(), json!(["org.acme"]));
 }
 
 #[tokio::test]
@@ -154,6 +174,21 @@ async fn kafbat() {
     }
     let restart = "/connectors/pg/restart?includeTasks=false&onlyFailed=false";
     assert_eq!(worker.post(restart).await.status, StatusCode::NO_CONTENT);
+    let restarted = worker.post("/connectors/pg/tasks/1/restart").await;
+    assert_eq!(restarted.status, StatusCode::NO_CONTENT);
+    let topics = worker.get("/connectors/pg/topics").await.json();
+    assert!(topics["pg"]["topics"].is_array(), "found by its name");
+    let put = worker
+        .send_json(Method::PUT, "/connectors/pg/config", &config(1))
+        .await;
+    assert_eq!(
+        (put.status, &put.json()["name"]),
+        (StatusCode::OK, &json!("pg"))
+    );
+    for (verb, status) in [("pause", 202), ("stop", 204), ("resume", 202)] {
+        let reply = worker.put(&format!("/connectors/pg/{verb}")).await;
+        assert_eq!(reply.status.as_u16(), status, "{verb}");
+    }
     for method in [Method::POST, Method::PUT] {
         let (path, body) = match method {
             Method::POST => (
@@ -174,6 +209,10 @@ async fn kafbat() {
     // Refused, as its own messages expect.
     let refused = worker.send(Method::DELETE, "/connectors/pg/offsets").await;
     assert_eq!(refused.error().0, 400);
+    let unknown = worker
+        .send(Method::DELETE, "/connectors/nope/offsets")
+        .await;
+    assert_eq!(unknown.error().0, 404);
     assert_eq!(
         worker
             .send(Method::DELETE, "/connectors/pg")
@@ -237,6 +276,12 @@ async fn akhq() {
     let body = json!({"name": "pg", "config": config(1)});
     let twice = worker.send_json(Method::POST, "/connectors", &body).await;
     assert_eq!(twice.error().0, 409);
+    let put = worker
+        .send_json(Method::PUT, "/connectors/pg/config", &config(2))
+        .await;
+    assert_eq!(put.status, StatusCode::OK);
+    let deleted = worker.send(Method::DELETE, "/connectors/pg").await;
+    assert_eq!(deleted.status, StatusCode::NO_CONTENT);
 }
 
 #[tokio::test]
@@ -334,7 +379,10 @@ async fn strimzi() {
 #[tokio::test]
 async fn redpanda_console() {
     let worker = Worker::start();
-    worker.create("pg", 1).await;
+    let body = json!({"name": "pg", "config": config(1)});
+    let created = worker.send_json(Method::POST, "/connectors", &body).await;
+    assert_eq!(created.status, StatusCode::CREATED);
+    worker.wait_for("pg", "RUNNING", &["RUNNING"]).await;
     assert!(worker.get("/").await.json()["version"].is_string());
     check_expanded(
         &worker
@@ -343,6 +391,12 @@ async fn redpanda_console() {
             .json(),
     );
     assert!(worker.get("/connector-plugins").await.json().is_array());
+    let topics = worker.get("/connectors/pg/topics").await.json();
+    assert!(topics["pg"]["topics"].is_array(), "{topics}");
+    let put = worker
+        .send_json(Method::PUT, "/connectors/pg/config", &config(1))
+        .await;
+    assert_eq!(put.status, StatusCode::OK);
     let restart = "/connectors/pg/restart?includeTasks=true&onlyFailed=false";
     assert_eq!(worker.post(restart).await.status, StatusCode::ACCEPTED);
     let task = worker.post("/connectors/pg/tasks/0/restart").await;

@@ -197,6 +197,7 @@ async fn refused_creations() {
             json!("y"),
             "Invalid value  for configuration name: String may not be empty",
         ),
+        // Left out.
         (
             Value::Null,
             "x",
@@ -216,7 +217,10 @@ async fn refused_creations() {
             "Null value can not be supplied as the configuration value.",
         ),
     ] {
-        let body = json!({"name": name, "config": config_with(1, key, value)});
+        let mut body = json!({"name": name, "config": config_with(1, key, value)});
+        if name.is_null() {
+            body.as_object_mut().unwrap().remove("name");
+        }
         let (status, message) = worker
             .send_json(Method::POST, "/connectors", &body)
             .await
@@ -346,6 +350,14 @@ async fn a_config_is_patched() {
     assert_eq!(reply.json()["config"], expected);
     worker.wait_for("pg", "RUNNING", &["RUNNING"; 2]).await;
     assert_eq!(worker.get(path).await.json(), expected);
+    // The task that there was began anew, with all of it.
+    let specs = worker.tasks.specs("pg", 0);
+    let rows: Vec<usize> = specs
+        .iter()
+        .map(|spec| spec.config.batch.max_rows)
+        .collect();
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert_eq!(rows[1], 500);
 
     for (changes, part) in [
         (
@@ -408,6 +420,32 @@ async fn the_list_expands() {
         worker.get("/connectors?other=1").await.json(),
         json!(["a", "b"])
     );
+}
+
+/// Connectors come and go while the list is asked for: each that is in it is in it whole.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_list_is_whole_while_connectors_come_and_go() {
+    let worker = Arc::new(Worker::start());
+    worker.create("stays", 1).await;
+    let changing = Arc::clone(&worker);
+    let changes = tokio::spawn(async move {
+        for round in 0..60 {
+            let name = format!("goes{}", round % 3);
+            let body = json!({"name": name, "config": config(1)});
+            let created = changing.send_json(Method::POST, "/connectors", &body).await;
+            assert_eq!(created.status, StatusCode::CREATED, "{created:?}");
+            let path = format!("/connectors/{name}");
+            let deleted = changing.send(Method::DELETE, &path).await;
+            assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{deleted:?}");
+        }
+    });
+    while !changes.is_finished() {
+        let path = "/connectors?expand=info&expand=status";
+        let list = worker.get(path).await.json();
+        clients::check_expanded(&list);
+        assert!(list["stays"].is_object(), "{list}");
+    }
+    changes.await.unwrap();
 }
 
 /// Right after 201 every part is there, so that clients which require both never fail.
@@ -541,6 +579,24 @@ async fn config_providers_are_read_when_tasks_start_and_never_shown() {
     worker.wait_for_starts("pg", 3).await;
     let refused = worker.tasks.specs("pg", 0)[2].refused.clone().unwrap();
     assert!(refused.contains("has no key user"), "{refused}");
+
+    // A file that is missing stands in the way of what refers to it, and of no other config.
+    std::fs::remove_file(&file).unwrap();
+    let path = "/connectors/pg/config";
+    let other = config_with(1, "connection.user", json!("ann"));
+    let mut still_refers = config.clone();
+    still_refers["batch.size"] = json!("7");
+    let refused = worker.send_json(Method::PUT, path, &still_refers).await;
+    let (status, message) = refused.error();
+    assert_eq!(status, 400);
+    assert!(message.contains("connection.user"), "{message}");
+    let changed = worker.send_json(Method::PUT, path, &other).await;
+    assert_eq!(changed.status, StatusCode::OK, "{changed:?}");
+    worker.wait_for_starts("pg", 4).await;
+    assert_eq!(used(3).as_deref(), Some("ann"));
+    std::fs::write(&file, "user=s3cret-4\n").unwrap();
+    worker.send_json(Method::PUT, path, &config).await;
+    worker.wait_for_starts("pg", 5).await;
 
     for path in [
         "/connectors/pg",

@@ -269,56 +269,63 @@ async fn pauses_between_restarts_grow() {
     assert!((60..=63).contains(&pauses[7]), "{pauses:?}");
 }
 
-/// Who restarts, by the flags and the states before: task 0 runs, task 1 has failed.
+/// Who restarts, by the flags and by what has failed before.
 #[tokio::test]
 async fn restart_matrix() {
-    for (query, status, connector, tasks, starts) in [
-        ("", 204, None, None, [1, 1]),
-        (
-            "?includeTasks=false&onlyFailed=false",
-            204,
-            None,
-            None,
-            [1, 1],
-        ),
-        ("?includeTasks=no&onlyFailed=1", 204, None, None, [1, 1]),
-        (
-            "?onlyFailed=true",
-            202,
-            Some("RUNNING"),
-            Some(["RUNNING", "FAILED"]),
-            [1, 1],
-        ),
-        (
-            "?includeTasks=TRUE",
-            202,
-            Some("RESTARTING"),
-            Some(["RESTARTING"; 2]),
-            [2, 2],
-        ),
-        (
-            "?includeTasks=true&onlyFailed=true",
-            202,
-            Some("RUNNING"),
-            Some(["RUNNING", "RESTARTING"]),
-            [1, 2],
-        ),
-    ] {
-        let worker = Worker::start();
-        worker.create("pg", 2).await;
-        worker.tasks.fail("pg", 1, "bad record");
-        let reply = worker.post(&format!("/connectors/pg/restart{query}")).await;
-        assert_eq!(reply.status.as_u16(), status, "{query}");
-        if let (Some(connector), Some(tasks)) = (connector, tasks) {
-            let body = reply.json();
-            assert_eq!(states(&body), (connector, tasks.to_vec()), "{query}");
-            // What was wrong is still shown while it restarts.
-            assert_eq!(body["tasks"][1]["trace"], "bad record", "{query}");
+    for failed in [&[][..], &[1], &[0, 1]] {
+        for (query, include_tasks, only_failed) in [
+            ("", false, false),
+            ("?includeTasks=false&onlyFailed=false", false, false),
+            ("?includeTasks=no&onlyFailed=1", false, false),
+            ("?onlyFailed=true", false, true),
+            ("?includeTasks=TRUE", true, false),
+            ("?includeTasks=true&onlyFailed=true", true, true),
+        ] {
+            let case = format!("{query} {failed:?}");
+            let worker = Worker::start();
+            worker.create("pg", 2).await;
+            for task in failed {
+                worker.tasks.fail("pg", *task, "bad record");
+            }
+            let restarts =
+                [0, 1].map(|task| include_tasks && (failed.contains(&task) || !only_failed));
+            let shown = |restarting: bool, otherwise| match restarting {
+                true => "RESTARTING",
+                false => otherwise,
+            };
+            let state = |task: u32| match failed.contains(&task) {
+                true => "FAILED",
+                false => "RUNNING",
+            };
+            let reply = worker.post(&format!("/connectors/pg/restart{query}")).await;
+            if include_tasks || only_failed {
+                assert_eq!(reply.status, StatusCode::ACCEPTED, "{case}");
+                let body = reply.json();
+                let tasks = [0, 1].map(|task: u32| shown(restarts[task as usize], state(task)));
+                let expected = (shown(!only_failed, "RUNNING"), tasks.to_vec());
+                assert_eq!(states(&body), expected, "{case}");
+                // What was wrong is still shown while it restarts.
+                for task in failed {
+                    assert_eq!(
+                        body["tasks"][*task as usize]["trace"], "bad record",
+                        "{case}"
+                    );
+                }
+            } else {
+                assert_eq!(reply.status, StatusCode::NO_CONTENT, "{case}");
+            }
+            let after = [0, 1].map(|task: u32| match restarts[task as usize] {
+                true => "RUNNING",
+                false => state(task),
+            });
+            worker.wait_for("pg", "RUNNING", &after).await;
+            let started = [0, 1].map(|task| worker.tasks.starts("pg", task));
+            assert_eq!(
+                started,
+                restarts.map(|anew| 1 + usize::from(anew)),
+                "{case}"
+            );
         }
-        let after = if starts[1] == 2 { "RUNNING" } else { "FAILED" };
-        worker.wait_for("pg", "RUNNING", &["RUNNING", after]).await;
-        let started = [worker.tasks.starts("pg", 0), worker.tasks.starts("pg", 1)];
-        assert_eq!(started, starts, "{query}");
     }
 }
 
@@ -425,6 +432,42 @@ async fn stopping_the_worker_is_bounded() {
     assert_eq!(worker.tasks.stops("quick", 0), 1);
 }
 
+/// What restarts, stops or deletes a connector does so with one that has failed as a whole.
+#[tokio::test]
+async fn a_failed_connector_can_be_restarted_stopped_and_deleted() {
+    let broken = async || {
+        let worker = Worker::start();
+        worker.tasks.panic_on_start("pg", true);
+        let body = json!({"name": "pg", "config": config(1)});
+        worker.send_json(Method::POST, "/connectors", &body).await;
+        worker.wait_for("pg", "FAILED", &[]).await;
+        worker.tasks.panic_on_start("pg", false);
+        worker
+    };
+    for query in [
+        "",
+        "?onlyFailed=true",
+        "?includeTasks=true",
+        "?includeTasks=true&onlyFailed=true",
+    ] {
+        let worker = broken().await;
+        let reply = worker.post(&format!("/connectors/pg/restart{query}")).await;
+        assert!(reply.status.is_success(), "{query}: {reply:?}");
+        worker.wait_for("pg", "RUNNING", &["RUNNING"]).await;
+    }
+    let worker = broken().await;
+    let stopped = worker.put("/connectors/pg/stop").await;
+    assert_eq!(stopped.status, StatusCode::NO_CONTENT);
+    worker.wait_for("pg", "STOPPED", &[]).await;
+    worker.put("/connectors/pg/resume").await;
+    worker.wait_for("pg", "RUNNING", &["RUNNING"]).await;
+
+    let worker = broken().await;
+    let deleted = worker.send(Method::DELETE, "/connectors/pg").await;
+    assert_eq!(deleted.status, StatusCode::NO_CONTENT);
+    assert_eq!(worker.get("/connectors").await.json(), json!([]));
+}
+
 #[tokio::test]
 async fn a_supervisor_that_breaks_down_fails_its_connector_only() {
     let worker = Worker::start();
@@ -513,9 +556,11 @@ async fn what_has_failed_can_be_stopped() {
     assert_eq!(deleted.status, StatusCode::NO_CONTENT);
     assert_eq!(worker.get("/connectors/pg").await.error().0, 404);
     // One that never ran can be deleted as well.
-    let body = json!({"name": "pg", "config": config(1), "initial_state": "STOPPED"});
-    worker.send_json(Method::POST, "/connectors", &body).await;
-    let deleted = worker.send(Method::DELETE, "/connectors/pg").await;
-    assert_eq!(deleted.status, StatusCode::NO_CONTENT);
+    for initial in ["STOPPED", "PAUSED"] {
+        let body = json!({"name": "pg", "config": config(1), "initial_state": initial});
+        worker.send_json(Method::POST, "/connectors", &body).await;
+        let deleted = worker.send(Method::DELETE, "/connectors/pg").await;
+        assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{initial}");
+    }
     assert_eq!(worker.tasks.starts("pg", 0), 2);
 }

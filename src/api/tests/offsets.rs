@@ -82,6 +82,11 @@ async fn topics_are_tracked_until_they_are_reset() {
     worker.tasks.tell("pg", 0, wrote(&["orders"]));
     assert_eq!(worker.get(path).await.json(), topics(&["orders"]));
 
+    // They go with the connector: one that comes after it has written nothing.
+    worker.send(Method::DELETE, "/connectors/pg").await;
+    worker.create("pg", 1).await;
+    assert_eq!(worker.get(path).await.json(), topics(&[]));
+
     let unknown = worker.get("/connectors/nope/topics").await;
     assert_eq!(unknown.json(), json!({"nope": {"topics": []}}));
     assert_eq!(

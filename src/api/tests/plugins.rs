@@ -1,5 +1,7 @@
 //! Connector classes and validation, as far as the API is concerned.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 #[tokio::test]
@@ -15,6 +17,24 @@ async fn plugins_are_listed_and_described() {
     let part = json!({"class": "org.apache.kafka.connect.transforms.Cast$Value",
         "type": "transformation", "version": env!("CARGO_PKG_VERSION")});
     assert!(all.contains(&part));
+    let kinds: BTreeSet<&str> = all.iter().filter_map(|one| one["type"].as_str()).collect();
+    let expected = [
+        "converter",
+        "header_converter",
+        "predicate",
+        "sink",
+        "transformation",
+    ];
+    assert_eq!(kinds, expected.into());
+    // Each is described, whatever it is.
+    for plugin in all {
+        let class = plugin["class"].as_str().unwrap().replace('$', "%24");
+        let path = format!("/connector-plugins/{class}/config");
+        let keys = worker.get(&path).await.json();
+        for key in keys.as_array().unwrap() {
+            assert!(key["name"].is_string() && key["type"].is_string(), "{key}");
+        }
+    }
     let path = "/connector-plugins/org.apache.kafka.connect.transforms.Cast%24Value/config";
     let keys = worker.get(path).await.json();
     assert_eq!(keys[0]["name"], "spec");

@@ -76,6 +76,18 @@ async fn errors_are_counted_by_key() {
     for key in ["key.converter", "value.converter", "header.converter"] {
         check(&[(key, json!("no.such.Converter"))], &[key]).await;
     }
+    for class in [
+        "org.apache.kafka.connect.transforms.Filter",
+        "org.apache.kafka.connect.storage.Converter",
+    ] {
+        check(&[("value.converter", json!(class))], &["value.converter"]).await;
+    }
+    let schemas = "value.converter.schemas.enable";
+    let misconfigured = [
+        ("value.converter", json!("JsonConverter")),
+        (schemas, json!("dog")),
+    ];
+    check(&misconfigured, &[schemas]).await;
     // Transforms: no class, an unknown one, one alias twice, negated without a predicate.
     check(&[("transforms", json!("a"))], &["transforms.a.type"]).await;
     let unknown = [
@@ -97,6 +109,35 @@ async fn errors_are_counted_by_key() {
     ];
     let keys = wrong_keys(&worker, &with(&negated)).await;
     assert!(!keys.is_empty(), "negated without a predicate");
+}
+
+/// No class, an unknown one, one alias twice, a key that is missing or cannot be, a name that is none.
+#[tokio::test]
+async fn predicates() {
+    let worker = Worker::start();
+    let check = async |changes: &[(&str, Value)], expected: &[&str]| {
+        let config = with(changes);
+        assert_eq!(wrong_keys(&worker, &config).await, expected, "{config}");
+    };
+    let (list, class, pattern) = ("predicates", "predicates.p.type", "predicates.p.pattern");
+    let p = (list, json!("p"));
+    let matches = (class, json!("TopicNameMatches"));
+    let good = [p.clone(), matches.clone(), (pattern, json!("o.*"))];
+    check(&good, &[]).await;
+    check(std::slice::from_ref(&p), &[class]).await;
+    check(&[p.clone(), (class, json!("x.Y"))], &[class]).await;
+    check(&[p.clone(), matches.clone()], &[pattern]).await;
+    let cannot_be = [p.clone(), matches.clone(), (pattern, json!("("))];
+    check(&cannot_be, &[pattern]).await;
+    let twice = [(list, json!("p, p")), matches, (pattern, json!("o.*"))];
+    let keys = wrong_keys(&worker, &with(&twice)).await;
+    assert!(keys.contains(&list.to_owned()), "{keys:?}");
+    let unknown = [
+        ("transforms", json!("a")),
+        ("transforms.a.type", json!("Filter")),
+        ("transforms.a.predicate", json!("q")),
+    ];
+    check(&unknown, &["transforms.a.predicate"]).await;
 }
 
 /// A policy refuses overrides of the clients' settings, on the keys themselves.

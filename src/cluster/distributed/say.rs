@@ -64,6 +64,9 @@ impl<S: StartTask> Control<S> {
         for record in self.tasks_as_they_are() {
             self.say(record);
         }
+        for record in self.tasks_that_cannot_run() {
+            self.say(record);
+        }
         for record in self.connectors_as_they_are() {
             self.say(record);
         }
@@ -122,6 +125,29 @@ impl<S: StartTask> Control<S> {
                     records.extend(topics.map(|topic| self.use_of(name, task.task, topic)));
                 }
             }
+        }
+        records
+    }
+
+    /// Tasks that are this worker's, of configs that it does not accept.
+    fn tasks_that_cannot_run(&self) -> Vec<StatusRecord> {
+        let mut records = Vec::new();
+        for (name, definition) in self.registry.iter() {
+            let Some(unfit) = definition.mendable() else {
+                continue;
+            };
+            let own = (0..definition.task_count())
+                .filter(|task| definition.owner(*task) == Some(&self.worker_id));
+            records.extend(own.map(|task| {
+                let key = definition.key(task);
+                let started = Started {
+                    config: key.config_version,
+                    restart: key.restarts,
+                    joined: false,
+                };
+                let trace = Some(unfit.shown());
+                self.word_of(name, task, TaskState::Failed, trace, Some(started))
+            }));
         }
         records
     }

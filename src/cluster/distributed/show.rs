@@ -124,7 +124,7 @@ impl<S: StartTask> Control<S> {
                 (None, TargetState::Running) => ConnectorState::Failed,
                 (None, target) => ConnectorState::of_target(target),
             },
-            trace: Some(format!("shown and not run: {}", unfit.reason)),
+            trace: Some(unfit.shown()),
             tasks: (0..definition.task_count()).map(task).collect(),
             topics: self.statuses.topics(name).cloned().collect(),
         }

@@ -30,6 +30,7 @@ use crate::task::TaskState;
 use crate::telemetry::Loggers;
 
 mod kafka;
+mod secrets;
 
 use kafka::{
     FakeLinks, Kafka, Line, Outcome, read_config, read_statuses, say, tell_end, tell_members, write,
@@ -188,7 +189,11 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let settings = WorkerSettings::load(&SettingsSources::default()).unwrap();
+        Self::with(&SettingsSources::default())
+    }
+
+    fn with(sources: &SettingsSources) -> Self {
+        let settings = WorkerSettings::load(sources).unwrap();
         let settings = Arc::new(settings.settings);
         let mut world = Self {
             kafka: Kafka {
@@ -322,6 +327,10 @@ impl World {
                 },
             },
         };
+        self.give(worker, command);
+    }
+
+    fn give(&mut self, worker: usize, command: Command) {
         self.at(worker, |_, node| {
             let (reply, answer) = oneshot::channel();
             node.control.receive(Message::Command { command, reply });

@@ -33,7 +33,8 @@ impl Speech {
             // Java's, so that a key stays in the partition where Kafka Connect has put it.
             ("partitioner", "murmur2_random"),
         ];
-        let producer = client_config(properties, &own).create_with_context(WorkerContext)?;
+        let producer =
+            client_config(properties, &own).create_with_context(WorkerContext::default())?;
         let producer = Arc::new(producer);
         let attended = Arc::downgrade(&producer);
         let spawned = thread::Builder::new()

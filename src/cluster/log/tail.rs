@@ -73,7 +73,7 @@ pub(in crate::cluster) fn start<T: Send + 'static>(
         ("fetch.queue.backoff.ms", "10"),
     ];
     let consumer: BaseConsumer<WorkerContext> =
-        client_config(properties, &own).create_with_context(WorkerContext)?;
+        client_config(properties, &own).create_with_context(WorkerContext::default())?;
     let mut all = TopicPartitionList::new();
     for partition in 0..partitions {
         all.add_partition_offset(topic, partition, Offset::Beginning)?;
@@ -114,7 +114,8 @@ impl LogEnd {
             ("isolation.level", "read_committed"),
             ("allow.auto.create.topics", "false"),
         ];
-        let client = client_config(properties, &own).create_with_context(WorkerContext)?;
+        let client =
+            client_config(properties, &own).create_with_context(WorkerContext::default())?;
         let (client, topic) = (Arc::new(client), topic.into());
         Ok(Self { client, topic })
     }

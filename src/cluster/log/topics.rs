@@ -87,7 +87,7 @@ async fn partitions(
     let metadata = tokio::task::spawn_blocking(move || {
         let own = [("allow.auto.create.topics", "false")];
         let client: BaseConsumer<WorkerContext> =
-            client_config(&properties, &own).create_with_context(WorkerContext)?;
+            client_config(&properties, &own).create_with_context(WorkerContext::default())?;
         login::log_in(client.client(), &properties);
         client.fetch_metadata(Some(&name), REQUEST_TIME_MAX)
     });

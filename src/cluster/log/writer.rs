@@ -134,7 +134,7 @@ impl Writer {
             ("retry.backoff.ms", "10"),
         ];
         let producer: BaseProducer<WorkerContext> =
-            client_config(&self.properties, &own).create_with_context(WorkerContext)?;
+            client_config(&self.properties, &own).create_with_context(WorkerContext::default())?;
         login::log_in(producer.client(), &self.properties);
         let deadline = Instant::now() + STEP_TIME_MAX;
         loop {

@@ -90,12 +90,16 @@ impl Registry {
             .collect()
     }
 
-    /// Connectors with tasks to place.
+    /// Connectors with tasks to place: all but those of other programs. Whether a config can be run is
+    /// another matter, and may differ from worker to worker, such as by a file of secrets that one of
+    /// them lacks; what is placed where must not, or they would move tasks to and fro.
     fn wanted(&self) -> Vec<Wanted<'_>> {
-        let runs = |definition: &Definition| definition.accepted.is_ok();
+        let is_own = |definition: &Definition| {
+            definition.accepted.is_ok() || definition.mendable().is_some()
+        };
         self.definitions
             .iter()
-            .filter(|(_, definition)| runs(definition))
+            .filter(|(_, definition)| is_own(definition))
             .map(|(name, definition)| Wanted {
                 name,
                 tasks: usize::try_from(definition.task_count()).unwrap_or(usize::MAX),

@@ -274,6 +274,72 @@ fn a_kafka_connect_log_is_taken_over() {
     assert_eq!(keys, expected.map(str::to_owned).into());
 }
 
+/// A worker that lacks a file of secrets places every task where the others do, or they would move
+/// tasks to and fro; with the file back a restart is enough.
+#[test]
+fn what_one_worker_cannot_read_moves_no_task() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shop.properties");
+    std::fs::write(&file, "user=ann\n").unwrap();
+    let overrides = [
+        "config.providers=file",
+        "config.providers.file.class=FileConfigProvider",
+    ];
+    let sources = SettingsSources {
+        overrides: overrides.map(str::to_owned).to_vec(),
+        ..SettingsSources::default()
+    };
+    let settings = Arc::new(WorkerSettings::load(&sources).unwrap().settings);
+    let mut log = Log {
+        registry: Registry::new(Arc::clone(&settings)),
+        records: Vec::new(),
+    };
+    for name in ["a", "b", "c"] {
+        let mut config = config(1);
+        let user = format!("${{file:{}:user}}", file.display());
+        config.insert("connection.user".to_owned(), Some(user));
+        let command = Command::Create {
+            name: name.to_owned(),
+            config,
+            target: TargetState::Running,
+        };
+        log.carry_out(&command, 2).unwrap();
+        log.carry_out(
+            &create(&format!("plain-{name}"), 2, TargetState::Running),
+            2,
+        )
+        .unwrap();
+    }
+    std::fs::remove_file(&file).unwrap();
+    let mut lacking = Registry::new(settings);
+    for (version, record) in (1..).zip(&log.records) {
+        lacking.apply(version, record.clone());
+    }
+    assert!(lacking.get("a").unwrap().accepted.is_err());
+    for workers in 1..6 {
+        let (of_one, of_other) = (&log.registry, &lacking);
+        let of_one = of_one.plan_placement(&members(workers));
+        assert_eq!(of_one, of_other.plan_placement(&members(workers)));
+    }
+
+    let restart = ConfigRecord::Restart {
+        name: "a".to_owned(),
+        restart: Restart {
+            include_tasks: false,
+            only_failed: false,
+            chosen: Some(Chosen {
+                connector: true,
+                tasks: Vec::new(),
+            }),
+        },
+    };
+    lacking.apply(1000, restart.clone());
+    assert!(lacking.get("a").unwrap().accepted.is_err());
+    std::fs::write(&file, "user=ann\n").unwrap();
+    lacking.apply(1001, restart);
+    assert!(lacking.get("a").unwrap().accepted.is_ok());
+}
+
 /// A connector of a name that was used before has nothing of the one before.
 #[test]
 fn nothing_survives_a_deletion() {

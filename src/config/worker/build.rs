@@ -139,6 +139,8 @@ impl Reader<'_> {
         // Checked as a choice, which loses upper case.
         self.choice(&keys::HEADER_CONVERTER);
         let header_converter = self.required_text(&keys::HEADER_CONVERTER);
+        let listeners = self.read(&keys::LISTENERS, parse_listeners);
+        let listeners = listeners.unwrap_or_default();
         WorkerSettings {
             bootstrap_servers: self.required_text(&keys::BOOTSTRAP_SERVERS),
             group_id: self.text(&keys::GROUP_ID),
@@ -156,9 +158,8 @@ impl Reader<'_> {
                 session_timeout: self.milliseconds(&keys::SESSION_TIMEOUT),
                 heartbeat_interval: self.milliseconds(&keys::HEARTBEAT_INTERVAL),
             },
-            listeners: self
-                .read(&keys::LISTENERS, parse_listeners)
-                .unwrap_or_default(),
+            advertised_listener: self.advertised_listener(&listeners),
+            listeners,
             client_auth: match self.choice(&keys::CLIENT_AUTH).as_str() {
                 "required" => ClientAuth::Required,
                 "requested" => ClientAuth::Requested,
@@ -254,6 +255,26 @@ impl Reader<'_> {
         }
         self.read(&keys::ADMIN_LISTENERS, parse_listeners)
             .map_or(AdminListeners::Same, AdminListeners::Separate)
+    }
+
+    /// The place among the listeners of the one that others know.
+    fn advertised_listener(&mut self, listeners: &[Listener]) -> usize {
+        let key = &keys::ADVERTISED_LISTENER;
+        let Some(tls) = self.read(key, parse_scheme) else {
+            return 0;
+        };
+        let found = listeners.iter().position(|listener| listener.tls == tls);
+        if found.is_none()
+            && let Some(given) = self.settings.get(key.name)
+        {
+            self.problems.push(SettingProblem {
+                key: key.name.to_owned(),
+                place: given.place.clone(),
+                problem: "listeners has none of this scheme".to_owned(),
+                allowed: None,
+            });
+        }
+        found.unwrap_or_default()
     }
 
     fn required_text(&mut self, key: &WorkerKey) -> String {
@@ -360,11 +381,7 @@ fn parse_listeners(text: &str) -> Option<Vec<Listener>> {
 
 fn parse_listener(text: &str) -> Option<Listener> {
     let (scheme, rest) = text.split_once("://")?;
-    let tls = match scheme.to_ascii_lowercase().as_str() {
-        "http" => false,
-        "https" => true,
-        _ => return None,
-    };
+    let tls = parse_scheme(scheme)?;
     let (host, port) = rest.trim_end_matches('/').rsplit_once(':')?;
     let host = match host.strip_prefix('[') {
         Some(address) => address.strip_suffix(']')?,
@@ -379,6 +396,15 @@ fn parse_listener(text: &str) -> Option<Listener> {
         port: port.parse().ok()?,
         tls,
     })
+}
+
+/// Whether the scheme is that of TLS.
+fn parse_scheme(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "http" => Some(false),
+        "https" => Some(true),
+        _ => None,
+    }
 }
 
 /// Rules such as `set X-Frame-Options: DENY`, separated by commas; a rule with a comma in its value

@@ -60,10 +60,6 @@ pub(super) const KEYS: &[ForeignKey] = &[
     ignored("exactly.once.source.support", NO_SOURCES),
     ignored("topic.creation.enable", NO_SOURCES),
     ignored("metrics.context.*", "metrics are the worker's own"),
-    ignored(
-        "rest.advertised.listener",
-        "workers do not talk to each other",
-    ),
     ignored("rest.host.name", "listeners replaced it"),
     ignored("rest.port", "listeners replaced it"),
     ignored("ssl.client.auth", "set listeners.https.ssl.client.auth"),

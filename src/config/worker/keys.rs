@@ -238,7 +238,7 @@ pub static ADVERTISED_HOST: WorkerKey = optional(
     "rest.advertised.host.name",
     Form::Text,
     "worker-1.example.com",
-    "Host by which others know this worker; shown as worker_id. Not given: the first listener's host, or the machine's name when that is all interfaces.",
+    "Host by which others know this worker; shown as worker_id. Not given: the host of the listener that others know, or the machine's name when that is all interfaces.",
 );
 
 pub static ADVERTISED_PORT: WorkerKey = optional(
@@ -246,7 +246,15 @@ pub static ADVERTISED_PORT: WorkerKey = optional(
     "rest.advertised.port",
     Form::Integer(1, 65_535),
     "9398",
-    "Port by which others know this worker. Not given: the port of the first listener.",
+    "Port by which others know this worker. Not given: the port of the listener that others know.",
+);
+
+pub static ADVERTISED_LISTENER: WorkerKey = optional(
+    REST,
+    "rest.advertised.listener",
+    Form::Choice(&["http", "https"]),
+    "http",
+    "Which listener others know this worker by: the first of this scheme. Not given: the first of all.",
 );
 
 pub static BODY_MAX_BYTES: WorkerKey = key(
@@ -444,6 +452,7 @@ pub const ALL: &[&WorkerKey] = &[
     &RESPONSE_HEADERS,
     &ADVERTISED_HOST,
     &ADVERTISED_PORT,
+    &ADVERTISED_LISTENER,
     &BODY_MAX_BYTES,
     &KEY_CONVERTER,
     &KEY_SCHEMAS_ENABLE,

@@ -85,6 +85,7 @@ fn without_sources_the_documented_defaults_stand() {
         response_headers: Vec::new(),
         advertised_host: None,
         advertised_port: None,
+        advertised_listener: 0,
         fetch_memory_bytes: 512 * 1024 * 1024,
         topic_tracking: true,
         topic_tracking_reset: true,
@@ -473,6 +474,14 @@ fn a_worker_is_known_by_its_advertised_address_or_its_listener() {
     check(
         &["rest.advertised.host.name=x", "rest.advertised.port=1"],
         "x:1",
+    );
+    let both = "listeners=http://plain:0,https://safe:0";
+    check(&[both], "plain:1234");
+    check(&[both, "rest.advertised.listener=https"], "safe:1234");
+    check(&[both, "rest.advertised.listener=HTTP"], "plain:1234");
+    assert_eq!(
+        problems(from_overrides(&["rest.advertised.listener=https"])),
+        ["rest.advertised.listener (--set): listeners has none of this scheme"]
     );
     let of_machine = settings(&["listeners=http://:9398"]).worker_id(9398);
     assert!(

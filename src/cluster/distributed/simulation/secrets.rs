@@ -1,0 +1,80 @@
+//! A worker that lacks a file which a config refers to.
+
+use super::*;
+
+fn task_states(world: &World, worker: usize, name: &str) -> Vec<(String, ShownTaskState)> {
+    let view = world.nodes[worker].control.view_of(name).unwrap();
+    let tasks = view.tasks.into_iter();
+    tasks.map(|task| (task.worker_id, task.state)).collect()
+}
+
+/// Its tasks are told to have failed, the others work; a restart is enough once the file is there.
+#[tokio::test(start_paused = true)]
+async fn tasks_of_a_worker_without_them_fail_until_they_are_there() {
+    const FAILED: ShownTaskState = ShownTaskState::Told(TaskState::Failed);
+    const RUNNING: ShownTaskState = ShownTaskState::Told(TaskState::Running);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shop.properties");
+    std::fs::write(&file, "user=ann\n").unwrap();
+    let overrides = [
+        "config.providers=file",
+        "config.providers.file.class=FileConfigProvider",
+    ];
+    let mut world = World::with(&SettingsSources {
+        overrides: overrides.map(str::to_owned).to_vec(),
+        ..SettingsSources::default()
+    });
+    world.settle().await;
+    let mut config = config(3);
+    let user = format!("${{file:{}:user}}", file.display());
+    config.insert("connection.user".to_owned(), Some(user));
+    let create = Command::Create {
+        name: "a".to_owned(),
+        config,
+        target: TargetState::Running,
+    };
+    world.give(0, create);
+    world.settle().await;
+    assert!(world.answered(0), "created");
+
+    std::fs::remove_file(&file).unwrap();
+    world.join();
+    let late = world.nodes[2].id.clone();
+    world.settle().await;
+    let states = task_states(&world, 0, "a");
+    let of_late: Vec<ShownTaskState> = states
+        .iter()
+        .filter(|(owner, _)| *owner == late)
+        .map(|(_, state)| *state)
+        .collect();
+    assert_eq!(of_late, [FAILED], "{states:?}");
+    let running = states.iter().filter(|(_, state)| *state == RUNNING);
+    assert_eq!(running.count(), 2, "{states:?}");
+    let shown = world.nodes[2].control.view_of("a").unwrap();
+    let reason = shown.trace.unwrap_or_default();
+    assert!(reason.contains("shop.properties"), "{reason}");
+    let before = world.kafka.config.len();
+    world.settle().await;
+    assert_eq!(
+        world.kafka.config.len(),
+        before,
+        "tasks are not moved to and fro"
+    );
+
+    std::fs::write(&file, "user=ann\n").unwrap();
+    let restart = Command::Restart {
+        name: "a".to_owned(),
+        scope: RestartScope {
+            include_tasks: true,
+            only_failed: true,
+        },
+    };
+    world.give(2, restart);
+    world.settle().await;
+    assert!(world.answered(2), "restarted");
+    for worker in 0..3 {
+        let states = task_states(&world, worker, "a");
+        let running = states.iter().filter(|(_, state)| *state == RUNNING);
+        assert_eq!(running.count(), 3, "{states:?}");
+    }
+}
