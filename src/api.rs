@@ -44,6 +44,7 @@ use utoipa_axum::routes;
 
 use crate::cluster::ClusterHandle;
 use crate::config::worker::WorkerSettings;
+use crate::sessions::RequestSessions;
 use crate::telemetry::Loggers;
 
 pub use layers::REQUEST_TIME_MAX;
@@ -63,6 +64,8 @@ pub struct ApiState {
     pub scheme: &'static str,
     /// Levels of the process's loggers.
     pub loggers: Loggers,
+    /// Database sessions of requests.
+    pub sessions: RequestSessions,
     /// The Kafka cluster's id, once it is known.
     pub kafka_cluster_id: watch::Receiver<Option<String>>,
 }

@@ -44,6 +44,7 @@
 //! * [`cluster`]: which connectors there are and what they shall do; standalone: in memory.
 //! * [`offsets`]: where a connector stands, read and set by hand.
 //! * [`replay`]: dead letters through the connector again, each once.
+//!   [`sessions`]: the database sessions that both share.
 //! * [`api`]: Kafka Connect's REST API. Reads state and appends commands.
 //! * [`login`]: tokens for Kafka logins by OAUTHBEARER; `http`: what requests to other servers have in
 //!   common.
@@ -72,6 +73,7 @@ pub mod record;
 pub mod registry;
 pub mod replay;
 pub mod select;
+pub mod sessions;
 pub mod signals;
 pub mod status;
 pub mod task;

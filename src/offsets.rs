@@ -21,7 +21,7 @@ use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
 use regex::Regex;
 use rowdock_connectors::{
-    PartitionKey, ResetRequest, Session, SetPosition, SinkError, StartRows, StoredPosition,
+    PartitionKey, ResetRequest, SetPosition, SinkError, StartRows, StoredPosition,
 };
 use tokio::time::{Instant, sleep};
 
@@ -29,7 +29,7 @@ use crate::config::connector::{ConnectorConfig, Delivery, StartPosition, TopicSe
 use crate::consume::client::{self, TaskConsumer};
 use crate::consume::thread::MIRROR_MARK;
 use crate::login;
-use crate::task::open_sink;
+use crate::sessions::{Lease, RequestSessions};
 use crate::write::facts::{Committed, KafkaFacts};
 use crate::write::start::{Watermarks, first_position};
 use waiting::Behind;
@@ -52,6 +52,8 @@ pub struct Positions {
     pub config: Arc<ConnectorConfig>,
     /// librdkafka properties of its consumer, with the group.
     pub consumer_properties: Vec<(String, String)>,
+    /// The worker's sessions for requests.
+    pub sessions: RequestSessions,
 }
 
 /// Why positions cannot be read or set.
@@ -229,17 +231,14 @@ impl Positions {
         if self.config.delivery != Delivery::ExactlyOnce {
             return Ok(Vec::new());
         }
-        let mut session = self.session(kafka).await?;
-        let stored = session.read_positions().await;
-        session.close().await;
-        Ok(stored?)
+        let lease = self.lease(kafka).await?;
+        Ok(lease.ask(|session| session.read_positions()).await?)
     }
 
-    async fn session(&self, kafka: &Kafka) -> Result<Box<dyn Session>, OffsetsError> {
+    async fn lease(&self, kafka: &Kafka) -> Result<Lease, OffsetsError> {
         let cluster_id = kafka.cluster_id().await?;
-        Ok(open_sink(&self.config, cluster_id, "offsets")?
-            .open()
-            .await?)
+        let lease = self.sessions.lease(&self.config, cluster_id, "offsets");
+        Ok(lease.await?)
     }
 
     async fn set(
@@ -249,7 +248,7 @@ impl Positions {
         wanted: BTreeMap<PartitionKey, i64>,
     ) -> Result<(), OffsetsError> {
         if self.config.delivery == Delivery::ExactlyOnce {
-            let request = ResetRequest {
+            let request = Arc::new(ResetRequest {
                 starts: known.starts(self.config.start, &wanted),
                 positions: wanted
                     .iter()
@@ -259,11 +258,12 @@ impl Positions {
                         next_offset: *next_offset,
                     })
                     .collect(),
-            };
-            let mut session = self.session(kafka).await?;
-            let reset = session.reset_positions(&request).await;
-            session.close().await;
-            reset?;
+            });
+            let reset = self.lease(kafka).await?.ask(|session| {
+                let request = Arc::clone(&request);
+                Box::pin(async move { session.reset_positions(&request).await })
+            });
+            reset.await?;
         }
         kafka.commit(self.config.delivery, wanted).await
     }

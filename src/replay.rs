@@ -52,7 +52,6 @@ use rowdock_connectors::{PartitionKey, SinkError, WriteMode};
 use crate::config::connector::{ConnectorConfig, Delivery, SinkClass, SinkKeys};
 use crate::deadletter::Letter;
 use crate::offsets::{Kafka, OffsetsError, Positions};
-use crate::task::open_sink;
 use once::{LetterId, NOT_STORED};
 use pass::Pass;
 pub use report::{Listed, Outcome, Report};
@@ -127,7 +126,7 @@ impl Replay {
             return Err(ReplayError::Refused(risk));
         }
         let kafka = Kafka::open(&self.positions)?;
-        let mut pass = self.pass(kafka.cluster_id().await?)?;
+        let mut pass = self.pass(kafka.cluster_id().await?).await?;
         let mut source = Source::open(config, place, kafka, request.after.clone()).await?;
         let mut report = Report::new(place, request.dry_run);
         let sent_before = match request.dry_run {
@@ -158,21 +157,23 @@ impl Replay {
         Ok(report)
     }
 
-    fn pass(&self, cluster_id: String) -> Result<Pass, ReplayError> {
+    async fn pass(&self, cluster_id: String) -> Result<Pass, ReplayError> {
         // Each once, whatever the connector itself promises.
         let config = ConnectorConfig {
             delivery: Delivery::ExactlyOnce,
             ..(*self.positions.config).clone()
         };
-        let sink = open_sink(&config, format!("{cluster_id}{SCOPE_SUFFIX}"), "replay")?;
-        if sink.needs_record_times() {
+        let scope = format!("{cluster_id}{SCOPE_SUFFIX}");
+        let sessions = &self.positions.sessions;
+        let lease = sessions.lease(&config, scope, "replay").await?;
+        if lease.sink().needs_record_times() {
             // A letter has no place in its partition any more, and so no write timestamp.
             let message = "dead letters cannot be replayed into this database: send the records to \
                            their topic again";
             return Err(ReplayError::Refused(message.to_owned()));
         }
         let owner = format!("{}/{}-replay", self.worker_id, config.name);
-        Pass::new(Arc::new(config), sink, owner).map_err(ReplayError::Failed)
+        Pass::new(Arc::new(config), lease, owner).map_err(ReplayError::Failed)
     }
 
     fn tell(&self, report: &Report) {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer as _;
-use rowdock_connectors::cassandra::CassandraSink;
+use rowdock_connectors::cassandra::{CassandraSettings, CassandraSink};
 use rowdock_connectors::mysql::MySqlSink;
 use rowdock_connectors::postgres::PostgresSink;
 use rowdock_connectors::sqlite::SqliteSink;
@@ -229,7 +229,7 @@ impl RunningTask {
             schema_listener(self.link.clone(), Arc::clone(&self.status)),
         )?
         .with_change_events(config.sink.change_events);
-        let sink = open_sink(&config, cluster_id, &spec.task.to_string())
+        let sink = open_sink(Target::of(&config, cluster_id, &spec.task.to_string()))
             .map_err(|error| error.to_string())?;
         tokio::spawn(tell_joined(
             Arc::downgrade(&consumer),
@@ -376,31 +376,44 @@ async fn kafka_cluster_id(
     Ok(None)
 }
 
-/// The connector's database; `label` says in its sessions' names what they are for.
-pub(crate) fn open_sink(
-    config: &ConnectorConfig,
-    cluster_id: String,
-    label: &str,
-) -> Result<Box<dyn Sink>, SinkError> {
-    let options = SinkOptions {
-        url: config.sink.url.clone(),
-        user: config.sink.user.clone(),
-        password: config.sink.password.clone(),
-        scope: ProgressScope {
-            cluster_id,
-            connector: config.name.clone(),
-        },
-        progress_table: config.sink.progress_table.clone(),
-        stores_positions: config.delivery == Delivery::ExactlyOnce,
-        application_name: format!("rowdock/{}-{label}", config.name),
-        timeouts: SinkTimeouts::default(),
-    };
-    Ok(match config.class {
+/// A connector's database, and who asks for it.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Target {
+    class: SinkClass,
+    options: SinkOptions,
+    cassandra: CassandraSettings,
+}
+
+impl Target {
+    /// `label` says in its sessions' names what they are for.
+    pub(crate) fn of(config: &ConnectorConfig, cluster_id: String, label: &str) -> Self {
+        Self {
+            class: config.class,
+            options: SinkOptions {
+                url: config.sink.url.clone(),
+                user: config.sink.user.clone(),
+                password: config.sink.password.clone(),
+                scope: ProgressScope {
+                    cluster_id,
+                    connector: config.name.clone(),
+                },
+                progress_table: config.sink.progress_table.clone(),
+                stores_positions: config.delivery == Delivery::ExactlyOnce,
+                application_name: format!("rowdock/{}-{label}", config.name),
+                timeouts: SinkTimeouts::default(),
+            },
+            cassandra: config.sink.cassandra.clone(),
+        }
+    }
+}
+
+/// The connector's database.
+pub(crate) fn open_sink(target: Target) -> Result<Box<dyn Sink>, SinkError> {
+    let options = target.options;
+    Ok(match target.class {
         SinkClass::Postgres => Box::new(PostgresSink::new(options)?),
         SinkClass::MySql => Box::new(MySqlSink::new(options)?),
         SinkClass::Sqlite => Box::new(SqliteSink::new(options)?),
-        SinkClass::Cassandra => {
-            Box::new(CassandraSink::new(options, config.sink.cassandra.clone())?)
-        }
+        SinkClass::Cassandra => Box::new(CassandraSink::new(options, target.cassandra)?),
     })
 }

@@ -27,6 +27,7 @@ use crate::config::kafka::{admin_properties, https_settings};
 use crate::config::offline::{CheckedFile, FileError, validate_offline};
 use crate::config::parse::KeyError;
 use crate::config::worker::{AdminListeners, Listener, WorkerSettings};
+use crate::sessions::RequestSessions;
 use crate::telemetry::Loggers;
 
 /// What a worker on its own is started from.
@@ -133,6 +134,7 @@ pub async fn run_standalone<S: StartTask>(
         worker_id: worker_id.into(),
         scheme: "http",
         loggers: worker.loggers,
+        sessions: RequestSessions::default(),
         kafka_cluster_id: learn_cluster_id(admin),
     };
     serve_until(stop, listeners, state).await;
@@ -173,6 +175,7 @@ pub async fn run_cluster<S: StartTask>(
         worker_id: worker_id.into(),
         scheme: "http",
         loggers: worker.loggers,
+        sessions: RequestSessions::default(),
         kafka_cluster_id: learn_cluster_id(properties),
     };
     let (failing, mut failure) = (started.failed, None);

@@ -14,8 +14,7 @@ use crate::support::worker::{Launch, SESSION};
 /// How often the victim passes its point before it is held there, so that it is frozen amid work.
 const PASSES_BEFORE: usize = 50;
 
-/// Writes that it has done by then: it may pass the point with each statement of a write, and a write of
-/// many rows, as a busy machine makes them, has up to sixteen (MySQL).
+/// Writes that it has done by then, as in [`kill`](crate::kill).
 const WRITES_BEFORE: usize = 2;
 
 /// The server ends a transaction that stands still after 10 s; then its locks are free.

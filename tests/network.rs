@@ -10,8 +10,8 @@ use crate::support::stage::Stage;
 use crate::support::wait::{check, eventually, seconds};
 use crate::support::worker::{Launch, SESSION};
 
-/// Writes that a worker does before something happens to it.
-const WRITES_BEFORE: usize = 30;
+/// Writes that a worker does before something happens to it; fenced ones and claims take turns too.
+const WRITES_BEFORE: usize = 20;
 
 /// Commits that pass before one is caught: those of claims and the progress table, then writes.
 const COMMITS_BEFORE: u32 = 40;

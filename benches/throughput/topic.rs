@@ -197,17 +197,10 @@ pub(crate) fn partition_of(id: i64) -> i32 {
     i32::try_from(id % i64::from(PARTITIONS)).unwrap_or_default()
 }
 
-/// Hands a record without a key to the producer, waiting while its queue is full.
-pub(crate) fn send(
-    producer: &BaseProducer,
-    topic: &str,
-    id: i64,
-    value: &str,
-) -> anyhow::Result<()> {
-    let record = BaseRecord::to(topic)
-        .partition(partition_of(id))
-        .payload(value);
-    enqueue(producer, topic, record)
+/// Hands a record without a key to the producer, which chooses its partition as producers do: those
+/// that are gathered together go to one.
+pub(crate) fn send(producer: &BaseProducer, topic: &str, value: &str) -> anyhow::Result<()> {
+    enqueue(producer, topic, BaseRecord::to(topic).payload(value))
 }
 
 fn send_record(producer: &BaseProducer, topic: &str, record: &Record) -> anyhow::Result<()> {

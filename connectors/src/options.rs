@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::position::ProgressScope;
 
@@ -29,8 +29,28 @@ pub struct SinkOptions {
     pub timeouts: SinkTimeouts,
 }
 
+impl SinkOptions {
+    fn secret(&self) -> Option<&str> {
+        self.password.as_ref().map(|secret| secret.expose_secret())
+    }
+}
+
+/// Secrets are compared too: another password is another sink.
+impl PartialEq for SinkOptions {
+    fn eq(&self, other: &Self) -> bool {
+        self.url == other.url
+            && self.user == other.user
+            && self.secret() == other.secret()
+            && self.scope == other.scope
+            && self.progress_table == other.progress_table
+            && self.stores_positions == other.stores_positions
+            && self.application_name == other.application_name
+            && self.timeouts == other.timeouts
+    }
+}
+
 /// How long a sink waits, and for how long it may make others wait.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SinkTimeouts {
     /// To reach the server and log in.
     pub connect: Duration,

@@ -150,6 +150,7 @@ pub(super) fn positions(
     Ok(Positions {
         config: Arc::new(config),
         consumer_properties,
+        sessions: state.sessions.clone(),
     })
 }
 

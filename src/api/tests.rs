@@ -73,6 +73,7 @@ use super::{ApiState, Part, router};
 use crate::cluster::fake::FakeTasks;
 use crate::cluster::{ClusterHandle, start_standalone};
 use crate::config::worker::{SettingsSources, WorkerSettings};
+use crate::sessions::RequestSessions;
 use crate::telemetry::Loggers;
 
 /// Bodies in these tests are small; a larger one is a defect.
@@ -144,6 +145,7 @@ impl Worker {
             worker_id: WORKER_ID.into(),
             scheme: "http",
             loggers,
+            sessions: RequestSessions::default(),
             kafka_cluster_id: receiver,
         };
         Self {

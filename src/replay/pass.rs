@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rowdock_connectors::{
-    ClaimRequest, ErrorClass, LetterQuery, NewColumn, PartitionKey, Session, Sink, SinkError,
+    ClaimRequest, ErrorClass, LetterQuery, NewColumn, PartitionKey, Session, SinkError,
     StoredLetter, WriteOutcome,
 };
 use uuid::Uuid;
@@ -33,6 +33,7 @@ use crate::deadletter::Letter;
 use crate::decode::Formats;
 use crate::map::plan;
 use crate::record::{RecordError, Stage};
+use crate::sessions::Lease;
 use crate::write::retry::Backoff;
 use crate::write::tables;
 use schemas::Schemas;
@@ -49,8 +50,7 @@ pub struct Pass {
     config: Arc<ConnectorConfig>,
     formats: Formats,
     schemas: Arc<Schemas>,
-    sink: Box<dyn Sink>,
-    session: Option<Box<dyn Session>>,
+    lease: Lease,
     owner: String,
     backoff: Backoff,
 }
@@ -63,15 +63,11 @@ enum Mapped {
 }
 
 impl Pass {
-    /// Through this connector into its database; `sink` has the progress of its letters.
+    /// Through this connector into its database; the leased sink has the progress of its letters.
     ///
     /// # Errors
     /// When its schema registry cannot be used.
-    pub fn new(
-        config: Arc<ConnectorConfig>,
-        sink: Box<dyn Sink>,
-        owner: String,
-    ) -> Result<Self, String> {
+    pub fn new(config: Arc<ConnectorConfig>, lease: Lease, owner: String) -> Result<Self, String> {
         let schemas = Arc::new(Schemas::default());
         let listener = Arc::clone(&schemas);
         let formats = Formats::start(
@@ -84,18 +80,15 @@ impl Pass {
             config,
             formats,
             schemas,
-            sink,
-            session: None,
+            lease,
             owner,
             backoff: Backoff::default(),
         })
     }
 
     /// Ends the session politely.
-    pub async fn close(mut self) {
-        if let Some(session) = self.session.take() {
-            session.close().await;
-        }
+    pub async fn close(self) {
+        self.lease.close().await;
     }
 
     /// Letters that were stored, with where their positions stand.
@@ -377,19 +370,13 @@ impl Pass {
     }
 
     async fn session(&mut self) -> Result<&mut dyn Session, SinkError> {
-        if self.session.is_none() {
-            self.session = Some(self.sink.open().await?);
-        }
-        match &mut self.session {
-            Some(session) => Ok(&mut **session),
-            None => Err(SinkError::retry("the session has gone")),
-        }
+        self.lease.session().await
     }
 
     /// Waits after an error that may pass.
     async fn wait_after(&mut self, error: SinkError) -> Result<(), SinkError> {
         if error.connection_lost() {
-            self.session = None;
+            self.lease.lost();
         }
         // A table that has changed is described anew by the next attempt.
         let may_pass = error.class() == ErrorClass::Retry || error.table_changed();

@@ -9,6 +9,7 @@ use rowdock_connectors::{ColumnDef, ColumnType, ProgressScope, Table, TableKind,
 
 use super::*;
 use crate::config::worker::WorkerSettings;
+use crate::sessions::{Lease, RequestSessions};
 
 fn config(more: &[(&str, &str)]) -> Arc<ConnectorConfig> {
     let own = [
@@ -83,8 +84,8 @@ fn database() -> MemorySink {
 }
 
 fn pass(database: &MemorySink, config: &Arc<ConnectorConfig>) -> Pass {
-    let sink = Box::new(database.clone());
-    Pass::new(Arc::clone(config), sink, "worker/orders-replay".to_owned()).unwrap()
+    let lease = Lease::alone(Box::new(database.clone()));
+    Pass::new(Arc::clone(config), lease, "worker/orders-replay".to_owned()).unwrap()
 }
 
 fn stored_ids(database: &MemorySink) -> Vec<i64> {
@@ -235,6 +236,7 @@ async fn nothing_is_replayed_where_there_are_no_transactions() {
                 ..(*config(&[])).clone()
             }),
             consumer_properties: Vec::new(),
+            sessions: RequestSessions::default(),
         },
         worker_id: "worker".to_owned(),
     };

@@ -3,7 +3,7 @@
 use scylla::frame::types::{Consistency, SerialConsistency};
 
 /// Settings that only Cassandra has, already parsed and checked for form.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CassandraSettings {
     /// Tells configs apart that make different rows of a record: another number, other rows.
     pub config: i64,
