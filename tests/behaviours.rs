@@ -7,11 +7,11 @@
 //! | no. | behaviour | tests |
 //! |---|---|---|
 //! | 1 | without a key the same record twice is two rows | `rows_without_a_key_are_never_one_row` |
-//! | 2 | Kafka coordinates as the key | `kafka_coordinates_are_a_key`, `tables_are_designed_from_the_first_records` |
+//! | 2 | Kafka coordinates as the key | `kafka_coordinates_are_a_key`, `keys_of_every_kind_are_upserted_and_deleted`, `tables_are_designed_from_the_first_records` |
 //! | 3 | upsert without a key is refused, before anything runs | `keys_and_modes_must_fit_together` |
 //! | 4 | an upsert that comes again is one row, with every kind of key | `every_mode_meets_rows_its_own_way`, `keys_may_lie_in_headers`, `kafka_coordinates_are_a_key` |
 //! | 5 | an update of a row that is not there does nothing | `updates_change_only_rows_that_are_there` |
-//! | 6 | composite keys of the record's key | `record_keys_fill_key_columns_and_win_over_value_fields`, `compound_keys_of_all_kinds_fold` |
+//! | 6 | composite keys of the record's key | `record_keys_fill_key_columns_and_win_over_value_fields`, `compound_keys_of_all_kinds_fold`, `keys_of_every_kind_are_upserted_and_deleted` |
 //! | 7 | keys from headers | `keys_may_lie_in_headers`, `keys_in_headers_and_their_deletes` |
 //! | 8 | some fields of the value are the key | `change_events_tell_which_row_was_deleted`, `names_are_kept_or_folded` |
 //! | 9 | a primitive key has exactly one column | `record_keys_fill_key_columns_and_win_over_value_fields`, `keys_and_modes_must_fit_together` |
@@ -81,7 +81,7 @@
 //! | 73 | a failed batch leaves nothing; no values in errors | `nothing_of_a_refused_batch_stays`, `each_rule_is_named_without_values` |
 //! | 74 | configs that cannot work are refused | `keys_and_modes_must_fit_together`, `every_key_arrives_in_its_field` |
 //! | 75 | names of tables: dots, fields of the source, normalised, mapped | `tables_are_named_by_format`, `records_choose_their_table`, `names_are_made_fit_as_the_config_says` |
-//! | 76 | fields included and excluded | `left_out_fields_are_not_unknown`, `a_field_is_wanted_when_included_and_not_excluded` |
+//! | 76 | fields included and excluded | `left_out_fields_are_not_unknown`, `a_field_is_wanted_when_included_and_not_excluded`, `fields_that_are_not_wanted_are_no_columns` |
 //! | 77 | what a sink did is told (here: by status and log) | `each_rejected_record_is_in_the_table_once_whatever_fails` |
 //! | 78 | passwords are shown nowhere | `secrets_are_shown_nowhere` |
 //! | 79 | envelopes, flattened events, deletes, truncates, tombstones | `events_do_what_their_op_says`, `change_events_tell_which_row_was_deleted` |

@@ -154,7 +154,7 @@ async fn a_letter_is_the_record_with_its_reason() {
 }
 
 /// Writes that the victim does before it dies; every failed attempt passes the failpoint too.
-const WRITES_BEFORE: usize = 10;
+const WRITES_BEFORE: usize = 2;
 
 /// A table of the target instead of a topic: a worker dies between the rows of its batches, and each
 /// bad record is there once, written once.

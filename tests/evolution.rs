@@ -123,11 +123,19 @@ async fn a_table_grows_in_sqlite() {
     grows(&stage, create, &grown).await;
 }
 
+/// Each topic has its table by name.
 async fn grows(stage: &Stage, create: &str, grown: &[&str]) {
     const RECORDS: i64 = 3_000;
-    let topic = stage.topic("shop", 4).await;
+    const VISITORS: i64 = 10;
+    let topic = stage.topic("events", 4).await;
+    let visits = stage.topic("visits", 1).await;
     stage.database.run(create).await;
-    let connector = Connector::to_table(stage, &[&topic], "shop")
+    let visitors = "CREATE TABLE visitors (id int PRIMARY KEY)";
+    stage.database.run(visitors).await;
+    let tables = format!("{}:shop, {}:visitors", topic.name, visits.name);
+    let connector = Connector::to_table(stage, &[&topic, &visits], "shop")
+        .without("table.name.format")
+        .set("topics.to.tables.mapping", &tables)
         .set("tasks.max", "2")
         .set("pk.mode", "record_value")
         .set("pk.fields", "id")
@@ -138,7 +146,9 @@ async fn grows(stage: &Stage, create: &str, grown: &[&str]) {
     one.until_tasks(&connector, "RUNNING", seconds(10)).await;
     two.until_tasks(&connector, "RUNNING", seconds(10)).await;
     send(&topic, (0..RECORDS).map(growing)).await;
+    send(&visits, (0..VISITORS).map(|id| json!({"id": id}))).await;
     until_number(stage, "SELECT count(*) FROM shop", RECORDS).await;
+    until_number(stage, "SELECT count(*) FROM visitors", VISITORS).await;
     let found = columns(stage, "shop").await;
     let alike = |(found, grown): (&String, &&str)| found.eq_ignore_ascii_case(grown);
     assert!(

@@ -61,9 +61,9 @@ mod sqlite {
     }
 }
 
-/// Writes before the worker is held in the middle of one; it may pass the point with each statement
-/// of a write.
-const WRITES_BEFORE: usize = 6;
+/// Writes before the worker is held in the middle of one: it passes the point thirty times, which may be
+/// with each of sixteen statements of a write (MySQL).
+const WRITES_BEFORE: usize = 1;
 
 /// How long a change is seen to wait for the batch.
 const SEEN_WAITING: Duration = Duration::from_millis(600);

@@ -7,3 +7,4 @@ mod secured;
 mod support;
 mod tables;
 mod types;
+mod window;

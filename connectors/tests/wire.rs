@@ -1,12 +1,14 @@
 //! A proxy between a session and its server, which hears what the session says and can stop passing
 //! answers on.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+const BUFFER_BYTES: usize = 64 * 1024;
 
 /// The proxy; connections through it are in clear text.
 pub(crate) struct Wire {
@@ -14,14 +16,20 @@ pub(crate) struct Wire {
     shared: Arc<Shared>,
 }
 
-#[derive(Default)]
 struct Shared {
-    /// From here on: the words behind which no answer passes.
-    loses_answers_to: Mutex<Option<&'static [u8]>>,
-    /// The words have passed.
-    has_lost: AtomicBool,
+    /// Once a session has said these words, this becomes of all answers.
+    from_here_on: Mutex<Option<(&'static [u8], Answers)>>,
+    answers: watch::Sender<Answers>,
     /// All that sessions have said, connection by connection.
     said: Mutex<Vec<Vec<u8>>>,
+}
+
+/// What becomes of answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answers {
+    Pass,
+    Held,
+    Lost,
 }
 
 impl Wire {
@@ -29,23 +37,22 @@ impl Wire {
     pub(crate) async fn to(server: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
         let address = listener.local_addr().expect("address").to_string();
-        let shared = Arc::<Shared>::default();
+        let shared = Arc::new(Shared {
+            from_here_on: Mutex::default(),
+            answers: watch::Sender::new(Answers::Pass),
+            said: Mutex::default(),
+        });
         let (server, of_proxy) = (server.to_owned(), Arc::clone(&shared));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let server = TcpStream::connect(&server).await.expect("server");
                 let (from_client, to_client) = client.into_split();
                 let (from_server, to_server) = server.into_split();
-                let number = of_proxy.connection();
-                let hearing = Arc::clone(&of_proxy);
-                tokio::spawn(pass(from_client, to_server, move |bytes| {
-                    hearing.hear(number, bytes);
-                    true
-                }));
-                let answering = Arc::clone(&of_proxy);
-                tokio::spawn(pass(from_server, to_client, move |_| {
-                    !answering.has_lost.load(Ordering::SeqCst)
-                }));
+                let answers = of_proxy.answers.subscribe();
+                let (number, hearing) = (of_proxy.connection(), Arc::clone(&of_proxy));
+                let hear = move |bytes: &[u8]| hearing.hear(number, bytes);
+                tokio::spawn(pass_words(from_client, to_server, hear));
+                tokio::spawn(pass_answers(from_server, to_client, answers));
             }
         });
         Self { address, shared }
@@ -53,17 +60,39 @@ impl Wire {
 
     /// No answer passes once a session has said this.
     pub(crate) fn lose_answers_to(&self, words: &'static [u8]) {
-        *self.shared.loses_answers_to.lock().unwrap() = Some(words);
+        *self.shared.from_here_on.lock().unwrap() = Some((words, Answers::Lost));
     }
 
     pub(crate) fn has_lost(&self) -> bool {
-        self.shared.has_lost.load(Ordering::SeqCst)
+        *self.shared.answers.borrow() == Answers::Lost
+    }
+
+    /// Answers wait once a session has said this.
+    pub(crate) fn hold_answers_to(&self, words: &'static [u8]) {
+        *self.shared.from_here_on.lock().unwrap() = Some((words, Answers::Held));
+    }
+
+    /// Answers pass, those that have waited first.
+    pub(crate) fn let_answers_pass(&self) {
+        *self.shared.from_here_on.lock().unwrap() = None;
+        self.shared.answers.send_replace(Answers::Pass);
     }
 
     /// What the first connection has said so far, from its first byte.
     pub(crate) fn said(&self) -> Vec<u8> {
         let said = self.shared.said.lock().unwrap();
         said.first().cloned().unwrap_or_default()
+    }
+
+    /// The same of each connection.
+    pub(crate) fn said_by_each(&self) -> Vec<Vec<u8>> {
+        self.shared.said.lock().unwrap().clone()
+    }
+
+    /// How often all of them have said this.
+    pub(crate) fn times_said(&self, words: &[u8]) -> usize {
+        let said = self.shared.said.lock().unwrap();
+        said.iter().map(|bytes| times(words, bytes)).sum()
     }
 }
 
@@ -75,24 +104,45 @@ impl Shared {
     }
 
     fn hear(&self, connection: usize, bytes: &[u8]) {
-        self.said.lock().unwrap()[connection].extend_from_slice(bytes);
-        let words = *self.loses_answers_to.lock().unwrap();
-        if let Some(words) = words
-            && bytes.windows(words.len()).any(|part| part == words)
-        {
-            self.has_lost.store(true, Ordering::SeqCst);
+        let mut said = self.said.lock().unwrap();
+        let said = &mut said[connection];
+        said.extend_from_slice(bytes);
+        let Some((words, answers)) = *self.from_here_on.lock().unwrap() else {
+            return;
+        };
+        // A part of the words may have come before.
+        let new = said.len().saturating_sub(bytes.len() + words.len() - 1);
+        if times(words, &said[new..]) > 0 {
+            self.answers.send_replace(answers);
         }
     }
 }
 
-async fn pass(
+fn times(words: &[u8], bytes: &[u8]) -> usize {
+    let places = bytes.windows(words.len());
+    places.filter(|part| *part == words).count()
+}
+
+async fn pass_words(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, hear: impl Fn(&[u8])) {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        hear(&buffer[..length]);
+        if to.write_all(&buffer[..length]).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn pass_answers(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    mut passes: impl FnMut(&[u8]) -> bool,
+    mut answers: watch::Receiver<Answers>,
 ) {
-    let mut buffer = vec![0; 64 * 1024];
+    let mut buffer = vec![0; BUFFER_BYTES];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        if passes(&buffer[..length]) && to.write_all(&buffer[..length]).await.is_err() {
+        let decided = answers.wait_for(|now| *now != Answers::Held).await;
+        let passes = decided.is_ok_and(|now| *now == Answers::Pass);
+        if passes && to.write_all(&buffer[..length]).await.is_err() {
             return;
         }
     }

@@ -59,8 +59,12 @@ mysql_serve() {
   local socket
   socket=$(<"$1/socket-path")
   rm -f "$socket" "$socket.lock" # of a crash
-  launch "$1/process" "$1/log" "${program[@]}" "--port=$(<"$1/port")" "--socket=$socket" "--pid-file=$1/server-pid" \
-    "--init-file=$1/start.sql"
+  (
+    # As PostgreSQL does by itself: a file that may not grow is no reason to end the server.
+    trap '' XFSZ
+    launch "$1/process" "$1/log" "${program[@]}" "--port=$(<"$1/port")" "--socket=$socket" "--pid-file=$1/server-pid" \
+      "--init-file=$1/start.sql"
+  )
 }
 
 mysql_container_launch() {

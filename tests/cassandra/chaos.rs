@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::play::{Keyspace, PARTITIONS, PATIENCE, load, until_flowing, until_shared};
 use crate::support::connector::Connector;
-use crate::support::proxy::{BrokerPaths, Network};
+use crate::support::proxy::{BrokerPaths, Network, Proxy};
+use crate::support::services::services;
 use crate::support::stage::{Stage, Topic};
 use crate::support::wait::seconds;
 use crate::support::worker::{Launch, SESSION, Worker};
@@ -25,19 +26,20 @@ struct Play {
 }
 
 impl Play {
-    /// On this node, or on the shared one.
-    async fn begin(name: &str, node: Option<&Node>, workers: usize) -> Self {
+    async fn begin(name: &str, workers: usize) -> Self {
+        Self::begin_on(&services().cassandra, None, name, workers).await
+    }
+
+    /// On this node, which the workers reach by this way. They take its address from what the node says,
+    /// and its port from the connector, so a single node can have a proxy before it.
+    async fn begin_on(node: &str, way: Option<&Proxy>, name: &str, workers: usize) -> Self {
         let stage = Stage::begin(name, u32::try_from(workers).expect("few")).await;
-        let keyspace = match node {
-            Some(node) => Keyspace::create_on(&stage, &node.address, 1).await,
-            None => Keyspace::create(&stage).await,
-        };
+        let keyspace = Keyspace::create_on(&stage, node, 1).await;
         let topic = stage.topic("orders", PARTITIONS).await;
-        let mut connector = keyspace.connector(&stage, &topic);
-        if let Some(node) = node {
-            let url = format!("cassandra://{}/{}", node.address, keyspace.name);
-            connector = connector.set("connection.url", &url);
-        }
+        let address = way.map_or_else(|| node.to_owned(), |way| way.address().to_string());
+        let url = format!("cassandra://{address}/{}", keyspace.name);
+        let connector = keyspace.connector(&stage, &topic);
+        let connector = connector.set("connection.url", &url);
         let mut play = Self {
             workers: Vec::new(),
             connector,
@@ -102,7 +104,7 @@ impl Play {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes"]
 async fn rolling_restarts() {
-    let mut play = Play::begin("cassandra_restarts", None, WORKERS).await;
+    let mut play = Play::begin("cassandra_restarts", WORKERS).await;
     let load = load(&play.stage, &play.topic);
     play.shared().await;
     for round in 0..ROUNDS {
@@ -121,7 +123,7 @@ async fn rolling_restarts() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes"]
 async fn rolling_kills() {
-    let mut play = Play::begin("cassandra_kills", None, WORKERS).await;
+    let mut play = Play::begin("cassandra_kills", WORKERS).await;
     let load = load(&play.stage, &play.topic);
     play.shared().await;
     let mut random = play.stage.random();
@@ -140,12 +142,16 @@ async fn rolling_kills() {
     play.agrees().await;
 }
 
-/// A bad line to Kafka. (A driver learns the nodes' own addresses, so nothing can stand between.)
+/// A bad line to Kafka and to the node.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes"]
-async fn bad_line_to_kafka() {
+async fn bad_line() {
     const BAD: Duration = seconds(30);
-    let mut play = Play::begin("cassandra_bad_line", None, 0).await;
+    let node = &services().cassandra;
+    let way = Proxy::to_database(node).await;
+    let mut play = Play::begin_on(node, Some(&way), "cassandra_bad_line", 0).await;
+    // A batch takes several answers, each of which is late, so it must be as large as what has come since.
+    play.connector = play.connector.set("batch.size", "2000");
     let kafka = BrokerPaths::to_brokers().await;
     for index in 0..2 {
         let worker = play.launched(index, Some(&kafka)).await;
@@ -154,6 +160,7 @@ async fn bad_line_to_kafka() {
     let load = load(&play.stage, &play.topic);
     play.shared().await;
     kafka.set(Network::Lossy);
+    way.set(Network::Lossy);
     let begun = Instant::now();
     let mut slowest = Duration::ZERO;
     while begun.elapsed() < BAD {
@@ -163,6 +170,7 @@ async fn bad_line_to_kafka() {
         "over a bad line all flows after {slowest:.1?} at most"
     ));
     kafka.set(Network::Whole);
+    way.set(Network::Whole);
     load.finish().await;
     play.agrees().await;
 }
@@ -173,7 +181,7 @@ async fn bad_line_to_kafka() {
 async fn node_dies_again_and_again() {
     const DEATHS: usize = 2;
     let node = Node::start(&format!("cassandra@dies_{}", std::process::id()));
-    let play = Play::begin("cassandra_dies", Some(&node), 2).await;
+    let play = Play::begin_on(&node.address, None, "cassandra_dies", 2).await;
     let load = load(&play.stage, &play.topic);
     play.shared().await;
     for death in 0..DEATHS {
@@ -204,14 +212,18 @@ enum Fault {
     Freeze,
     CutKafka,
     FreezeNode,
+    CutNode,
+    StallNode,
 }
 
-const FAULTS: [Fault; 5] = [
+const FAULTS: [Fault; 7] = [
     Fault::Kill,
     Fault::Replace,
     Fault::Freeze,
     Fault::CutKafka,
     Fault::FreezeNode,
+    Fault::CutNode,
+    Fault::StallNode,
 ];
 
 /// All of it, in an order that a seed decides, for `CHAOS_SECONDS`.
@@ -219,7 +231,8 @@ const FAULTS: [Fault; 5] = [
 #[ignore = "takes minutes, and a node of its own"]
 async fn everything_at_random() {
     let node = Node::start(&format!("cassandra@mix_{}", std::process::id()));
-    let mut play = Play::begin("cassandra_mix", Some(&node), 2).await;
+    let way = Proxy::to_database(&node.address).await;
+    let mut play = Play::begin_on(&node.address, Some(&way), "cassandra_mix", 2).await;
     let kafka = BrokerPaths::to_brokers().await;
     let cut_off = play.launched(2, Some(&kafka)).await;
     play.workers.push(cut_off);
@@ -254,6 +267,8 @@ async fn everything_at_random() {
                 tokio::time::sleep(time).await;
                 node.signal("CONT");
             }
+            Fault::CutNode => disturb(&way, Network::Cut, time).await,
+            Fault::StallNode => disturb(&way, Network::Stalled, time).await,
         }
         play.flows().await;
         count += 1;
@@ -262,6 +277,12 @@ async fn everything_at_random() {
         .tell(format_args!("{count} faults in {:.0?}", begun.elapsed()));
     load.finish().await;
     play.agrees().await;
+}
+
+async fn disturb(way: &Proxy, network: Network, time: Duration) {
+    way.set(network);
+    tokio::time::sleep(time).await;
+    way.set(Network::Whole);
 }
 
 /// Two nodes, of which both must agree: while one is away nothing can be written, and no position moves;

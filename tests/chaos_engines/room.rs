@@ -48,63 +48,71 @@ impl Flow {
     }
 }
 
-/// MySQL and MariaDB: all tables share a tablespace that has an end.
-const SMALL: &str = "innodb_file_per_table = OFF
-innodb_data_file_path = ibdata1:12M:autoextend:max:64M
-innodb_autoextend_increment = 8
-";
-
-/// What is needed to make room must not be in it, as it is in MariaDB.
-const UNDO_ELSEWHERE: &str = "innodb_undo_tablespaces = 3";
+/// MySQL and MariaDB: no file of the server may be larger, and none but a table's comes near it.
+const FILE_BYTES_MAX: i64 = 64 << 20;
 
 /// The server has no room for more rows, until somebody makes some.
 pub(super) async fn none_left(engine: Engine) {
-    let settings = match engine {
-        Engine::Postgres => String::new(),
-        Engine::MariaDb => SMALL.to_owned() + UNDO_ELSEWHERE,
-        _ => SMALL.to_owned(),
+    let small_logs = match engine {
+        Engine::Postgres => "",
+        Engine::MariaDb => "innodb_log_file_size = 16M",
+        _ => "max_binlog_size = 16M",
     };
-    let server = OwnServer::start_with(engine, "none_left", &settings).await;
+    let server = OwnServer::start_with(engine, "none_left", small_logs).await;
     let flow = Flow::into(&server, engine, "none_left").await;
     match engine {
         Engine::Postgres => limit_files(&flow.stage, &server).await,
-        _ => fill_tablespace(&flow.stage).await,
+        _ => fill_table(&flow.stage, &server).await,
     }
     flow.waits_for("full").await;
-    match engine {
-        Engine::Postgres => set_file_size_max(&server, None),
-        _ => flow.stage.database.run("DROP TABLE ballast").await,
+    set_file_size_max(&server, None);
+    flow.stage.tell("files may be of any size again");
+    if engine != Engine::Postgres {
+        let ballast = format!(
+            "DELETE FROM {TABLE} WHERE producer = {BALLAST};
+             DELETE FROM audit_rows WHERE producer = {BALLAST}"
+        );
+        flow.stage.database.run(&ballast).await;
     }
     flow.end().await;
 }
 
-async fn fill_tablespace(stage: &Stage) {
-    stage
-        .database
-        .run("CREATE TABLE ballast (id int AUTO_INCREMENT PRIMARY KEY, filling longblob)")
-        .await;
-    for size in [1_000_000, 50_000, 5_000, 500] {
-        let fill = format!("INSERT INTO ballast (filling) VALUES (REPEAT('x', {size}))");
+/// The producer of rows that no record brought.
+const BALLAST: i32 = -1;
+
+/// MySQL and MariaDB: limits the server's files, and fills the table's up to that.
+///
+/// MariaDB would crash otherwise: where all tables share a tablespace that is full, and where values that
+/// do not lie in their rows have taken the room that is kept for a rollback.
+async fn fill_table(stage: &Stage, server: &OwnServer) {
+    let database = &stage.database;
+    let ballast = format!("ALTER TABLE {TABLE} ADD COLUMN ballast varbinary(5000)");
+    database.run(&ballast).await;
+    set_file_size_max(server, Some(FILE_BYTES_MAX));
+    for (rows, bytes) in [(200, 5_000), (1, 5_000), (1, 500)] {
+        let row = format!("({BALLAST}, REPEAT('x', {bytes}))");
+        let rows = vec![row; rows].join(", ");
+        let fill = format!("INSERT INTO {TABLE} (producer, ballast) VALUES {rows}");
         let refused = loop {
-            if let Err(refused) = stage.database.try_run(&fill).await {
+            if let Err(refused) = database.try_run(&fill).await {
                 break refused;
             }
         };
-        stage.tell(format_args!("no room for {size} bytes: {refused}"));
+        stage.tell(format_args!("no room for rows of {bytes} bytes: {refused}"));
     }
 }
 
 /// Larger than a segment of the server's log, which must still find room.
 const BALLAST_ROWS: usize = 500_000;
 
-/// The server's processes may write no file beyond the size that the table has, and a part of a block.
+/// PostgreSQL: its processes may write no file beyond the size that the table has, and a part of a block.
 async fn limit_files(stage: &Stage, server: &OwnServer) {
     let database = &stage.database;
     let ballast = format!(
         "ALTER TABLE {TABLE} SET (autovacuum_enabled = off);
          ALTER TABLE {TABLE} DISABLE TRIGGER USER;
-         INSERT INTO {TABLE} SELECT -1, n, n, n FROM generate_series(1, {BALLAST_ROWS}) AS n;
-         DELETE FROM {TABLE} WHERE producer = -1;
+         INSERT INTO {TABLE} SELECT {BALLAST}, n, n, n FROM generate_series(1, {BALLAST_ROWS}) AS n;
+         DELETE FROM {TABLE} WHERE producer = {BALLAST};
          ALTER TABLE {TABLE} ENABLE TRIGGER USER"
     );
     database.run(&ballast).await;

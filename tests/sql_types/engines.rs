@@ -4,6 +4,12 @@ use super::harness::{Given, Harness};
 use crate::support::engine::Engine;
 
 const ENGINES: [Engine; 3] = [Engine::MySql, Engine::MariaDb, Engine::Sqlite];
+const ALL: [Engine; 4] = [
+    Engine::Postgres,
+    Engine::MySql,
+    Engine::MariaDb,
+    Engine::Sqlite,
+];
 
 /// Reserved words, capitals, quotes, other letters, blanks and dots are parts of names like all others.
 #[tokio::test]
@@ -63,6 +69,70 @@ async fn keys_in_headers_and_their_deletes() {
             let found = harness.text(&format!("SELECT {column} FROM t")).await;
             assert_eq!(found, expected, "{engine:?}");
         }
+    }
+}
+
+/// Keys of several fields, of one value, and the record's coordinates: what comes again is the same row,
+/// and a record without a value deletes where its key is.
+#[tokio::test]
+async fn keys_of_every_kind_are_upserted_and_deleted() {
+    let composite = [
+        (r#"{"a":1,"b":"x"}"#, r#"{"n":1}"#),
+        (r#"{"a":1,"b":"y"}"#, r#"{"n":2}"#),
+        (r#"{"a":1,"b":"x"}"#, r#"{"n":3}"#),
+        (r#"{"a":1,"b":"y"}"#, ""),
+    ];
+    let single = [("7", r#"{"n":1}"#), ("8", r#"{"n":3}"#), ("7", "")];
+    // The test's records are all at the same place.
+    let placed = [("7", r#"{"n":1}"#), ("8", r#"{"n":3}"#)];
+    for engine in ALL {
+        let harness = Harness::of(engine).await;
+        for (topic, mode, fields, records, row) in [
+            (
+                "composite",
+                "record_key",
+                "a,b",
+                &composite[..],
+                "a = 1 AND b = 'x'",
+            ),
+            ("single", "record_key", "id", &single[..], "id = 8"),
+            ("placed", "kafka", "t,p,o", &placed[..], "t = 'placed'"),
+        ] {
+            let deletes = if mode == "kafka" { "false" } else { "true" };
+            let keys = [
+                ("auto.create", "true"),
+                ("insert.mode", "upsert"),
+                ("delete.enabled", deletes),
+                ("pk.mode", mode),
+                ("pk.fields", fields),
+            ];
+            let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+            let records: Vec<_> = records.iter().map(owned).collect();
+            let refused = harness.write_keyed(topic, &keys, &records).await;
+            assert_eq!(refused, Vec::<String>::new(), "{engine:?}, {topic}");
+            let rows = format!("{topic} WHERE {row} AND n = 3");
+            let counted = (harness.count(topic).await, harness.count(&rows).await);
+            assert_eq!(counted, (1, 1), "{engine:?}, {topic}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn fields_that_are_not_wanted_are_no_columns() {
+    for engine in ALL {
+        let harness = Harness::of(engine).await;
+        let keys = [
+            ("auto.create", "true"),
+            ("pk.mode", "record_value"),
+            ("pk.fields", "id"),
+            ("fields.whitelist", "a,b"),
+            ("fields.exclude.list", "b"),
+        ];
+        let record = r#"{"id":1,"a":2,"b":3,"c":4}"#;
+        harness.stored("t", &keys, &[record]).await;
+        // It has two columns, or this is refused.
+        harness.run("INSERT INTO t VALUES (2, 2)").await;
+        assert_eq!(harness.count("t WHERE a = 2").await, 2, "{engine:?}");
     }
 }
 

@@ -62,48 +62,6 @@ async fn a_partition_goes_with_all_its_rows() {
     assert_eq!(rows().await, ["1,4,1", "2,1,1"]);
 }
 
-#[tokio::test]
-async fn rows_of_one_partition_share_requests() {
-    const ROWS: i64 = 700;
-    let keyspace = Keyspace::new().await;
-    let name = &keyspace.name;
-    keyspace
-        .run(&format!(
-            "CREATE TABLE {name}.t (p int, c int, n text, PRIMARY KEY (p, c))"
-        ))
-        .await;
-    let mut session = session(&keyspace).await;
-    start(&mut *session, 1).await;
-    let claim_id = claim(&mut *session, &[0]).await;
-    let target = target(&mut *session, "t", 2).await;
-    let long = "x".repeat(3_000);
-    let records: Vec<_> = (0..ROWS)
-        .map(|offset| {
-            let note = if offset % 100 == 0 {
-                Cell::Text(&long)
-            } else {
-                Cell::Text("short")
-            };
-            put(
-                offset,
-                1_000,
-                &[Cell::Int(offset % 2), Cell::Int(offset), note],
-            )
-        })
-        .collect();
-    let written = batch(&target, claim_id, 0, &records);
-    assert_eq!(
-        session.write(&written).await.expect("written"),
-        WriteOutcome::Committed
-    );
-    let query = format!("SELECT p, count(*), max(writetime(n)) FROM {name}.t GROUP BY p");
-    // Each has a timestamp of its own.
-    assert_eq!(
-        keyspace.texts(&query).await,
-        ["0,350,1000698", "1,350,1000699"]
-    );
-}
-
 fn now_seconds() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -4,8 +4,8 @@
 use rowdock_connectors::mysql::MySqlSink;
 use rowdock_connectors::{ErrorClass, Sink, SinkError};
 
-use crate::conformance::databases::mysql::connect;
-use crate::conformance::support::options;
+use crate::conformance::databases::mysql::{connect, mariadb};
+use crate::conformance::support::{Database as _, options};
 use crate::own::{Authority, Own};
 
 async fn opened(url: &str) -> Result<(), SinkError> {
@@ -74,4 +74,31 @@ async fn chaos_of_tls_in_mariadb() {
         .await
         .expect("by its certificate");
     refused(&url("certified", "127.0.0.1", &full)).await;
+    read_only_hosts_are_passed_over(admin_url).await;
+}
+
+/// As when the host that is named first is a replica.
+async fn read_only_hosts_are_passed_over(first: &str) {
+    use mysql_async::prelude::Queryable as _;
+    let second = mariadb().await;
+    let mut admin = connect(first).await;
+    for sql in [
+        &format!("CREATE DATABASE {}", second.name),
+        "SET GLOBAL read_only = ON",
+    ] {
+        admin.query_drop(sql).await.expect(sql);
+    }
+    let alone = format!("{first}{}", second.name);
+    let error = opened(&alone).await.expect_err("read-only");
+    assert_eq!(error.class(), ErrorClass::Retry, "{error}");
+    let (_, address) = first.rsplit_once('@').expect("a user");
+    let both = second
+        .url()
+        .replacen('@', &format!("@{},", address.trim_end_matches('/')), 1);
+    opened(&both).await.expect("the second");
+    assert_eq!(
+        second.rows("rowdock_progress", &["1"]).await.len(),
+        0,
+        "the second has the table"
+    );
 }

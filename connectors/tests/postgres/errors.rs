@@ -4,7 +4,7 @@
 use rowdock_connectors::postgres::PostgresSink;
 use rowdock_connectors::{Cell, ErrorClass, Sink, SinkError, WriteMode, WriteOutcome};
 
-use super::database::{Database, rows, rows_only};
+use super::database::{Database, connect, open, rows, rows_only};
 
 /// A role of the test's own that may do all in its schema, and the URL to log in as it.
 async fn role(database: &Database, limits: &str) -> (String, String) {
@@ -78,6 +78,37 @@ async fn a_server_that_is_read_only_is_waited_for() {
     let outcome = session.write(&written).await.expect("written");
     assert_eq!(outcome, WriteOutcome::Committed);
     session.close().await;
+    drop_role(&database, &name).await;
+}
+
+/// As when the host that is named first is a replica.
+#[tokio::test]
+async fn a_host_that_is_read_only_is_passed_over() {
+    let database = Database::new().await;
+    database.run("CREATE TABLE t (n int8)").await;
+    let (name, url) = role(&database, "").await;
+    let newest = crate::services::address("ROWDOCK_TEST_POSTGRES_18");
+    let first = connect(&newest).await;
+    let read_only = format!(
+        "CREATE ROLE {name} LOGIN PASSWORD 'weak'; \
+         ALTER ROLE {name} SET default_transaction_read_only = on"
+    );
+    first.batch_execute(&read_only).await.expect("a role");
+    let (_, address) = newest.rsplit_once('@').expect("a user");
+    let (address, _) = address.split_once('/').expect("a database");
+    let both = url.replacen('@', &format!("@{address},"), 1);
+    let mut options = database.options_at(&both);
+    options.stores_positions = false;
+    let mut session = open(options).await;
+    let target = database
+        .target(&mut *session, "t", &["n"], 0, WriteMode::Insert)
+        .await;
+    let written = rows_only(vec![rows(&target, &[&[Cell::Int(1)]])]);
+    let outcome = session.write(&written).await.expect("written");
+    assert_eq!(outcome, WriteOutcome::Committed);
+    session.close().await;
+    let drop = format!("DROP ROLE {name}");
+    first.batch_execute(&drop).await.expect("dropped");
     drop_role(&database, &name).await;
 }
 

@@ -16,13 +16,14 @@ use super::row::Row;
 
 const PROGRESS: &str = include_str!("../../../connectors/migrations/sqlite.sql");
 
-/// Positions are moved by one statement, whose time is one. At the same millisecond as the last one,
-/// another statement is known by a partition that was moved already.
+/// Positions are moved by one statement, whose time is one, in the order of the partitions. At the same
+/// millisecond as the last one, another statement is known by its connector, or by a partition that does
+/// not come behind those that were moved.
 const TXID: &str = "coalesce((
-    SELECT last.txid + (last.at <> unixepoch('now', 'subsec') OR EXISTS (
-      SELECT 1 FROM audit_progress AS same WHERE same.txid = last.txid
-        AND same.connector = NEW.connector AND same.topic = NEW.topic
-        AND same.part = NEW.partition))
+    SELECT last.txid + (last.at <> unixepoch('now', 'subsec') OR last.connector <> NEW.connector
+      OR EXISTS (
+        SELECT 1 FROM audit_progress AS same WHERE same.txid = last.txid
+          AND same.topic = NEW.topic AND same.part >= NEW.partition))
     FROM audit_progress AS last ORDER BY id DESC LIMIT 1), 1)";
 
 /// A lock that is held for so long is held by somebody who stands still.
