@@ -165,7 +165,7 @@ impl Running {
                 return;
             }
             let delivered = if self.may_read() {
-                self.records.next()
+                self.records.take()
             } else {
                 None
             };

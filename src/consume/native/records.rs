@@ -77,14 +77,14 @@ impl<C: ConsumerContext + 'static> Records<C> {
 
     /// The next one, in the order of its partition; `None` when there is none now.
     #[inline]
-    pub fn next(&mut self) -> Option<Delivered> {
+    pub fn take(&mut self) -> Option<Delivered> {
         if self.taken.is_empty() {
-            self.take();
+            self.refill();
         }
         self.taken.pop_front()
     }
 
-    fn take(&mut self) {
+    fn refill(&mut self) {
         let mut messages = [ptr::null_mut(); TAKEN_MAX];
         // SAFETY: the queue is valid, and there is room for as many as are asked for.
         let count = unsafe {
@@ -224,7 +224,7 @@ mod tests {
         fn next(&mut self) -> (i32, i64) {
             let until = Instant::now() + DEADLINE;
             while Instant::now() < until {
-                while let Some(delivered) = self.records.next() {
+                while let Some(delivered) = self.records.take() {
                     if let Content::Message(message) = delivered.content() {
                         return (message.partition(), message.offset());
                     }
@@ -309,7 +309,7 @@ mod tests {
         reader.read_from(0, 0);
         assert_eq!(reader.next(), (0, 0));
         // Until the client has nothing to say.
-        while reader.records.next().is_some()
+        while reader.records.take().is_some()
             || reader.poller.poll(Duration::from_millis(300)).is_some()
         {}
         let servers = log.cluster.bootstrap_servers();
@@ -317,7 +317,7 @@ mod tests {
             scope.spawn(|| produce(&servers, 1));
             let since = Instant::now();
             // Looks for a record only where a wait has ended.
-            while reader.records.next().is_none() {
+            while reader.records.take().is_none() {
                 reader.poller.poll(DEADLINE);
             }
             assert!(since.elapsed() < DEADLINE, "{:?}", since.elapsed());
