@@ -100,11 +100,17 @@ pub(crate) async fn delete_group(group: &str) {
 
 /// First offset that is there, and the offset after the last one, markers included.
 pub(crate) async fn watermarks(topic: &str, partition: i32) -> (i64, i64) {
-    let topic = topic.to_owned();
-    blocking(move |consumer| {
-        consumer
-            .fetch_watermarks(&topic, partition, REQUEST_DEADLINE)
-            .unwrap_or_else(|error| panic!("watermarks of {topic}-{partition}: {error}"))
+    let what = format!("the watermarks of {topic}-{partition}");
+    eventually(&what, REQUEST_DEADLINE, || {
+        let topic = topic.to_owned();
+        blocking(move |consumer| {
+            let marks = consumer.fetch_watermarks(&topic, partition, REQUEST_DEADLINE);
+            marks.map_err(|error| {
+                // Its leader may have moved: the client asks who leads only when it is told to.
+                consumer.fetch_metadata(Some(&topic), REQUEST_DEADLINE).ok();
+                error.to_string()
+            })
+        })
     })
     .await
 }

@@ -29,6 +29,7 @@ use crate::config::worker::{SettingsSources, WorkerSettings};
 use crate::task::TaskState;
 use crate::telemetry::Loggers;
 
+mod foreign;
 mod kafka;
 mod secrets;
 
