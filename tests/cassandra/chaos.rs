@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::play::{Keyspace, PARTITIONS, PATIENCE, load, until_flowing, until_shared};
 use crate::support::connector::Connector;
+use crate::support::proc::Busy;
 use crate::support::proxy::{BrokerPaths, Network, Proxy};
 use crate::support::services::services;
 use crate::support::stage::{Stage, Topic};
@@ -133,10 +134,15 @@ async fn rolling_kills() {
         for index in order {
             play.kill(index).await;
         }
+        let busy = Busy::from_now();
         let took = play.flows().await;
-        play.stage
-            .tell(format_args!("round {round}: all flows after {took:.1?}"));
-        assert!(took <= SESSION + seconds(5), "the dead are missed for long");
+        play.stage.tell(format_args!(
+            "round {round}: all flows after {took:.1?}; {busy}"
+        ));
+        assert!(
+            took <= SESSION + seconds(5),
+            "the dead are missed for {took:?}; {busy}"
+        );
     }
     load.finish().await;
     play.agrees().await;
@@ -150,8 +156,6 @@ async fn bad_line() {
     let node = &services().cassandra;
     let way = Proxy::to_database(node).await;
     let mut play = Play::begin_on(node, Some(&way), "cassandra_bad_line", 0).await;
-    // A batch takes several answers, each of which is late, so it must be as large as what has come since.
-    play.connector = play.connector.set("batch.size", "2000");
     let kafka = BrokerPaths::to_brokers().await;
     for index in 0..2 {
         let worker = play.launched(index, Some(&kafka)).await;

@@ -61,12 +61,14 @@ impl Keyspace {
         keyspace
     }
 
+    /// A batch holds what comes in seconds: with less, a node that answers slowly would never be done with
+    /// one partition, and a test would wait in vain for the next.
     pub(super) fn connector(&self, stage: &Stage, topic: &Topic) -> Connector {
         let url = format!("cassandra://{}/{}", services().cassandra, self.name);
         Connector::upsert(stage, topic, "orders")
             .set("connector.class", "CassandraSink")
             .set("connection.url", &url)
-            .set("batch.size", "100")
+            .set("batch.size", "2000")
     }
 
     pub(super) async fn run(&self, cql: &str) {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::support::engine::Engine;
 use crate::support::items::Items;
 use crate::support::orders::Orders;
+use crate::support::proc::Busy;
 use crate::support::stage::Stage;
 use crate::support::wait::{PATIENCE, seconds};
 use crate::support::worker::{Launch, SESSION, Worker};
@@ -29,7 +30,7 @@ pub(super) async fn restarted(engine: Engine) {
     let loads = (orders.load(&stage, 300), items.load(&stage, 300));
     orders.until_shared(&stage, &all(&workers)).await;
     orders.until_flowing(&stage, PATIENCE).await;
-    let begun = std::time::SystemTime::now();
+    let (begun, busy) = (std::time::SystemTime::now(), Busy::from_now());
     for round in 0..ROUNDS {
         for (index, worker) in workers.iter_mut().enumerate() {
             worker.terminate();
@@ -47,9 +48,12 @@ pub(super) async fn restarted(engine: Engine) {
     items.judged(&stage).until_folded(PATIENCE).await;
     let (pause, partition) = judged.longest_pause_since(begun).await;
     stage.tell(format_args!(
-        "partition {partition} paused {pause:.1?} at most"
+        "partition {partition} paused {pause:.1?} at most; {busy}"
     ));
-    assert!(pause <= PAUSE_MAX, "partition {partition} paused {pause:?}");
+    assert!(
+        pause <= PAUSE_MAX,
+        "partition {partition} paused {pause:?}; {busy}"
+    );
 }
 
 /// SIGKILL, without time to settle.
@@ -73,13 +77,16 @@ pub(super) async fn killed(engine: Engine) {
             workers[index].kill();
             workers[index] = launch(index).start(&stage, &connectors).await;
         }
-        let begun = Instant::now();
+        let (begun, busy) = (Instant::now(), Busy::from_now());
         orders.until_flowing(&stage, PATIENCE).await;
         let took = begun.elapsed();
         stage.tell(format_args!(
-            "round {round}: records of all partitions flow {took:.1?} after the last start"
+            "round {round}: records of all partitions flow {took:.1?} after the last start; {busy}"
         ));
-        assert!(took <= SESSION + seconds(5), "the dead are missed for long");
+        assert!(
+            took <= SESSION + seconds(5),
+            "the dead are missed for {took:?}; {busy}"
+        );
     }
     loads.0.finish().await;
     loads.1.finish().await;
