@@ -22,7 +22,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
 
-pub use self::records::{Delivered, Records};
+pub use self::records::Records;
 pub use self::requests::{group_generation, is_member, set_token, topic_ids};
 use crate::record::{HeaderSource, RawHeader, RawRecord};
 
@@ -319,7 +319,8 @@ unsafe fn message_content(message: &sys::rd_kafka_message_t) -> Content<'_> {
         code: message.err.into(),
         fatal: false,
         partition: Some(partition),
-        reason: String::new(),
+        // SAFETY: the text is the message's or the client's own, and is copied.
+        reason: unsafe { text(sys::rd_kafka_message_errstr(message)) },
     }
 }
 

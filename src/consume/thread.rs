@@ -164,17 +164,17 @@ impl Running {
             if self.finished {
                 return;
             }
-            let delivered = if self.may_read() {
+            let event = if self.may_read() {
                 self.records.take()
             } else {
                 None
             };
-            let Some(delivered) = delivered else {
+            let Some(event) = event else {
                 self.nothing_to_read();
                 self.wait();
                 return;
             };
-            self.receive(delivered.content());
+            self.receive(event.content());
         }
     }
 
@@ -433,6 +433,7 @@ impl Running {
                     && let Some(slot) = self.slots.get(slot)
                 {
                     let key = slot.key.clone();
+                    tracing::warn!(?code, reason, topic = %key.topic, partition, "no such position");
                     self.tell(ToWriter::OutOfRange(key));
                 }
             }

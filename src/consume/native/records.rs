@@ -11,10 +11,14 @@
 //! over when an assignment has been answered. Hence a partition is led before it is assigned, and
 //! again afterwards; then none of its records takes the other way.
 //!
+//! **One at a time.** The client can also give a batch of records (`rd_kafka_consume_batch_queue`). But
+//! that takes the end of a partition for a record of it, so that the client, which stops and resumes its
+//! partitions when the group changes, would read on behind the next record (librdkafka 2.12:
+//! `rd_kafka_q_serve_rkmessages` moves `rktp_app_pos` for errors too): one record would be lost.
+//!
 //! **Waiting.** A thread waits at one queue only, the consumer's. Whenever records come here, that wait
 //! ends, or else the next one does.
 
-use std::collections::VecDeque;
 use std::ffi::{CString, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -22,22 +26,15 @@ use std::sync::Arc;
 use rdkafka::bindings as sys;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 
-use super::{Content, Poller, Queue, message_content};
-
-/// Taken from the queue at a time.
-const TAKEN_MAX: usize = 64;
+use super::{Event, Poller, Queue};
 
 /// The records of the partitions that are led here. Use from the poller's thread.
 pub struct Records<C: ConsumerContext + 'static> {
-    taken: VecDeque<Delivered>,
     queue: Queue,
     /// The consumer's queue: told when records come. After `queue`, whose callback refers to it.
     _waiting: Queue,
     consumer: Arc<BaseConsumer<C>>,
 }
-
-/// What came from a partition; its content is borrowed from it.
-pub struct Delivered(NonNull<sys::rd_kafka_message_t>);
 
 impl<C: ConsumerContext + 'static> Records<C> {
     /// A queue that no partition is led to yet. `None` when the consumer has no group.
@@ -52,7 +49,6 @@ impl<C: ConsumerContext + 'static> Records<C> {
             sys::rd_kafka_queue_cb_event_enable(queue.0.as_ptr(), Some(end_wait), waiting);
         }
         Some(Self {
-            taken: VecDeque::with_capacity(TAKEN_MAX),
             queue,
             _waiting: waiting,
             consumer: Arc::clone(consumer),
@@ -75,46 +71,13 @@ impl<C: ConsumerContext + 'static> Records<C> {
         true
     }
 
-    /// The next one, in the order of its partition; `None` when there is none now.
+    /// The next record, end of a partition or error, in the order of its partition; `None` when there
+    /// is none now.
     #[inline]
-    pub fn take(&mut self) -> Option<Delivered> {
-        if self.taken.is_empty() {
-            self.refill();
-        }
-        self.taken.pop_front()
-    }
-
-    fn refill(&mut self) {
-        let mut messages = [ptr::null_mut(); TAKEN_MAX];
-        // SAFETY: the queue is valid, and there is room for as many as are asked for.
-        let count = unsafe {
-            sys::rd_kafka_consume_batch_queue(
-                self.queue.0.as_ptr(),
-                0,
-                messages.as_mut_ptr(),
-                messages.len(),
-            )
-        };
-        let count = usize::try_from(count).unwrap_or(0);
-        let taken = messages.iter().take(count);
-        let taken = taken.filter_map(|message| NonNull::new(*message));
-        self.taken.extend(taken.map(Delivered));
-    }
-
-    /// Drops what has been taken of a partition that will be read from elsewhere, or not any more. What
-    /// is still in the queue the client itself drops.
-    pub fn forget(&mut self, topic: &str, partition: i32) {
-        self.taken.retain(|delivered| match delivered.content() {
-            Content::Message(message) => {
-                message.partition() != partition || message.topic() != topic
-            }
-            Content::EndOfPartition {
-                topic: ended,
-                partition: number,
-                ..
-            } => number != partition || ended != topic,
-            _ => true,
-        });
+    pub fn take(&self) -> Option<Event> {
+        // SAFETY: the queue is valid until dropped.
+        let event = unsafe { sys::rd_kafka_queue_poll(self.queue.0.as_ptr(), 0) };
+        NonNull::new(event).map(|event| Event { event })
     }
 }
 
@@ -134,23 +97,6 @@ unsafe extern "C" fn end_wait(_client: *mut sys::rd_kafka_t, waiting: *mut c_voi
     unsafe { sys::rd_kafka_queue_yield(waiting.cast()) }
 }
 
-impl Delivered {
-    /// What it says: a record, the end of a partition, or an error.
-    #[inline]
-    pub fn content(&self) -> Content<'_> {
-        // SAFETY: the message is valid until `self` drops, and what is returned is bound to `self`.
-        unsafe { message_content(self.0.as_ref()) }
-    }
-}
-
-impl Drop for Delivered {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: the message is ours and nothing borrowed from it is left.
-        unsafe { sys::rd_kafka_message_destroy(self.0.as_ptr()) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
@@ -161,6 +107,7 @@ mod tests {
 
     use super::*;
     use crate::consume::client::{self, TaskContext};
+    use crate::consume::native::Content;
 
     const TOPIC: &str = "apart";
     const PARTITIONS: i32 = 2;
@@ -214,18 +161,17 @@ mod tests {
             assert!(self.records.lead(TOPIC, partition));
         }
 
-        fn stop(&mut self, partition: i32) {
+        fn stop(&self, partition: i32) {
             let list = list(partition, Offset::Invalid);
             self.consumer.incremental_unassign(&list).expect("given up");
-            self.records.forget(TOPIC, partition);
         }
 
         /// The next record: partition and offset.
-        fn next(&mut self) -> (i32, i64) {
+        fn next(&self) -> (i32, i64) {
             let until = Instant::now() + DEADLINE;
             while Instant::now() < until {
-                while let Some(delivered) = self.records.take() {
-                    if let Content::Message(message) = delivered.content() {
+                while let Some(event) = self.records.take() {
+                    if let Content::Message(message) = event.content() {
                         return (message.partition(), message.offset());
                     }
                 }
@@ -266,7 +212,7 @@ mod tests {
     fn no_assignment_reads_by_another_queue_or_from_another_offset() {
         let log = Log::new();
         log.produce(RECORDS);
-        let mut reader = log.reader();
+        let reader = log.reader();
         reader.read_from(0, 0);
         assert_eq!(reader.next(), (0, 0));
         let mut random = fastrand::Rng::with_seed(7);
@@ -285,27 +231,33 @@ mod tests {
         }
     }
 
+    /// As the client does it by itself whenever the group changes.
     #[test]
-    fn the_records_of_one_partition_are_forgotten() {
+    fn what_is_resumed_at_the_end_of_its_partition_misses_no_record() {
         let log = Log::new();
-        log.produce(RECORDS);
-        let mut reader = log.reader();
+        log.produce(1);
+        let reader = log.reader();
         reader.read_from(0, 0);
         assert_eq!(reader.next(), (0, 0));
-        assert!(!reader.records.taken.is_empty(), "more were taken");
-        reader.records.forget(TOPIC, 1);
-        assert!(!reader.records.taken.is_empty(), "of another partition");
-        reader.records.forget("another", 0);
-        assert!(!reader.records.taken.is_empty(), "of another topic");
-        reader.records.forget(TOPIC, 0);
-        assert!(reader.records.taken.is_empty());
+        let until = Instant::now() + DEADLINE;
+        let ends = |event: &Event| matches!(event.content(), Content::EndOfPartition { .. });
+        while !reader.records.take().as_ref().is_some_and(ends) {
+            assert!(Instant::now() < until, "the partition has no end");
+            reader.poller.poll(Duration::from_millis(100));
+        }
+        let partition = list(0, Offset::Invalid);
+        reader.consumer.pause(&partition).expect("paused");
+        reader.consumer.resume(&partition).expect("resumed");
+        log.produce(2);
+        assert_eq!(reader.next(), (0, 1));
+        assert_eq!(reader.next(), (0, 2));
     }
 
     #[test]
     fn a_record_ends_the_wait_for_an_event() {
         let log = Log::new();
         log.produce(1);
-        let mut reader = log.reader();
+        let reader = log.reader();
         reader.read_from(0, 0);
         assert_eq!(reader.next(), (0, 0));
         // Until the client has nothing to say.

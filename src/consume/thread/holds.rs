@@ -112,8 +112,6 @@ impl Running {
             slot.paused = paused;
             let delivered = self.start.intake.delivered(index, slot);
             add(&mut list, &slot.key, Offset::Offset(delivered));
-            // It will be fetched again.
-            self.records.forget(&slot.key.topic, slot.key.partition);
         }
         if list.count() == 0 {
             return;

@@ -228,9 +228,6 @@ impl Running {
 
     /// Unassigns what was really assigned; an empty list still answers the rebalance.
     fn unassign(&mut self, keys: &[PartitionKey]) {
-        for key in keys {
-            self.records.forget(&key.topic, key.partition);
-        }
         let assigned = match self.start.consumer.assignment() {
             Ok(assigned) => assigned,
             Err(error) => {
