@@ -76,8 +76,13 @@ impl Server for Postgres {
 
     async fn client(&self) -> Box<dyn Client> {
         let client = connect(&self.url).await;
-        let text = format!("SET search_path = {}", self.schema);
-        client.batch_execute(&text).await.expect("search path");
+        // The server ends whoever of a deadlock looks for it first, which shall be the sink: even where a
+        // busy machine lets this client wait long after it, when the sink waits in vain for a lock.
+        let text = format!(
+            "SET search_path = {}; SET deadlock_timeout = '1min'",
+            self.schema
+        );
+        client.batch_execute(&text).await.expect("settings");
         Box::new(client)
     }
 
