@@ -30,7 +30,7 @@ test_version() {
   local name=postgres-$1@versions url code=0
   url=$(scripts/services.sh start "$name" | sed -n 's/^[A-Z0-9_]*=\(postgresql:.*\)/\1/p') || return 1
   ROWDOCK_TEST_POSTGRES=$url \
-    cargo test -p rowdock-connectors --features failpoints --test sinks postgres:: || code=$?
+    cargo test -p rowdock-connectors --features failpoints --test main postgres:: || code=$?
   scripts/services.sh discard "$name"
   return "$code"
 }

@@ -44,7 +44,7 @@ main() {
   stage documentation env RUSTDOCFLAGS='-D warnings' \
     cargo doc --workspace --no-deps --document-private-items --features "$FEATURES"
   stage services await_services
-  stage tests counted cargo test --workspace --features "$FEATURES"
+  stage tests counted cargo test --workspace --features "$FEATURES" --no-fail-fast
   # The program that the tests ran; `cargo run` would compile half of it again, without the tests' dependencies.
   stage demo "${CARGO_TARGET_DIR:-target}/debug/rowdock" demo --exit --records "$DEMO_RECORDS" --dir "$logs/demo"
 }
@@ -80,28 +80,12 @@ await_services() {
 counted() {
   local code=0
   # shellcheck disable=SC2016  # expanded by the inner shell
-  supervise bash -c "$(declare -f side_by_side)"'; set -o pipefail; side_by_side "$0" "$@" 2>&1 | tee "$0/tests.log"' \
-    "$logs" "$@" || code=$?
+  supervise bash -c 'set -o pipefail; "$@" 2>&1 | tee "$0"' "$logs/tests.log" "$@" || code=$?
   count_tests
   if ((code == 0 && (passed == 0 || failed > 0))); then
     printf 'no test ran, or one failed unnoticed\n' >&2
     code=1
   fi
-  return "$code"
-}
-
-# side_by_side LOGS COMMAND...: all tests, those of the sinks beside the others: these wait for databases most of the time,
-# those for workers. What the sinks' tests print is shown when they have ended.
-side_by_side() {
-  local logs=$1 sinks code=0
-  shift
-  "$@" --no-run || return
-  "$@" --no-fail-fast --test sinks >"$logs/sinks.log" 2>&1 &
-  sinks=$!
-  "$@" --no-fail-fast --lib --bins --test main || code=$?
-  wait "$sinks" || code=$?
-  cat "$logs/sinks.log"
-  "$@" --no-fail-fast --doc || code=$?
   return "$code"
 }
 

@@ -13,12 +13,10 @@ const SHORT: [&str; 2] = [
     "chaos::brokers::rolling_kills",
 ];
 
-/// What its three brokers and three workers are worth: room is left for a test or two beside them.
-const WORKERS: u32 = 6;
-
 #[tokio::test(flavor = "multi_thread")]
 async fn on_three_brokers() {
-    let _stage = Stage::begin("chaos_short", WORKERS).await;
+    // Alone, as its own tests are in their program.
+    let _stage = Stage::begin_alone("chaos_short").await;
     let program = env::current_exe().expect("this program");
     let ended = Command::new(chaos_script())
         .arg("run")
