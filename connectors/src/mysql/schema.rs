@@ -34,7 +34,13 @@ impl Described {
     }
 }
 
+/// How often the catalog is asked about a table that is there and not shown.
+const LOOKS_MAX: usize = 5;
+
 /// Reads a table or view. `None`: there is no such thing.
+///
+/// MariaDB's catalog does not show a table at the moment when someone's ALTER TABLE puts the changed one
+/// in its place. A statement that uses the table waits for the end of that, or knows that there is none.
 ///
 /// # Errors
 /// *Stop* for a table that takes no part in transactions.
@@ -43,6 +49,28 @@ pub(super) async fn describe(
     name: &TableName,
 ) -> Result<Option<Described>, SinkError> {
     sql::check_table_name(name)?;
+    for _ in 0..LOOKS_MAX {
+        let shown = read_catalog(link, name).await?;
+        if shown.is_some() || !is_there(link, name).await? {
+            return Ok(shown);
+        }
+    }
+    Err(SinkError::retry(format!(
+        "table {name} is being changed: the catalog does not show it"
+    )))
+}
+
+async fn is_there(link: &mut Link, name: &TableName) -> Result<bool, SinkError> {
+    let action = format!("wait for changes of table {name}");
+    let text = format!("SELECT 1 FROM {} LIMIT 0", sql::qualified(name));
+    match link.run(&action, &text).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.class() == ErrorClass::Retry => Err(error),
+        Err(_) => Ok(false),
+    }
+}
+
+async fn read_catalog(link: &mut Link, name: &TableName) -> Result<Option<Described>, SinkError> {
     let action = format!("read the definition of table {name}");
     let flavor = link.server.flavor;
     let mut answers = link.run(&action, &catalog_text(name, flavor)).await?;
@@ -50,7 +78,7 @@ pub(super) async fn describe(
     let keys = answers.pop().map(|answer| answer.rows).unwrap_or_default();
     let columns = answers.pop().map(|answer| answer.rows).unwrap_or_default();
     let tables = answers.pop().map(|answer| answer.rows).unwrap_or_default();
-    let Some(found) = tables.first() else {
+    let Some(found) = tables.first().filter(|_| !columns.is_empty()) else {
         return Ok(None);
     };
     require_transactional(name, found)?;

@@ -239,3 +239,31 @@ async fn what_cannot_be_created_is_shown() {
         session.create_table(&all_types()).await.expect("created");
     }
 }
+
+/// Of MariaDB the catalog alone would not show it now and then, while the changed one takes its place.
+#[tokio::test]
+async fn a_table_is_there_while_somebody_changes_it() {
+    const CHANGES: usize = 60;
+    for server in servers().await {
+        server.run("CREATE TABLE t (id bigint PRIMARY KEY)").await;
+        let mut session = session_without_positions(&server).await;
+        let changing = async {
+            for change in 0..CHANGES {
+                let column_type = if change % 2 == 0 { "int" } else { "bigint" };
+                server
+                    .run(&format!("ALTER TABLE t MODIFY id {column_type}"))
+                    .await;
+            }
+        };
+        let describing = async {
+            loop {
+                let table = described(&mut *session, "t").await;
+                assert_eq!(table.columns.len(), 1);
+            }
+        };
+        tokio::select! {
+            () = changing => {}
+            () = describing => {}
+        }
+    }
+}
