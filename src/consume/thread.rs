@@ -209,11 +209,11 @@ impl Running {
         if self.start.intake.builder.has_records() && self.start.board.in_flight() == 0 {
             return self.linger_left();
         }
-        let holds = self.holds;
-        if self.start.intake.is_waiting() && !holds.awaiting_table && !holds.awaiting_schemas {
+        let awaits_schemas = self.start.intake.awaits_schemas();
+        if self.start.intake.is_waiting() && !self.holds.awaiting_table && !awaits_schemas {
             return Duration::ZERO;
         }
-        let timers_run = holds.awaiting_schemas
+        let timers_run = awaits_schemas
             || self.rejoin_at.is_some()
             || !self.revocations.is_empty()
             || !self.durable.is_empty();
@@ -365,7 +365,7 @@ impl Running {
 
     fn look_at_timers(&mut self) {
         let now = Instant::now();
-        if self.holds.awaiting_schemas && self.start.intake.waits_in_vain(&self.slots) {
+        if self.start.intake.awaits_schemas() && self.start.intake.waits_in_vain(&self.slots) {
             self.schemas_arrived();
         }
         self.look_at_schema_wait(now);

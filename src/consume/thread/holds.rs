@@ -18,27 +18,17 @@ use crate::handover::ToWriter;
 /// takes seconds for each batch would have fetched anew each time.
 const PAUSED_AFTER: Duration = Duration::from_secs(10);
 
-/// Why nothing is read at the moment.
-#[derive(Debug, Clone, Copy, Default)]
+/// Why nothing is read at the moment, beside what the batch and the records held back say themselves.
+#[derive(Debug, Default)]
 pub(super) struct Holds {
     /// By the user.
     pub(super) paused: bool,
-    /// The write loop is behind.
-    pub(super) congested: bool,
     /// A table is being described, created or changed.
     pub(super) awaiting_table: bool,
-    /// Schemas are being fetched.
-    pub(super) awaiting_schemas: bool,
     /// The task has failed.
     pub(super) failed: bool,
     /// Since when, as far as it was looked at.
     pub(super) since: Option<Instant>,
-}
-
-impl Holds {
-    pub(super) fn any(self) -> bool {
-        self.paused || self.congested || self.awaiting_table || self.awaiting_schemas || self.failed
-    }
 }
 
 impl Running {
@@ -49,13 +39,24 @@ impl Running {
         if self.stopping.is_some() {
             return false;
         }
-        let is_full = self.start.intake.builder.is_full();
-        self.holds.congested = is_full && self.start.board.in_flight() >= BATCHES_IN_FLIGHT_MAX;
-        self.holds.awaiting_schemas = self.start.intake.awaits_schemas();
-        if is_full && !self.holds.congested {
+        if self.start.intake.builder.is_full() && !self.is_behind() {
             self.flush();
         }
-        !self.holds.any()
+        !self.is_held()
+    }
+
+    fn is_held(&self) -> bool {
+        let intake = &self.start.intake;
+        self.holds.paused
+            || self.holds.awaiting_table
+            || self.holds.failed
+            || intake.awaits_schemas()
+            || (intake.builder.is_full() && self.is_behind())
+    }
+
+    /// The write loop has all the batches that it may have.
+    fn is_behind(&self) -> bool {
+        self.start.board.in_flight() >= BATCHES_IN_FLIGHT_MAX
     }
 
     /// The table is as the waiting records need it, or will not be.
@@ -95,7 +96,7 @@ impl Running {
 
     /// Pauses in the client what is not read for long, and reads it on afterwards.
     pub(super) fn look_at_holds(&mut self, now: Instant) {
-        if self.holds.any() {
+        if self.is_held() {
             let since = *self.holds.since.get_or_insert(now);
             if now.duration_since(since) >= PAUSED_AFTER {
                 self.set_paused(true);
