@@ -71,13 +71,14 @@ impl RequestSessions {
         let sink = open_sink(target.clone())?;
         let pool = self.pool(&config.name);
         let room = pool.room(&config.name).await?;
+        let kept = pool.take_kept(&target).await;
         Ok(Lease {
-            kept: pool.take_kept(&target).await,
-            session: None,
-            target: Some(target),
+            may_be_dead: kept.is_some(),
+            session: kept,
+            target,
             sink,
             pool,
-            _room: Some(room),
+            _room: room,
         })
     }
 
@@ -155,25 +156,18 @@ impl Pool {
 pub struct Lease {
     pool: Arc<Pool>,
     sink: Box<dyn Sink>,
-    /// Where a session that is kept belongs; `None`: it is not kept.
-    target: Option<Target>,
-    /// Not asked yet: it may have died since its last answer.
-    kept: Option<Box<dyn Session>>,
+    target: Target,
     session: Option<Box<dyn Session>>,
-    _room: Option<OwnedSemaphorePermit>,
+    /// It was kept, and may have died since its last answer.
+    may_be_dead: bool,
+    _room: OwnedSemaphorePermit,
 }
 
 impl Lease {
-    /// Of a sink whose sessions nobody shares.
-    pub fn alone(sink: Box<dyn Sink>) -> Self {
-        Self {
-            pool: Arc::new(Pool::default()),
-            sink,
-            target: None,
-            kept: None,
-            session: None,
-            _room: None,
-        }
+    /// The same place at another database.
+    #[cfg(test)]
+    pub(crate) fn at(self, sink: Box<dyn Sink>) -> Self {
+        Self { sink, ..self }
     }
 
     /// The database.
@@ -187,16 +181,11 @@ impl Lease {
     /// # Errors
     /// As [`Sink::open`].
     pub async fn session(&mut self) -> Result<&mut dyn Session, SinkError> {
-        if let Some(kept) = self.kept.take() {
-            self.session = Some(kept);
-        }
-        if self.session.is_none() {
-            self.session = Some(self.sink.open().await?);
-        }
-        match &mut self.session {
-            Some(session) => Ok(&mut **session),
-            None => Err(SinkError::retry("the session has gone")),
-        }
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => self.sink.open().await?,
+        };
+        Ok(&mut **self.session.insert(session))
     }
 
     /// The session is of no more use.
@@ -212,7 +201,6 @@ impl Lease {
         mut self,
         question: impl for<'s> Fn(&'s mut dyn Session) -> Answer<'s, T>,
     ) -> Result<T, SinkError> {
-        let mut may_be_dead = self.kept.is_some();
         loop {
             let answer = question(self.session().await?).await;
             match answer {
@@ -224,8 +212,8 @@ impl Lease {
                     self.close().await;
                     return Err(error);
                 }
-                Err(error) if may_be_dead && !error.commit_unknown() => {
-                    may_be_dead = false;
+                Err(error) if self.may_be_dead && !error.commit_unknown() => {
+                    self.may_be_dead = false;
                     self.lost();
                 }
                 Err(error) => return Err(error),
@@ -234,17 +222,16 @@ impl Lease {
     }
 
     /// Ends the lease after a call that went well; the session is kept for the next request.
-    pub fn give_back(mut self) {
-        let session = self.kept.take().or_else(|| self.session.take());
-        let (Some(session), Some(target)) = (session, self.target.take()) else {
+    pub fn give_back(self) {
+        let Some(session) = self.session else {
             return;
         };
         lock(&self.pool.kept).push(Kept {
-            target,
+            target: self.target,
             session,
             since: Instant::now(),
         });
-        let pool = Arc::clone(&self.pool);
+        let pool = self.pool;
         tokio::spawn(async move {
             sleep(KEPT_TIME_MAX).await;
             pool.close_old().await;
@@ -252,11 +239,8 @@ impl Lease {
     }
 
     /// Ends the lease, and its session politely.
-    pub async fn close(mut self) {
-        for session in [self.kept.take(), self.session.take()]
-            .into_iter()
-            .flatten()
-        {
+    pub async fn close(self) {
+        if let Some(session) = self.session {
             session.close().await;
         }
     }

@@ -9,7 +9,7 @@ use rowdock_connectors::{ColumnDef, ColumnType, ProgressScope, Table, TableKind,
 
 use super::*;
 use crate::config::worker::WorkerSettings;
-use crate::sessions::{Lease, RequestSessions};
+use crate::sessions::RequestSessions;
 
 fn config(more: &[(&str, &str)]) -> Arc<ConnectorConfig> {
     let own = [
@@ -83,8 +83,13 @@ fn database() -> MemorySink {
         .refusing(refusal)
 }
 
-fn pass(database: &MemorySink, config: &Arc<ConnectorConfig>) -> Pass {
-    let lease = Lease::alone(Box::new(database.clone()));
+async fn pass(database: &MemorySink, config: &Arc<ConnectorConfig>) -> Pass {
+    let sessions = RequestSessions::default();
+    let lease = sessions
+        .lease(config, "c".to_owned(), "replay")
+        .await
+        .unwrap();
+    let lease = lease.at(Box::new(database.clone()));
     Pass::new(Arc::clone(config), lease, "worker/orders-replay".to_owned()).unwrap()
 }
 
@@ -123,7 +128,7 @@ proptest! {
                 .iter()
                 .map(|offset| letter(i32::try_from(offset % 3).unwrap(), *offset))
                 .collect();
-            let (mut one, mut rival) = (pass(&database, &config), pass(&database, &config));
+            let (mut one, mut rival) = (pass(&database, &config).await, pass(&database, &config).await);
             let (first, second) = tokio::join!(one.send(&letters), rival.send(&letters[..letters.len() / 2]));
             prop_assert!(second.is_ok(), "{second:?}");
             let first = first.unwrap();
@@ -151,7 +156,7 @@ proptest! {
 #[tokio::test]
 async fn another_record_with_the_same_coordinates_is_told() {
     let database = database();
-    let mut pass = pass(&database, &config(&[]));
+    let mut pass = pass(&database, &config(&[])).await;
     let old = letter(0, 1);
     let mut new = letter(0, 1);
     new.value = Some(b"{\"id\":2}".to_vec());
@@ -197,12 +202,12 @@ async fn what_a_transform_leaves_out_is_settled() {
         ),
         ("predicates.all.pattern", ".*"),
     ];
-    let mut dropping = pass(&database, &config(&transforms));
+    let mut dropping = pass(&database, &config(&transforms)).await;
     assert_eq!(
         dropping.send(&[letter(0, 1)]).await.unwrap(),
         [Outcome::Filtered]
     );
-    let mut storing = pass(&database, &config(&[]));
+    let mut storing = pass(&database, &config(&[])).await;
     assert_eq!(
         storing.send(&[letter(0, 1)]).await.unwrap(),
         [Outcome::ReplayedBefore]
@@ -215,13 +220,18 @@ async fn a_missing_table_is_created_or_named() {
     let database = database();
     let missing = config(&[("table.name.format", "elsewhere")]);
     let error = pass(&database, &missing)
+        .await
         .send(&[letter(0, 1)])
         .await
         .unwrap_err();
     assert!(error.to_string().contains("auto.create=true"), "{error}");
     let created = config(&[("table.name.format", "elsewhere"), ("auto.create", "true")]);
     let letters = [letter(0, 1), letter(0, 2), letter(0, 5)];
-    let outcomes = pass(&database, &created).send(&letters).await.unwrap();
+    let outcomes = pass(&database, &created)
+        .await
+        .send(&letters)
+        .await
+        .unwrap();
     assert_eq!(outcomes[..2], [Outcome::Stored, Outcome::Stored]);
     assert!(matches!(outcomes[2], Outcome::Rejected(_)));
     assert_eq!(database.snapshot().tables["elsewhere"].len(), 2);

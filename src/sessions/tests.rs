@@ -48,13 +48,10 @@ impl Database {
     async fn lease(&self, password: &str) -> Result<Lease, SinkError> {
         let config = config(password);
         let lease = self.sessions.lease(&config, "c".to_owned(), "offsets");
-        Ok(Lease {
-            sink: Box::new(Counting {
-                database: self.memory.clone(),
-                opened: Arc::clone(&self.opened),
-            }),
-            ..lease.await?
-        })
+        Ok(lease.await?.at(Box::new(Counting {
+            database: self.memory.clone(),
+            opened: Arc::clone(&self.opened),
+        })))
     }
 
     async fn ask(&self, password: &str) -> Result<Vec<StoredPosition>, SinkError> {
