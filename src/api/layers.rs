@@ -23,15 +23,16 @@ pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(90);
 /// Ends a request that takes too long. What it waited for in the cluster, in Kafka or in the database
 /// has shorter limits of its own, and is named by their errors.
 pub(super) async fn limit_time(request: Request, next: Next) -> Response {
-    let asked = format!("{} {}", request.method(), request.uri().path());
-    let begun = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
+    let (method, uri, begun) = (request.method().clone(), request.uri().clone(), Utc::now());
     match timeout(REQUEST_TIME_MAX, next.run(request)).await {
         Ok(response) => response,
         Err(_) => ApiError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             format!(
-                "Request timed out. The worker is currently at {asked}, which began at {begun}; it may \
-                 still take effect"
+                "Request timed out. The worker is currently at {method} {}, which began at {}; it may \
+                 still take effect",
+                uri.path(),
+                begun.to_rfc3339_opts(SecondsFormat::Secs, true)
             ),
         )
         .into_response(),
