@@ -291,6 +291,15 @@ pub struct WorkerSettings {
 }
 
 impl SettingsSources {
+    /// Nothing but these `--set`s.
+    #[cfg(test)]
+    pub(crate) fn overriding(overrides: &[&str]) -> Self {
+        Self {
+            overrides: overrides.iter().map(|&text| text.to_owned()).collect(),
+            ..Self::default()
+        }
+    }
+
     /// With this process's environment.
     pub fn of_process(file: Option<PathBuf>, overrides: Vec<String>) -> Self {
         let text = |value: std::ffi::OsString| value.to_string_lossy().into_owned();

@@ -40,6 +40,7 @@ async fn positions_are_set_by_hand() {
         })
         .await;
     };
+    let shown = async |path: &str| second.rest.get(path).await.body;
     let until = async |verb: &str, state: &str| {
         let answer = first
             .rest
@@ -47,11 +48,7 @@ async fn positions_are_set_by_hand() {
             .await;
         assert!(answer.code < 300, "{answer:?}");
         eventually("the connector's state", PATIENCE, || async {
-            let status = second
-                .rest
-                .get(&format!("/connectors/{name}/status"))
-                .await
-                .body;
+            let status = shown(&format!("/connectors/{name}/status")).await;
             let there = status["connector"]["state"] == state;
             check(there, || status.to_string())
         })
@@ -61,7 +58,7 @@ async fn positions_are_set_by_hand() {
         let answer = second.rest.patch(&path, at(offset)).await;
         assert_eq!(answer.code, 200, "{}", answer.body);
     };
-    assert_eq!(second.rest.get(&path).await.body, json!({"offsets": []}));
+    assert_eq!(shown(&path).await, json!({"offsets": []}));
     let missing = json!({"offsets": [
         {"partition": {"kafka_topic": topic, "kafka_partition": 7}, "offset": null}]});
     assert_eq!(second.rest.patch(&path, missing).await.code, 400);
@@ -78,7 +75,7 @@ async fn positions_are_set_by_hand() {
         told.contains("its tasks haven't stopped completely"),
         "{told}"
     );
-    assert_eq!(second.rest.get(&path).await.body, json!({"offsets": []}));
+    assert_eq!(shown(&path).await, json!({"offsets": []}));
     drop(member);
     eventually("nobody in the group", PATIENCE, || async {
         let members = kafka::group_members(&group).await;
@@ -98,31 +95,23 @@ async fn positions_are_set_by_hand() {
     );
     assert_eq!(second.rest.patch(&path, at(Value::Null)).await.code, 400);
     eventually("the topic to be listed", PATIENCE, || async {
-        let topics = second
-            .rest
-            .get(&format!("/connectors/{name}/topics"))
-            .await
-            .body;
+        let topics = shown(&format!("/connectors/{name}/topics")).await;
         check(topics[&name]["topics"] == json!([topic]), || {
             topics.to_string()
         })
     })
     .await;
-    let progress = second
-        .rest
-        .get(&format!("/rowdock/connectors/{name}/progress"))
-        .await
-        .body;
+    let path_of_progress = format!("/rowdock/connectors/{name}/progress");
+    let progress = shown(&path_of_progress).await;
     let partition = &progress["partitions"][0];
     assert_eq!(progress["health"], "well", "{progress}");
-    let shown = ["lag_records", "lag_seconds", "resets"].map(|key| partition[key].clone());
-    assert_eq!(shown, [json!(0), json!(0), json!(1)], "{progress}");
+    let told = ["lag_records", "lag_seconds", "resets"].map(|key| partition[key].clone());
+    assert_eq!(told, [json!(0), json!(0), json!(1)], "{progress}");
 
     // Back a little, and back to the start.
     until("stop", "STOPPED").await;
     set(json!({"kafka_offset": "8"})).await;
-    let path_of_progress = format!("/rowdock/connectors/{name}/progress");
-    let progress = second.rest.get(&path_of_progress).await.body;
+    let progress = shown(&path_of_progress).await;
     let partition = &progress["partitions"][0];
     assert_eq!(partition["lag_records"], json!(2), "{progress}");
     assert!(partition["lag_seconds"].is_i64(), "{progress}");

@@ -8,7 +8,7 @@ use rowdock_connectors::postgres::PostgresSink;
 use rowdock_connectors::{
     Batch, Cell, ClaimAnswer, ClaimRequest, Origin, PartitionKey, PositionMove, ProgressScope,
     RowKind, Session, Sink, SinkOptions, SinkTimeouts, StartRows, TableName, TableRows, Target,
-    WriteMode,
+    WriteMode, WriteOutcome,
 };
 use tokio_postgres::types::FromSqlOwned;
 use tokio_postgres::{Client, NoTls};
@@ -93,6 +93,18 @@ impl Database {
 
     pub(crate) async fn session(&self) -> Box<dyn Session> {
         open(self.options()).await
+    }
+
+    /// A session with these options, which has written one row into `t (n)`.
+    pub(crate) async fn one_row_written(&self, options: SinkOptions) -> Box<dyn Session> {
+        let mut session = open(options).await;
+        let target = self
+            .target(&mut *session, "t", &["n"], 0, WriteMode::Insert)
+            .await;
+        let written = rows_only(vec![rows(&target, &[&[Cell::Int(1)]])]);
+        let outcome = session.write(&written).await.expect("written");
+        assert_eq!(outcome, WriteOutcome::Committed);
+        session
     }
 
     /// The rows' target: these columns, by name; the first `key` of them are the key.

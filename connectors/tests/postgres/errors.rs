@@ -4,7 +4,7 @@
 use rowdock_connectors::postgres::PostgresSink;
 use rowdock_connectors::{Cell, ErrorClass, Sink, SinkError, WriteMode, WriteOutcome};
 
-use super::database::{Database, connect, open, rows, rows_only};
+use super::database::{Database, connect, rows, rows_only};
 
 /// A role of the test's own that may do all in its schema, and the URL to log in as it.
 async fn role(database: &Database, limits: &str) -> (String, String) {
@@ -99,14 +99,7 @@ async fn a_host_that_is_read_only_is_passed_over() {
     let both = url.replacen('@', &format!("@{address},"), 1);
     let mut options = database.options_at(&both);
     options.stores_positions = false;
-    let mut session = open(options).await;
-    let target = database
-        .target(&mut *session, "t", &["n"], 0, WriteMode::Insert)
-        .await;
-    let written = rows_only(vec![rows(&target, &[&[Cell::Int(1)]])]);
-    let outcome = session.write(&written).await.expect("written");
-    assert_eq!(outcome, WriteOutcome::Committed);
-    session.close().await;
+    database.one_row_written(options).await.close().await;
     let drop = format!("DROP ROLE {name}");
     first.batch_execute(&drop).await.expect("dropped");
     drop_role(&database, &name).await;

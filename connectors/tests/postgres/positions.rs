@@ -10,7 +10,7 @@ use rowdock_connectors::{
 use uuid::Uuid;
 
 use super::database::{
-    Database, batch, claim, claim_request, key, moved, open, rows, rows_only, start, until,
+    Database, batch, claim, claim_request, key, moved, open, rows, start, until,
 };
 
 fn claimed(next_offset: i64) -> ClaimAnswer {
@@ -374,15 +374,7 @@ async fn at_least_once_touches_no_progress_table() {
     database.run("CREATE TABLE t (n bigint)").await;
     let mut options = database.options();
     options.stores_positions = false;
-    let mut session = open(options).await;
-    let target = database
-        .target(&mut *session, "t", &["n"], 0, WriteMode::Insert)
-        .await;
-    let written = rows_only(vec![rows(&target, &[&[Cell::Int(1)]])]);
-    assert_eq!(
-        session.write(&written).await.expect("written"),
-        WriteOutcome::Committed
-    );
+    let mut session = database.one_row_written(options).await;
     assert_eq!(database.value::<i64>("SELECT count(*) FROM t").await, 1);
     let missing: bool = database
         .value("SELECT to_regclass('rowdock_progress') IS NULL")

@@ -281,14 +281,10 @@ fn what_one_worker_cannot_read_moves_no_task() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("shop.properties");
     std::fs::write(&file, "user=ann\n").unwrap();
-    let overrides = [
+    let sources = SettingsSources::overriding(&[
         "config.providers=file",
         "config.providers.file.class=FileConfigProvider",
-    ];
-    let sources = SettingsSources {
-        overrides: overrides.map(str::to_owned).to_vec(),
-        ..SettingsSources::default()
-    };
+    ]);
     let settings = Arc::new(WorkerSettings::load(&sources).unwrap().settings);
     let mut log = Log {
         registry: Registry::new(Arc::clone(&settings)),

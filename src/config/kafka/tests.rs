@@ -11,10 +11,7 @@ fn settings(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn worker(overrides: &[&str]) -> WorkerSettings {
-    let sources = SettingsSources {
-        overrides: overrides.iter().map(|&text| text.to_owned()).collect(),
-        ..SettingsSources::default()
-    };
+    let sources = SettingsSources::overriding(overrides);
     WorkerSettings::load(&sources).unwrap().settings
 }
 

@@ -24,10 +24,7 @@ fn raw(changes: &[(&str, &str)]) -> RawConfig {
 }
 
 fn worker(overrides: &[&str]) -> WorkerSettings {
-    let sources = SettingsSources {
-        overrides: overrides.iter().map(|&text| text.to_owned()).collect(),
-        ..SettingsSources::default()
-    };
+    let sources = SettingsSources::overriding(overrides);
     WorkerSettings::load(&sources).unwrap().settings
 }
 

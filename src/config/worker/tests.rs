@@ -8,10 +8,7 @@ use super::*;
 use crate::config::converter::{BUILT_IN, JsonOptions, Primitive};
 
 fn from_overrides(overrides: &[&str]) -> Result<Loaded, SettingsError> {
-    WorkerSettings::load(&SettingsSources {
-        overrides: overrides.iter().map(|&text| text.to_owned()).collect(),
-        ..SettingsSources::default()
-    })
+    WorkerSettings::load(&SettingsSources::overriding(overrides))
 }
 
 fn from_environment(variables: &[(&str, &str)]) -> Result<Loaded, SettingsError> {
@@ -555,15 +552,11 @@ fn settings_come_from_config_providers_and_are_not_shown() {
     std::fs::write(&secrets, "password=s3cret\nport=s3cret:x\n").unwrap();
     let secrets = secrets.display();
     let load = |overrides: &[&str]| {
-        let mut all = vec![
-            "config.providers=file".to_owned(),
-            "config.providers.file.class=FileConfigProvider".to_owned(),
+        let provider = [
+            "config.providers=file",
+            "config.providers.file.class=FileConfigProvider",
         ];
-        all.extend(overrides.iter().map(|&text| text.to_owned()));
-        WorkerSettings::load(&SettingsSources {
-            overrides: all,
-            ..SettingsSources::default()
-        })
+        from_overrides(&[&provider[..], overrides].concat())
     };
     let loaded = load(&[
         &format!("sasl.password=${{file:{secrets}:password}}"),

@@ -231,14 +231,20 @@ mod tests {
         }
     }
 
-    /// As the client does it by itself whenever the group changes.
-    #[test]
-    fn what_is_resumed_at_the_end_of_its_partition_misses_no_record() {
+    /// A log of one record per partition, and a reader that has had that of partition 0.
+    fn one_record_read() -> (Log, Reader) {
         let log = Log::new();
         log.produce(1);
         let reader = log.reader();
         reader.read_from(0, 0);
         assert_eq!(reader.next(), (0, 0));
+        (log, reader)
+    }
+
+    /// As the client does it by itself whenever the group changes.
+    #[test]
+    fn what_is_resumed_at_the_end_of_its_partition_misses_no_record() {
+        let (log, reader) = one_record_read();
         let until = Instant::now() + DEADLINE;
         let ends = |event: &Event| matches!(event.content(), Content::EndOfPartition { .. });
         while !reader.records.take().as_ref().is_some_and(ends) {
@@ -255,11 +261,7 @@ mod tests {
 
     #[test]
     fn a_record_ends_the_wait_for_an_event() {
-        let log = Log::new();
-        log.produce(1);
-        let reader = log.reader();
-        reader.read_from(0, 0);
-        assert_eq!(reader.next(), (0, 0));
+        let (log, reader) = one_record_read();
         // Until the client has nothing to say.
         while reader.records.take().is_some()
             || reader.poller.poll(Duration::from_millis(300)).is_some()

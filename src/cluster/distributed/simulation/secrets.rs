@@ -16,14 +16,10 @@ async fn tasks_of_a_worker_without_them_fail_until_they_are_there() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("shop.properties");
     std::fs::write(&file, "user=ann\n").unwrap();
-    let overrides = [
+    let mut world = World::with(&SettingsSources::overriding(&[
         "config.providers=file",
         "config.providers.file.class=FileConfigProvider",
-    ];
-    let mut world = World::with(&SettingsSources {
-        overrides: overrides.map(str::to_owned).to_vec(),
-        ..SettingsSources::default()
-    });
+    ]));
     world.settle().await;
     let mut config = config(3);
     let user = format!("${{file:{}:user}}", file.display());
