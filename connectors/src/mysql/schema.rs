@@ -11,6 +11,7 @@ use super::connect::Connector;
 use super::form::Traits;
 use super::link::Link;
 use super::sql::{self, Flavor, literal};
+use super::transaction;
 use crate::error::{ErrorClass, SinkError};
 use crate::table::{ColumnDef, NewTable, Table, TableKind, TableName};
 
@@ -34,13 +35,12 @@ impl Described {
     }
 }
 
-/// How often the catalog is asked about a table that is there and not shown.
-const LOOKS_MAX: usize = 5;
-
 /// Reads a table or view. `None`: there is no such thing.
 ///
-/// MariaDB's catalog does not show a table at the moment when someone's ALTER TABLE puts the changed one
-/// in its place. A statement that uses the table waits for the end of that, or knows that there is none.
+/// While someone's ALTER TABLE puts the changed table in its place, MariaDB's catalog shows it without
+/// keys, without columns, or not at all. So the table is used first, which waits for the end of that, and
+/// keeps off the next until the transaction ends: within the same message, so that a process that is
+/// stopped keeps nobody off.
 ///
 /// # Errors
 /// *Stop* for a table that takes no part in transactions.
@@ -49,36 +49,32 @@ pub(super) async fn describe(
     name: &TableName,
 ) -> Result<Option<Described>, SinkError> {
     sql::check_table_name(name)?;
-    for _ in 0..LOOKS_MAX {
-        let shown = read_catalog(link, name).await?;
-        if shown.is_some() || !is_there(link, name).await? {
-            return Ok(shown);
-        }
-    }
-    Err(SinkError::retry(format!(
-        "table {name} is being changed: the catalog does not show it"
-    )))
-}
-
-async fn is_there(link: &mut Link, name: &TableName) -> Result<bool, SinkError> {
-    let action = format!("wait for changes of table {name}");
-    let text = format!("SELECT 1 FROM {} LIMIT 0", sql::qualified(name));
-    match link.run(&action, &text).await {
-        Ok(_) => Ok(true),
-        Err(error) if error.class() == ErrorClass::Retry => Err(error),
-        Err(_) => Ok(false),
-    }
-}
-
-async fn read_catalog(link: &mut Link, name: &TableName) -> Result<Option<Described>, SinkError> {
     let action = format!("read the definition of table {name}");
     let flavor = link.server.flavor;
-    let mut answers = link.run(&action, &catalog_text(name, flavor)).await?;
+    let catalog = catalog_text(name, flavor);
+    let table = sql::qualified(name);
+    let undisturbed =
+        format!("START TRANSACTION; SELECT 1 FROM {table} LIMIT 0; {catalog}; ROLLBACK");
+    let mut answers = match link.run(&action, &undisturbed).await {
+        Ok(mut answers) => {
+            // That of the end.
+            answers.pop();
+            answers
+        }
+        Err(error) if error.class() == ErrorClass::Retry => {
+            return transaction::or_roll_back(link, Err(error)).await;
+        }
+        // There is none, or no right to read it: what there is says the catalog.
+        Err(_) => {
+            transaction::roll_back(link).await?;
+            link.run(&action, &catalog).await?
+        }
+    };
     // In the order of the statements.
     let keys = answers.pop().map(|answer| answer.rows).unwrap_or_default();
     let columns = answers.pop().map(|answer| answer.rows).unwrap_or_default();
     let tables = answers.pop().map(|answer| answer.rows).unwrap_or_default();
-    let Some(found) = tables.first().filter(|_| !columns.is_empty()) else {
+    let Some(found) = tables.first() else {
         return Ok(None);
     };
     require_transactional(name, found)?;
