@@ -32,6 +32,7 @@ pub(super) async fn cut_off_from_kafka(target: Target) {
     let connections = kafka.connections();
     kafka.set(Network::Cut);
     let cut_at = Instant::now();
+    play.until_taken_over(1).await;
     play.until_flowing().await;
     let what = format!("{connections} connections to kafka cut; the others caught up");
     tell_since(&play.stage, &what, cut_at);

@@ -206,6 +206,17 @@ impl Play {
         .await;
     }
 
+    /// Waits until others have claimed all that this worker held.
+    pub(crate) async fn until_taken_over(&self, worker: usize) {
+        let address = self.workers[worker].address.to_string();
+        eventually("others to claim its partitions", PATIENCE, || async {
+            let owners = self.store.owners(&self.stage, &self.orders).await;
+            let left = owners.values().any(|owner| owner.contains(&address));
+            check(!left, || format!("{address} of {owners:?}"))
+        })
+        .await;
+    }
+
     /// Waits, while a load goes on, until each partition has stored what was produced up to now, and more:
     /// records flow again.
     pub(crate) async fn until_flowing(&self) {

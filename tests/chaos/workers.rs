@@ -114,6 +114,7 @@ async fn frozen(target: Target, name: &str, point: Point) {
     hold.let_go();
     let frozen_at = Instant::now();
     let moves_when_frozen = play.moves_by(1).await;
+    play.until_taken_over(1).await;
     play.until_flowing().await;
     let what = format!("frozen at {}; the others caught up", point.name(target));
     tell_since(&play.stage, &what, frozen_at);
