@@ -60,6 +60,7 @@ conformance: ## the same requests to a real Kafka Connect worker and to this one
 	@scripts/prerequisites.sh build services java -- scripts/services.sh run scripts/bench-peer.sh run \
 		cargo test --features failpoints --test main conformance -- --ignored
 
+# CHAOS_FULL=1 lets faults last that are shortened otherwise, by minutes each: tests/chaos.rs says which.
 chaos: ## every fault of a cluster, on three brokers, and a random mix of them for CHAOS_SECONDS
 	@ROWDOCK_SERVICES=processes scripts/prerequisites.sh build services java -- scripts/services.sh run \
 		scripts/chaos.sh run cargo test --workspace --features failpoints --test main -- --ignored chaos --test-threads 1

@@ -1,8 +1,10 @@
-//! What the tests of Cassandra share: a keyspace, a load, and what must be there in the end.
+//! What the tests of Cassandra share: a keyspace, a load, and what must be there in the end. The cluster's
+//! tests ([`chaos`](crate::chaos)) have keyspaces, too, with loads of their own.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::frame::types::Consistency;
@@ -23,19 +25,35 @@ const ITEMS: i64 = 60;
 
 /// A node that shares a busy machine with other databases takes its time; nothing below depends on how
 /// long anything takes.
-pub(super) const PATIENCE: Duration = seconds(90);
+pub(crate) const PATIENCE: Duration = seconds(90);
 
 /// What a row says: producer's number of the record, amount, write timestamp.
-pub(super) type Row = (i64, i64, i64);
+pub(crate) type Row = (i64, i64, i64);
 
-/// A keyspace with the table `orders`, dropped with the value.
-pub(super) struct Keyspace {
-    pub(super) name: String,
-    pub(super) session: Session,
+/// How a row of the progress table is named whose position was set by hand later, as the sink does it.
+const KEPT: &str = "/reset/";
+
+/// A keyspace with the table `orders`.
+pub(crate) struct Keyspace {
+    pub(crate) name: String,
+    pub(crate) session: Session,
+}
+
+/// A row of the progress table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Progress {
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    pub(crate) next: i64,
+    pub(crate) owner: String,
+    pub(crate) claims: i64,
+    pub(crate) resets: i64,
+    /// It says where the partition stood before its position was set by hand.
+    pub(crate) is_kept: bool,
 }
 
 impl Keyspace {
-    pub(super) async fn create(stage: &Stage) -> Self {
+    pub(crate) async fn create(stage: &Stage) -> Self {
         Self::create_on(stage, &services().cassandra, 1).await
     }
 
@@ -53,71 +71,92 @@ impl Keyspace {
                 "CREATE KEYSPACE {name} WITH replication = {{'class': 'SimpleStrategy', 'replication_factor': {replicas}}}"
             ))
             .await;
+        keyspace.create_table("orders").await;
         keyspace
-            .run(&format!(
-                "CREATE TABLE {name}.orders (item bigint PRIMARY KEY, producer int, seq bigint, amount bigint)"
-            ))
-            .await;
-        keyspace
+    }
+
+    /// A table that keeps what was said last of each item.
+    pub(crate) async fn create_table(&self, table: &str) {
+        self.run(&format!(
+            "CREATE TABLE {}.{table} (item bigint PRIMARY KEY, producer int, seq bigint, amount bigint)",
+            self.name
+        ))
+        .await;
+    }
+
+    /// Into the table `orders`.
+    pub(super) fn connector(&self, stage: &Stage, topic: &Topic) -> Connector {
+        self.connector_to("orders", stage, topic)
     }
 
     /// A batch holds what comes in seconds: with less, a node that answers slowly would never be done with
     /// one partition, and a test would wait in vain for the next.
-    pub(super) fn connector(&self, stage: &Stage, topic: &Topic) -> Connector {
-        let url = format!("cassandra://{}/{}", services().cassandra, self.name);
-        Connector::upsert(stage, topic, "orders")
+    pub(crate) fn connector_to(&self, table: &str, stage: &Stage, topic: &Topic) -> Connector {
+        Connector::upsert(stage, topic, table)
             .set("connector.class", "CassandraSink")
-            .set("connection.url", &url)
+            .set("connection.url", &self.url(&services().cassandra))
             .set("batch.size", "2000")
     }
 
-    pub(super) async fn run(&self, cql: &str) {
+    /// For a connector, by the address of a node or of a proxy before it.
+    pub(crate) fn url(&self, address: &str) -> String {
+        format!("cassandra://{address}/{}", self.name)
+    }
+
+    pub(crate) async fn run(&self, cql: &str) {
         let done = self.session.query_unpaged(cql, ()).await;
         done.unwrap_or_else(|error| panic!("{cql}: {error}"));
     }
 
-    async fn rows(&self) -> BTreeMap<i64, Row> {
-        let cql = format!(
-            "SELECT item, seq, amount, writetime(amount) FROM {}.orders",
-            self.name
-        );
-        let answer = self.session.query_unpaged(cql, ()).await.expect("rows");
-        let answer = answer.into_rows_result().expect("rows");
-        let rows = answer.rows::<(i64, i64, i64, i64)>().expect("four columns");
-        rows.map(|row| row.map(|(item, seq, amount, at)| (item, (seq, amount, at))))
-            .collect::<Result<_, _>>()
+    /// The rows of a table, by item.
+    pub(crate) async fn rows(&self, table: &str) -> BTreeMap<i64, Row> {
+        let columns = "item, seq, amount, writetime(amount)";
+        let cql = format!("SELECT {columns} FROM {}.{table}", self.name);
+        let pages = self.session.query_iter(cql, ()).await.expect("rows");
+        let rows = pages.rows_stream::<(i64, i64, i64, i64)>();
+        rows.expect("four columns")
+            .map_ok(|(item, seq, amount, at)| (item, (seq, amount, at)))
+            .try_collect()
+            .await
             .expect("values")
     }
 
-    /// Of each partition, where it stands and whose it is.
-    pub(super) async fn positions(&self) -> BTreeMap<i32, (i64, String)> {
-        let cql = format!(
-            "SELECT partition, next_offset, owner FROM {}.rowdock_progress",
-            self.name
-        );
+    /// All of the progress table; nothing, as long as nobody has created it.
+    pub(crate) async fn progress(&self) -> Vec<Progress> {
+        let columns = "cluster_id, topic, partition, next_offset, owner, claim_count, reset_count";
+        let cql = format!("SELECT {columns} FROM {}.rowdock_progress", self.name);
         let mut statement = Statement::new(cql);
         // Also of a cluster that has lost its quorum.
         statement.set_consistency(Consistency::One);
         let Ok(answer) = self.session.query_unpaged(statement, ()).await else {
-            return BTreeMap::new();
+            return Vec::new();
         };
         let answer = answer.into_rows_result().expect("rows");
-        let rows = answer
-            .rows::<(i32, Option<i64>, Option<String>)>()
-            .expect("three columns");
-        rows.map(|row| row.expect("values"))
-            .filter_map(|(partition, next, owner)| {
-                Some((partition, (next?, owner.unwrap_or_default())))
-            })
+        let rows = answer.rows::<ProgressRow>().expect("seven columns");
+        let rows = rows.map(|row| row.expect("values"));
+        rows.filter_map(Progress::from_row).collect()
+    }
+
+    /// Of each partition, where it stands and whose it is.
+    pub(super) async fn positions(&self) -> BTreeMap<i32, (i64, String)> {
+        let rows = self.progress().await.into_iter();
+        rows.filter(|row| !row.is_kept)
+            .map(|row| (row.partition, (row.next, row.owner)))
             .collect()
     }
 
-    /// Waits until the table says what the topic does, cell by cell and timestamp by timestamp.
+    /// Waits until the table `orders` agrees with the topic.
     pub(super) async fn agrees(&self, topic: &Topic) {
+        self.table_agrees("orders", topic).await;
+    }
+
+    /// Waits until the table says what the topic does, cell by cell and timestamp by timestamp. Returns the
+    /// number of its rows.
+    pub(crate) async fn table_agrees(&self, table: &str, topic: &Topic) -> usize {
         let expected = expected(topic).await;
         assert!(!expected.is_empty());
         eventually("the table to agree with the topic", PATIENCE, || async {
-            let rows = self.rows().await;
+            let rows = self.rows(table).await;
             let differing = expected
                 .iter()
                 .find(|(item, row)| rows.get(item) != Some(row));
@@ -128,10 +167,38 @@ impl Keyspace {
             })
         })
         .await;
+        expected.len()
     }
 
-    pub(super) async fn drop(self) {
+    pub(crate) async fn drop(&self) {
         self.run(&format!("DROP KEYSPACE {}", self.name)).await;
+    }
+}
+
+/// Columns that somebody may not have written yet are null.
+type ProgressRow = (
+    String,
+    String,
+    i32,
+    Option<i64>,
+    Option<String>,
+    Option<i64>,
+    Option<i64>,
+);
+
+impl Progress {
+    /// The guard row of a topic has no position.
+    fn from_row(row: ProgressRow) -> Option<Self> {
+        let (cluster_id, topic, partition, next, owner, claims, resets) = row;
+        Some(Self {
+            topic,
+            partition,
+            next: next?,
+            owner: owner.unwrap_or_default(),
+            claims: claims.unwrap_or_default(),
+            resets: resets.unwrap_or_default(),
+            is_kept: cluster_id.contains(KEPT),
+        })
     }
 }
 

@@ -1,20 +1,20 @@
 //! Brokers that are killed and frozen.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::play::{Brokers, PARTITIONS, Play, is_short, tell_since};
+use super::play::{PARTITIONS, Play, is_short, lasts, tell_since};
+use super::store::Target;
+use super::three_brokers::Brokers;
 use crate::cluster::until_healthy;
 use crate::support::wait::{PATIENCE, check, eventually, seconds};
 
 /// Leaders move each time; nobody waits for longer than this.
-const STALL_MAX: std::time::Duration = seconds(30);
+const STALL_MAX: Duration = seconds(30);
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs three brokers: make chaos"]
-async fn rolling_kills() {
-    let mut play = Play::begin("broker_kills").await;
+pub(super) async fn rolling_kills(target: Target) {
+    let mut play = Play::begin(target, "broker_kills").await;
     play.also_items().await;
     let load = play.load().await;
     play.settle().await;
@@ -39,21 +39,17 @@ async fn rolling_kills() {
     play.check_pause(STALL_MAX).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs three brokers: make chaos"]
-async fn coordinator_frozen_classic() {
-    coordinator_frozen("coordinator_classic", &[]).await;
+pub(super) async fn coordinator_frozen_classic(target: Target) {
+    coordinator_frozen(target, "coordinator_classic", &[]).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs three brokers: make chaos"]
-async fn coordinator_frozen_consumer_protocol() {
+pub(super) async fn coordinator_frozen_consumer_protocol(target: Target) {
     let settings = [("consumer.override.group.protocol", "consumer")];
-    coordinator_frozen("coordinator_kip848", &settings).await;
+    coordinator_frozen(target, "coordinator_kip848", &settings).await;
 }
 
-async fn coordinator_frozen(name: &str, settings: &[(&str, &str)]) {
-    let mut play = Play::prepare(name, settings).await;
+async fn coordinator_frozen(target: Target, name: &str, settings: &[(&str, &str)]) {
+    let mut play = Play::prepare(target, name, settings).await;
     let launches = (0..3).map(|index| play.launch(index)).collect();
     play.begin_with(launches).await;
     let load = play.load().await;
@@ -72,14 +68,15 @@ async fn coordinator_frozen(name: &str, settings: &[(&str, &str)]) {
     play.judge(load).await;
 }
 
+/// For how long the brokers stay away, in full; else until every worker has said so.
+const AWAY_IN_FULL: Duration = seconds(300);
+
 /// Records that are there when the brokers go, and perhaps not stored yet.
 const BURST: i64 = 6_000;
 
 /// No broker for a while: reads of the API go on, and all the rest by itself when they are back.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs three brokers: make chaos"]
-async fn all_away() {
-    let mut play = Play::begin("brokers_away").await;
+pub(super) async fn all_away(target: Target) {
+    let mut play = Play::begin(target, "brokers_away").await;
     // A producer may give records up when the first broker that is back knows of no other, and cannot
     // tell whether they are in Kafka: so all is acknowledged before.
     play.load().await.finish().await;
@@ -99,6 +96,8 @@ async fn all_away() {
         assert_eq!(worker.rest.get(&path).await.code, 200, "reads go on");
     }
     tell_since(&play.stage, "no broker; every worker says so", begun);
+    let away = lasts(Duration::ZERO, AWAY_IN_FULL);
+    tokio::time::sleep(away.saturating_sub(begun.elapsed())).await;
     tokio::join!(Brokers::start(1), Brokers::start(2), Brokers::start(3));
     let begun = Instant::now();
     for worker in &play.workers {

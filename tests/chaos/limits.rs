@@ -1,6 +1,7 @@
 //! Positions set by hand, a database that stalls, clocks that jump, memory.
 
 use std::fs;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -8,11 +9,12 @@ use std::time::{Duration, Instant};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use serde_json::{Value, json};
 
-use super::play::{PARTITIONS, Play, is_short, placement, tell_since};
+use super::play::{PARTITIONS, Play, is_short, lasts, placement, tell_since};
+use super::store::Target;
 use crate::cluster::until_healthy;
 use crate::support::kafka;
 use crate::support::proc::resident_mebibytes;
-use crate::support::proxy::{Network, Proxy};
+use crate::support::proxy::Network;
 use crate::support::wait::{PATIENCE, check, eventually, seconds};
 use crate::support::worker::Worker;
 
@@ -24,15 +26,13 @@ const STEP: i64 = 25;
 
 /// Positions are set while tasks are still ending, through another worker than the one that was told
 /// to stop: either nothing is changed, or all of it, once; and exactly that range is stored again.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs three brokers: make chaos"]
-async fn positions_set_while_tasks_end() {
-    let play = Play::begin("positions").await;
+pub(super) async fn positions_set_while_tasks_end(target: Target) {
+    let play = Play::begin(target, "positions").await;
     let writer = play.orders.writer(&play.stage, 1);
     let all = i64::from(PARTITIONS) * RECORDS;
     writer.send_good(0, all, PARTITIONS).await;
-    let judged = play.orders.judged(&play.stage);
-    judged.until_rows(all, PATIENCE).await;
+    play.until_caught_up().await;
+    let first = play.stored().await;
     let running = set(&play, 1, RECORDS - STEP).await;
     assert_eq!(running.0, 400, "of a connector that runs: {}", running.1);
 
@@ -42,24 +42,48 @@ async fn positions_set_while_tasks_end() {
         "set back after {refusals} refusals while tasks ended"
     ));
     play.ask(2, "resume").await;
-    let again = i64::from(PARTITIONS) * STEP;
-    judged.until_rows(all + again, PATIENCE).await;
+    play.until_caught_up().await;
+    let second = play.stored().await;
+    let is_again = |seq: &i64| second.get(seq) != first.get(seq);
+    let again: Vec<i64> = (0..all).filter(is_again).collect();
+    let wanted = (0..all).filter(|seq| offset(*seq) >= RECORDS - STEP);
+    assert_eq!(again, wanted.collect::<Vec<_>>(), "stored again");
 
     play.ask(1, "stop").await;
+    // Nobody may store what is to be skipped.
+    let group = play.orders.connector.group();
+    eventually("nobody in the group", PATIENCE, || async {
+        let members = kafka::group_members(&group).await;
+        check(members == 0, || format!("{members} members"))
+    })
+    .await;
     writer.send_good(all, all, PARTITIONS).await;
     until_set(&play, RECORDS + STEP).await;
     play.ask(0, "resume").await;
-    let skipped = again;
-    let expected = all + again + all - skipped;
-    judged.until_rows(expected, PATIENCE).await;
-    let rows = play.stage.database.number("SELECT count(*) FROM orders");
-    assert_eq!(rows.await, expected);
-    let resets = "SELECT min(reset_count)::bigint * 1000 + max(reset_count)::bigint
-        FROM rowdock_progress WHERE partition >= 0 AND cluster_id NOT LIKE '%/reset/%'";
-    assert_eq!(play.stage.database.number(resets).await, 2002);
-    let kept = "SELECT count(*) FROM rowdock_progress WHERE cluster_id LIKE '%/reset/%'";
-    let kept = play.stage.database.number(kept).await;
-    assert_eq!(kept, 2 * i64::from(PARTITIONS), "what stood there is kept");
+    play.until_caught_up().await;
+    let third = play.stored().await;
+    let is_missing = |seq: &i64| !third.contains_key(seq);
+    let missing: Vec<i64> = (0..2 * all).filter(is_missing).collect();
+    let wanted = (all..2 * all).filter(|seq| offset(*seq) < RECORDS + STEP);
+    assert_eq!(missing, wanted.collect::<Vec<_>>(), "skipped");
+    let is_other = |seq: &i64| third.get(seq) != second.get(seq);
+    let others: Vec<i64> = (0..all).filter(is_other).collect();
+    assert_eq!(others, Vec::<i64>::new(), "stored once more");
+    if let Target::Sql(_) = target {
+        let skipped = i64::from(PARTITIONS) * STEP;
+        let rows: i64 = third.values().sum();
+        assert_eq!(rows, all + skipped + all - skipped, "each once");
+    }
+    let (resets, kept) = play.resets().await;
+    let partitions = usize::try_from(PARTITIONS).unwrap();
+    assert_eq!(resets, vec![2; partitions], "each set twice");
+    assert_eq!(kept, 2 * partitions, "what stood there is kept");
+    play.discard().await;
+}
+
+/// Where a record is in its partition.
+fn offset(seq: i64) -> i64 {
+    seq / i64::from(PARTITIONS)
 }
 
 async fn set(play: &Play, worker: usize, offset: i64) -> (u16, Value) {
@@ -88,28 +112,32 @@ async fn until_set(play: &Play, offset: i64) -> usize {
     }
 }
 
+/// For how long the database stalls: three times as long as consumers may go without polling, or, in full,
+/// twice as long as they may by default.
+const STALLED: Duration = seconds(18);
+const STALLED_IN_FULL: Duration = seconds(600);
+const MAX_POLL_INTERVAL: Duration = seconds(300);
+
 /// Longer than consumers may go without polling, the database takes what it is told and says
 /// nothing. They poll nevertheless.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs three brokers: make chaos"]
-async fn database_stalls() {
-    let settings = [("consumer.override.max.poll.interval.ms", "6000")];
-    let mut play = Play::prepare("database_stalls", &settings).await;
-    let path = Proxy::to_database(play.stage.database.server()).await;
+pub(super) async fn database_stalls(target: Target) {
+    let time = lasts(STALLED, STALLED_IN_FULL);
+    let interval = lasts(STALLED / 3, MAX_POLL_INTERVAL);
+    let interval = interval.as_millis().to_string();
+    let settings = [("consumer.override.max.poll.interval.ms", &*interval)];
+    let mut play = Play::prepare(target, "database_stalls", &settings).await;
+    let path = play.way().await;
     let launches = (0..3).map(|index| play.launch_with(index, Some(&path)));
     let launches = launches.collect();
     play.begin_with(launches).await;
     let load = play.load().await;
     path.set(Network::Stalled);
-    let begun = Instant::now();
-    eventually("three poll intervals", PATIENCE, || async {
-        check(begun.elapsed() > seconds(18), || "not yet".to_owned())
-    })
-    .await;
+    tokio::time::sleep(time).await;
     path.set(Network::Whole);
     let back = Instant::now();
     play.until_flowing().await;
-    tell_since(&play.stage, "the database answers; all flows", back);
+    let what = format!("stalled for {time:?}, {interval} ms allowed; all flows");
+    tell_since(&play.stage, &what, back);
     let evicted: usize = play
         .workers
         .iter()
@@ -124,10 +152,8 @@ async fn database_stalls() {
 /// The wall clock of one worker is set an hour ahead and two hours back, as it works. Records flow, and
 /// the worker keeps its part, or has it again soon: Kafka's client waits by the wall clock, for two
 /// hours more when that is set back, unless something comes.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs three brokers: make chaos"]
-async fn clock_jumps() {
-    let mut play = Play::prepare("clock_jumps", &[]).await;
+pub(super) async fn clock_jumps(target: Target) {
+    let mut play = Play::prepare(target, "clock_jumps", &[]).await;
     let (library, offset) = jumping_clock(&play.stage.folder());
     let jumper = play
         .launch(1)
@@ -209,43 +235,26 @@ fn set_clock(offset: &std::path::Path, seconds: i64) {
 }
 
 /// Many partitions of large records, and no database: what was read ahead has its bound.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs three brokers: make chaos"]
-async fn memory() {
+pub(super) async fn memory(target: Target) {
     let (partitions, records) = if is_short() { (100, 100) } else { (1000, 400) };
-    let play = Play::prepare("memory", &[]).await;
+    let mut play = Play::prepare(target, "memory", &[]).await;
     let topic = play.stage.topic("large", partitions).await;
-    let path = Proxy::to_database(play.stage.database.server()).await;
-    let worker = play
-        .launch_with(0, Some(&path))
-        .start(&play.stage, &[])
-        .await;
+    let path = play.way().await;
+    let worker = play.launch_with(0, Some(&path));
+    let worker = worker.start(&play.stage, &[]).await;
     until_healthy(&worker).await;
-    let connector = play.orders.connector.clone().set("topics", &topic.name);
-    let document = connector.set("table.name.format", "large").document("");
-    play.stage
-        .database
-        .run("CREATE TABLE large (seq bigint, padding text)")
-        .await;
-    assert_eq!(
-        worker.rest.post("/connectors", Some(document)).await.code,
-        201
-    );
-    send_large(&topic.name, partitions, 1).await;
-    let stored = async || {
-        play.stage
-            .database
-            .number("SELECT count(*) FROM large")
-            .await
-    };
+    play.workers.push(worker);
+    play.also_large(&topic).await;
+    send_large(&topic.name, 0..partitions, 1).await;
     eventually("the first records", 2 * PATIENCE, || async {
-        let rows = stored().await;
+        let rows = play.large_stored(&topic).await;
         check(rows == i64::from(partitions), || format!("{rows} rows"))
     })
     .await;
+    let worker = &play.workers[0];
     let before = resident_mebibytes(worker.pid());
     path.set(Network::Cut);
-    send_large(&topic.name, records, 1_000_000).await;
+    send_large(&topic.name, partitions..partitions + records, 1_000_000).await;
     let begun = Instant::now();
     let mut most = 0;
     while begun.elapsed() < seconds(20) {
@@ -258,23 +267,24 @@ async fn memory() {
     assert!(most < 700, "{most} MiB");
     path.set(Network::Whole);
     eventually("all of it in the table", 2 * PATIENCE, || async {
-        let rows = stored().await;
+        let rows = play.large_stored(&topic).await;
         let all = i64::from(partitions) + i64::from(records);
         check(rows == all, || format!("{rows} of {all} rows"))
     })
     .await;
+    play.discard().await;
 }
 
-/// One record for each of these partitions, with so much in it.
-async fn send_large(topic: &str, partitions: i32, bytes: usize) {
+/// Records of these numbers, one for a partition, with so much in each.
+async fn send_large(topic: &str, numbers: Range<i32>, bytes: usize) {
     let topic = topic.to_owned();
     let sending = tokio::task::spawn_blocking(move || {
         let mut config = kafka::client();
         config.set("message.max.bytes", "1100000");
         let producer: BaseProducer = config.create().expect("a producer");
         let padding = "x".repeat(bytes);
-        for partition in 0..partitions {
-            let value = json!({"seq": partition, "padding": padding}).to_string();
+        for (partition, seq) in (0..).zip(numbers) {
+            let value = json!({"seq": seq, "padding": padding}).to_string();
             let record = BaseRecord::<(), str>::to(&topic)
                 .partition(partition)
                 .payload(&value);

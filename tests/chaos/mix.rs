@@ -3,7 +3,9 @@
 use std::env;
 use std::time::{Duration, Instant};
 
-use super::play::{Brokers, PARTITIONS, Play};
+use super::play::{PARTITIONS, Play};
+use super::store::Target;
+use super::three_brokers::Brokers;
 use crate::support::proxy::{BrokerPaths, Network, Proxy};
 use crate::support::wait::seconds;
 
@@ -45,17 +47,15 @@ struct Paths {
     database: Proxy,
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs three brokers: make chaos"]
-async fn of_everything() {
+pub(super) async fn of_everything(target: Target) {
     let patience = env::var("CHAOS_SECONDS")
         .ok()
         .filter(|text| !text.is_empty());
     let patience = patience.map_or(SECONDS, |text| text.parse().expect("CHAOS_SECONDS"));
-    let mut play = Play::prepare("mix", &[]).await;
+    let mut play = Play::prepare(target, "mix", &[]).await;
     let paths = Paths {
         kafka: BrokerPaths::to_brokers().await,
-        database: Proxy::to_database(play.stage.database.server()).await,
+        database: play.way().await,
     };
     let third = play
         .launch_with(2, Some(&paths.database))

@@ -1,64 +1,55 @@
 //! Networks that break between a worker and Kafka, a worker and the database.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::play::{Play, is_short, tell_since};
-use crate::support::orders::Caught;
+use super::play::{Play, is_short, lasts, tell_since};
+use super::store::{Point, Target};
 use crate::support::proc::remote_ports;
-use crate::support::proxy::{BrokerPaths, Network, Proxy};
-use crate::support::wait::{PATIENCE, check, eventually};
+use crate::support::proxy::{BrokerPaths, Network};
+use crate::support::wait::{PATIENCE, check, eventually, seconds};
 use crate::support::worker::Worker;
 
-/// Writes that a worker does before something happens to it.
-const WRITES_BEFORE: usize = 30;
-
-/// Holds back a batch until another worker owns the partitions, on a busy machine too.
-const HELD: &str = "30*off->1*sleep(25000)->off";
+/// For how long a line is bad, in full.
+const BAD_IN_FULL: Duration = seconds(600);
 
 /// A worker that does not know that its session with the group is over still reaches the database:
 /// its write is refused there.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs three brokers: make chaos"]
-async fn cut_off_from_kafka() {
-    let mut play = Play::prepare("cut_off_from_kafka", &[]).await;
-    let database = Proxy::to_database(play.stage.database.server()).await;
+pub(super) async fn cut_off_from_kafka(target: Target) {
+    let mut play = Play::prepare(target, "cut_off_from_kafka", &[]).await;
+    let database = play.way().await;
     let kafka = BrokerPaths::to_brokers().await;
+    let hold = play.hold(target, Point::Before);
     let victim = play
         .launch_with(1, Some(&database))
         .setting("bootstrap.servers", &kafka.addresses())
-        .failpoint("postgres::before_begin", HELD);
+        .hold(&hold);
     let launches = vec![play.launch(0), victim, play.launch(2)];
     play.begin_with(launches).await;
-    let load = play.load().await;
-    play.orders
-        .caught(&play.stage, &database, Caught::Idle, WRITES_BEFORE)
-        .await;
+    let load = play.load_until_held(&hold, &database, Point::Before).await;
     let connections = kafka.connections();
     kafka.set(Network::Cut);
     let cut_at = Instant::now();
     play.until_flowing().await;
     let what = format!("{connections} connections to kafka cut; the others caught up");
     tell_since(&play.stage, &what, cut_at);
+    hold.let_go();
     let fenced = play.workers[1].until_logged(&["fenced"], PATIENCE).await;
     play.stage.tell(fenced);
     kafka.set(Network::Whole);
     play.settle().await;
-    play.judge(load).await;
-    let verdict = play.orders.judged(&play.stage).verify().await;
-    let most = verdict.claims.values().max().copied().unwrap_or(0);
+    let claims = play.judge(load).await;
+    let most = claims.values().max().copied().unwrap_or(0);
     // Starting, taking over, sharing again: not a duel.
-    assert!(most <= 12, "claimed {:?} times", verdict.claims);
+    assert!(most <= 12, "claimed {claims:?} times");
 }
 
 /// One of three workers cannot reach the database; the others take its partitions over soon.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs three brokers: make chaos"]
-async fn cut_off_from_the_database() {
-    let mut play = Play::prepare("cut_off_from_database", &[]).await;
-    let database = Proxy::to_database(play.stage.database.server()).await;
+pub(super) async fn cut_off_from_the_database(target: Target) {
+    let mut play = Play::prepare(target, "cut_off_from_database", &[]).await;
+    let database = play.way().await;
     let launches = vec![
         play.launch(0),
         play.launch_with(1, Some(&database)),
@@ -85,10 +76,8 @@ async fn cut_off_from_the_database() {
 
 /// The worker that wrote to the config topic last is cut off amid its changes: another one writes,
 /// and there is one truth when it is back. Workers have no connections to each other that could break.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs three brokers: make chaos"]
-async fn cut_off_as_the_writer() {
-    let mut play = Play::prepare("cut_off_as_writer", &[]).await;
+pub(super) async fn cut_off_as_the_writer(target: Target) {
+    let mut play = Play::prepare(target, "cut_off_as_writer", &[]).await;
     let kafka = BrokerPaths::to_brokers().await;
     let writer = play
         .launch(0)
@@ -158,11 +147,9 @@ fn links_between(workers: &[Worker]) -> Vec<String> {
 }
 
 /// Latency and lost packets on every way: slow, and never at a standstill.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs three brokers: make chaos"]
-async fn a_bad_line() {
-    let mut play = Play::prepare("bad_line", &[]).await;
-    let database = Proxy::to_database(play.stage.database.server()).await;
+pub(super) async fn a_bad_line(target: Target) {
+    let mut play = Play::prepare(target, "bad_line", &[]).await;
+    let database = play.way().await;
     let kafka = BrokerPaths::to_brokers().await;
     let launches = (0..3).map(|index| {
         play.launch_with(index, Some(&database))
@@ -174,12 +161,17 @@ async fn a_bad_line() {
     let load = play.load().await;
     kafka.set(Network::Lossy);
     database.set(Network::Lossy);
-    let rounds = if is_short() { 2 } else { 8 };
-    for _ in 0..rounds {
-        let begun = Instant::now();
+    let least = if is_short() { 2 } else { 8 };
+    let time = lasts(Duration::ZERO, BAD_IN_FULL);
+    let (begun, mut rounds, mut slowest) = (Instant::now(), 0, Duration::ZERO);
+    while rounds < least || begun.elapsed() < time {
+        let round = Instant::now();
         play.until_flowing().await;
-        tell_since(&play.stage, "over a bad line, everything was stored", begun);
+        slowest = slowest.max(round.elapsed());
+        rounds += 1;
     }
+    let what = format!("a bad line: all was stored {rounds} times, in {slowest:.1?} at most, and");
+    tell_since(&play.stage, &what, begun);
     kafka.set(Network::Whole);
     database.set(Network::Whole);
     play.judge(load).await;

@@ -1,40 +1,52 @@
 //! What all faults happen to: three workers of a cluster that store twelve partitions of orders.
 
+use std::collections::BTreeMap;
 use std::env;
-use std::path::Path;
-use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::join_all;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use tokio::process::Command;
 
+use super::store::{Point, Store, Target};
+use super::three_brokers::Brokers;
 use crate::cluster::until_healthy;
 use crate::support::connector::Connector;
+use crate::support::hold::Hold;
 use crate::support::items::Items;
-use crate::support::kafka;
+use crate::support::oracle::acknowledged_ends;
 use crate::support::orders::Orders;
 use crate::support::proc::Busy;
 use crate::support::producer::Load;
 use crate::support::proxy::Proxy;
-use crate::support::services::{environment_file, parse, workspace};
-use crate::support::stage::Stage;
+use crate::support::stage::{Stage, Topic};
 use crate::support::wait::{PATIENCE, check, eventually, seconds};
 use crate::support::worker::{Launch, Worker};
 
 pub(crate) const PARTITIONS: i32 = 12;
-pub(crate) const TASKS: usize = 6;
+const TASKS: usize = 6;
 const WORKERS: usize = 3;
 const RECORDS_PER_S: usize = 300;
 const ITEMS_PER_S: usize = 100;
 
+/// A deadline for what never comes, also of a node of Cassandra that shares a busy machine.
+const FLOW_PATIENCE: Duration = seconds(90);
+
+/// What minutes have left behind takes its time.
+const FLOW_PATIENCE_IN_FULL: Duration = seconds(600);
+
 /// The variable by which each worker knows its own way to the database.
 const DATABASE: &str = "ROWDOCK_TEST_DATABASE_URL";
+const OWN_WAY: &str = "${env:ROWDOCK_TEST_DATABASE_URL}";
+
+/// How long a worker that is to be held at a point of its code passes it before, so that it stops amid work.
+const PASSES_BEFORE: usize = 40;
 
 /// The stage with all that is on it. Drop order counts: workers, then what they work on.
 pub(crate) struct Play {
     pub(crate) workers: Vec<Worker>,
+    /// The topic and the connector. What has become of the records is asked of the play, which knows
+    /// where they went.
     pub(crate) orders: Orders,
+    store: Store,
     /// A second connector, which keeps a table by upserts, and its load.
     items: Option<(Items, Load)>,
     /// Pauses that ended before are those of the beginning.
@@ -46,17 +58,16 @@ pub(crate) struct Play {
 
 impl Play {
     /// Prepares it all, without a worker.
-    pub(crate) async fn prepare(name: &str, settings: &[(&str, &str)]) -> Self {
-        let stage = Stage::begin_alone(&format!("chaos_{name}")).await;
+    pub(crate) async fn prepare(target: Target, name: &str, settings: &[(&str, &str)]) -> Self {
+        let stage = target.stage(&format!("chaos_{name}")).await;
         Brokers::revive().await;
         stage.named_topic("configs", 1);
         stage.named_topic("statuses", 5);
-        let mut orders = Orders::prepare(&stage, PARTITIONS).await;
+        let (store, mut orders) = Store::prepare(target, &stage).await;
         let mut connector = orders
             .connector
-            .clone()
-            .set("tasks.max", &TASKS.to_string());
-        connector = connector.set("connection.url", &format!("${{env:{DATABASE}}}"));
+            .set("tasks.max", &TASKS.to_string())
+            .set("connection.url", OWN_WAY);
         for (key, value) in settings {
             connector = connector.set(key, value);
         }
@@ -64,6 +75,7 @@ impl Play {
         Self {
             workers: Vec::new(),
             orders,
+            store,
             items: None,
             begun: SystemTime::UNIX_EPOCH,
             busy: Busy::from_now(),
@@ -72,8 +84,8 @@ impl Play {
     }
 
     /// Prepares it all, and lets the workers begin.
-    pub(crate) async fn begin(name: &str) -> Self {
-        let mut play = Self::prepare(name, &[]).await;
+    pub(crate) async fn begin(target: Target, name: &str) -> Self {
+        let mut play = Self::prepare(target, name, &[]).await;
         let launches = (0..WORKERS).map(|index| play.launch(index)).collect();
         play.begin_with(launches).await;
         play
@@ -88,27 +100,40 @@ impl Play {
             worker
         });
         self.workers = join_all(started).await;
-        let document = self.orders.connector.document("");
-        let answer = self.workers[0]
-            .rest
-            .post("/connectors", Some(document))
-            .await;
-        assert_eq!(answer.code, 201, "{}", answer.body);
+        self.create(&self.orders.connector).await;
         self.until_tasks_run().await;
+    }
+
+    async fn create(&self, connector: &Connector) {
+        let document = connector.document("");
+        let rest = &self.workers[0].rest;
+        let answer = rest.post("/connectors", Some(document)).await;
+        assert_eq!(answer.code, 201, "{}", answer.body);
+    }
+
+    /// Creates a connector that writes large records to a table of their own.
+    pub(crate) async fn also_large(&self, topic: &Topic) {
+        let large = self.store.prepare_large(&self.stage, topic).await;
+        let large = large
+            .set("tasks.max", &TASKS.to_string())
+            .set("connection.url", OWN_WAY);
+        self.create(&large).await;
+    }
+
+    /// How many of those records are stored.
+    pub(crate) async fn large_stored(&self, topic: &Topic) -> i64 {
+        self.store.count_large(&self.stage, topic).await
     }
 
     /// Lets a second connector keep a table of few items by upserts and deletes, so that the order of
     /// each key's records is judged too.
     pub(crate) async fn also_items(&mut self) {
-        let mut items = Items::prepare(&self.stage).await;
+        let mut items = self.store.prepare_items(&self.stage).await;
         items.connector = items
             .connector
             .set("tasks.max", "3")
-            .set("connection.url", &format!("${{env:{DATABASE}}}"));
-        let document = items.connector.document("");
-        let rest = &self.workers[0].rest;
-        let answer = rest.post("/connectors", Some(document)).await;
-        assert_eq!(answer.code, 201, "{}", answer.body);
+            .set("connection.url", OWN_WAY);
+        self.create(&items.connector).await;
         let load = items.load(&self.stage, ITEMS_PER_S);
         self.items = Some((items, load));
     }
@@ -124,7 +149,12 @@ impl Play {
             .of_cluster(&self.stage)
             .setting("config.providers", "env")
             .setting("config.providers.env.class", "EnvVarConfigProvider")
-            .variable(DATABASE, &self.stage.database.url(database))
+            .variable(DATABASE, &self.store.url(&self.stage, database))
+    }
+
+    /// A way to the database that can be disturbed.
+    pub(crate) async fn way(&self) -> Proxy {
+        self.store.way(&self.stage).await
     }
 
     /// A load, once its records are stored from every partition.
@@ -139,19 +169,96 @@ impl Play {
         load
     }
 
+    /// Holds a worker at this point of a write, once it has written.
+    pub(crate) fn hold(&self, target: Target, point: Point) -> Hold {
+        Hold::at(&self.stage, &point.name(target), PASSES_BEFORE)
+    }
+
+    /// A load, once the worker behind this way to the database is held. Its partitions do not move then.
+    pub(crate) async fn load_until_held(&self, hold: &Hold, way: &Proxy, point: Point) -> Load {
+        let load = self.orders.load(&self.stage, RECORDS_PER_S);
+        hold.until_held(PATIENCE).await;
+        let (stage, orders) = (&self.stage, &self.orders);
+        self.store.caught(stage, orders, way, point).await;
+        load
+    }
+
     /// Waits until every worker has its share of the partitions, and records flow: what comes after
     /// is measured by [`check_pause`](Self::check_pause).
     pub(crate) async fn settle(&mut self) {
-        let all: Vec<&Worker> = self.workers.iter().collect();
-        self.orders.until_shared(&self.stage, &all).await;
+        self.until_shared().await;
         self.until_flowing().await;
+        self.store.measure_pauses();
         self.begun = SystemTime::now();
         self.busy = Busy::from_now();
     }
 
-    /// Waits until records of all partitions are stored again.
+    /// Waits until each worker holds a partition at least.
+    async fn until_shared(&self) {
+        let addresses = self.addresses();
+        eventually("each worker to own partitions", PATIENCE, || async {
+            let owners = self.store.owners(&self.stage, &self.orders).await;
+            let all = addresses
+                .iter()
+                .all(|address| owners.values().any(|owner| owner.contains(address)));
+            check(all, || format!("{addresses:?} of {owners:?}"))
+        })
+        .await;
+    }
+
+    /// Waits, while a load goes on, until each partition has stored what was produced up to now, and more:
+    /// records flow again.
     pub(crate) async fn until_flowing(&self) {
-        self.orders.until_flowing(&self.stage, PATIENCE).await;
+        let topic = &self.orders.topic.name;
+        let mut wanted = eventually("the load's first records", PATIENCE, || async {
+            let ends = self.stage.ledger.ends(topic);
+            check(!ends.is_empty(), || "none".to_owned()).map(|()| ends)
+        })
+        .await;
+        wanted.values_mut().for_each(|end| *end += 1);
+        self.until_positions(&wanted).await;
+    }
+
+    /// Waits until all that was acknowledged is stored.
+    pub(crate) async fn until_caught_up(&self) {
+        let ends = acknowledged_ends(&self.stage.ledger, &self.orders.topic).await;
+        self.until_positions(&ends).await;
+    }
+
+    async fn until_positions(&self, wanted: &BTreeMap<i32, i64>) {
+        let patience = lasts(FLOW_PATIENCE, FLOW_PATIENCE_IN_FULL);
+        eventually(
+            "records of all partitions to be stored",
+            patience,
+            || async {
+                let positions = self.store.positions(&self.stage, &self.orders).await;
+                let is_behind = |(partition, end): &(&i32, &i64)| {
+                    positions.get(*partition).is_none_or(|next| next < *end)
+                };
+                let behind: Vec<_> = wanted.iter().filter(is_behind).collect();
+                check(behind.is_empty(), || {
+                    format!("wanted {behind:?}, found {positions:?}")
+                })
+            },
+        )
+        .await;
+    }
+
+    /// How often a worker has moved a position.
+    pub(crate) async fn moves_by(&self, worker: usize) -> usize {
+        let worker = &self.workers[worker];
+        let (stage, orders) = (&self.stage, &self.orders);
+        self.store.moves_by(stage, orders, worker).await
+    }
+
+    /// See [`Store::stored`].
+    pub(crate) async fn stored(&self) -> BTreeMap<i64, i64> {
+        self.store.stored(&self.stage).await
+    }
+
+    /// See [`Store::resets`].
+    pub(crate) async fn resets(&self) -> (Vec<i64>, usize) {
+        self.store.resets(&self.stage, &self.orders).await
     }
 
     /// Waits until each task runs, on workers that are there.
@@ -201,32 +308,34 @@ impl Play {
         until_healthy(&self.workers[index]).await;
     }
 
-    /// Ends the loads and judges all of it.
-    pub(crate) async fn judge(&mut self, load: Load) {
+    /// Ends the loads and judges all of it. Returns how often each partition was claimed.
+    pub(crate) async fn judge(&mut self, load: Load) -> BTreeMap<i32, usize> {
         load.finish().await;
+        self.until_caught_up().await;
         let all: Vec<&Worker> = self.workers.iter().collect();
-        let orders = self.orders.judged(&self.stage);
-        orders.healed(&all, PATIENCE).await;
+        let claims = self.store.judge(&self.stage, &self.orders, &all).await;
         if let Some((items, load)) = self.items.take() {
             load.finish().await;
-            items.judged(&self.stage).until_folded(PATIENCE).await;
+            self.store.judge_items(&self.stage, &items).await;
         }
+        self.discard().await;
+        claims
+    }
+
+    /// Nothing is asked of the database any more.
+    pub(crate) async fn discard(&self) {
+        self.store.discard().await;
     }
 
     /// Tells the longest pause of any partition since all was settled, and checks it, unless the
     /// machine is busy with all tests.
     pub(crate) async fn check_pause(&self, most: Duration) {
-        let judged = self.orders.judged(&self.stage);
-        let (pause, partition) = judged.longest_pause_since(self.begun).await;
+        let (stage, orders) = (&self.stage, &self.orders);
+        let pause = self.store.longest_pause(stage, orders, self.begun).await;
         let busy = &self.busy;
-        self.stage.tell(format_args!(
-            "partition {partition} paused {pause:.1?} at most; {busy}"
-        ));
+        self.stage.tell(format_args!("{pause}; {busy}"));
         let most = if is_short() { PATIENCE } else { most };
-        assert!(
-            pause <= most,
-            "partition {partition} paused {pause:?}; {busy}"
-        );
+        assert!(pause.time <= most, "{pause}; {busy}");
     }
 
     /// Asks a worker to do something with the connector, until it is taken: Kafka may just have been
@@ -251,114 +360,15 @@ pub(crate) fn is_short() -> bool {
     env::var_os("CHAOS_SHORT").is_some()
 }
 
-/// The brokers, as processes.
-pub(crate) struct Brokers;
-
-impl Brokers {
-    pub(crate) const IDS: [i32; 3] = [1, 2, 3];
-
-    /// SIGKILL.
-    pub(crate) async fn kill(id: i32) {
-        services_script("kill", id).await;
+/// How long something lasts: as a rule, and where faults are to last as long as they may in earnest, with
+/// `CHAOS_FULL`.
+pub(crate) fn lasts(as_a_rule: Duration, in_full: Duration) -> Duration {
+    let full = env::var_os("CHAOS_FULL");
+    if full.is_some_and(|value| !value.is_empty()) {
+        in_full
+    } else {
+        as_a_rule
     }
-
-    /// The same broker again, once it answers.
-    pub(crate) async fn start(id: i32) {
-        services_script("start", id).await;
-    }
-
-    /// SIGSTOP.
-    pub(crate) fn freeze(id: i32) {
-        assert!(signal("STOP", id), "broker {id} cannot be frozen");
-    }
-
-    /// SIGCONT.
-    pub(crate) fn thaw(id: i32) {
-        assert!(signal("CONT", id), "broker {id} cannot be thawed");
-    }
-
-    /// Lets all of them work, whatever a test that has failed has done to them.
-    async fn revive() {
-        join_all(Self::IDS.map(|id| async move {
-            // One that was killed cannot be thawed.
-            signal("CONT", id);
-            Self::start(id).await;
-        }))
-        .await;
-    }
-
-    /// Waits until every partition of the topic has all of its replicas in sync.
-    pub(crate) async fn until_in_sync(topic: &str) {
-        eventually("all replicas in sync", 2 * PATIENCE, || async {
-            let name = topic.to_owned();
-            let behind = kafka::with_onlooker(move |consumer| replicas_behind(consumer, &name));
-            let behind = behind.await?;
-            check(behind == 0, || format!("{behind} replicas are behind"))
-        })
-        .await;
-    }
-
-    /// The broker that coordinates this group: the leader of its partition of the offsets' topic.
-    pub(crate) async fn coordinator(group: &str) -> i32 {
-        let hash = group.encode_utf16().fold(0_i32, |hash, unit| {
-            hash.wrapping_mul(31).wrapping_add(i32::from(unit))
-        }) & i32::MAX;
-        kafka::with_onlooker(move |consumer| {
-            let metadata = consumer
-                .fetch_metadata(Some("__consumer_offsets"), seconds(15))
-                .expect("metadata of the offsets' topic");
-            let partitions = metadata.topics()[0].partitions();
-            let count = i32::try_from(partitions.len()).unwrap();
-            let mine = partitions.iter().find(|one| one.id() == hash % count);
-            mine.expect("the group's partition").leader()
-        })
-        .await
-    }
-}
-
-fn replicas_behind(consumer: &BaseConsumer, topic: &str) -> Result<usize, String> {
-    let metadata = consumer.fetch_metadata(Some(topic), seconds(5));
-    let metadata = metadata.map_err(|error| error.to_string())?;
-    let partitions = metadata.topics()[0].partitions();
-    let behind = partitions
-        .iter()
-        .map(|one| one.replicas().len().saturating_sub(one.isr().len()));
-    Ok(behind.sum())
-}
-
-/// Whether it was sent. Started again, a broker has another process: its record in the services' folder
-/// knows.
-fn signal(signal: &str, id: i32) -> bool {
-    let record = workspace().join(format!("target/services/broker-{id}/process"));
-    let text = std::fs::read_to_string(&record).unwrap_or_default();
-    let pid = text.split_whitespace().next();
-    let Some(pid) = pid.and_then(|pid| pid.parse::<u32>().ok()) else {
-        return false;
-    };
-    let sent = std::process::Command::new("sh")
-        .args(["-c", &format!("kill -{signal} {pid}")])
-        .status();
-    sent.is_ok_and(|status| status.success())
-}
-
-async fn services_script(verb: &str, id: i32) {
-    assert!(has_brokers(), "these tests need three brokers: make chaos");
-    let done = Command::new(workspace().join("scripts/services.sh"))
-        .args([verb, &format!("broker-{id}")])
-        .stdout(Stdio::null())
-        .status()
-        .await;
-    assert!(done.is_ok_and(|status| status.success()), "{verb} {id}");
-}
-
-fn has_brokers() -> bool {
-    let text = std::fs::read_to_string(environment_file()).unwrap_or_default();
-    parse(&text).contains_key("ROWDOCK_TEST_BROKER_3")
-}
-
-/// Where the program with these tests and the script for three brokers are.
-pub(crate) fn chaos_script() -> std::path::PathBuf {
-    Path::join(workspace(), "scripts/chaos.sh")
 }
 
 /// Prints for how long something took.

@@ -5,12 +5,12 @@ use std::env;
 
 use tokio::process::Command;
 
-use super::play::chaos_script;
+use super::three_brokers::chaos_script;
 use crate::support::stage::Stage;
 
 const SHORT: [&str; 2] = [
-    "chaos::workers::rolling_kills",
-    "chaos::brokers::rolling_kills",
+    "chaos::postgres::workers::rolling_kills",
+    "chaos::postgres::brokers::rolling_kills",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,34 +1,28 @@
 //! Workers that are replaced, killed, frozen, multiplied, and doubled.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::play::{PARTITIONS, Play, TASKS, is_short, placement, tell_since};
+use super::play::{PARTITIONS, Play, is_short, lasts, placement, tell_since};
+use super::store::{Point, Target};
 use crate::cluster::until_healthy;
-use crate::support::orders::Caught;
 use crate::support::proc::Busy;
-use crate::support::proxy::Proxy;
 use crate::support::wait::{PATIENCE, check, eventually, seconds};
 use crate::support::worker::SESSION;
 
-/// Writes that a victim does before.
-const WRITES_BEFORE: usize = 40;
+/// Positions of a worker that the server may move after the worker was frozen: its share of all.
+const ON_THEIR_WAY: usize = 4;
 
-/// Holds the victim at its point until it is frozen there, for long enough to be seen on a busy machine.
-const HELD: &str = "40*off->1*sleep(10000)->off";
-const HELD_FOR: std::time::Duration = seconds(10);
-
-/// Transactions of a worker that the server may end after the worker was frozen: one of each task.
-const ON_THEIR_WAY: usize = TASKS / 3;
+/// In full, workers come and go for so long, one at a time.
+const COMING_AND_GOING_IN_FULL: Duration = seconds(600);
+const EACH_IN_FULL: Duration = seconds(20);
 
 fn rounds() -> usize {
     if is_short() { 1 } else { 3 }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs three brokers: make chaos"]
-async fn rolling_restarts() {
-    let mut play = Play::begin("rolling_restarts").await;
+pub(super) async fn rolling_restarts(target: Target) {
+    let mut play = Play::begin(target, "rolling_restarts").await;
     play.also_items().await;
     let load = play.load().await;
     play.settle().await;
@@ -42,10 +36,8 @@ async fn rolling_restarts() {
     play.check_pause(seconds(5)).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs three brokers: make chaos"]
-async fn rolling_kills() {
-    let mut play = Play::begin("rolling_kills").await;
+pub(super) async fn rolling_kills(target: Target) {
+    let mut play = Play::begin(target, "rolling_kills").await;
     play.also_items().await;
     let load = play.load().await;
     let mut random = play.stage.random();
@@ -68,10 +60,8 @@ async fn rolling_kills() {
 }
 
 /// One is killed, nobody follows: the others have its partitions soon.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs three brokers: make chaos"]
-async fn one_killed_for_good() {
-    let mut play = Play::begin("one_killed").await;
+pub(super) async fn one_killed_for_good(target: Target) {
+    let mut play = Play::begin(target, "one_killed").await;
     let load = play.load().await;
     play.settle().await;
     drop(play.workers.remove(1));
@@ -82,10 +72,8 @@ async fn one_killed_for_good() {
 }
 
 /// One leaves for good: no pause to speak of.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs three brokers: make chaos"]
-async fn one_leaves_for_good() {
-    let mut play = Play::begin("one_leaves").await;
+pub(super) async fn one_leaves_for_good(target: Target) {
+    let mut play = Play::begin(target, "one_leaves").await;
     let load = play.load().await;
     play.settle().await;
     let mut leaver = play.workers.remove(1);
@@ -97,64 +85,39 @@ async fn one_leaves_for_good() {
     play.check_pause(seconds(3)).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs three brokers: make chaos"]
-async fn frozen_before_the_transaction() {
-    frozen(
-        "frozen_before_begin",
-        "postgres::before_begin",
-        Caught::Idle,
-    )
-    .await;
+pub(super) async fn frozen_before_a_write(target: Target) {
+    frozen(target, "frozen_before", Point::Before).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs three brokers: make chaos"]
-async fn frozen_amid_rows() {
-    frozen(
-        "frozen_mid_rows",
-        "postgres::mid_rows",
-        Caught::InTransaction,
-    )
-    .await;
+pub(super) async fn frozen_amid_rows(target: Target) {
+    frozen(target, "frozen_amid_rows", Point::AmidRows).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs three brokers: make chaos"]
-async fn frozen_after_the_position() {
-    let point = "postgres::after_progress";
-    frozen("frozen_after_progress", point, Caught::InTransaction).await;
+pub(super) async fn frozen_between_rows_and_positions(target: Target) {
+    frozen(target, "frozen_between", Point::Between).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs three brokers: make chaos"]
-async fn frozen_after_commit_was_sent() {
-    let point = "postgres::after_commit_sent";
-    frozen("frozen_commit_sent", point, Caught::Idle).await;
+pub(super) async fn frozen_at_the_end_of_a_write(target: Target) {
+    frozen(target, "frozen_at_end", Point::AtItsEnd).await;
 }
 
-async fn frozen(name: &str, point: &str, caught: Caught) {
-    let mut play = Play::prepare(name, &[]).await;
-    let path = Proxy::to_database(play.stage.database.server()).await;
-    let victim = play.launch_with(1, Some(&path)).failpoint(point, HELD);
+async fn frozen(target: Target, name: &str, point: Point) {
+    let mut play = Play::prepare(target, name, &[]).await;
+    let path = play.way().await;
+    let hold = play.hold(target, point);
+    let victim = play.launch_with(1, Some(&path)).hold(&hold);
     let launches = vec![play.launch(0), victim, play.launch(2)];
     play.begin_with(launches).await;
-    let load = play.load().await;
-    play.orders
-        .caught(&play.stage, &path, caught, WRITES_BEFORE)
-        .await;
+    let load = play.load_until_held(&hold, &path, point).await;
     play.workers[1].freeze().await;
+    // When it thaws it goes on at once, before it has heard of anything.
+    hold.let_go();
     let frozen_at = Instant::now();
-    let moves_when_frozen = moves_by_victim(&play).await;
+    let moves_when_frozen = play.moves_by(1).await;
     play.until_flowing().await;
-    tell_since(
-        &play.stage,
-        &format!("frozen at {point}; the others caught up"),
-        frozen_at,
-    );
-    let moves_while_frozen = moves_by_victim(&play).await;
-    // It goes on where it was at once, before it has heard of anything.
-    tokio::time::sleep(HELD_FOR.saturating_sub(frozen_at.elapsed())).await;
+    let what = format!("frozen at {}; the others caught up", point.name(target));
+    tell_since(&play.stage, &what, frozen_at);
+    let moves_while_frozen = play.moves_by(1).await;
     play.workers[1].thaw().await;
     play.settle().await;
     play.judge(load).await;
@@ -166,26 +129,15 @@ async fn frozen(name: &str, point: &str, caught: Caught) {
     play.stage
         .tell(format_args!("the zombie logged: {:?}", fenced.first()));
     // Elsewhere the server has ended the transaction, or there is none to be refused.
-    let must_be = point.ends_with("before_begin");
+    let must_be = point == Point::Before;
     assert!(!must_be || !fenced.is_empty(), "its write was not refused");
 }
 
-async fn moves_by_victim(play: &Play) -> usize {
-    let address = play.workers[1].address.to_string();
-    let history = play.orders.judged(&play.stage).history().await;
-    let moves = history
-        .iter()
-        .filter(|change| change.is_move() && change.owner.contains(&address));
-    moves.count()
-}
-
 /// One worker becomes many, and one again; at each step no more tasks move than must.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs three brokers: make chaos"]
-async fn many_come_and_go() {
+pub(super) async fn many_come_and_go(target: Target) {
     let most = if is_short() { 4 } else { 10 };
     let tasks = PARTITIONS.to_string();
-    let mut play = Play::prepare("many", &[("tasks.max", &tasks)]).await;
+    let mut play = Play::prepare(target, "many", &[("tasks.max", &tasks)]).await;
     let first = play.launch(0).start(&play.stage, &[]).await;
     until_healthy(&first).await;
     let document = play.orders.connector.document("");
@@ -197,30 +149,52 @@ async fn many_come_and_go() {
     until_placed(&play).await;
     let load = play.load().await;
     play.settle().await;
-    while play.workers.len() < most {
-        let before = placement(&play.workers[0], &play.orders.connector).await;
-        let index = play.workers.len();
-        let worker = play.launch(index).start(&play.stage, &[]).await;
-        until_healthy(&worker).await;
-        play.workers.push(worker);
-        until_placed(&play).await;
-        check_moves(&play, &before, None).await;
-    }
-    while play.workers.len() > 1 {
-        let before = placement(&play.workers[0], &play.orders.connector).await;
-        let Some(mut leaver) = play.workers.pop() else {
+    let time = lasts(Duration::ZERO, COMING_AND_GOING_IN_FULL);
+    let begun = Instant::now();
+    loop {
+        while play.workers.len() < most {
+            one_comes(&mut play).await;
+        }
+        while play.workers.len() > 1 {
+            one_goes(&mut play).await;
+        }
+        play.until_flowing().await;
+        if begun.elapsed() >= time {
             break;
-        };
-        leaver.terminate();
-        assert!(leaver.exit(PATIENCE).await.success());
-        until_placed(&play).await;
-        check_moves(&play, &before, Some(&leaver.address.to_string())).await;
+        }
     }
-    play.until_flowing().await;
-    load.finish().await;
-    let judged = play.orders.judged(&play.stage);
-    judged.healed(&[&play.workers[0]], PATIENCE).await;
+    play.judge(load).await;
     play.check_pause(seconds(10)).await;
+}
+
+async fn one_comes(play: &mut Play) {
+    let begun = Instant::now();
+    let before = placement(&play.workers[0], &play.orders.connector).await;
+    let index = play.workers.len();
+    let worker = play.launch(index).start(&play.stage, &[]).await;
+    until_healthy(&worker).await;
+    play.workers.push(worker);
+    until_placed(play).await;
+    check_moves(play, &before, None).await;
+    until_the_next(begun).await;
+}
+
+async fn one_goes(play: &mut Play) {
+    let begun = Instant::now();
+    let before = placement(&play.workers[0], &play.orders.connector).await;
+    let Some(mut leaver) = play.workers.pop() else {
+        return;
+    };
+    leaver.terminate();
+    assert!(leaver.exit(PATIENCE).await.success());
+    until_placed(play).await;
+    check_moves(play, &before, Some(&leaver.address.to_string())).await;
+    until_the_next(begun).await;
+}
+
+async fn until_the_next(begun: Instant) {
+    let each = lasts(Duration::ZERO, EACH_IN_FULL);
+    tokio::time::sleep(each.saturating_sub(begun.elapsed())).await;
 }
 
 /// Waits until every task is placed on a worker that is there, and every worker has some.
@@ -256,10 +230,8 @@ async fn check_moves(play: &Play, before: &[String], leaver: Option<&str>) {
 }
 
 /// A second process under a worker's name: the older one ends and says why, the other works.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs three brokers: make chaos"]
-async fn two_of_one_name() {
-    let mut play = Play::begin("two_of_one_name").await;
+pub(super) async fn two_of_one_name(target: Target) {
+    let mut play = Play::begin(target, "two_of_one_name").await;
     let load = play.load().await;
     let name = play.workers[1].address.port().to_string();
     let younger = play.launch(1).setting("rest.advertised.port", &name);

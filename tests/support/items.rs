@@ -8,8 +8,6 @@ use super::stage::{Stage, Topic};
 /// The table that is kept by upserts.
 const TABLE: &str = "items";
 
-const PARTITIONS: i32 = 6;
-
 /// Few, so that each changes often.
 const ITEMS: i64 = 200;
 
@@ -20,9 +18,11 @@ pub(crate) struct Items {
 }
 
 impl Items {
+    pub(crate) const PARTITIONS: i32 = 6;
+
     /// Creates topic and table.
     pub(crate) async fn prepare(stage: &Stage) -> Self {
-        let topic = stage.topic(TABLE, PARTITIONS).await;
+        let topic = stage.topic(TABLE, Self::PARTITIONS).await;
         let table =
             "CREATE TABLE items (item bigint PRIMARY KEY, producer int, seq bigint, amount bigint)";
         stage.database.run(table).await;

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use super::connector::Connector;
 use super::database::Row;
 use super::kafka::{self, ReadRecord};
-use super::ledger::{Fate, RecordId, Sent};
+use super::ledger::{Fate, Ledger, RecordId, Sent};
 use super::stage::{Stage, Topic};
 use super::wait::{check, eventually};
 use super::worker::Worker;
@@ -72,12 +72,7 @@ impl Change {
 impl Judged<'_> {
     /// Every stored position has reached the end of what was acknowledged (I6).
     pub(crate) async fn until_caught_up(&self, deadline: Duration) {
-        let (ledger, topic) = (&self.stage.ledger, &self.topic.name);
-        let mut ends = ledger.ends(topic);
-        for Sent { partition, .. } in ledger.without_offsets(topic) {
-            let (_, end) = kafka::watermarks(topic, partition).await;
-            ends.insert(partition, end);
-        }
+        let ends = acknowledged_ends(&self.stage.ledger, self.topic).await;
         self.until_positions(&ends, deadline).await;
     }
 
@@ -108,7 +103,8 @@ impl Judged<'_> {
             return BTreeMap::new();
         }
         let sql = "SELECT \"partition\", next_offset FROM rowdock_progress
-            WHERE connector = $1 AND topic = $2 AND \"partition\" >= 0";
+            WHERE connector = $1 AND topic = $2 AND \"partition\" >= 0
+              AND cluster_id NOT LIKE '%/reset/%'";
         let rows = self.of_topic(sql).await;
         rows.iter().map(|row| (row.get(0), row.get(1))).collect()
     }
@@ -343,6 +339,16 @@ impl Judged<'_> {
         }
         (Duration::from_secs_f64(longest.0), longest.1)
     }
+}
+
+/// Per partition, the offset after the last record that was acknowledged.
+pub(crate) async fn acknowledged_ends(ledger: &Ledger, topic: &Topic) -> BTreeMap<i32, i64> {
+    let mut ends = ledger.ends(&topic.name);
+    for Sent { partition, .. } in ledger.without_offsets(&topic.name) {
+        let (_, end) = kafka::watermarks(&topic.name, partition).await;
+        ends.insert(partition, end);
+    }
+    ends
 }
 
 impl Change {

@@ -60,7 +60,12 @@ impl Stage {
 
     /// The same without any other test at the time, for a test that measures time.
     pub(crate) async fn begin_alone(name: &str) -> Self {
-        Self::begin(name, WORKER_SLOTS).await
+        Self::begin_alone_in(Engine::Postgres, name).await
+    }
+
+    /// The same in another kind of database.
+    pub(crate) async fn begin_alone_in(engine: Engine, name: &str) -> Self {
+        Self::begin_in(engine, name, WORKER_SLOTS).await
     }
 
     /// The same with the database on the server of this URL.

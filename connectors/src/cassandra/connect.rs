@@ -8,7 +8,7 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use openssl::ssl::{SslConnector, SslConnectorBuilder, SslFiletype, SslMethod, SslVerifyMode};
 use scylla::client::execution_profile::ExecutionProfile;
@@ -41,6 +41,11 @@ const SPECULATIVE_MAX: usize = 2;
 /// All nodes must have the same schema before a table is used that was just created or changed.
 const AGREEMENT_DEADLINE: Duration = Duration::from_secs(30);
 const AGREEMENT_INTERVAL: Duration = Duration::from_millis(50);
+
+/// A node has a table, or a column, in its catalog before it takes statements about it: seen for half a
+/// second, on a busy machine where several tasks created a progress table at once.
+const KNOWN_WITHIN: Duration = Duration::from_secs(5);
+const KNOWN_PAUSE: Duration = Duration::from_millis(50);
 
 /// How sessions are opened.
 #[derive(Clone)]
@@ -187,10 +192,20 @@ impl Link {
         Ok(prepared)
     }
 
-    /// Prepares a statement that is sent once.
+    /// Prepares a statement that is sent once, about a table as the catalog has just described it.
     pub(super) async fn prepare(&self, text: &str) -> Result<PreparedStatement, SinkError> {
-        let prepared = self.session.prepare(text).await;
-        let mut prepared = prepared.map_err(|error| classify::of_preparing(&error))?;
+        let begun = Instant::now();
+        let mut prepared = loop {
+            let prepared = self.session.prepare(text).await;
+            match prepared.map_err(|error| classify::of_preparing(&error)) {
+                Ok(prepared) => break prepared,
+                // Somebody else is creating or changing it.
+                Err(error) if error.table_changed() && begun.elapsed() < KNOWN_WITHIN => {
+                    tokio::time::sleep(KNOWN_PAUSE).await;
+                }
+                Err(error) => return Err(error),
+            }
+        };
         prepared.set_retry_policy(Some(Arc::new(FallthroughRetryPolicy::new())));
         Ok(prepared)
     }

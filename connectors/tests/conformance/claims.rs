@@ -261,7 +261,8 @@ pub(crate) async fn what_stood_there_is_kept(database: &impl Database) {
     assert_eq!(outcome, WriteOutcome::Committed);
     for next_offset in [40, 7] {
         let request = ResetRequest {
-            starts: Vec::new(),
+            // The topic has been started, so these change nothing.
+            starts: vec![starts(true, &[(0, 0)])],
             positions: vec![SetPosition {
                 key: key(0),
                 topic_id: "id".to_owned(),

@@ -56,7 +56,10 @@ impl Progress {
         keys: &[PartitionKey],
     ) -> Result<(), SinkError> {
         for starts in &request.starts {
-            self.insert_starts(link, action, starts).await?;
+            if !self.insert_starts(link, action, starts).await? {
+                // A refusal does not tell whether the transaction is still open. This answer does.
+                link.run(action, "DO 0").await?;
+            }
         }
         self.keep_what_was(link, action, keys).await?;
         for position in &request.positions {
