@@ -10,6 +10,10 @@ readonly logs=$root/target/test-logs
 # Test builds carry the fault tests' failpoints; release builds never do.
 readonly FEATURES=failpoints
 
+# Tests that run at a time: most of what they do is to wait for processes and servers.
+: "${RUST_TEST_THREADS:=$((2 * $(nproc)))}"
+export RUST_TEST_THREADS
+
 # Enough that the worker is killed with half of the records still to come.
 readonly DEMO_RECORDS=20000
 

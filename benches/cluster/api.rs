@@ -1,8 +1,11 @@
 //! Many connectors on one worker: creating them, listing them, and what they cost while idle.
 
-use std::thread;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use serde_json::{Value, json};
 
 use crate::kafka::Topic;
@@ -26,11 +29,17 @@ const IDLE: usize = 200;
 const IDLE_MEMORY_MIB_MAX: f64 = 400.0;
 const IDLE_CPU_PERCENT_MAX: f64 = 10.0;
 
+/// The same whatever the machine: 4.5 % is what those consumers took where 10 % was set.
+const IDLE_CPU_TIMES_MAX: f64 = IDLE_CPU_PERCENT_MAX / 4.5;
+
 /// Consumers have joined and read to the end, and memory has settled, by then.
 const SETTLE_TIME: Duration = Duration::from_secs(15);
 
 /// For how long an idle worker is watched.
 const IDLE_TIME: Duration = Duration::from_secs(30);
+
+/// Far below the client's `max.poll.interval.ms`.
+const PLAIN_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 const START_DEADLINE: Duration = Duration::from_secs(120);
 
@@ -98,16 +107,15 @@ pub(crate) fn idle(arena: &Arena) -> anyhow::Result<Vec<Figure>> {
     let before = process::cpu_time(worker.pid())?;
     let threads_before = by_thread(worker.pid());
     thread::sleep(IDLE_TIME);
-    let used = process::cpu_time(worker.pid())?.saturating_sub(before);
-    let percent = used.as_secs_f64() / IDLE_TIME.as_secs_f64() * 100.0;
+    let percent = percent_of_idle_time(process::cpu_time(worker.pid())?.saturating_sub(before));
     let memory = mebibytes(process::memory_in_use(worker.pid())?);
     let mut figures = vec![
         Figure::new("memory of 200 idle tasks", memory, "MiB").at_most(IDLE_MEMORY_MIB_MAX),
         Figure::new("CPU of 200 idle tasks", percent, "% of a core").at_most(IDLE_CPU_PERCENT_MAX),
     ];
-    for (name, ticks) in by_thread(worker.pid()) {
+    for (name, used) in by_thread(worker.pid()) {
         let before = threads_before.get(&name).copied().unwrap_or_default();
-        let percent = (ticks.saturating_sub(before)) as f64 / IDLE_TIME.as_secs_f64();
+        let percent = percent_of_idle_time(used.saturating_sub(before));
         if percent >= 0.1 {
             figures.push(Figure::new(
                 format!("  of which threads {name}"),
@@ -116,7 +124,50 @@ pub(crate) fn idle(arena: &Arena) -> anyhow::Result<Vec<Figure>> {
             ));
         }
     }
+    drop(worker);
+    let plain = plain_consumers(arena, &topic)?;
+    figures.push(Figure::new(
+        "CPU of 200 consumers of the client alone",
+        plain,
+        "% of a core",
+    ));
+    let times = Figure::new("idle tasks, of those consumers", percent / plain, "times");
+    figures.push(times.at_most(IDLE_CPU_TIMES_MAX));
     Ok(figures)
+}
+
+/// What the Kafka client alone costs, with its own defaults and as many groups: how fast this machine
+/// is with hundreds of threads that wake up now and then.
+fn plain_consumers(arena: &Arena, topic: &Topic) -> anyhow::Result<f64> {
+    let consumers = (0..IDLE).map(|number| {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &arena.services.kafka)
+            .set("group.id", format!("{}-plain-{number}", topic.name))
+            .create()?;
+        consumer.subscribe(&[&topic.name])?;
+        Ok(consumer)
+    });
+    let consumers = consumers.collect::<anyhow::Result<Vec<_>>>()?;
+    let poll_for = |time: Duration| {
+        let begun = Instant::now();
+        while begun.elapsed() < time {
+            for consumer in &consumers {
+                consumer.poll(Duration::ZERO);
+            }
+            thread::sleep(PLAIN_POLL_INTERVAL);
+        }
+    };
+    poll_for(2 * SETTLE_TIME);
+    let own = std::process::id();
+    let before = process::cpu_time(own)?;
+    poll_for(IDLE_TIME);
+    Ok(percent_of_idle_time(
+        process::cpu_time(own)?.saturating_sub(before),
+    ))
+}
+
+fn percent_of_idle_time(used: Duration) -> f64 {
+    used.as_secs_f64() / IDLE_TIME.as_secs_f64() * 100.0
 }
 
 /// A connector with nothing to do, of a realistic config.
@@ -140,30 +191,23 @@ fn name(topic: &Topic, number: usize) -> String {
     format!("{}-{number}", topic.name)
 }
 
-/// CPU ticks of a process by the names of its threads, numbers left out.
-fn by_thread(pid: u32) -> std::collections::BTreeMap<String, u64> {
-    let mut ticks = std::collections::BTreeMap::new();
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+/// CPU time of a process by the names of its threads, numbers left out. To the nanosecond: in ticks,
+/// as the process's own is told, most of what a thread does that wakes up once a second is missed.
+fn by_thread(pid: u32) -> BTreeMap<String, Duration> {
+    let mut used: BTreeMap<String, Duration> = BTreeMap::new();
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
     for thread in threads.into_iter().flatten().flatten() {
         // A thread may end while they are listed.
-        let Ok(stat) = std::fs::read_to_string(thread.path().join("stat")) else {
+        let name = fs::read_to_string(thread.path().join("comm"));
+        let times = fs::read_to_string(thread.path().join("schedstat"));
+        let (Ok(name), Ok(times)) = (name, times) else {
             continue;
         };
-        let Some((name, numbers)) = stat
-            .split_once('(')
-            .and_then(|(_, rest)| rest.rsplit_once(") "))
-        else {
-            continue;
-        };
-        let name: String = name.chars().filter(|c| !c.is_ascii_digit()).collect();
-        let numbers: Vec<u64> = numbers
-            .split(' ')
-            .map(|word| word.parse().unwrap_or_default())
-            .collect();
-        let used: u64 = numbers.iter().skip(11).take(2).sum();
-        *ticks.entry(name).or_default() += used;
+        let name = name.trim().replace(|c: char| c.is_ascii_digit(), "");
+        let on_cpu_ns = times.split(' ').next().and_then(|ns| ns.parse().ok());
+        *used.entry(name).or_default() += Duration::from_nanos(on_cpu_ns.unwrap_or_default());
     }
-    ticks
+    used
 }
 
 fn milliseconds(time: Duration) -> f64 {

@@ -164,7 +164,9 @@ impl Database {
 
     pub(crate) async fn has_table(&self, name: &str) -> bool {
         let sql = match self.engine {
-            Engine::Postgres => format!("SELECT (to_regclass('{name}') IS NOT NULL)::int"),
+            Engine::Postgres => {
+                format!("SELECT (to_regclass(quote_ident('{name}')) IS NOT NULL)::int")
+            }
             Engine::MySql | Engine::MariaDb => format!(
                 "SELECT count(*) FROM information_schema.tables
                  WHERE table_schema = database() AND table_name = '{name}'"
