@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 /// Far beyond what anything here takes, on a busy machine too: what is not there by then never comes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How often a condition is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(40);
+/// Pauses between two looks at a condition: the first, and the longest, to which they grow. A look may
+/// read all that a database remembers, and tests wait most of their time.
+const PAUSE_FIRST: Duration = Duration::from_millis(10);
+const PAUSE_MAX: Duration = Duration::from_millis(100);
 
 /// Calls `look` until it returns `Ok`, and fails the test at the deadline with the last reason why
 /// not. Returns what it found.
@@ -21,6 +23,7 @@ where
 {
     let deadline = deadline.max(PATIENCE);
     let started = Instant::now();
+    let mut pause = PAUSE_FIRST;
     loop {
         let reason = match look().await {
             Ok(found) => return found,
@@ -31,7 +34,8 @@ where
             "waited {:.1} s for: {what}; the last look: {reason}",
             deadline.as_secs_f32()
         );
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
     }
 }
 
