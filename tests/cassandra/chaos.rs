@@ -1,4 +1,5 @@
-//! What takes minutes, or nodes of its own: a part of `make chaos`.
+//! What needs nodes of its own: a part of `make chaos`. What happens to workers, brokers and networks is in
+//! [`chaos`](crate::chaos).
 //!
 //! A node's files cannot be restored to an earlier state, and no replica takes its place: with Cassandra
 //! what was acknowledged is on as many nodes as the consistency asks for, or the cluster is lost.
@@ -7,15 +8,10 @@ use std::time::{Duration, Instant};
 
 use super::play::{Keyspace, PARTITIONS, PATIENCE, load, until_flowing, until_shared};
 use crate::support::connector::Connector;
-use crate::support::proc::Busy;
 use crate::support::proxy::{BrokerPaths, Network, Proxy};
-use crate::support::services::services;
 use crate::support::stage::{Stage, Topic};
 use crate::support::wait::{check, eventually, seconds};
-use crate::support::worker::{Launch, SESSION, Worker};
-
-const ROUNDS: usize = 3;
-const WORKERS: usize = 3;
+use crate::support::worker::{Launch, Worker};
 
 /// A cluster of workers in front of one keyspace.
 struct Play {
@@ -27,10 +23,6 @@ struct Play {
 }
 
 impl Play {
-    async fn begin(name: &str, workers: usize) -> Self {
-        Self::begin_on(&services().cassandra, None, name, workers).await
-    }
-
     /// On this node, which the workers reach by this way. They take its address from what the node says,
     /// and its port from the connector, so a single node can have a proxy before it.
     async fn begin_on(node: &str, way: Option<&Proxy>, name: &str, workers: usize) -> Self {
@@ -99,84 +91,6 @@ impl Play {
         }
         self.keyspace.drop().await;
     }
-}
-
-/// Each worker stopped and started in turn.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes"]
-async fn rolling_restarts() {
-    let mut play = Play::begin("cassandra_restarts", WORKERS).await;
-    let load = load(&play.stage, &play.topic);
-    play.shared().await;
-    for round in 0..ROUNDS {
-        for index in 0..WORKERS {
-            play.replace(index).await;
-        }
-        let took = play.flows().await;
-        play.stage
-            .tell(format_args!("round {round}: all flows after {took:.1?}"));
-    }
-    load.finish().await;
-    play.agrees().await;
-}
-
-/// Each worker killed in turn, without time to settle.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes"]
-async fn rolling_kills() {
-    let mut play = Play::begin("cassandra_kills", WORKERS).await;
-    let load = load(&play.stage, &play.topic);
-    play.shared().await;
-    let mut random = play.stage.random();
-    for round in 0..ROUNDS {
-        let mut order: Vec<usize> = (0..WORKERS).collect();
-        random.shuffle(&mut order);
-        for index in order {
-            play.kill(index).await;
-        }
-        let busy = Busy::from_now();
-        let took = play.flows().await;
-        play.stage.tell(format_args!(
-            "round {round}: all flows after {took:.1?}; {busy}"
-        ));
-        assert!(
-            took <= SESSION + seconds(5),
-            "the dead are missed for {took:?}; {busy}"
-        );
-    }
-    load.finish().await;
-    play.agrees().await;
-}
-
-/// A bad line to Kafka and to the node.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes"]
-async fn bad_line() {
-    const BAD: Duration = seconds(30);
-    let node = &services().cassandra;
-    let way = Proxy::to_database(node).await;
-    let mut play = Play::begin_on(node, Some(&way), "cassandra_bad_line", 0).await;
-    let kafka = BrokerPaths::to_brokers().await;
-    for index in 0..2 {
-        let worker = play.launched(index, Some(&kafka)).await;
-        play.workers.push(worker);
-    }
-    let load = load(&play.stage, &play.topic);
-    play.shared().await;
-    kafka.set(Network::Lossy);
-    way.set(Network::Lossy);
-    let begun = Instant::now();
-    let mut slowest = Duration::ZERO;
-    while begun.elapsed() < BAD {
-        slowest = slowest.max(play.flows().await);
-    }
-    play.stage.tell(format_args!(
-        "over a bad line all flows after {slowest:.1?} at most"
-    ));
-    kafka.set(Network::Whole);
-    way.set(Network::Whole);
-    load.finish().await;
-    play.agrees().await;
 }
 
 /// A node that is killed under load and comes back, more than once.
