@@ -157,10 +157,7 @@ async fn one_topic_into_two_tables() {
     );
     let connector = Connector::of_class("CassandraSink", &stage.unique("mapped"))
         .set("topics", &topic.name)
-        .set(
-            "connection.url",
-            &format!("cassandra://{}/{name}", services().cassandra),
-        )
+        .set("connection.url", &keyspace.url(&services().cassandra))
         .set("cassandra.mapping", &mapping);
     let writer = Writer::new(&topic.name, 1, &stage.ledger);
     writer.send_good(0, 200, PARTITIONS).await;

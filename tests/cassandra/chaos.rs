@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::play::{Keyspace, PARTITIONS, PATIENCE, load, until_flowing, until_shared};
 use crate::support::connector::Connector;
+use crate::support::proc::send_signal;
 use crate::support::proxy::{BrokerPaths, Network, Proxy};
 use crate::support::stage::{Stage, Topic};
 use crate::support::wait::{check, eventually, seconds};
@@ -30,9 +31,8 @@ impl Play {
         let keyspace = Keyspace::create_on(&stage, node, 1).await;
         let topic = stage.topic("orders", PARTITIONS).await;
         let address = way.map_or_else(|| node.to_owned(), |way| way.address().to_string());
-        let url = format!("cassandra://{address}/{}", keyspace.name);
         let connector = keyspace.connector(&stage, &topic);
-        let connector = connector.set("connection.url", &url);
+        let connector = connector.set("connection.url", &keyspace.url(&address));
         let mut play = Self {
             workers: Vec::new(),
             connector,
@@ -219,10 +219,7 @@ async fn lost_quorum() {
         .set("cassandra.consistency", "QUORUM")
         .set(
             "connection.url",
-            &format!(
-                "cassandra://{}/{}?requestTimeout=5000",
-                first.address, keyspace.name
-            ),
+            &format!("{}?requestTimeout=5000", keyspace.url(&first.address)),
         );
     let load = load(&stage, &topic);
     let worker = Launch::new("worker").start(&stage, &[&connector]).await;
@@ -271,10 +268,7 @@ impl Node {
 
     fn signal(&self, signal: &str) {
         let pid = self.pid.expect("a process, not a container");
-        let sent = std::process::Command::new("sh")
-            .args(["-c", &format!("kill -{signal} {pid}")])
-            .status();
-        assert!(sent.is_ok_and(|status| status.success()), "no {signal}");
+        assert!(send_signal(signal, pid), "no {signal}");
     }
 
     fn run(&self, verb: &str) {

@@ -12,6 +12,7 @@ use scylla::statement::unprepared::Statement;
 
 use crate::support::connector::Connector;
 use crate::support::kafka;
+use crate::support::orders::until_each_owns;
 use crate::support::producer::{Load, LoadSpec};
 use crate::support::services::services;
 use crate::support::stage::{Stage, Topic};
@@ -257,15 +258,11 @@ pub(super) async fn until_flowing(keyspace: &Keyspace, topic: &Topic, deadline: 
 
 /// Waits until each of these workers holds partitions.
 pub(super) async fn until_shared(keyspace: &Keyspace, workers: &[&Worker]) {
-    eventually("each worker to hold partitions", PATIENCE, || async {
-        let positions = keyspace.positions().await;
-        let holds = |worker: &&&Worker| {
-            let address = worker.address.to_string();
-            let mut owners = positions.values().map(|(_, owner)| owner);
-            owners.any(|owner| owner.contains(&address))
-        };
-        let idle = workers.iter().find(|worker| !holds(worker));
-        check(idle.is_none(), || format!("{positions:?}"))
-    })
-    .await;
+    let owners = async || {
+        let positions = keyspace.positions().await.into_iter();
+        positions
+            .map(|(partition, (_, owner))| (partition, owner))
+            .collect()
+    };
+    until_each_owns(workers, PATIENCE, owners).await;
 }

@@ -240,10 +240,7 @@ pub(super) async fn memory(target: Target) {
     let mut play = Play::prepare(target, "memory", &[]).await;
     let topic = play.stage.topic("large", partitions).await;
     let path = play.way().await;
-    let worker = play.launch_with(0, Some(&path));
-    let worker = worker.start(&play.stage, &[]).await;
-    until_healthy(&worker).await;
-    play.workers.push(worker);
+    play.add(play.launch_with(0, Some(&path))).await;
     play.also_large(&topic).await;
     send_large(&topic.name, 0..partitions, 1).await;
     eventually("the first records", 2 * PATIENCE, || async {

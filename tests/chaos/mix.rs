@@ -1,16 +1,12 @@
 //! Everything that can happen, in an order that a seed decides.
 
-use std::env;
 use std::time::{Duration, Instant};
 
 use super::play::{PARTITIONS, Play};
 use super::store::Target;
 use super::three_brokers::Brokers;
+use crate::chaos_engines::patience;
 use crate::support::proxy::{BrokerPaths, Network, Proxy};
-use crate::support::wait::seconds;
-
-/// Unless `CHAOS_SECONDS` says otherwise.
-const SECONDS: u64 = 60;
 
 #[derive(Debug, Clone, Copy)]
 enum Fault {
@@ -48,10 +44,6 @@ struct Paths {
 }
 
 pub(super) async fn of_everything(target: Target) {
-    let patience = env::var("CHAOS_SECONDS")
-        .ok()
-        .filter(|text| !text.is_empty());
-    let patience = patience.map_or(SECONDS, |text| text.parse().expect("CHAOS_SECONDS"));
     let mut play = Play::prepare(target, "mix", &[]).await;
     let paths = Paths {
         kafka: BrokerPaths::to_brokers().await,
@@ -67,7 +59,7 @@ pub(super) async fn of_everything(target: Target) {
     let mut random = play.stage.random();
     let begun = Instant::now();
     let mut count = 0;
-    while begun.elapsed() < seconds(patience) {
+    while begun.elapsed() < patience() {
         let fault = FAULTS[random.usize(0..FAULTS.len())];
         let victim = random.usize(0..2);
         let broker = Brokers::IDS[random.usize(0..3)];

@@ -12,8 +12,8 @@ use crate::cluster::until_healthy;
 use crate::support::connector::Connector;
 use crate::support::hold::Hold;
 use crate::support::items::Items;
-use crate::support::oracle::acknowledged_ends;
-use crate::support::orders::Orders;
+use crate::support::oracle::{acknowledged_ends, ends_to_pass, until_reached};
+use crate::support::orders::{Orders, until_each_owns};
 use crate::support::proc::Busy;
 use crate::support::producer::Load;
 use crate::support::proxy::Proxy;
@@ -94,17 +94,20 @@ impl Play {
     /// Starts these workers, and the connector on them.
     pub(crate) async fn begin_with(&mut self, launches: Vec<Launch<'_>>) {
         let stage = &self.stage;
-        let started = launches.into_iter().map(|launch| async move {
-            let worker = launch.start(stage, &[]).await;
-            until_healthy(&worker).await;
-            worker
-        });
+        let started = launches.into_iter().map(|launch| joined(stage, launch));
         self.workers = join_all(started).await;
         self.create(&self.orders.connector).await;
         self.until_tasks_run().await;
     }
 
-    async fn create(&self, connector: &Connector) {
+    /// Starts one more worker.
+    pub(crate) async fn add(&mut self, launch: Launch<'_>) {
+        let worker = joined(&self.stage, launch).await;
+        self.workers.push(worker);
+    }
+
+    /// Creates this connector, by the first worker.
+    pub(crate) async fn create(&self, connector: &Connector) {
         let document = connector.document("");
         let rest = &self.workers[0].rest;
         let answer = rest.post("/connectors", Some(document)).await;
@@ -195,15 +198,9 @@ impl Play {
 
     /// Waits until each worker holds a partition at least.
     async fn until_shared(&self) {
-        let addresses = self.addresses();
-        eventually("each worker to own partitions", PATIENCE, || async {
-            let owners = self.store.owners(&self.stage, &self.orders).await;
-            let all = addresses
-                .iter()
-                .all(|address| owners.values().any(|owner| owner.contains(address)));
-            check(all, || format!("{addresses:?} of {owners:?}"))
-        })
-        .await;
+        let all: Vec<&Worker> = self.workers.iter().collect();
+        let owners = async || self.store.owners(&self.stage, &self.orders).await;
+        until_each_owns(&all, PATIENCE, owners).await;
     }
 
     /// Waits until others have claimed all that this worker held.
@@ -220,13 +217,7 @@ impl Play {
     /// Waits, while a load goes on, until each partition has stored what was produced up to now, and more:
     /// records flow again.
     pub(crate) async fn until_flowing(&self) {
-        let topic = &self.orders.topic.name;
-        let mut wanted = eventually("the load's first records", PATIENCE, || async {
-            let ends = self.stage.ledger.ends(topic);
-            check(!ends.is_empty(), || "none".to_owned()).map(|()| ends)
-        })
-        .await;
-        wanted.values_mut().for_each(|end| *end += 1);
+        let wanted = ends_to_pass(&self.stage.ledger, &self.orders.topic, PATIENCE).await;
         self.until_positions(&wanted).await;
     }
 
@@ -238,21 +229,9 @@ impl Play {
 
     async fn until_positions(&self, wanted: &BTreeMap<i32, i64>) {
         let patience = lasts(FLOW_PATIENCE, FLOW_PATIENCE_IN_FULL);
-        eventually(
-            "records of all partitions to be stored",
-            patience,
-            || async {
-                let positions = self.store.positions(&self.stage, &self.orders).await;
-                let is_behind = |(partition, end): &(&i32, &i64)| {
-                    positions.get(*partition).is_none_or(|next| next < *end)
-                };
-                let behind: Vec<_> = wanted.iter().filter(is_behind).collect();
-                check(behind.is_empty(), || {
-                    format!("wanted {behind:?}, found {positions:?}")
-                })
-            },
-        )
-        .await;
+        let what = "records of all partitions to be stored";
+        let positions = async || self.store.positions(&self.stage, &self.orders).await;
+        until_reached(what, wanted, patience, positions).await;
     }
 
     /// How often a worker has moved a position.
@@ -315,8 +294,7 @@ impl Play {
     async fn start_again(&mut self, index: usize) {
         let port = self.workers[index].address.port();
         let launch = self.launch(index).port(port);
-        self.workers[index] = launch.start(&self.stage, &[]).await;
-        until_healthy(&self.workers[index]).await;
+        self.workers[index] = joined(&self.stage, launch).await;
     }
 
     /// Ends the loads and judges all of it. Returns how often each partition was claimed.
@@ -364,6 +342,13 @@ impl Play {
         })
         .await;
     }
+}
+
+/// A worker that is well.
+async fn joined(stage: &Stage, launch: Launch<'_>) -> Worker {
+    let worker = launch.start(stage, &[]).await;
+    until_healthy(&worker).await;
+    worker
 }
 
 /// Whether the run is to be short, as in `make test`.

@@ -12,16 +12,16 @@ use std::time::SystemTime;
 
 use super::play::PARTITIONS;
 use super::watch::{Pause, Watch};
-use crate::cassandra::play::{Keyspace, Progress};
+use crate::cassandra::play::{Keyspace, PATIENCE as KEYSPACE_PATIENCE, Progress};
 use crate::support::connector::Connector;
 use crate::support::engine::Engine;
 use crate::support::items::Items;
-use crate::support::oracle::acknowledged_ends;
+use crate::support::oracle::{acknowledged_ends, until_reached};
 use crate::support::orders::{Caught, Orders};
 use crate::support::proxy::Proxy;
 use crate::support::services::services;
 use crate::support::stage::{Stage, Topic};
-use crate::support::wait::{PATIENCE, check, eventually};
+use crate::support::wait::PATIENCE;
 use crate::support::worker::Worker;
 
 /// A kind of database.
@@ -152,8 +152,8 @@ impl Store {
                 stage.database.number(&count).await
             }
             Self::Keyspace(keyspace, _) => {
-                let rows = positions_in(keyspace, topic).await;
-                rows.values().map(|row| row.next).sum()
+                let positions = stands(positions_in(keyspace, topic).await);
+                positions.values().sum()
             }
         }
     }
@@ -182,12 +182,7 @@ impl Store {
     pub(super) async fn positions(&self, stage: &Stage, orders: &Orders) -> BTreeMap<i32, i64> {
         match self {
             Self::Tables => orders.judged(stage).positions().await,
-            Self::Keyspace(keyspace, _) => {
-                let rows = positions_in(keyspace, &orders.topic).await;
-                rows.into_values()
-                    .map(|row| (row.partition, row.next))
-                    .collect()
-            }
+            Self::Keyspace(keyspace, _) => stands(positions_in(keyspace, &orders.topic).await),
         }
     }
 
@@ -266,7 +261,9 @@ impl Store {
             items.judged(stage).until_folded(PATIENCE).await;
             return;
         };
-        until_caught_up(keyspace, stage, &items.topic).await;
+        let ends = acknowledged_ends(&stage.ledger, &items.topic).await;
+        let positions = async || stands(positions_in(keyspace, &items.topic).await);
+        until_reached("items to be stored", &ends, KEYSPACE_PATIENCE, positions).await;
         let rows = keyspace.table_agrees("items", &items.topic).await;
         stage.tell(format_args!("items agree with their topic: {rows} rows"));
     }
@@ -356,19 +353,8 @@ async fn positions_in(keyspace: &Keyspace, topic: &Topic) -> BTreeMap<i32, Progr
         .collect()
 }
 
-/// Waits until every position has reached the end of what was acknowledged.
-async fn until_caught_up(keyspace: &Keyspace, stage: &Stage, topic: &Topic) {
-    let ends = acknowledged_ends(&stage.ledger, topic).await;
-    eventually(
-        "every position at its end",
-        crate::cassandra::play::PATIENCE,
-        || async {
-            let positions = positions_in(keyspace, topic).await;
-            let behind = ends.iter().find(|(partition, end)| {
-                positions.get(partition).is_none_or(|row| row.next < **end)
-            });
-            check(behind.is_none(), || format!("{behind:?} of {positions:?}"))
-        },
-    )
-    .await;
+/// Where each partition stands.
+fn stands(rows: BTreeMap<i32, Progress>) -> BTreeMap<i32, i64> {
+    let stands = |(partition, row): (i32, Progress)| (partition, row.next);
+    rows.into_iter().map(stands).collect()
 }

@@ -8,6 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use tokio::process::Command;
 
 use crate::support::kafka;
+use crate::support::proc::send_signal;
 use crate::support::services::{environment_file, parse, workspace};
 use crate::support::wait::{PATIENCE, check, eventually, seconds};
 
@@ -92,13 +93,8 @@ fn signal(signal: &str, id: i32) -> bool {
     let record = workspace().join(format!("target/services/broker-{id}/process"));
     let text = std::fs::read_to_string(&record).unwrap_or_default();
     let pid = text.split_whitespace().next();
-    let Some(pid) = pid.and_then(|pid| pid.parse::<u32>().ok()) else {
-        return false;
-    };
-    let sent = std::process::Command::new("sh")
-        .args(["-c", &format!("kill -{signal} {pid}")])
-        .status();
-    sent.is_ok_and(|status| status.success())
+    let pid = pid.and_then(|pid| pid.parse().ok());
+    pid.is_some_and(|pid| send_signal(signal, pid))
 }
 
 async fn services_script(verb: &str, id: i32) {

@@ -139,14 +139,8 @@ pub(super) async fn many_come_and_go(target: Target) {
     let most = if is_short() { 4 } else { 10 };
     let tasks = PARTITIONS.to_string();
     let mut play = Play::prepare(target, "many", &[("tasks.max", &tasks)]).await;
-    let first = play.launch(0).start(&play.stage, &[]).await;
-    until_healthy(&first).await;
-    let document = play.orders.connector.document("");
-    assert_eq!(
-        first.rest.post("/connectors", Some(document)).await.code,
-        201
-    );
-    play.workers.push(first);
+    play.add(play.launch(0)).await;
+    play.create(&play.orders.connector).await;
     until_placed(&play).await;
     let load = play.load().await;
     play.settle().await;
@@ -171,10 +165,7 @@ pub(super) async fn many_come_and_go(target: Target) {
 async fn one_comes(play: &mut Play) {
     let begun = Instant::now();
     let before = placement(&play.workers[0], &play.orders.connector).await;
-    let index = play.workers.len();
-    let worker = play.launch(index).start(&play.stage, &[]).await;
-    until_healthy(&worker).await;
-    play.workers.push(worker);
+    play.add(play.launch(play.workers.len())).await;
     until_placed(play).await;
     check_moves(play, &before, None).await;
     until_the_next(begun).await;

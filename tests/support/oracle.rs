@@ -82,19 +82,7 @@ impl Judged<'_> {
             "{} to catch up with {}",
             self.connector.name, self.topic.name
         );
-        eventually(&what, deadline, || async {
-            let positions = self.positions().await;
-            let behind: Vec<String> = wanted
-                .iter()
-                .filter(|(partition, end)| positions.get(*partition).unwrap_or(&0) < *end)
-                .map(|(partition, end)| {
-                    let position = positions.get(partition);
-                    format!("partition {partition} at {position:?} of {end}")
-                })
-                .collect();
-            check(behind.is_empty(), || behind.join(", "))
-        })
-        .await;
+        until_reached(&what, wanted, deadline, async || self.positions().await).await;
     }
 
     /// The next offset to read of each partition, from the progress table.
@@ -339,6 +327,44 @@ impl Judged<'_> {
         }
         (Duration::from_secs_f64(longest.0), longest.1)
     }
+}
+
+/// Waits until each of these partitions stands where it is wanted, or further.
+pub(crate) async fn until_reached(
+    what: &str,
+    wanted: &BTreeMap<i32, i64>,
+    deadline: Duration,
+    positions: impl AsyncFn() -> BTreeMap<i32, i64>,
+) {
+    eventually(what, deadline, || async {
+        let positions = positions().await;
+        let behind: Vec<String> = wanted
+            .iter()
+            .filter(|(partition, end)| positions.get(*partition).unwrap_or(&0) < *end)
+            .map(|(partition, end)| {
+                let position = positions.get(partition);
+                format!("partition {partition} at {position:?} of {end}")
+            })
+            .collect();
+        check(behind.is_empty(), || behind.join(", "))
+    })
+    .await;
+}
+
+/// Where the partitions of a topic must stand, while a load goes on, for its records to flow: behind what
+/// was acknowledged up to now, and more.
+pub(crate) async fn ends_to_pass(
+    ledger: &Ledger,
+    topic: &Topic,
+    deadline: Duration,
+) -> BTreeMap<i32, i64> {
+    let mut ends = eventually("the load's first records", deadline, || async {
+        let ends = ledger.ends(&topic.name);
+        check(!ends.is_empty(), || "none".to_owned()).map(|()| ends)
+    })
+    .await;
+    ends.values_mut().for_each(|end| *end += 1);
+    ends
 }
 
 /// Per partition, the offset after the last record that was acknowledged.

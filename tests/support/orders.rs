@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::connector::Connector;
 use super::database::Session;
-use super::oracle::Judged;
+use super::oracle::{Judged, ends_to_pass};
 use super::producer::{Load, LoadSpec, Writer};
 use super::proxy::Proxy;
 use super::stage::{Stage, Topic};
@@ -77,12 +77,7 @@ impl Orders {
     /// Waits, while a load goes on, until each partition has stored what was produced up to now,
     /// and more: records flow again.
     pub(crate) async fn until_flowing(&self, stage: &Stage, deadline: Duration) {
-        let mut wanted = eventually("the load's first records", deadline, || async {
-            let ends = stage.ledger.ends(&self.topic.name);
-            check(!ends.is_empty(), || "none".to_owned()).map(|()| ends)
-        })
-        .await;
-        wanted.values_mut().for_each(|end| *end += 1);
+        let wanted = ends_to_pass(&stage.ledger, &self.topic, deadline).await;
         let judged = self.judged(stage);
         judged.until_positions(&wanted, deadline).await;
     }
@@ -110,18 +105,7 @@ impl Orders {
 
     /// Waits until each of these workers has claimed at least one partition and holds it.
     pub(crate) async fn until_shared(&self, stage: &Stage, workers: &[&Worker]) {
-        let addresses: Vec<String> = workers
-            .iter()
-            .map(|worker| worker.address.to_string())
-            .collect();
-        eventually("each worker to own partitions", PATIENCE, || async {
-            let owners = self.owners(stage).await;
-            let all = addresses
-                .iter()
-                .all(|address| owners.values().any(|owner| owner.contains(address)));
-            check(all, || format!("{addresses:?} of {owners:?}"))
-        })
-        .await;
+        until_each_owns(workers, PATIENCE, async || self.owners(stage).await).await;
     }
 
     /// Waits until the worker behind the proxy stands still after this many writes, as a failpoint
@@ -160,6 +144,26 @@ impl Orders {
             .collect::<BTreeSet<_>>()
             .len()
     }
+}
+
+/// Waits until each of these workers owns a partition at least.
+pub(crate) async fn until_each_owns(
+    workers: &[&Worker],
+    deadline: Duration,
+    owners: impl AsyncFn() -> BTreeMap<i32, String>,
+) {
+    let addresses: Vec<String> = workers
+        .iter()
+        .map(|worker| worker.address.to_string())
+        .collect();
+    eventually("each worker to own partitions", deadline, || async {
+        let owners = owners().await;
+        let all = addresses
+            .iter()
+            .all(|address| owners.values().any(|owner| owner.contains(address)));
+        check(all, || format!("{addresses:?} of {owners:?}"))
+    })
+    .await;
 }
 
 impl Caught {

@@ -1,9 +1,19 @@
-//! What `/proc` tells of a worker's process, connections, threads, memory; and of the machine.
+//! What `/proc` tells of a worker's process, connections, threads, memory, and of the machine; and signals.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
+
+/// Whether a process was there to be sent this signal.
+pub(crate) fn send_signal(signal: &str, pid: u32) -> bool {
+    // The standard library sends no signal but SIGKILL; the shell's own `kill` does.
+    let sent = Command::new("sh")
+        .args(["-c", &format!("kill -{signal} {pid}")])
+        .status();
+    sent.is_ok_and(|status| status.success())
+}
 
 /// Ports at the other ends of the process's TCP connections.
 pub(crate) fn remote_ports(pid: u32) -> Vec<u16> {

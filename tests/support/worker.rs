@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::connector::Connector;
 use super::hold::Hold;
+use super::proc::send_signal;
 use super::proxy::Proxy;
 use super::reaper;
 use super::rest::Rest;
@@ -275,12 +276,8 @@ impl Worker {
     }
 
     fn signal(&self, signal: &str) {
-        // The standard library sends no signal but SIGKILL; the shell's own `kill` does.
-        let sent = Command::new("sh")
-            .args(["-c", &format!("kill -{signal} {}", self.pid())])
-            .status()
-            .expect("start a shell");
-        assert!(sent.success(), "no signal {signal} for {}", self.name);
+        let sent = send_signal(signal, self.pid());
+        assert!(sent, "no signal {signal} for {}", self.name);
     }
 
     async fn until_process_state(&self, what: &str, wanted: impl Fn(char) -> bool) {
