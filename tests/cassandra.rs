@@ -14,7 +14,7 @@ use crate::support::producer::Writer;
 use crate::support::services::services;
 use crate::support::stage::Stage;
 use crate::support::wait::{check, eventually, seconds};
-use crate::support::worker::Launch;
+use crate::support::worker::{FENCED, Launch};
 
 /// How often a victim passes its point before it is held there, so that it stops amid work.
 const PASSES_BEFORE: usize = 20;
@@ -88,7 +88,7 @@ async fn frozen(name: &str, point: &str) {
     victim.thaw().await;
     // It has found out, by a refused checkpoint or a renewal, and is a member again.
     until_shared(&keyspace, &[&victim, &other]).await;
-    let fenced = victim.logged(&["fenced"]);
+    let fenced = victim.logged(&[FENCED]);
     stage.tell(format_args!("the frozen one logged: {:?}", fenced.first()));
     until_flowing(&keyspace, &topic, PATIENCE).await;
     load.finish().await;

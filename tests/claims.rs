@@ -9,7 +9,7 @@ use crate::support::producer::{Draft, Poison};
 use crate::support::proxy::{Network, Proxy};
 use crate::support::stage::Stage;
 use crate::support::wait::{eventually, seconds};
-use crate::support::worker::{Launch, SESSION};
+use crate::support::worker::{FENCED, Launch, SESSION};
 
 /// A connector takes over from an earlier program: the group's offsets are where it starts, once,
 /// also when several tasks start at the same moment.
@@ -65,7 +65,7 @@ async fn one_partition_of_a_batch_is_fenced() {
             ))
             .await;
         let number = format!("{partition}");
-        let fenced = worker.until_logged(&["fenced", &number], seconds(10)).await;
+        let fenced = worker.until_logged(&[FENCED, &number], seconds(10)).await;
         stage.tell(fenced);
         orders.until_flowing(&stage, seconds(15)).await;
     }

@@ -13,7 +13,7 @@ use crate::support::proxy::{Network, Proxy};
 use crate::support::rest::Answer;
 use crate::support::stage::Stage;
 use crate::support::wait::{PATIENCE, check, eventually};
-use crate::support::worker::{Launch, Worker};
+use crate::support::worker::{FENCED, Launch, Worker};
 
 mod positions;
 
@@ -279,7 +279,7 @@ async fn workers_come_and_go() {
         assert_eq!(changed.code, 200, "{}", changed.body);
         let status = workers[index].exit(PATIENCE).await;
         assert!(status.success(), "a clean stop: {status}");
-        assert_eq!(workers[index].logged(&["fenced"]), Vec::<String>::new());
+        assert_eq!(workers[index].logged(&[FENCED]), Vec::<String>::new());
         workers[index] = begin(&stage, polite(NAMES[index]).port(port)).await;
         orders.until_flowing(&stage, PATIENCE).await;
     }

@@ -9,7 +9,7 @@ use crate::support::orders::{Caught, Orders};
 use crate::support::proxy::Proxy;
 use crate::support::stage::Stage;
 use crate::support::wait::seconds;
-use crate::support::worker::{Launch, SESSION};
+use crate::support::worker::{FENCED, Launch, SESSION};
 
 /// How often the victim passes its point before it is held there, so that it is frozen amid work.
 const PASSES_BEFORE: usize = 50;
@@ -115,7 +115,7 @@ pub(crate) async fn frozen(engine: Engine, point: &str, caught: Caught) -> bool 
         moves_when_thawed <= moves_when_frozen + 1,
         "a frozen worker moved positions: {moves_when_frozen} before, {moves_when_thawed} after"
     );
-    let fenced = victim.logged(&["fenced"]);
+    let fenced = victim.logged(&[FENCED]);
     stage.tell(format_args!("the zombie logged: {:?}", fenced.first()));
     !fenced.is_empty()
 }

@@ -8,7 +8,7 @@ use crate::support::orders::{Caught, Orders};
 use crate::support::proxy::{Network, Proxy};
 use crate::support::stage::Stage;
 use crate::support::wait::{check, eventually, seconds};
-use crate::support::worker::{Launch, SESSION};
+use crate::support::worker::{FENCED, Launch, SESSION};
 
 /// Writes that a worker does before something happens to it; fenced ones and claims take turns too.
 const WRITES_BEFORE: usize = 20;
@@ -63,7 +63,7 @@ pub(crate) async fn cut_off_from_kafka_only(engine: Engine) {
         cut_at.elapsed().as_secs_f32()
     ));
     hold.let_go();
-    let fenced = victim.until_logged(&["fenced"], seconds(60)).await;
+    let fenced = victim.until_logged(&[FENCED], seconds(60)).await;
     stage.tell(fenced);
     kafka.set(Network::Whole);
     orders.until_shared(&stage, &[&victim, &other]).await;

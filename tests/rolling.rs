@@ -5,7 +5,7 @@ use crate::support::items::Items;
 use crate::support::orders::Orders;
 use crate::support::stage::Stage;
 use crate::support::wait::PATIENCE;
-use crate::support::worker::{Launch, Worker};
+use crate::support::worker::{FENCED, Launch, Worker};
 
 const ROUNDS: usize = 3;
 const NAMES: [&str; 3] = ["first", "second", "third"];
@@ -28,7 +28,7 @@ async fn clean_restarts() {
             worker.terminate();
             let status = worker.exit(PATIENCE).await;
             assert!(status.success(), "a clean stop in round {round}: {status}");
-            let fenced = worker.logged(&["fenced"]);
+            let fenced = worker.logged(&[FENCED]);
             assert_eq!(fenced, Vec::<String>::new(), "a clean stop replays nothing");
             *worker = launch(index).start(&stage, &connectors).await;
         }

@@ -12,7 +12,7 @@ use crate::support::proc::send_signal;
 use crate::support::proxy::{BrokerPaths, Network, Proxy};
 use crate::support::stage::{Stage, Topic};
 use crate::support::wait::{check, eventually, seconds};
-use crate::support::worker::{Launch, Worker};
+use crate::support::worker::{FENCED, Launch, Worker};
 
 /// A cluster of workers in front of one keyspace.
 struct Play {
@@ -70,10 +70,7 @@ impl Play {
         self.workers[index].terminate();
         let status = self.workers[index].exit(PATIENCE).await;
         assert!(status.success(), "a clean stop: {status}");
-        assert_eq!(
-            self.workers[index].logged(&["fenced"]),
-            Vec::<String>::new()
-        );
+        assert_eq!(self.workers[index].logged(&[FENCED]), Vec::<String>::new());
         self.workers[index] = self.launched(index, None).await;
     }
 

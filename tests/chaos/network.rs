@@ -10,7 +10,7 @@ use super::store::{Point, Target};
 use crate::support::proc::remote_ports;
 use crate::support::proxy::{BrokerPaths, Network};
 use crate::support::wait::{PATIENCE, check, eventually, seconds};
-use crate::support::worker::Worker;
+use crate::support::worker::{FENCED, Worker};
 
 /// For how long a line is bad, in full.
 const BAD_IN_FULL: Duration = seconds(600);
@@ -37,7 +37,7 @@ pub(super) async fn cut_off_from_kafka(target: Target) {
     let what = format!("{connections} connections to kafka cut; the others caught up");
     tell_since(&play.stage, &what, cut_at);
     hold.let_go();
-    let fenced = play.workers[1].until_logged(&["fenced"], PATIENCE).await;
+    let fenced = play.workers[1].until_logged(&[FENCED], PATIENCE).await;
     play.stage.tell(fenced);
     kafka.set(Network::Whole);
     play.settle().await;

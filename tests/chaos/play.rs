@@ -19,7 +19,7 @@ use crate::support::producer::Load;
 use crate::support::proxy::Proxy;
 use crate::support::stage::{Stage, Topic};
 use crate::support::wait::{PATIENCE, check, eventually, seconds};
-use crate::support::worker::{Launch, Worker};
+use crate::support::worker::{FENCED, Launch, Worker};
 
 pub(crate) const PARTITIONS: i32 = 12;
 const TASKS: usize = 6;
@@ -274,11 +274,11 @@ impl Play {
 
     /// SIGTERM, and a successor under the same name.
     pub(crate) async fn replace(&mut self, index: usize) {
-        let before = self.workers[index].logged(&["fenced"]).len();
+        let before = self.workers[index].logged(&[FENCED]).len();
         self.workers[index].terminate();
         let status = self.workers[index].exit(PATIENCE).await;
         assert!(status.success(), "a clean stop: {status}");
-        let fenced = self.workers[index].logged(&["fenced"]);
+        let fenced = self.workers[index].logged(&[FENCED]);
         assert_eq!(fenced[before..], [""; 0], "a clean stop replays nothing");
         self.start_again(index).await;
     }

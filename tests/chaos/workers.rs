@@ -8,7 +8,7 @@ use super::store::{Point, Target};
 use crate::cluster::until_healthy;
 use crate::support::proc::Busy;
 use crate::support::wait::{PATIENCE, check, eventually, seconds};
-use crate::support::worker::SESSION;
+use crate::support::worker::{FENCED, SESSION};
 
 /// Positions of a worker that the server may move after the worker was frozen: its share of all.
 const ON_THEIR_WAY: usize = 4;
@@ -79,7 +79,7 @@ pub(super) async fn one_leaves_for_good(target: Target) {
     let mut leaver = play.workers.remove(1);
     leaver.terminate();
     assert!(leaver.exit(PATIENCE).await.success());
-    assert_eq!(leaver.logged(&["fenced"]), Vec::<String>::new());
+    assert_eq!(leaver.logged(&[FENCED]), Vec::<String>::new());
     play.until_flowing().await;
     play.judge(load).await;
     play.check_pause(seconds(3)).await;
@@ -126,7 +126,7 @@ async fn frozen(target: Target, name: &str, point: Point) {
         moves_while_frozen <= moves_when_frozen + ON_THEIR_WAY,
         "a frozen worker moved positions: {moves_when_frozen} before, {moves_while_frozen} after"
     );
-    let fenced = play.workers[1].logged(&["fenced"]);
+    let fenced = play.workers[1].logged(&[FENCED]);
     play.stage
         .tell(format_args!("the zombie logged: {:?}", fenced.first()));
     // Elsewhere the server has ended the transaction, or there is none to be refused.

@@ -8,7 +8,7 @@ use crate::support::orders::Orders;
 use crate::support::proc::Busy;
 use crate::support::stage::Stage;
 use crate::support::wait::{PATIENCE, seconds};
-use crate::support::worker::{Launch, SESSION, Worker};
+use crate::support::worker::{FENCED, Launch, SESSION, Worker};
 
 const ROUNDS: usize = 3;
 const WORKERS: usize = 3;
@@ -36,7 +36,7 @@ pub(super) async fn restarted(engine: Engine) {
             worker.terminate();
             let status = worker.exit(PATIENCE).await;
             assert!(status.success(), "a clean stop in round {round}: {status}");
-            assert_eq!(worker.logged(&["fenced"]), Vec::<String>::new());
+            assert_eq!(worker.logged(&[FENCED]), Vec::<String>::new());
             *worker = launch(index).start(&stage, &connectors).await;
         }
         orders.until_flowing(&stage, PATIENCE).await;

@@ -25,6 +25,9 @@ pub(crate) const SESSION: Duration = Duration::from_secs(3);
 /// busy machine, would be missed for so long.
 pub(crate) const LONG_SESSION: Duration = Duration::from_secs(2 * PATIENCE.as_secs());
 
+/// What a worker logs when a claim was taken from it. A broker that fences an epoch has other words.
+pub(crate) const FENCED: &str = "FENCED: ";
+
 /// A debug build on a busy machine.
 const START_DEADLINE: Duration = PATIENCE;
 
