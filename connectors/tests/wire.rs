@@ -96,6 +96,43 @@ impl Wire {
     }
 }
 
+/// How a server that dies leaves its clients.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum End {
+    Closed,
+    Reset,
+}
+
+/// The address of a server that greets its clients, consents to TLS, and dies once they begin with it.
+pub(crate) async fn dying_amid_handshakes(
+    greeting: Vec<u8>,
+    consent: &'static [u8],
+    end: End,
+) -> String {
+    const HANDSHAKE: &[u8] = &[0x16, 0x03];
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
+    let address = listener.local_addr().expect("address").to_string();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            client.write_all(&greeting).await.expect("a client");
+            let (mut said, mut buffer) = (Vec::new(), vec![0; BUFFER_BYTES]);
+            while times(HANDSHAKE, &said) == 0 {
+                let is_first = said.is_empty();
+                let length = client.read(&mut buffer).await.expect("a client");
+                assert_ne!(length, 0, "a client that goes before its handshake");
+                said.extend_from_slice(&buffer[..length]);
+                if is_first {
+                    client.write_all(consent).await.expect("a client");
+                }
+            }
+            if matches!(end, End::Reset) {
+                client.set_zero_linger().expect("a socket");
+            }
+        }
+    });
+    address
+}
+
 impl Shared {
     fn connection(&self) -> usize {
         let mut said = self.said.lock().unwrap();

@@ -2,7 +2,7 @@
 //!
 //! | error                                                             | class  |
 //! |-------------------------------------------------------------------|--------|
-//! | no connection, no answer in time, overloaded, too few replicas     | retry  |
+//! | no connection, no answer in time, overloaded, too few replicas, roles that a node cannot read | retry |
 //! | the statement is refused as invalid                                | record, and the table may have changed |
 //! | the row is larger than the server takes                            | record |
 //! | no such table or keyspace, no rights, a wrong password, a statement that is wrong | stop |
@@ -17,6 +17,10 @@ use crate::error::{ErrorClass, SinkError};
 /// What the server says of a row that no commit log segment can hold. It has no code of its own.
 const TOO_LARGE: [&str; 2] = ["too large for the maximum size", "exceeds maximum allowed"];
 
+/// What Cassandra says, as if it refused, when it cannot read its own tables of roles and rights. Says
+/// nothing about the user, and passes when the nodes are back.
+const ROLES_UNREAD: &str = "Unable to perform auth";
+
 /// An error while a session is opened.
 pub(super) fn of_opening(error: &NewSessionError) -> SinkError {
     let refused = match error {
@@ -24,17 +28,7 @@ pub(super) fn of_opening(error: &NewSessionError) -> SinkError {
             ConnectionPoolError::Broken {
                 last_connection_error: ConnectionError::ConnectionSetupRequestError(setup),
             },
-        )) => match setup.get_error() {
-            ConnectionSetupRequestErrorKind::DbError(DbError::AuthenticationError, _)
-            | ConnectionSetupRequestErrorKind::AuthFinishError(_)
-            | ConnectionSetupRequestErrorKind::StartAuthSessionError(_) => Some(
-                "cassandra refuses user and password; check connection.user and connection.password",
-            ),
-            ConnectionSetupRequestErrorKind::MissingAuthentication => Some(
-                "cassandra wants a user and a password; set connection.user and connection.password",
-            ),
-            _ => None,
-        },
+        )) => refusal(setup.get_error()),
         NewSessionError::EmptyKnownNodesList | NewSessionError::IllegalConfig(_) => {
             Some("the connection's settings cannot be used")
         }
@@ -45,6 +39,23 @@ pub(super) fn of_opening(error: &NewSessionError) -> SinkError {
         None => SinkError::retry("cassandra cannot be reached"),
     };
     error_out.with_source(error.clone()).losing_connection()
+}
+
+/// What to do about a node that lets no one in.
+fn refusal(error: &ConnectionSetupRequestErrorKind) -> Option<&'static str> {
+    use ConnectionSetupRequestErrorKind as Kind;
+    match error {
+        Kind::DbError(_, reason) if reason.starts_with(ROLES_UNREAD) => None,
+        Kind::DbError(DbError::AuthenticationError, _)
+        | Kind::AuthFinishError(_)
+        | Kind::StartAuthSessionError(_) => Some(
+            "cassandra refuses user and password; check connection.user and connection.password",
+        ),
+        Kind::MissingAuthentication => Some(
+            "cassandra wants a user and a password; set connection.user and connection.password",
+        ),
+        _ => None,
+    }
 }
 
 /// An error while a statement is prepared: the table is not what the statement takes it for, or
@@ -120,6 +131,9 @@ fn of_code(code: &DbError, message: &str, what: &str, phase: Phase) -> SinkError
     if TOO_LARGE.iter().any(|words| message.contains(words)) {
         return SinkError::new(ErrorClass::Record, text);
     }
+    if message.starts_with(ROLES_UNREAD) {
+        return SinkError::retry(text);
+    }
     match code {
         // While a statement is prepared no row can be at fault.
         DbError::Invalid if phase == Phase::Preparing => SinkError::stop(text).with_changed_table(),
@@ -183,6 +197,24 @@ mod tests {
             write_type: WriteType::Simple,
         };
         check(timeout, ErrorClass::Retry, false);
+    }
+
+    #[test]
+    fn roles_that_cannot_be_read_are_no_refusal() {
+        let opening = |reason: &str| {
+            let code = DbError::AuthenticationError;
+            refusal(&ConnectionSetupRequestErrorKind::DbError(
+                code,
+                reason.to_owned(),
+            ))
+        };
+        let reason = "Provided username writer and/or password are incorrect";
+        assert!(opening(reason).is_some());
+        let reason = "Unable to perform authentication: Cannot achieve consistency level LOCAL_ONE";
+        assert_eq!(opening(reason), None);
+        let reason = "Unable to perform authorization of permissions: Operation timed out";
+        let error = of_executing(&execution(DbError::Unauthorized, reason), "write a row");
+        assert_eq!(error.class(), ErrorClass::Retry, "{error}");
     }
 
     #[test]

@@ -324,7 +324,7 @@ fn connect_failure(error: &mysql_async::Error) -> SinkError {
             | DriverError::CleartextPluginDisabled
             | DriverError::MysqlOldPasswordDisabled,
         ) => "use another way to authenticate the user, such as caching_sha2_password",
-        mysql_async::Error::Io(mysql_async::IoError::Tls(_)) => {
+        mysql_async::Error::Io(mysql_async::IoError::Tls(error)) if !is_cut_off(error) => {
             "check sslMode, ssl-ca, ssl-cert and ssl-key in connection.url"
         }
         error => {
@@ -332,6 +332,19 @@ fn connect_failure(error: &mysql_async::Error) -> SinkError {
         }
     };
     SinkError::stop(format!("cannot {ACTION}: {}; {advice}", reason(error)))
+}
+
+/// Whether a handshake ended because the connection did, as when the server dies: OpenSSL passes a
+/// reset on as the I/O error that it is, and has words of its own for an end.
+fn is_cut_off(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<std::io::Error>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    error.to_string().to_lowercase().contains("unexpected eof")
 }
 
 #[cfg(test)]

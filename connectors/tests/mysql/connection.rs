@@ -2,11 +2,14 @@
 
 use rowdock_connectors::mysql::MySqlSink;
 use rowdock_connectors::{ErrorClass, Sink, SinkError};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
 
 use super::servers;
 use crate::conformance::databases::mysql::{Schema, connect, mariadb, mysql};
 use crate::conformance::support::{Server, options, session};
 use crate::services;
+use crate::wire::{End, dying_amid_handshakes};
 
 async fn opened(url: &str) -> Result<(), SinkError> {
     let sink = MySqlSink::new(options(url, "orders", false))?;
@@ -75,6 +78,23 @@ async fn unix_sockets_and_tls() {
     let error = opened(&format!("{}?sslMode=REQUIRED", plain.url())).await;
     let error = error.expect_err("this one has no tls");
     assert_eq!(error.class(), ErrorClass::Stop, "{error}");
+}
+
+/// That is no wrong certificate: the server comes back.
+#[tokio::test]
+async fn a_server_that_dies_amid_the_handshake_is_tried_again() {
+    let server = mysql().await;
+    let mut greeting = vec![0; 4 * 1024];
+    let mut client = TcpStream::connect(address(&server)).await.expect("server");
+    let length = client.read(&mut greeting).await.expect("a greeting");
+    greeting.truncate(length);
+    for end in [End::Closed, End::Reset] {
+        let address = dying_amid_handshakes(greeting.clone(), b"", end).await;
+        let url = format!("mysql://rowdock:rowdock@{address}/x?sslMode=REQUIRED");
+        let error = opened(&url).await.expect_err("it died");
+        assert_eq!(error.class(), ErrorClass::Retry, "{end:?}: {error}");
+        assert!(error.to_string().contains("TLS"), "{end:?}: {error}");
+    }
 }
 
 /// A password that the server has not seen since its start: by TLS, and by the server's key.

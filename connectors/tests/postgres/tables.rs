@@ -4,6 +4,7 @@ use rowdock_connectors::postgres::PostgresSink;
 use rowdock_connectors::{ColumnType, ErrorClass, NewColumn, NewTable, Sink, Table, TableName};
 
 use super::database::Database;
+use crate::wire::{End, dying_amid_handshakes};
 
 fn text(max_chars: Option<u32>) -> ColumnType {
     ColumnType::Text { max_chars }
@@ -206,6 +207,19 @@ async fn what_cannot_be_created_is_shown() {
     assert!(message.contains("CREATE TABLE IF NOT EXISTS \"no_such_schema\".\"orders\""));
     // The session goes on.
     assert!(session.create_table(&orders()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_server_that_dies_amid_the_handshake_is_tried_again() {
+    let database = Database::new().await;
+    for end in [End::Closed, End::Reset] {
+        let address = dying_amid_handshakes(Vec::new(), b"S", end).await;
+        let url = format!("postgresql://rowdock:rowdock@{address}/x");
+        let sink = PostgresSink::new(database.options_at(&url)).expect("options");
+        let error = sink.open().await.err().expect("it died");
+        assert_eq!(error.class(), ErrorClass::Retry, "{end:?}: {error}");
+        assert!(error.to_string().contains("TLS"), "{end:?}: {error}");
+    }
 }
 
 #[tokio::test]
