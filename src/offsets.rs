@@ -73,8 +73,12 @@ pub enum OffsetsError {
 /// A partition, where it stands and where its log ends.
 #[derive(Debug, Clone)]
 pub struct Progress {
-    /// As stored.
-    pub stored: StoredPosition,
+    /// The partition.
+    pub key: PartitionKey,
+    /// Next offset to store.
+    pub next_offset: i64,
+    /// The database's row of it; `None` when the position is the consumer group's.
+    pub stored: Option<StoredPosition>,
     /// What Kafka has of it; `None` when the topic is gone.
     pub marks: Option<Watermarks>,
     /// When the first record that waits was produced, in milliseconds since the epoch; `None` when
@@ -86,7 +90,7 @@ impl Progress {
     /// Records that are there and not stored.
     pub fn lag(&self) -> Option<i64> {
         let marks = self.marks?;
-        Some((marks.high - self.stored.next_offset).max(0))
+        Some((marks.high - self.next_offset).max(0))
     }
 }
 
@@ -129,33 +133,22 @@ impl Positions {
         Ok(offsets.into_iter().collect())
     }
 
-    /// The same with what Kafka has of each partition, for those whose positions are stored.
+    /// The same with what Kafka has of each partition, for those whose positions are stored. Where the
+    /// group's offsets count, partitions that have none stand where they will be begun.
     ///
     /// # Errors
     /// As [`read`](Self::read).
     pub async fn progress(&self) -> Result<Vec<Progress>, OffsetsError> {
         let kafka = Kafka::open(self)?;
-        let stored = self.stored(&kafka).await?;
-        let mut known = HashMap::new();
-        let topics: BTreeSet<Arc<str>> = stored
-            .iter()
-            .map(|row| Arc::clone(&row.key.topic))
-            .collect();
-        for topic in topics {
-            let partitions = kafka.facts.partitions(topic).await?;
-            known.extend(kafka.facts.watermarks(partitions).await?);
-        }
-        let with_marks = |stored: StoredPosition| Progress {
-            marks: known.get(&stored.key).copied(),
-            waits_since_ms: None,
-            stored,
+        let mut progress = match self.config.delivery {
+            Delivery::ExactlyOnce => self.progress_of_rows(&kafka).await?,
+            Delivery::AtLeastOnce => self.progress_of_group(&kafka).await?,
         };
-        let mut progress: Vec<Progress> = stored.into_iter().map(with_marks).collect();
         let behind = progress.iter().filter_map(|one| {
             let lag = one.lag().filter(|lag| *lag > 0)?;
             Some(Behind {
-                key: one.stored.key.clone(),
-                next_offset: one.stored.next_offset,
+                key: one.key.clone(),
+                next_offset: one.next_offset,
                 lag,
             })
         });
@@ -163,10 +156,44 @@ impl Positions {
         let times = kafka.ask(move |consumer| Ok(waiting::first_times(consumer, behind)?));
         let times = times.await?;
         for one in &mut progress {
-            one.waits_since_ms = times.get(&one.stored.key).copied();
+            one.waits_since_ms = times.get(&one.key).copied();
         }
         kafka.close().await;
         Ok(progress)
+    }
+
+    async fn progress_of_rows(&self, kafka: &Kafka) -> Result<Vec<Progress>, OffsetsError> {
+        let stored = self.stored(kafka).await?;
+        let topics = stored.iter().map(|row| Arc::clone(&row.key.topic));
+        let mut known = HashMap::new();
+        for topic in topics.collect::<BTreeSet<_>>() {
+            let partitions = kafka.facts.partitions(topic).await?;
+            known.extend(kafka.facts.watermarks(partitions).await?);
+        }
+        let progress = stored.into_iter().map(|stored| Progress {
+            key: stored.key.clone(),
+            next_offset: stored.next_offset,
+            marks: known.get(&stored.key).copied(),
+            waits_since_ms: None,
+            stored: Some(stored),
+        });
+        Ok(progress.collect())
+    }
+
+    async fn progress_of_group(&self, kafka: &Kafka) -> Result<Vec<Progress>, OffsetsError> {
+        let topics = kafka.topics(&self.config.topics).await?;
+        let known = kafka.known(topics.into_iter().collect()).await?;
+        let progress = known.marks.iter().map(|(key, marks)| {
+            let committed = known.committed.get(key).map(|committed| committed.offset);
+            Progress {
+                key: key.clone(),
+                next_offset: committed.unwrap_or_else(|| self.start(*marks)),
+                stored: None,
+                marks: Some(*marks),
+                waits_since_ms: None,
+            }
+        });
+        Ok(progress.collect())
     }
 
     /// Sets these positions; `None` is where a new connector would start.
