@@ -45,7 +45,9 @@ impl Play {
         );
         eventually("every record in the table", PATIENCE, || async {
             let stored = self.stage.database.number(&sql).await;
-            check(stored == wanted as i64, || format!("{stored} of {wanted}"))
+            check(usize::try_from(stored) == Ok(wanted), || {
+                format!("{stored} of {wanted}")
+            })
         })
         .await;
     }
