@@ -5,7 +5,7 @@
 //! What must hold at every commit: the change was planned against all that was committed before it,
 //! and no request is carried out twice. What must hold once all has been delivered: every worker
 //! shows the same, every task that should run runs exactly once, on the worker that it was placed on,
-//! every command was answered, and nothing is said of what was deleted.
+//! every command was answered in its time, and nothing is said of what was deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::beginning::Begun;
+use super::writes::COMMAND_TIME_MAX;
 use super::{Control, Event, TICK};
 use crate::cluster::fake::FakeTasks;
 use crate::cluster::format::Decoded;
@@ -31,6 +32,7 @@ use crate::telemetry::Loggers;
 
 mod foreign;
 mod kafka;
+mod outage;
 mod secrets;
 
 use kafka::{
@@ -77,6 +79,8 @@ enum Step {
     },
     /// Everybody who does not stand still looks around.
     Tick,
+    /// For longer than a change may take.
+    Wait,
     Join,
     Leave {
         worker: usize,
@@ -101,6 +105,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => Just(Outcome::Answered),
         1 => Just(Outcome::LostAfterCommit),
         1 => Just(Outcome::LostBeforeCommit),
+        1 => Just(Outcome::Failed),
     ];
     let step = prop_oneof![
         4 => (worker.clone(), 0..NAMES.len(), 0_u8..8)
@@ -115,6 +120,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => worker.clone().prop_map(|worker| Step::Say { worker }),
         6 => worker.clone().prop_map(|worker| Step::TellMembers { worker }),
         12 => Just(Step::Tick),
+        1 => Just(Step::Wait),
         2 => Just(Step::Join),
         1 => worker.clone().prop_map(|worker| Step::Leave { worker }),
         1 => worker.clone().prop_map(|worker| Step::Kill { worker }),
@@ -178,7 +184,13 @@ struct Node {
     /// The writer that it has been since then, if it is one.
     writer: Option<u64>,
     stands_still: bool,
-    answers: Vec<oneshot::Receiver<Result<Answer, ClusterError>>>,
+    answers: Vec<Awaited>,
+}
+
+/// An answer, and when it was asked for.
+struct Awaited {
+    answer: oneshot::Receiver<Result<Answer, ClusterError>>,
+    since: Instant,
 }
 
 struct World {
@@ -186,6 +198,17 @@ struct World {
     nodes: Vec<Node>,
     processes: usize,
     settings: Arc<WorkerSettings>,
+}
+
+impl Node {
+    /// Nobody waits for longer than a change may take.
+    fn judge_patience(&mut self) {
+        let late = |awaited: &Awaited| awaited.since.elapsed() > COMMAND_TIME_MAX + TICK;
+        for awaited in self.answers.iter_mut().filter(|awaited| late(awaited)) {
+            let is_awaited = awaited.answer.is_empty() && !awaited.answer.is_terminated();
+            assert!(!is_awaited, "{} answers in time", self.id);
+        }
+    }
 }
 
 impl World {
@@ -232,6 +255,10 @@ impl World {
             Step::Say { worker } => self.at(worker, say),
             Step::TellMembers { worker } => self.at(worker, tell_members),
             Step::Tick => self.tick().await,
+            Step::Wait => {
+                sleep(COMMAND_TIME_MAX).await;
+                self.tick().await;
+            }
             Step::Join => self.join(),
             Step::Leave { worker } => self.at(worker, |_, node| {
                 if node.control.leaving.is_none() {
@@ -335,7 +362,8 @@ impl World {
         self.at(worker, |_, node| {
             let (reply, answer) = oneshot::channel();
             node.control.receive(Message::Command { command, reply });
-            node.answers.push(answer);
+            let since = Instant::now();
+            node.answers.push(Awaited { answer, since });
         });
     }
 
@@ -347,6 +375,7 @@ impl World {
             let node = &mut self.nodes[index];
             if !node.stands_still {
                 node.control.look_around();
+                node.judge_patience();
                 if node.control.has_left() {
                     self.let_go(index).await;
                     continue;
@@ -383,8 +412,8 @@ impl World {
 
     /// The last command of a worker was carried out.
     fn answered(&mut self, worker: usize) -> bool {
-        let answer = self.nodes[worker].answers.pop();
-        answer.is_some_and(|mut answer| matches!(answer.try_recv(), Ok(Ok(_))))
+        let awaited = self.nodes[worker].answers.pop();
+        awaited.is_some_and(|mut awaited| matches!(awaited.answer.try_recv(), Ok(Ok(_))))
     }
 
     /// All is well from now on, and everything arrives.
@@ -413,8 +442,9 @@ impl World {
         let expected = self.kafka.truth_shown();
         for node in &mut self.nodes {
             assert_eq!(node.control.stage, None, "{} has begun", node.id);
-            for mut answer in node.answers.drain(..) {
-                assert!(answer.try_recv().is_ok(), "{} has answered", node.id);
+            for mut awaited in node.answers.drain(..) {
+                let is_answered = awaited.answer.try_recv().is_ok();
+                assert!(is_answered, "{} has answered", node.id);
             }
             let shown: BTreeMap<String, RawConfig> = node
                 .control

@@ -21,6 +21,8 @@ pub(super) enum Outcome {
     Answered,
     LostAfterCommit,
     LostBeforeCommit,
+    /// Nothing was written, and that is known.
+    Failed,
 }
 
 /// What all workers share.
@@ -165,11 +167,15 @@ pub(super) fn write(kafka: &mut Kafka, node: &mut Node, outcome: Outcome) {
         }
         Some(ToWriterThread::Prepare) => {
             let fresh = node.writer.is_none();
-            if fresh {
-                kafka.writer += 1;
-                node.writer = Some(kafka.writer);
+            if fresh && outcome == Outcome::Failed {
+                WriterAnswer::Failed("away".to_owned())
+            } else {
+                if fresh {
+                    kafka.writer += 1;
+                    node.writer = Some(kafka.writer);
+                }
+                WriterAnswer::Ready { fresh }
             }
-            WriterAnswer::Ready { fresh }
         }
         Some(ToWriterThread::Commit {
             records,
@@ -178,6 +184,8 @@ pub(super) fn write(kafka: &mut Kafka, node: &mut Node, outcome: Outcome) {
             let is_writer = node.writer.take() == Some(kafka.writer);
             if !is_writer {
                 WriterAnswer::Fenced
+            } else if outcome == Outcome::Failed {
+                WriterAnswer::Failed("away".to_owned())
             } else if outcome == Outcome::LostBeforeCommit {
                 WriterAnswer::Unknown("lost".to_owned())
             } else {
