@@ -1,6 +1,6 @@
 //! Whole control loops against a Kafka that delivers late, in any order, and sometimes not at all:
 //! workers join, leave, are killed and stand still while connectors are created, changed and
-//! deleted on all of them. Time is simulated, so a case takes milliseconds.
+//! deleted on all of them, and the log is compacted behind them. Time is simulated, so a case takes milliseconds.
 //!
 //! What must hold at every commit: the change was planned against all that was committed before it,
 //! and no request is carried out twice. What must hold once all has been delivered: every worker
@@ -90,6 +90,8 @@ enum Step {
     },
     /// The group misses those who were killed.
     Expire,
+    /// Of what everybody has read, the config topic keeps the last record of each key.
+    Compact,
     /// Hears nothing and says nothing, for as long as it stands still.
     Stall {
         worker: usize,
@@ -108,7 +110,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Outcome::Failed),
     ];
     let step = prop_oneof![
-        4 => (worker.clone(), 0..NAMES.len(), 0_u8..8)
+        4 => (worker.clone(), 0..NAMES.len(), 0_u8..9)
             .prop_map(|(worker, name, verb)| Step::Command { worker, name, verb }),
         10 => (worker.clone(), 1_usize..12)
             .prop_map(|(worker, records)| Step::ReadConfig { worker, records }),
@@ -125,6 +127,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => worker.clone().prop_map(|worker| Step::Leave { worker }),
         1 => worker.clone().prop_map(|worker| Step::Kill { worker }),
         2 => Just(Step::Expire),
+        1 => Just(Step::Compact),
         1 => worker.clone().prop_map(|worker| Step::Stall { worker }),
         1 => worker.prop_map(|worker| Step::Wake { worker }),
     ];
@@ -171,6 +174,30 @@ async fn what_another_worker_has_just_made_is_not_refused_as_unknown() {
     world.carry_out(1);
     world.settle().await;
     assert!(world.answered(1), "the second did not know of it yet");
+}
+
+/// A restart of a connector's task takes the place of the one before in a log that is compacted, so it is
+/// all that a worker which comes later reads of them.
+#[tokio::test(start_paused = true)]
+async fn restarts_end_for_those_who_come_late() {
+    const CREATE: u8 = 0;
+    const PUT: u8 = 3;
+    const RESTART_TASK: u8 = 7;
+    const RESTART_ALL: u8 = 8;
+    for last in [RESTART_TASK, PUT] {
+        let mut world = World::new();
+        world.settle().await;
+        for verb in [CREATE, RESTART_ALL, last] {
+            world.command(0, 0, verb);
+            world.settle().await;
+            assert!(world.answered(0), "{verb}");
+        }
+        world.compact();
+        world.join();
+        world.join();
+        world.settle().await;
+        world.judge();
+    }
 }
 
 struct Node {
@@ -272,6 +299,7 @@ impl World {
                 }
             }
             Step::Expire => self.expire(),
+            Step::Compact => self.compact(),
             Step::Stall { worker } => self.at(worker, |_, node| node.stands_still = true),
             Step::Wake { worker } => {
                 let index = worker % self.nodes.len();
@@ -327,6 +355,11 @@ impl World {
             .retain(|(_, process)| alive.contains(process));
     }
 
+    fn compact(&mut self) {
+        let read = self.nodes.iter().map(|node| node.config_read);
+        self.kafka.compact(read.min().unwrap_or_default());
+    }
+
     fn command(&mut self, worker: usize, name: usize, verb: u8) {
         let name = NAMES[name].to_owned();
         let target = |target| Command::SetTarget {
@@ -347,6 +380,10 @@ impl World {
             4 => target(TargetState::Stopped),
             5 => target(TargetState::Paused),
             6 => target(TargetState::Running),
+            7 => Command::RestartTask {
+                name: name.clone(),
+                task: 1,
+            },
             _ => Command::Restart {
                 name: name.clone(),
                 scope: RestartScope {
