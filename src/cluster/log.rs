@@ -57,6 +57,8 @@ pub(super) fn client_config(
 pub(super) struct WorkerContext {
     /// Raised whenever the client's group changes, if it is in one.
     pub(super) group_changed: Arc<AtomicBool>,
+    /// Hears what becomes of each record, if anybody wants to.
+    pub(super) delivered: Option<Box<dyn Fn(Result<(), &KafkaError>) + Send + Sync>>,
 }
 
 impl ClientContext for WorkerContext {
@@ -104,6 +106,9 @@ impl ProducerContext for WorkerContext {
         if let Err((error, message)) = result {
             let key = message.key().unwrap_or_default();
             debug!(%error, key = %String::from_utf8_lossy(key), "a record did not arrive");
+        }
+        if let Some(delivered) = &self.delivered {
+            delivered(result.as_ref().map(|_| ()).map_err(|(error, _)| error));
         }
     }
 }
