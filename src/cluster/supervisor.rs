@@ -331,6 +331,10 @@ impl<S: StartTask> Supervisor<S> {
             let Some(supervised) = self.tasks.remove(number) else {
                 continue;
             };
+            // Whoever comes after it has not failed yet.
+            if let Some(restarts) = self.restarts.get_mut(number) {
+                restarts.due = None;
+            }
             let number = *number;
             stopping.spawn(async move {
                 let stop = supervised.handle.stop(deadline);
