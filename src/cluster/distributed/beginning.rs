@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -14,6 +13,7 @@ use uuid::Uuid;
 use super::links::{KafkaLinks, Links};
 use super::reads::Reads;
 use super::{Control, Distributed, Event, Refused};
+use crate::cluster::fetch_memory::FetchMemory;
 use crate::cluster::handle::ClusterHandle;
 use crate::cluster::log::statements::Speech;
 use crate::cluster::log::tail::{self, LogEnd};
@@ -95,7 +95,7 @@ impl<S: StartTask> Control<S> {
                 starter,
                 worker_id,
                 stop_deadline: settings.shutdown_timeout,
-                tasks: AtomicUsize::new(0),
+                memory: FetchMemory::of(&settings),
                 settings: Arc::clone(&settings),
             }),
             failure: None,
