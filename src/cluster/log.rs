@@ -52,13 +52,16 @@ pub(super) fn client_config(
     config
 }
 
+/// Takes in what became of a record.
+pub(super) type Delivered = Box<dyn Fn(Result<(), &KafkaError>) + Send + Sync>;
+
 /// Of the worker's own clients. Kafka that is away is told by whoever needs it; to them it is a detail.
 #[derive(Default)]
 pub(super) struct WorkerContext {
     /// Raised whenever the client's group changes, if it is in one.
     pub(super) group_changed: Arc<AtomicBool>,
     /// Hears what becomes of each record, if anybody wants to.
-    pub(super) delivered: Option<Box<dyn Fn(Result<(), &KafkaError>) + Send + Sync>>,
+    pub(super) delivered: Option<Delivered>,
 }
 
 impl ClientContext for WorkerContext {
