@@ -471,3 +471,6 @@ impl Kafka {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
