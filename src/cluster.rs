@@ -20,6 +20,7 @@
 mod accepted;
 mod broker;
 mod distributed;
+mod fetch_memory;
 mod format;
 mod handle;
 mod log;

@@ -278,3 +278,6 @@ impl Positions {
         kafka.commit(self.config.delivery, wanted).await
     }
 }
+
+#[cfg(test)]
+mod tests;

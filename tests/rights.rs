@@ -6,7 +6,7 @@ use crate::support::kafka;
 use crate::support::orders::Orders;
 use crate::support::producer::{Draft, Poison};
 use crate::support::rights::Resource::{Cluster, Group, Topic, TransactionalId};
-use crate::support::rights::Right::{Create, Delete, Describe, DescribeConfigs, Read, Write};
+use crate::support::rights::Right::{Create, Describe, DescribeConfigs, Read, Write};
 use crate::support::rights::give;
 use crate::support::stage::Stage;
 use crate::support::wait::{PATIENCE, check, eventually};
@@ -38,37 +38,73 @@ async fn those_that_are_documented_are_enough() {
     give(CLERK, &[(Topic(&configs), &[Describe])]);
     ends_with(&format!("the worker may not create topic {configs}")).await;
 
-    // All but writing to the config topic.
+    // Both topics can be made and looked at, and nothing else.
     let workers = stage.unique("workers");
-    let common = [Describe, DescribeConfigs, Create, Read];
+    let seen = [Describe, DescribeConfigs, Create];
     give(
         CLERK,
         &[
-            (Topic(&configs), &common),
-            (Topic(&statuses), &common),
-            (Topic(&statuses), &[Write]),
-            (Group(&workers), &[Read, Describe]),
-            (
-                TransactionalId(&format!("connect-cluster-{workers}")),
-                &[Describe, Write],
-            ),
+            (Topic(&configs), &seen),
+            (Topic(&statuses), &seen),
             (Cluster, &[Describe]),
-            (Topic(&orders.topic.name), &[Describe, Read]),
-            (Group(&orders.connector.group()), &[Read, Describe, Delete]),
-            (Topic(&letters.name), &[Describe, Write, Create]),
         ],
     );
     let worker = start(&stage, &endpoint).await;
-    until_healthy(&worker).await;
-    let document = orders.connector.document(&stage.database.url(None));
-    let refused = worker
-        .rest
-        .post("/connectors", Some(document.clone()))
+    let tells = async |code: u16, words: &[String]| {
+        eventually("a word of what is lacking", PATIENCE, || async {
+            let answer = worker.rest.try_call("GET", "/health", None).await?;
+            let told = answer.body["message"].as_str().unwrap_or_default();
+            let all = words.iter().all(|words| told.contains(words));
+            check(answer.code == code && all, || answer.body.to_string())
+        })
         .await;
-    assert_eq!(refused.code, 503, "{}", refused.body);
-    let told = refused.body["message"].as_str().unwrap_or_default();
-    assert!(told.contains("allow Write on it"), "{told}");
+    };
+    let lacks_read = |topic| format!("the worker may not read topic {topic}: allow Read on it");
+    let lacks_group = format!(
+        "the worker may not be a member of group {workers} (group.id): allow Read and Describe on it"
+    );
+    tells(
+        503,
+        &[lacks_read(&configs), lacks_read(&statuses), lacks_group],
+    )
+    .await;
+    let starting = worker.rest.get("/connectors").await;
+    assert_eq!(starting.code, 503, "{}", starting.body);
+    let told = starting.body["message"].as_str().unwrap_or_default();
+    assert!(told.contains(&lacks_read(&configs)), "{told}");
 
+    // What was lacking is noticed while it runs, from here on.
+    give(
+        CLERK,
+        &[
+            (Topic(&configs), &[Read]),
+            (Topic(&statuses), &[Read]),
+            (Group(&workers), &[Read, Describe]),
+            (Topic(&orders.topic.name), &[Describe, Read]),
+            (Group(&orders.connector.group()), &[Read, Describe]),
+            (Topic(&letters.name), &[Describe, Write, Create]),
+        ],
+    );
+    let lacks_write = format!("the worker may not write to topic {statuses}: allow Write on it");
+    tells(500, &[lacks_write]).await;
+    give(CLERK, &[(Topic(&statuses), &[Write])]);
+    until_healthy(&worker).await;
+
+    let document = orders.connector.document(&stage.database.url(None));
+    let is_refused = async |words: &str| {
+        let document = Some(document.clone());
+        let refused = worker.rest.post("/connectors", document).await;
+        assert_eq!(refused.code, 503, "{}", refused.body);
+        let told = refused.body["message"].as_str().unwrap_or_default();
+        assert!(told.contains(words), "{told}");
+    };
+    let writer_id = format!("connect-cluster-{workers}");
+    is_refused(&format!(
+        "the worker may not use the transactional id {writer_id}: allow Write and Describe on it"
+    ))
+    .await;
+    give(CLERK, &[(TransactionalId(&writer_id), &[Describe, Write])]);
+    is_refused("the worker may not write to the config topic: allow Write on it").await;
     give(CLERK, &[(Topic(&configs), &[Write])]);
     eventually("the connector to be created", PATIENCE, || async {
         let document = Some(document.clone());

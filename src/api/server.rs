@@ -192,12 +192,20 @@ impl AsyncWrite for BoundedConnection {
 
 #[cfg(test)]
 mod tests {
+    use openssl::pkey::{PKey, Private};
+    use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
+    use openssl::x509::X509;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
     use tokio::sync::oneshot;
+    use tokio::task::JoinHandle;
     use tokio::time::timeout;
 
+    use super::super::tls::tests::{identity, settings};
     use super::*;
+    use crate::config::worker::{ClientAuth, HttpsSettings};
+
+    type Identity = (X509, PKey<Private>);
 
     #[tokio::test(start_paused = true)]
     async fn a_silent_connection_is_closed() {
@@ -243,42 +251,70 @@ mod tests {
         server.abort();
     }
 
-    /// A peer that never finishes its handshake holds up nobody else.
-    #[tokio::test]
-    async fn https_is_served() {
-        use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
-        let (certificate, key) = super::super::tls::tests::identity();
-        let text = |pem: Vec<u8>| String::from_utf8(pem).unwrap();
-        let tls = Tls::new(&super::super::tls::tests::settings(&[
-            ("ssl.certificate.pem", &text(certificate.to_pem().unwrap())),
-            (
-                "ssl.key.pem",
-                &text(key.private_key_to_pem_pkcs8().unwrap()),
-            ),
-        ]));
+    /// HTTPS with a certificate of its own. Of clients it asks what `more` says.
+    async fn serve_https(more: impl FnOnce(&mut HttpsSettings)) -> (SocketAddr, JoinHandle<()>) {
+        let (certificate, key) = identity();
+        let pem = String::from_utf8(certificate.to_pem().unwrap()).unwrap();
+        let key = String::from_utf8(key.private_key_to_pem_pkcs8().unwrap()).unwrap();
+        let mut settings = settings(&[("ssl.certificate.pem", &pem), ("ssl.key.pem", &key)]);
+        more(&mut settings);
+        let tls = Tls::new(&settings).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let never = std::future::pending();
-        let server = tokio::spawn(serve(listener, Some(tls.unwrap()), Router::new(), never));
-        let _silent = TcpStream::connect(address).await.unwrap();
+        let server = tokio::spawn(serve(listener, Some(tls), Router::new(), never));
+        (address, server)
+    }
 
+    /// Asks over HTTPS, and shows this certificate if it is asked for one.
+    async fn ask(address: SocketAddr, shown: Option<&Identity>) -> io::Result<[u8; 12]> {
         let mut connector = SslConnector::builder(SslMethod::tls_client()).unwrap();
         connector.set_verify(SslVerifyMode::NONE);
-        let ssl = connector
-            .build()
-            .configure()
-            .unwrap()
-            .into_ssl("localhost")
-            .unwrap();
-        let stream = TcpStream::connect(address).await.unwrap();
+        if let Some((certificate, key)) = shown {
+            connector.set_certificate(certificate).unwrap();
+            connector.set_private_key(key).unwrap();
+        }
+        let ssl = connector.build().configure().unwrap();
+        let ssl = ssl.into_ssl("localhost").unwrap();
+        let stream = TcpStream::connect(address).await?;
         let mut stream = tokio_openssl::SslStream::new(ssl, stream).unwrap();
-        Pin::new(&mut stream).connect().await.unwrap();
-        let request = b"GET / HTTP/1.1\r\nhost: w\r\n\r\n";
-        stream.write_all(request).await.unwrap();
+        let handshake = Pin::new(&mut stream).connect().await;
+        handshake.map_err(io::Error::other)?;
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nhost: w\r\n\r\n")
+            .await?;
         let mut answer = [0; 12];
-        let read = timeout(DRAIN_MAX, stream.read_exact(&mut answer));
-        read.await.unwrap().unwrap();
-        assert_eq!(&answer, b"HTTP/1.1 404");
+        let read = timeout(DRAIN_MAX, stream.read_exact(&mut answer)).await;
+        read.expect("an answer, or the end")?;
+        Ok(answer)
+    }
+
+    const NOT_FOUND: &[u8; 12] = b"HTTP/1.1 404";
+
+    /// A peer that never finishes its handshake holds up nobody else.
+    #[tokio::test]
+    async fn https_is_served() {
+        let (address, server) = serve_https(|_| {}).await;
+        let _silent = TcpStream::connect(address).await.unwrap();
+        assert_eq!(&ask(address, None).await.unwrap(), NOT_FOUND);
+        server.abort();
+    }
+
+    /// Whoever shows a certificate that is trusted is answered, and nobody else.
+    #[tokio::test]
+    async fn certificates_can_be_required() {
+        let (client, stranger) = (identity(), identity());
+        let trusted = String::from_utf8(client.0.to_pem().unwrap()).unwrap();
+        let (address, server) = serve_https(|settings| {
+            settings.client_auth = ClientAuth::Required;
+            settings.properties.push(("ssl.ca.pem".to_owned(), trusted));
+        })
+        .await;
+        for refused in [None, Some(&stranger)] {
+            let answer = ask(address, refused).await;
+            assert!(answer.is_err(), "{answer:?}");
+        }
+        assert_eq!(&ask(address, Some(&client)).await.unwrap(), NOT_FOUND);
         server.abort();
     }
 }

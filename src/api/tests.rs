@@ -43,11 +43,11 @@
 //! | 35 | what blocks holds nobody else up | `a_task_that_hangs_while_it_stops_holds_up_nobody_else`, `database`, `kafka_itself` |
 //! | 36 | every task once and balanced through all changes | `every_task_once_and_balanced`, `few_tasks_move`, `workers_agree_whatever_happens_to_them` |
 //! | 38 | internal topics: made, or refused with the reason | `unfit_topics_are_refused`, `those_that_are_documented_are_enough` |
-//! | 39 | HTTP and HTTPS side by side | `https_is_served`, `every_listener_answers_its_part` |
+//! | 39 | HTTP and HTTPS side by side | `https_is_served`, `certificates_can_be_required`, `every_listener_answers_its_part` |
 //! | 40 | paths between workers are nobody's | `there_are_no_paths_between_workers` |
 //! | 43, 44, 45, 46, 47 | validation: error counts by key | `errors_are_counted_by_key`, `predicates`, `consumer_groups_must_differ_from_the_workers_group` |
 //! | 48 | validation: override policies | `override_policies` |
-//! | 64 | positions: refused unless stopped and alone, malformed bodies, a group of its own, twice | `offsets_are_set_on_stopped_connectors_only`, `bodies_are_read_or_refused_in_connects_words`, `positions_are_set_by_hand` |
+//! | 64 | positions: refused unless stopped and alone, malformed bodies, a group and a Kafka of its own, twice, tried again | `offsets_are_set_on_stopped_connectors_only`, `bodies_are_read_or_refused_in_connects_words`, `positions_are_set_by_hand`, `positions_are_those_of_the_connector_s_kafka_and_group`, `the_group_s_offsets_are_tried_again` |
 //! | 65 | topics: seen, reset, gone with their connector | `topics_are_tracked_until_they_are_reset`, `tracking_can_be_switched_off` |
 //!
 //! The requests of well-known clients, in their order, are in [`clients`].

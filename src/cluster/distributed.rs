@@ -97,10 +97,23 @@ enum Event {
     Group(Heard),
     /// What the start has come to.
     Begun(Box<beginning::Begun>),
+    /// No word arrives in the status topic before a person acts as this says; `None`: they do.
+    Words(Option<String>),
     /// The start goes on, and this is what it waits for.
     Stage(String),
     /// The worker cannot go on.
     Failed(String),
+}
+
+/// What Kafka does not allow, with what to do about it.
+#[derive(Default)]
+struct Refused {
+    /// Reading the config topic, as long as it was not read to its end.
+    config: Option<String>,
+    /// Reading the status topic, as long as it was not read to its end.
+    statuses: Option<String>,
+    /// Writing to the status topic.
+    words: Option<String>,
 }
 
 /// The loop.
@@ -128,6 +141,7 @@ struct Control<S: StartTask> {
     staying: Vec<String>,
     heard_at: Instant,
     silence: Option<String>,
+    refused: Refused,
     /// For how long the group's thread has said nothing at all. Counted by ticks: a worker that was
     /// frozen has heard nothing either.
     unheard: Duration,
@@ -235,20 +249,39 @@ impl<S: StartTask> Control<S> {
     }
 
     fn starting(&self) -> Option<ClusterError> {
-        let stage = self.stage.clone()?;
+        let stage = self.stage_as_told()?;
         Some(ClusterError::Starting { stage })
     }
 
+    /// What the start waits for, and what is in its way.
+    fn stage_as_told(&self) -> Option<String> {
+        let stage = self.stage.as_ref()?;
+        let Refused {
+            config, statuses, ..
+        } = &self.refused;
+        let obstacles = [config, statuses, &self.silence].into_iter().flatten();
+        let obstacles: Vec<&str> = obstacles.map(String::as_str).collect();
+        Some(match obstacles.is_empty() {
+            true => stage.clone(),
+            false => format!("{stage}: {}", obstacles.join("; ")),
+        })
+    }
+
     fn health(&self) -> Health {
-        if let Some(stage) = &self.stage {
-            return Health::Starting(stage.clone());
+        if let Some(stage) = self.stage_as_told() {
+            return Health::Starting(stage);
         }
         if self.heard_at.elapsed() > SILENCE_MAX {
             let reason = self.silence.as_deref().unwrap_or("nothing is heard of it");
             return Health::Unhealthy(format!("the group of workers does not answer: {reason}"));
         }
-        match self.reads.unreachable() {
-            Some(reason) => Health::Unhealthy(format!("the config topic cannot be read: {reason}")),
+        if let Some(reason) = self.reads.unreachable() {
+            return Health::Unhealthy(format!("the config topic cannot be read: {reason}"));
+        }
+        match &self.refused.words {
+            Some(reason) => {
+                Health::Unhealthy(format!("other workers hear nothing of it: {reason}"))
+            }
             None => Health::Healthy,
         }
     }
@@ -263,6 +296,7 @@ impl<S: StartTask> Control<S> {
                 self.unheard = Duration::ZERO;
                 self.take_group(heard);
             }
+            Event::Words(refused) => self.refused.words = refused,
             Event::Begun(begun) => self.begun(*begun),
             Event::Stage(stage) => self.stage = Some(stage),
             Event::Failed(reason) => self.fail(reason),
@@ -296,6 +330,10 @@ impl<S: StartTask> Control<S> {
     }
 
     fn take_config(&mut self, tailed: Tailed) {
+        self.refused.config = tailed.refused;
+        if self.refused.config.is_some() {
+            return;
+        }
         let mut touched = BTreeSet::new();
         for record in tailed.records {
             self.note_request(record.request_id.as_deref());
@@ -339,6 +377,10 @@ impl<S: StartTask> Control<S> {
     }
 
     fn take_statuses(&mut self, tailed: Tailed) {
+        self.refused.statuses = tailed.refused;
+        if self.refused.statuses.is_some() {
+            return;
+        }
         let mut reset = BTreeSet::new();
         for record in tailed.records {
             let TailRecord { key, value, .. } = &record;

@@ -52,11 +52,16 @@ pub(super) fn client_config(
     config
 }
 
+/// Takes in what became of a record.
+pub(super) type Delivered = Box<dyn Fn(Result<(), &KafkaError>) + Send + Sync>;
+
 /// Of the worker's own clients. Kafka that is away is told by whoever needs it; to them it is a detail.
 #[derive(Default)]
 pub(super) struct WorkerContext {
     /// Raised whenever the client's group changes, if it is in one.
     pub(super) group_changed: Arc<AtomicBool>,
+    /// Hears what becomes of each record, if anybody wants to.
+    pub(super) delivered: Option<Delivered>,
 }
 
 impl ClientContext for WorkerContext {
@@ -104,6 +109,9 @@ impl ProducerContext for WorkerContext {
         if let Err((error, message)) = result {
             let key = message.key().unwrap_or_default();
             debug!(%error, key = %String::from_utf8_lossy(key), "a record did not arrive");
+        }
+        if let Some(delivered) = &self.delivered {
+            delivered(result.as_ref().map(|_| ()).map_err(|(error, _)| error));
         }
     }
 }

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 use tracing::{debug, warn};
@@ -36,7 +36,7 @@ const CONNECT_PROTOCOL: &str = "connect";
 pub(super) enum Heard {
     /// These are in it, by worker id.
     Members(BTreeSet<String>),
-    /// It does not answer.
+    /// It does not answer, or does not take the worker in.
     Silence(String),
     /// It is Kafka Connect's: these are its workers.
     Foreign(Vec<String>),
@@ -91,6 +91,8 @@ impl Member {
         let thread = MemberThread {
             consumer,
             group_id: membership.group_id.clone(),
+            worker_id: membership.worker_id.clone(),
+            refused: None,
             topic: membership.topic.clone(),
             changed,
             leave: Arc::clone(&leave),
@@ -123,6 +125,9 @@ impl Member {
 struct MemberThread {
     consumer: BaseConsumer<WorkerContext>,
     group_id: String,
+    worker_id: String,
+    /// The worker may not be a member, until it is one.
+    refused: Option<String>,
     topic: String,
     changed: Arc<AtomicBool>,
     leave: Arc<AtomicBool>,
@@ -144,6 +149,7 @@ impl MemberThread {
                 if !self.joined && matches!(heard, Heard::Members(_)) {
                     self.join();
                 }
+                let heard = self.unless_refused(heard);
                 if !tell(heard) {
                     break;
                 }
@@ -151,10 +157,41 @@ impl MemberThread {
             // Nothing is assigned, so what comes are errors, which the client tells its context.
             if let Some(Err(error)) = self.consumer.poll(POLL_MAX) {
                 debug!(%error, "group of workers");
+                self.note_refusal(&error);
             }
         }
         // Dropping the consumer leaves the group.
         self.consumer.unsubscribe();
+    }
+
+    /// The client tries again for ever, and says so once.
+    fn note_refusal(&mut self, error: &KafkaError) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::GroupAuthorizationFailed) {
+            return;
+        }
+        let reason = format!(
+            "the worker may not be a member of group {} (group.id): allow Read and Describe on it",
+            self.group_id
+        );
+        if self.refused.is_none() {
+            warn!("{reason}");
+        }
+        self.refused = Some(reason);
+    }
+
+    /// A group that the worker may not join has others in it at best.
+    fn unless_refused(&mut self, heard: Heard) -> Heard {
+        match heard {
+            Heard::Members(members) if members.contains(&self.worker_id) => {
+                self.refused = None;
+                Heard::Members(members)
+            }
+            Heard::Members(members) => match &self.refused {
+                Some(reason) => Heard::Silence(reason.clone()),
+                None => Heard::Members(members),
+            },
+            heard @ (Heard::Silence(_) | Heard::Foreign(_)) => heard,
+        }
     }
 
     fn join(&mut self) {

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -14,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use super::fetch_memory::FetchMemory;
 use super::handle::{
     Answer, ClusterError, ClusterHandle, Command, Health, Message, Overview, WorkerView,
 };
@@ -41,7 +41,7 @@ pub fn start_standalone<S: StartTask>(
         settings: Arc::clone(&settings),
         worker_id,
         stop_deadline: settings.shutdown_timeout,
-        tasks: AtomicUsize::new(0),
+        memory: FetchMemory::of(&settings),
     };
     let control = ControlLoop {
         registry: Registry::new(settings),
@@ -146,7 +146,7 @@ impl<S: StartTask> ControlLoop<S> {
         let all = self.registry.iter();
         let total: u32 = all.map(|(_, definition)| definition.task_count()).sum();
         let total = usize::try_from(total).unwrap_or(usize::MAX);
-        self.workshop.tasks.store(total, Ordering::Relaxed);
+        self.workshop.memory.expect_tasks(total);
         let tasks = 0..definition.task_count();
         let desired = Desired {
             accepted: Arc::clone(accepted),

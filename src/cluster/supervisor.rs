@@ -18,7 +18,6 @@
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::select_all;
@@ -28,10 +27,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::accepted::Accepted;
+use super::fetch_memory::{FetchMemory, Share};
 use super::tasks::{RunTask, StartTask};
 use super::view::{ConnectorState, Published, PublishedStatus, PublishedTask, TargetState};
 use crate::config::worker::WorkerSettings;
-use crate::task::{TaskSpec, TaskState, TaskStatus};
+use crate::task::{TaskState, TaskStatus};
 
 /// How long past its own deadline a task may take to return from being stopped before it is
 /// dropped: enough for a thread to notice, short enough not to be felt.
@@ -77,36 +77,8 @@ pub(super) struct Workshop<S> {
     pub(super) worker_id: String,
     /// `task.shutdown.graceful.timeout.ms`.
     pub(super) stop_deadline: Duration,
-    /// How many tasks the worker is to have.
-    pub(super) tasks: AtomicUsize,
-}
-
-/// Prefetched kibibytes of one task: enough for one large record, and enough to read at full speed.
-const PREFETCH_KIB_MIN: u64 = 1024;
-const PREFETCH_KIB_MAX: u64 = 8 * 1024;
-const PREFETCH: &str = "queued.max.messages.kbytes";
-
-impl<S> Workshop<S> {
-    /// Bounds what the task's consumer fetches ahead to its share of the worker's memory, unless its
-    /// connector says how much.
-    fn share_memory(&self, spec: &mut TaskSpec) {
-        if spec
-            .consumer_properties
-            .iter()
-            .any(|(key, _)| key == PREFETCH)
-        {
-            return;
-        }
-        let tasks = u64::try_from(self.tasks.load(Ordering::Relaxed)).unwrap_or(u64::MAX);
-        let share = prefetch_kib(self.settings.fetch_memory_bytes, tasks);
-        let property = (PREFETCH.to_owned(), share.to_string());
-        spec.consumer_properties.push(property);
-    }
-}
-
-fn prefetch_kib(memory_bytes: u64, tasks: u64) -> u64 {
-    let share = memory_bytes / 1024 / tasks.max(1);
-    share.clamp(PREFETCH_KIB_MIN, PREFETCH_KIB_MAX)
+    /// For what the tasks fetch ahead.
+    pub(super) memory: Arc<FetchMemory>,
 }
 
 /// Tells a supervisor what its connector should be and reads what it is. Dropping it ends the
@@ -219,6 +191,8 @@ impl Restarts {
 struct Supervised<T> {
     key: TaskKey,
     handle: T,
+    /// Of the worker's memory, given back when the task is gone.
+    share: Option<Share>,
 }
 
 impl<S: StartTask> Supervisor<S> {
@@ -328,13 +302,18 @@ impl<S: StartTask> Supervisor<S> {
         let deadline = self.workshop.stop_deadline;
         let mut stopping = JoinSet::new();
         for number in numbers {
-            let Some(supervised) = self.tasks.remove(number) else {
+            let Some(Supervised { handle, share, .. }) = self.tasks.remove(number) else {
                 continue;
             };
+            // Whoever comes after it has not failed yet.
+            if let Some(restarts) = self.restarts.get_mut(number) {
+                restarts.due = None;
+            }
             let number = *number;
             stopping.spawn(async move {
-                let stop = supervised.handle.stop(deadline);
-                (number, timeout(deadline + STOP_MARGIN, stop).await.is_ok())
+                let has_stopped = timeout(deadline + STOP_MARGIN, handle.stop(deadline)).await;
+                drop(share);
+                (number, has_stopped.is_ok())
             });
         }
         let connector = self.desired.borrow().accepted.config.name.clone();
@@ -374,12 +353,12 @@ impl<S: StartTask> Supervisor<S> {
             let mut spec = desired
                 .accepted
                 .task_spec(settings, worker_id, *task, paused);
-            self.workshop.share_memory(&mut spec);
+            let share = self.workshop.memory.share(&mut spec.consumer_properties);
             let handle = self.workshop.starter.start(&spec);
             let connector = &desired.accepted.config.name;
             info!(connector, task, paused, "task started");
             let key = *key;
-            self.tasks.insert(*task, Supervised { key, handle });
+            self.tasks.insert(*task, Supervised { key, handle, share });
         }
         let tasks = self.live_tasks();
         self.publisher.send_replace(Published {
@@ -426,21 +405,4 @@ async fn any_change(statuses: &mut [watch::Receiver<TaskStatus>]) {
     let changes = changes.map(|status| Box::pin(status.changed()));
     // An end is looked at as a change is.
     select_all(changes).await.0.ok();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn memory_is_shared_within_bounds() {
-        let check = |mebibytes: u64, tasks: u64, expected_kib: u64| {
-            assert_eq!(prefetch_kib(mebibytes << 20, tasks), expected_kib);
-        };
-        check(512, 0, 8 * 1024);
-        check(512, 32, 8 * 1024);
-        check(512, 64, 8 * 1024);
-        check(512, 200, 2621);
-        check(512, 5000, 1024);
-    }
 }

@@ -61,6 +61,10 @@ const CLASSIC_ONLY: [&str; 4] = [
 /// # Errors
 /// When a property is unknown to librdkafka or has a bad value; names it.
 pub fn create(properties: &[(String, String)], client_id: &str) -> KafkaResult<TaskConsumer> {
+    config(properties, client_id).create_with_context(TaskContext)
+}
+
+fn config(properties: &[(String, String)], client_id: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     for (key, value) in DEFAULTS {
         config.set(key, value);
@@ -89,7 +93,7 @@ pub fn create(properties: &[(String, String)], client_id: &str) -> KafkaResult<T
     );
     config.set("debug", debug);
     config.set_log_level(RDKafkaLogLevel::Debug);
-    config.create_with_context(TaskContext)
+    config
 }
 
 const REFRESH_INTERVAL: &str = "topic.metadata.refresh.interval.ms";
@@ -318,19 +322,20 @@ mod tests {
 
     #[test]
     fn new_partitions_are_found_within_the_age_of_metadata() {
-        let check = |properties: &[(&str, &str)], expected: Option<&str>| {
+        let check = |properties: &[(&str, &str)], expected: &str| {
             let properties: Vec<(String, String)> = properties
                 .iter()
                 .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
                 .collect();
-            assert_eq!(refresh_by_age(&properties).as_deref(), expected);
+            let config = config(&properties, "tests");
+            assert_eq!(config.get(REFRESH_INTERVAL), Some(expected));
         };
-        check(&[], None);
-        check(&[("metadata.max.age.ms", "5000")], Some("5000"));
-        check(&[("metadata.max.age.ms", "86400000")], Some("3600000"));
+        check(&[], "60000");
+        check(&[("metadata.max.age.ms", "5000")], "5000");
+        check(&[("metadata.max.age.ms", "86400000")], "3600000");
         check(
             &[("metadata.max.age.ms", "5000"), (REFRESH_INTERVAL, "700")],
-            None,
+            "700",
         );
     }
 }

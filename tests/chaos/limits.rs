@@ -132,7 +132,16 @@ pub(super) async fn database_stalls(target: Target) {
     play.begin_with(launches).await;
     let load = play.load().await;
     path.set(Network::Stalled);
-    tokio::time::sleep(time).await;
+    // What had been said by then is stored by the middle of it, and nothing after.
+    tokio::time::sleep(time / 2).await;
+    let stood = play.positions().await;
+    tokio::time::sleep(time / 2).await;
+    assert_eq!(play.positions().await, stood, "nothing is stored meanwhile");
+    let waiting = play.waiting(&stood).await;
+    play.stage.tell(format_args!(
+        "records that wait for the database: {waiting}"
+    ));
+    assert!(waiting > 0);
     path.set(Network::Whole);
     let back = Instant::now();
     play.until_flowing().await;

@@ -177,6 +177,11 @@ pub(super) async fn a_bad_line(target: Target) {
     }
     let what = format!("a bad line: all was stored {rounds} times, in {slowest:.1?} at most, and");
     tell_since(&play.stage, &what, begun);
+    let late = [kafka.late_pieces(), database.late_pieces()];
+    play.stage.tell(format_args!(
+        "pieces that came late, to and from Kafka and the database: {late:?}"
+    ));
+    assert!(late.iter().all(|late| *late > 0), "{late:?}");
     kafka.set(Network::Whole);
     database.set(Network::Whole);
     play.judge(load).await;

@@ -227,11 +227,25 @@ impl Play {
         self.until_positions(&ends).await;
     }
 
+    /// Where each partition stands.
+    pub(crate) async fn positions(&self) -> BTreeMap<i32, i64> {
+        self.store.positions(&self.stage, &self.orders).await
+    }
+
+    /// How many records were acknowledged by Kafka behind these positions.
+    pub(crate) async fn waiting(&self, positions: &BTreeMap<i32, i64>) -> i64 {
+        let ends = acknowledged_ends(&self.stage.ledger, &self.orders.topic).await;
+        let behind = ends.iter().map(|(partition, end)| {
+            let position = positions.get(partition).copied().unwrap_or_default();
+            (end - position).max(0)
+        });
+        behind.sum()
+    }
+
     async fn until_positions(&self, wanted: &BTreeMap<i32, i64>) {
         let patience = lasts(FLOW_PATIENCE, FLOW_PATIENCE_IN_FULL);
         let what = "records of all partitions to be stored";
-        let positions = async || self.store.positions(&self.stage, &self.orders).await;
-        until_reached(what, wanted, patience, positions).await;
+        until_reached(what, wanted, patience, async || self.positions().await).await;
     }
 
     /// How often a worker has moved a position.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ struct Shared {
     sprung: watch::Sender<u32>,
     caught: Mutex<Vec<Arc<OwnNetwork>>>,
     upstream_ports: Mutex<BTreeSet<u16>>,
+    /// Pieces that were lost at first.
+    late: AtomicUsize,
     addresses_in_replies: Vec<Replacement>,
 }
 
@@ -101,6 +104,11 @@ impl BrokerPaths {
     /// Changes what happens to all connections, now and later.
     pub(crate) fn set(&self, network: Network) {
         self.proxies.iter().for_each(|proxy| proxy.set(network));
+    }
+
+    /// How many pieces a bad line has lost at first.
+    pub(crate) fn late_pieces(&self) -> usize {
+        self.proxies.iter().map(Proxy::late_pieces).sum()
     }
 
     /// How many connections pass.
@@ -164,6 +172,7 @@ impl Proxy {
             sprung: watch::Sender::new(0),
             caught: Mutex::new(Vec::new()),
             upstream_ports: Mutex::new(BTreeSet::new()),
+            late: AtomicUsize::new(0),
             addresses_in_replies,
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
@@ -214,6 +223,11 @@ impl Proxy {
             check(sprung >= times, || format!("sprung {sprung} times"))
         })
         .await;
+    }
+
+    /// How many pieces a bad line has lost at first.
+    pub(crate) fn late_pieces(&self) -> usize {
+        self.shared.late.load(Ordering::Relaxed)
     }
 
     /// The local ports of the proxy's open connections to the target: how the target's list of
@@ -300,12 +314,13 @@ impl Modes {
     }
 
     /// What a bad line costs.
-    async fn delay(&self) {
+    async fn delay(&self, shared: &Shared) {
         if self.now() != Network::Lossy {
             return;
         }
         let is_lost = fastrand::u8(0..5) < LOST_OF_FIVE;
         let late = if is_lost {
+            shared.late.fetch_add(1, Ordering::Relaxed);
             SENT_AGAIN_AFTER
         } else {
             Duration::ZERO
@@ -341,7 +356,7 @@ async fn send_requests(
             return;
         };
         let bytes = &buffer[..count];
-        modes.delay().await;
+        modes.delay(shared).await;
         if let Some(network) = shared.hear(&mut tail, bytes) {
             own.send_replace(Some(network));
             shared.caught.lock().unwrap().push(Arc::clone(own));
@@ -367,7 +382,7 @@ async fn send_replies(
         let Ok(count @ 1..) = from.read(&mut buffer).await else {
             return;
         };
-        modes.delay().await;
+        modes.delay(shared).await;
         modes.until(|network| network != Network::Stalled).await;
         if modes.now() == Network::RepliesLost {
             continue;

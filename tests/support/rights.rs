@@ -26,7 +26,6 @@ pub(crate) enum Right {
     Read = 3,
     Write = 4,
     Create = 5,
-    Delete = 6,
     Describe = 8,
     DescribeConfigs = 10,
 }

@@ -269,6 +269,33 @@ async fn pauses_between_restarts_grow() {
     assert!((60..=63).contains(&pauses[7]), "{pauses:?}");
 }
 
+/// A restart by hand ends the pause that was waited for: what fails after it has one of its own.
+#[tokio::test(start_paused = true)]
+async fn a_restart_by_hand_is_no_part_of_the_pauses() {
+    let worker = Worker::start();
+    worker.create("pg", 1).await;
+    let until_started = async |starts: usize| {
+        while worker.tasks.starts("pg", 0) < starts {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    for starts in 2..=5 {
+        worker.tasks.tell("pg", 0, failed(true));
+        until_started(starts).await;
+    }
+    worker.tasks.tell("pg", 0, failed(true));
+    sleep(Duration::from_secs(1)).await;
+    let restarted = worker.post("/connectors/pg/tasks/0/restart").await;
+    assert_eq!(restarted.status, StatusCode::NO_CONTENT);
+    until_started(6).await;
+    sleep(Duration::from_secs(60)).await;
+
+    let failed_at = Instant::now();
+    worker.tasks.tell("pg", 0, failed(true));
+    until_started(7).await;
+    assert!(failed_at.elapsed() > Duration::from_secs(10));
+}
+
 /// Who restarts, by the flags and by what has failed before.
 #[tokio::test]
 async fn restart_matrix() {

@@ -1,6 +1,11 @@
-//! Offsets and topics over the API: what is refused before Kafka and the database are asked.
+//! Offsets and topics over the API: what is refused before Kafka and the database are asked, and whom
+//! they ask.
 
 use std::collections::BTreeSet;
+
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::mocking::MockCluster;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::*;
 use crate::task::{TaskState, TaskStatus};
@@ -127,4 +132,51 @@ async fn the_cluster_is_shown() {
         "placement": {"pg": [WORKER_ID, WORKER_ID]},
     });
     assert_eq!(worker.get("/rowdock/cluster").await.json(), expected);
+}
+
+/// Positions are asked of the Kafka that the connector reads, and of its own group there.
+#[tokio::test]
+async fn positions_are_those_of_the_connector_s_kafka_and_group() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("orders", 1, 1).unwrap();
+    for (group, offset) in [("connect-pg", 7), ("own", 9)] {
+        commit(&cluster.bootstrap_servers(), group, offset);
+    }
+    // Nothing listens where the worker's own Kafka is.
+    let worker = Worker::start_with(&["bootstrap.servers=127.0.0.1:1"]);
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("orders.db");
+    let mut config = config(1);
+    config["connection.url"] = json!(format!("jdbc:sqlite:{}", database.display()));
+    config["consumer.override.bootstrap.servers"] = json!(cluster.bootstrap_servers());
+    let body = json!({"name": "pg", "config": config, "initial_state": "STOPPED"});
+    let created = worker.send_json(Method::POST, "/connectors", &body).await;
+    assert_eq!(created.status.as_u16(), 201, "{created:?}");
+    let shows = async |offset: i64| {
+        let reply = worker.get("/connectors/pg/offsets").await;
+        let expected = json!({"offsets": [{
+            "partition": {"kafka_topic": "orders", "kafka_partition": 0},
+            "offset": {"kafka_offset": offset},
+        }]});
+        assert_eq!(reply.json(), expected);
+    };
+    shows(7).await;
+    config["consumer.override.group.id"] = json!("own");
+    let path = "/connectors/pg/config";
+    let put = worker.send_json(Method::PUT, path, &config).await;
+    assert_eq!(put.status.as_u16(), 200, "{put:?}");
+    shows(9).await;
+}
+
+fn commit(servers: &str, group: &str, offset: i64) {
+    let client: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", servers)
+        .set("group.id", group)
+        .create()
+        .unwrap();
+    let mut positions = TopicPartitionList::new();
+    positions
+        .add_partition_offset("orders", 0, Offset::Offset(offset))
+        .unwrap();
+    client.commit(&positions, CommitMode::Sync).unwrap();
 }

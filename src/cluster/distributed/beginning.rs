@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -13,7 +12,8 @@ use uuid::Uuid;
 
 use super::links::{KafkaLinks, Links};
 use super::reads::Reads;
-use super::{Control, Distributed, Event};
+use super::{Control, Distributed, Event, Refused};
+use crate::cluster::fetch_memory::FetchMemory;
 use crate::cluster::handle::ClusterHandle;
 use crate::cluster::log::statements::Speech;
 use crate::cluster::log::tail::{self, LogEnd};
@@ -95,7 +95,7 @@ impl<S: StartTask> Control<S> {
                 starter,
                 worker_id,
                 stop_deadline: settings.shutdown_timeout,
-                tasks: AtomicUsize::new(0),
+                memory: FetchMemory::of(&settings),
                 settings: Arc::clone(&settings),
             }),
             failure: None,
@@ -110,6 +110,7 @@ impl<S: StartTask> Control<S> {
             staying: Vec::new(),
             heard_at: Instant::now(),
             silence: None,
+            refused: Refused::default(),
             unheard: Duration::ZERO,
             reads: Reads::default(),
             write: None,
@@ -231,7 +232,8 @@ impl Start {
             Event::Writer,
         )
         .map_err(|error| format!("the worker's threads cannot be started: {error}"))?;
-        let speech = Speech::new(properties, &self.status_topic).map_err(no_client)?;
+        let speech = Speech::new(properties, &self.status_topic, events.clone(), Event::Words)
+            .map_err(no_client)?;
         let membership = Membership {
             properties: properties.clone(),
             group_id: self.group_id.clone(),

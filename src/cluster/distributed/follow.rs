@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -81,7 +80,7 @@ impl<S: StartTask> Control<S> {
         let owners = self.registry.iter();
         let owners = owners.flat_map(|(_, definition)| &definition.owners);
         let own = owners.filter(|owner| **owner == self.worker_id).count();
-        self.workshop.tasks.store(own, Ordering::Relaxed);
+        self.workshop.memory.expect_tasks(own);
     }
 
     /// The tasks that this worker should have: those that are its own, and those that others are to

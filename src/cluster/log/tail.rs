@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{debug, warn};
@@ -46,6 +46,8 @@ pub(in crate::cluster) struct Tailed {
     pub(in crate::cluster) position: i64,
     /// Every partition has been read to its end at least once.
     pub(in crate::cluster) caught_up: bool,
+    /// Nothing was read, and will not be before a person acts as this says.
+    pub(in crate::cluster) refused: Option<String>,
 }
 
 /// Starts to read, on a thread of its own that ends when nobody listens any more.
@@ -81,6 +83,7 @@ pub(in crate::cluster) fn start<T: Send + 'static>(
     consumer.assign(&all)?;
     let thread = TailThread {
         consumer: Arc::new(consumer),
+        topic: topic.to_owned(),
         partitions: (0..partitions).collect(),
         listener,
         wrap,
@@ -137,6 +140,7 @@ impl LogEnd {
 
 struct TailThread<T> {
     consumer: Arc<BaseConsumer<WorkerContext>>,
+    topic: String,
     /// Not read to their ends yet.
     partitions: BTreeSet<i32>,
     listener: UnboundedSender<T>,
@@ -173,6 +177,9 @@ impl<T> TailThread<T> {
                     }
                     Content::Error { code, reason, .. } => {
                         debug!(?code, reason, "tailing consumer");
+                        if code == RDKafkaErrorCode::TopicAuthorizationFailed {
+                            self.tell_refused();
+                        }
                     }
                     Content::Assigned(_)
                     | Content::Revoked(_)
@@ -187,6 +194,21 @@ impl<T> TailThread<T> {
                 return;
             }
         }
+    }
+}
+
+impl<T> TailThread<T> {
+    /// The client tries again for ever, and says so once.
+    fn tell_refused(&self) {
+        let topic = &self.topic;
+        let reason = format!("the worker may not read topic {topic}: allow Read on it");
+        warn!("{reason}");
+        let refused = Tailed {
+            refused: Some(reason),
+            ..Tailed::default()
+        };
+        // That nobody listens any more is found by the next look.
+        self.listener.send((self.wrap)(refused)).ok();
     }
 }
 
@@ -208,7 +230,6 @@ fn record(message: &Message<'_>) -> TailRecord {
 mod tests {
     use std::time::Instant;
 
-    use rdkafka::error::RDKafkaErrorCode;
     use rdkafka::mocking::MockCluster;
 
     use super::*;

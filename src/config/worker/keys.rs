@@ -349,7 +349,7 @@ pub static FETCH_MEMORY: WorkerKey = key(
     "tasks.fetch.memory.bytes",
     Form::Integer(16 * 1024 * 1024, 1024 * 1024 * 1024 * 1024),
     "536870912",
-    "Bytes of records that all tasks of the worker together may have fetched and not read yet. Each gets an even share when it starts, from 1 MiB to 8 MiB, unless its connector sets consumer.override.queued.max.messages.kbytes.",
+    "Bytes of records that the queues of all tasks of the worker together may hold, fetched and not read yet. Each task has a share from when it starts until it ends: an even one among the tasks that are placed on the worker, a sixteenth of what is left at most, 8 MiB at most, and 1 MiB even when nothing is left. Not in it: queues of connectors that set consumer.override.queued.max.messages.kbytes, one answer per broker that is on its way into a queue (fetch.max.bytes: 4 MiB, or the share where that is less), and the batches that are written (batch.max.bytes).",
 );
 
 pub static TOPIC_TRACKING: WorkerKey = key(

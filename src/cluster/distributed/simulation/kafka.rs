@@ -146,6 +146,7 @@ pub(super) fn read_config(kafka: &mut Kafka, node: &mut Node, records: usize) {
         records: records.collect(),
         position: i64::try_from(until).unwrap(),
         caught_up: until == kafka.config.len() || node.control.caught_up.0,
+        refused: None,
     };
     node.config_read = until;
     node.control.hear(Event::Config(tailed));
@@ -167,6 +168,7 @@ pub(super) fn read_statuses(kafka: &mut Kafka, node: &mut Node, records: usize) 
         records: records.collect(),
         position: i64::try_from(until).unwrap(),
         caught_up: until == kafka.statuses.len() || node.control.caught_up.1,
+        refused: None,
     };
     node.statuses_read = until;
     node.control.hear(Event::Status(tailed));
