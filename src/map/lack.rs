@@ -175,6 +175,9 @@ fn lack(
         return column_type.map(|column_type| new_column(name, column_type));
     };
     let column = &target.table.columns[index];
+    if column.column_type == ColumnType::UInt64 && schema.is_some_and(infer::wraps) {
+        return None;
+    }
     let needed = needed_type(&value, column, rules)?;
     let wider = evolve::widened(&column.column_type, &needed)?;
     fit::fit(&value, &wider, rules).ok()?;
