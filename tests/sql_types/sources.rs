@@ -4,6 +4,7 @@
 
 use super::harness::Harness;
 use super::schemas::{ENGINES, Field, check, field};
+use crate::support::engine::Engine;
 
 /// By the names of schemas.
 const NAMED: &[Field] = &[
@@ -98,7 +99,7 @@ const NAMED: &[Field] = &[
         ("point", "POINT(1.5 -2)"),
         (
             "JSON",
-            r#"{"x":1.5,"y":-2.0,"wkb":"AQEAAAAAAAAAAAD4PwAAAAAAAADA","srid":null}"#,
+            r#"{"x":1.5,"y":-2,"wkb":"AQEAAAAAAAAAAAD4PwAAAAAAAADA","srid":null}"#,
         ),
     ),
     field(
@@ -294,7 +295,7 @@ const TOLD: &[Field] = &[
     field(
         r#""type":"bytes","parameters":{"__debezium.source.column.type":"VARBINARY","__debezium.source.column.length":"16"}"#,
         r#""AAH/""#,
-        ("bytea", r#"\\x0001ff"#),
+        ("bytea", "\\x0001ff"),
         ("varbinary(16)", "0001FF"),
         ("BLOB", "0001FF"),
     ),
@@ -340,9 +341,12 @@ async fn what_names_and_sources_tell_becomes_the_column_that_is_added() {
     for engine in ENGINES {
         for fields in [NAMED, TOLD] {
             let harness = Harness::of(engine).await;
-            harness
-                .run("CREATE TABLE made (id bigint NOT NULL PRIMARY KEY)")
-                .await;
+            let characters = match engine {
+                Engine::MySql | Engine::MariaDb => "DEFAULT CHARACTER SET utf8mb4",
+                Engine::Postgres | Engine::Sqlite => "",
+            };
+            let table = "CREATE TABLE made (id bigint NOT NULL PRIMARY KEY)";
+            harness.run(&format!("{table} {characters}")).await;
             check(&harness, fields, UNSIGNED, ("auto.evolve", "true")).await;
         }
     }
