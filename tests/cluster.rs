@@ -351,6 +351,7 @@ async fn kafka_out_of_reach() {
     }
     proxy.set(Network::Whole);
     until_healthy(&worker).await;
+    let mut made = BTreeSet::from(["kept".to_owned()]);
     assert_eq!(create(&worker, idle(&stage, "kept", 1)).await.code, 201);
 
     for network in [Network::Cut, Network::Stalled] {
@@ -361,19 +362,22 @@ async fn kafka_out_of_reach() {
             assert_eq!((kept.code, &kept.body["tasks.max"]), (200, &json!("1")));
         }
         stage.tell(format_args!("three reads took {:?}", begun.elapsed()));
-        let begun = Instant::now();
-        let name = format!("late_{network:?}");
-        let refused = create(&worker, idle(&stage, &name, 1)).await;
-        assert_eq!(refused.code, 503, "{}", refused.body);
-        let reason = refused.body["message"].as_str().unwrap_or_default();
-        assert!(
-            reason.contains("could not be recorded in time: "),
-            "{reason}"
-        );
-        stage.tell(format_args!(
-            "{network:?}: refused after {:?}: {reason}",
-            begun.elapsed()
-        ));
+        // Those that come while others wait, and those that come later, have the same time.
+        for names in [&["one", "two", "three"][..], &["later"]] {
+            let begun = Instant::now();
+            let names = names.iter().map(|name| format!("{name}_{network:?}"));
+            let created = names.map(|name| create(&worker, idle(&stage, &name, 1)));
+            for refused in join_all(created).await {
+                assert_eq!(refused.code, 503, "{}", refused.body);
+                let reason = refused.body["message"].as_str().unwrap_or_default();
+                let is_told = reason.contains("could not be recorded in time: ");
+                assert!(is_told && !reason.contains("effect"), "{reason}");
+                stage.tell(format_args!(
+                    "{network:?}: refused after {:?}: {reason}",
+                    begun.elapsed()
+                ));
+            }
+        }
         let health = worker.rest.get("/health").await;
         assert_eq!(
             (health.code, &health.body["status"]),
@@ -382,12 +386,18 @@ async fn kafka_out_of_reach() {
 
         proxy.set(Network::Whole);
         until_healthy(&worker).await;
+        let name = format!("again_{network:?}");
+        let path = format!("/connectors/{name}/config");
         eventually("a change to be taken again", PATIENCE, || async {
-            let path = format!("/connectors/{name}/config");
             let config = idle(&stage, &name, 1)["config"].clone();
             let answer = worker.rest.put(&path, Some(config)).await;
             check(answer.code < 300, || answer.body.to_string())
         })
         .await;
+        // Changes are made one after the other: had any of those been left, it would have been made.
+        made.insert(name);
+        let shown = worker.rest.get("/connectors").await.body;
+        let shown: BTreeSet<String> = serde_json::from_value(shown).unwrap();
+        assert_eq!(shown, made);
     }
 }

@@ -64,7 +64,7 @@ use follow::Leaving;
 use links::Links;
 use reads::Reads;
 use say::Said;
-use writes::{Job, Write};
+use writes::{Job, Waiting, Write};
 
 /// How often the loop looks at deadlines, at the statuses of its tasks, and at the placement.
 const TICK: Duration = Duration::from_millis(100);
@@ -136,7 +136,7 @@ struct Control<S: StartTask> {
     write: Option<Write>,
     /// Everything that others wrote before we became the writer has been read.
     writer_is_current: bool,
-    jobs: VecDeque<Job>,
+    jobs: VecDeque<Waiting>,
 
     supervisors: BTreeMap<String, SupervisorHandle>,
     told: BTreeMap<String, Desired>,

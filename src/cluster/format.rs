@@ -16,8 +16,10 @@
 //! | `rowdock-placement-<n>`    | `{"owners": [worker id of task 0, of task 1, ..]}`; ours          |
 //!
 //! A restart of ours also lists what was chosen when it was asked for: what has failed then, not
-//! what has failed when the record is read. Kafka Connect ignores that member, and discards keys that
-//! it does not know.
+//! what has failed when the record is read. And since compaction leaves a connector's last restart
+//! only, it lists the earlier ones that are still in force, such as
+//! `{"connector": false, "tasks": [1], "earlier": {"connector": 20, "tasks": {"0": 17}}}`. Kafka Connect
+//! ignores that member, and discards keys that it does not know.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -89,6 +91,18 @@ pub(super) struct Restart {
 pub(super) struct Chosen {
     pub(super) connector: bool,
     pub(super) tasks: Vec<u32>,
+    /// Restarts before it of what it does not choose.
+    #[serde(default)]
+    pub(super) earlier: Restarts,
+}
+
+/// The versions of a connector's restarts since its config was written; 0 or none for what was not
+/// restarted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Restarts {
+    /// Of the connector itself.
+    pub(super) connector: u64,
+    pub(super) tasks: BTreeMap<u32, u64>,
 }
 
 /// A record as Kafka stores it.

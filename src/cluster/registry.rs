@@ -9,13 +9,15 @@
 //! does, and it cannot depend on who asked.
 //!
 //! The position of a record in its log, counted from 1, is the version of what it defines. Versions
-//! of a config and of restarts are therefore the same numbers on every worker.
+//! of a config and of restarts are therefore the same numbers on every worker, whatever compaction
+//! has left of the log when it joins: what they are follows from the last config alone, and from the
+//! last restart after it, which tells the earlier ones.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::accepted::Accepted;
-use super::format::{ConfigRecord, TASKS_MAX};
+use super::format::{ConfigRecord, Restarts, TASKS_MAX};
 use super::supervisor::TaskKey;
 use super::view::{Kind, TargetState};
 use crate::config::RawConfig;
@@ -41,10 +43,8 @@ pub(super) struct Definition {
     pub(super) config_version: u64,
     /// Running, paused or stopped.
     pub(super) target: TargetState,
-    /// Version of the last restart of the connector itself.
-    pub(super) connector_restart: u64,
-    /// Version of each task's last restart.
-    task_restarts: BTreeMap<u32, u64>,
+    /// Its restarts since that config.
+    pub(super) restarts: Restarts,
     /// How many tasks it has; `None` when the log does not say.
     committed: Option<u32>,
     /// Configs of its tasks as Kafka Connect made them.
@@ -105,7 +105,7 @@ impl Definition {
     pub(super) fn key(&self, task: u32) -> TaskKey {
         TaskKey {
             config_version: self.config_version,
-            restarts: self.task_restarts.get(&task).copied().unwrap_or_default(),
+            restarts: self.restarts.tasks.get(&task).copied().unwrap_or_default(),
         }
     }
 
@@ -184,18 +184,18 @@ impl Registry {
                 Some(name)
             }
             ConfigRecord::Restart { name, restart } => {
-                // A restart that Kafka Connect wrote was for its own workers.
-                let chosen = restart.chosen?;
+                // One that Kafka Connect wrote was for its own workers, and has left none of ours.
+                let chosen = restart.chosen.unwrap_or_default();
                 if chosen.connector {
                     self.accept_again(&name);
                 }
                 let definition = self.definitions.get_mut(&name)?;
+                definition.restarts = chosen.earlier;
                 if chosen.connector {
-                    definition.connector_restart = version;
+                    definition.restarts.connector = version;
                 }
-                for task in chosen.tasks {
-                    definition.task_restarts.insert(task, version);
-                }
+                let tasks = chosen.tasks.into_iter().map(|task| (task, version));
+                definition.restarts.tasks.extend(tasks);
                 Some(name)
             }
             ConfigRecord::Placement { name, owners } => {
@@ -246,6 +246,7 @@ impl Registry {
             known.of_tasks = of_tasks;
             known.accepted = accepted;
             known.config_version = version;
+            known.restarts = Restarts::default();
             return;
         }
         self.staged.remove(name);
@@ -257,8 +258,7 @@ impl Registry {
             created: version,
             config_version: version,
             target: target.unwrap_or(TargetState::Running),
-            connector_restart: 0,
-            task_restarts: BTreeMap::new(),
+            restarts: Restarts::default(),
             committed: None,
             task_configs: BTreeMap::new(),
             owners: Vec::new(),

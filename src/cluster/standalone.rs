@@ -151,7 +151,7 @@ impl<S: StartTask> ControlLoop<S> {
         let desired = Desired {
             accepted: Arc::clone(accepted),
             target: definition.target,
-            connector_restart: definition.connector_restart,
+            connector_restart: definition.restarts.connector,
             topics_resets: self.topics_resets.get(name).copied().unwrap_or_default(),
             tasks: tasks.map(|task| (task, definition.key(task))).collect(),
         };

@@ -215,7 +215,7 @@ pub(super) fn view(
         return shown;
     };
     let restarting = published.state != ConnectorState::Unassigned
-        && published.connector_restart < definition.connector_restart;
+        && published.connector_restart < definition.restarts.connector;
     shown.state = if restarting {
         ConnectorState::Restarting
     } else {

@@ -47,7 +47,7 @@ impl<S: StartTask> Control<S> {
             return;
         };
         let accepted = Arc::clone(accepted);
-        let (target, connector_restart) = (definition.target, definition.connector_restart);
+        let (target, connector_restart) = (definition.target, definition.restarts.connector);
         let tasks = self.own_tasks(name);
         if tasks.is_empty() {
             self.depart(name);

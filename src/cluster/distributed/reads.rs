@@ -53,6 +53,12 @@ impl Reads {
     pub(super) fn unreachable(&self) -> Option<&str> {
         self.unreachable.as_deref()
     }
+
+    /// The write that wanted to know the end is given up: the next one asks for itself.
+    pub(super) fn forget_write(&mut self) {
+        self.for_write = false;
+        self.asked_for_write = false;
+    }
 }
 
 impl<S: StartTask> Control<S> {

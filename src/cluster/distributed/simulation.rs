@@ -1,11 +1,11 @@
 //! Whole control loops against a Kafka that delivers late, in any order, and sometimes not at all:
 //! workers join, leave, are killed and stand still while connectors are created, changed and
-//! deleted on all of them. Time is simulated, so a case takes milliseconds.
+//! deleted on all of them, and the log is compacted behind them. Time is simulated, so a case takes milliseconds.
 //!
 //! What must hold at every commit: the change was planned against all that was committed before it,
 //! and no request is carried out twice. What must hold once all has been delivered: every worker
 //! shows the same, every task that should run runs exactly once, on the worker that it was placed on,
-//! every command was answered, and nothing is said of what was deleted.
+//! every command was answered in its time, and nothing is said of what was deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::beginning::Begun;
+use super::writes::COMMAND_TIME_MAX;
 use super::{Control, Event, TICK};
 use crate::cluster::fake::FakeTasks;
 use crate::cluster::format::Decoded;
@@ -31,6 +32,7 @@ use crate::telemetry::Loggers;
 
 mod foreign;
 mod kafka;
+mod outage;
 mod secrets;
 
 use kafka::{
@@ -77,6 +79,8 @@ enum Step {
     },
     /// Everybody who does not stand still looks around.
     Tick,
+    /// For longer than a change may take.
+    Wait,
     Join,
     Leave {
         worker: usize,
@@ -86,6 +90,8 @@ enum Step {
     },
     /// The group misses those who were killed.
     Expire,
+    /// Of what everybody has read, the config topic keeps the last record of each key.
+    Compact,
     /// Hears nothing and says nothing, for as long as it stands still.
     Stall {
         worker: usize,
@@ -101,9 +107,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => Just(Outcome::Answered),
         1 => Just(Outcome::LostAfterCommit),
         1 => Just(Outcome::LostBeforeCommit),
+        1 => Just(Outcome::Failed),
     ];
     let step = prop_oneof![
-        4 => (worker.clone(), 0..NAMES.len(), 0_u8..8)
+        4 => (worker.clone(), 0..NAMES.len(), 0_u8..9)
             .prop_map(|(worker, name, verb)| Step::Command { worker, name, verb }),
         10 => (worker.clone(), 1_usize..12)
             .prop_map(|(worker, records)| Step::ReadConfig { worker, records }),
@@ -115,10 +122,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => worker.clone().prop_map(|worker| Step::Say { worker }),
         6 => worker.clone().prop_map(|worker| Step::TellMembers { worker }),
         12 => Just(Step::Tick),
+        1 => Just(Step::Wait),
         2 => Just(Step::Join),
         1 => worker.clone().prop_map(|worker| Step::Leave { worker }),
         1 => worker.clone().prop_map(|worker| Step::Kill { worker }),
         2 => Just(Step::Expire),
+        1 => Just(Step::Compact),
         1 => worker.clone().prop_map(|worker| Step::Stall { worker }),
         1 => worker.prop_map(|worker| Step::Wake { worker }),
     ];
@@ -167,6 +176,30 @@ async fn what_another_worker_has_just_made_is_not_refused_as_unknown() {
     assert!(world.answered(1), "the second did not know of it yet");
 }
 
+/// A restart of a connector's task takes the place of the one before in a log that is compacted, so it is
+/// all that a worker which comes later reads of them.
+#[tokio::test(start_paused = true)]
+async fn restarts_end_for_those_who_come_late() {
+    const CREATE: u8 = 0;
+    const PUT: u8 = 3;
+    const RESTART_TASK: u8 = 7;
+    const RESTART_ALL: u8 = 8;
+    for last in [RESTART_TASK, PUT] {
+        let mut world = World::new();
+        world.settle().await;
+        for verb in [CREATE, RESTART_ALL, last] {
+            world.command(0, 0, verb);
+            world.settle().await;
+            assert!(world.answered(0), "{verb}");
+        }
+        world.compact();
+        world.join();
+        world.join();
+        world.settle().await;
+        world.judge();
+    }
+}
+
 struct Node {
     process: usize,
     id: String,
@@ -178,7 +211,13 @@ struct Node {
     /// The writer that it has been since then, if it is one.
     writer: Option<u64>,
     stands_still: bool,
-    answers: Vec<oneshot::Receiver<Result<Answer, ClusterError>>>,
+    answers: Vec<Awaited>,
+}
+
+/// An answer, and when it was asked for.
+struct Awaited {
+    answer: oneshot::Receiver<Result<Answer, ClusterError>>,
+    since: Instant,
 }
 
 struct World {
@@ -186,6 +225,17 @@ struct World {
     nodes: Vec<Node>,
     processes: usize,
     settings: Arc<WorkerSettings>,
+}
+
+impl Node {
+    /// Nobody waits for longer than a change may take.
+    fn judge_patience(&mut self) {
+        let late = |awaited: &Awaited| awaited.since.elapsed() > COMMAND_TIME_MAX + TICK;
+        for awaited in self.answers.iter_mut().filter(|awaited| late(awaited)) {
+            let is_awaited = awaited.answer.is_empty() && !awaited.answer.is_terminated();
+            assert!(!is_awaited, "{} answers in time", self.id);
+        }
+    }
 }
 
 impl World {
@@ -232,6 +282,10 @@ impl World {
             Step::Say { worker } => self.at(worker, say),
             Step::TellMembers { worker } => self.at(worker, tell_members),
             Step::Tick => self.tick().await,
+            Step::Wait => {
+                sleep(COMMAND_TIME_MAX).await;
+                self.tick().await;
+            }
             Step::Join => self.join(),
             Step::Leave { worker } => self.at(worker, |_, node| {
                 if node.control.leaving.is_none() {
@@ -245,6 +299,7 @@ impl World {
                 }
             }
             Step::Expire => self.expire(),
+            Step::Compact => self.compact(),
             Step::Stall { worker } => self.at(worker, |_, node| node.stands_still = true),
             Step::Wake { worker } => {
                 let index = worker % self.nodes.len();
@@ -300,6 +355,11 @@ impl World {
             .retain(|(_, process)| alive.contains(process));
     }
 
+    fn compact(&mut self) {
+        let read = self.nodes.iter().map(|node| node.config_read);
+        self.kafka.compact(read.min().unwrap_or_default());
+    }
+
     fn command(&mut self, worker: usize, name: usize, verb: u8) {
         let name = NAMES[name].to_owned();
         let target = |target| Command::SetTarget {
@@ -320,6 +380,10 @@ impl World {
             4 => target(TargetState::Stopped),
             5 => target(TargetState::Paused),
             6 => target(TargetState::Running),
+            7 => Command::RestartTask {
+                name: name.clone(),
+                task: 1,
+            },
             _ => Command::Restart {
                 name: name.clone(),
                 scope: RestartScope {
@@ -335,7 +399,8 @@ impl World {
         self.at(worker, |_, node| {
             let (reply, answer) = oneshot::channel();
             node.control.receive(Message::Command { command, reply });
-            node.answers.push(answer);
+            let since = Instant::now();
+            node.answers.push(Awaited { answer, since });
         });
     }
 
@@ -347,6 +412,7 @@ impl World {
             let node = &mut self.nodes[index];
             if !node.stands_still {
                 node.control.look_around();
+                node.judge_patience();
                 if node.control.has_left() {
                     self.let_go(index).await;
                     continue;
@@ -383,8 +449,8 @@ impl World {
 
     /// The last command of a worker was carried out.
     fn answered(&mut self, worker: usize) -> bool {
-        let answer = self.nodes[worker].answers.pop();
-        answer.is_some_and(|mut answer| matches!(answer.try_recv(), Ok(Ok(_))))
+        let awaited = self.nodes[worker].answers.pop();
+        awaited.is_some_and(|mut awaited| matches!(awaited.answer.try_recv(), Ok(Ok(_))))
     }
 
     /// All is well from now on, and everything arrives.
@@ -413,8 +479,9 @@ impl World {
         let expected = self.kafka.truth_shown();
         for node in &mut self.nodes {
             assert_eq!(node.control.stage, None, "{} has begun", node.id);
-            for mut answer in node.answers.drain(..) {
-                assert!(answer.try_recv().is_ok(), "{} has answered", node.id);
+            for mut awaited in node.answers.drain(..) {
+                let is_answered = awaited.answer.try_recv().is_ok();
+                assert!(is_answered, "{} has answered", node.id);
             }
             let shown: BTreeMap<String, RawConfig> = node
                 .control

@@ -10,6 +10,11 @@
 //! its own record has been read back. That also settles an unknown result: whatever became of it,
 //! once the role has been taken over anew and the log has been read to its end, the record is there
 //! or never will be.
+//!
+//! Every change has its time, counted from when it was asked for; then its caller is told why it was
+//! not made, whether it was under way or still waited for others. What was refused so is not written
+//! later; only a commit that is on its way is not called back, and the answer says so. The write itself
+//! ends when the writer's thread has answered: it has one order at a time.
 
 use std::time::Duration;
 
@@ -28,7 +33,7 @@ use crate::telemetry::LoggerLevel;
 
 /// How long a command may take, with waiting for others. Clients wait a minute and more; a person
 /// does not.
-const COMMAND_TIME_MAX: Duration = Duration::from_secs(20);
+pub(super) const COMMAND_TIME_MAX: Duration = Duration::from_secs(20);
 /// Pauses between attempts: the first, and the longest. Jittered, so that workers that fence each
 /// other do not do it for ever.
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
@@ -51,8 +56,15 @@ pub(super) enum Job {
     Placement,
 }
 
+/// A job that waits for those before it.
+pub(super) struct Waiting {
+    job: Job,
+    deadline: Instant,
+}
+
 /// A write that is under way.
 pub(super) struct Write {
+    /// `None` once its caller was told that it took too long.
     job: Option<Job>,
     deadline: Instant,
     request_id: String,
@@ -60,6 +72,8 @@ pub(super) struct Write {
     stage: Stage,
     /// Its record has been read.
     seen: bool,
+    /// Its records may stand in the log, unread.
+    may_be_written: bool,
     /// The connector before it.
     before: Option<ConnectorView>,
     problem: String,
@@ -81,13 +95,15 @@ impl<S: StartTask> Control<S> {
             refuse(job, &reason);
             return;
         }
-        self.jobs.push_back(job);
+        let deadline = Instant::now() + COMMAND_TIME_MAX;
+        self.jobs.push_back(Waiting { job, deadline });
         self.next_write();
     }
 
     pub(super) fn has_placement_job(&self) -> bool {
         let under_way = self.write.as_ref().and_then(|write| write.job.as_ref());
-        let mut all = self.jobs.iter().chain(under_way);
+        let waiting = self.jobs.iter().map(|waiting| &waiting.job);
+        let mut all = waiting.chain(under_way);
         all.any(|job| matches!(job, Job::Placement))
     }
 
@@ -95,18 +111,20 @@ impl<S: StartTask> Control<S> {
         if self.write.is_some() {
             return;
         }
-        let Some(job) = self.jobs.pop_front() else {
+        let Some(Waiting { job, deadline }) = self.jobs.pop_front() else {
             return;
         };
+        let unreachable = self.reads.unreachable();
         self.write = Some(Write {
             job: Some(job),
-            deadline: Instant::now() + COMMAND_TIME_MAX,
+            deadline,
             request_id: Uuid::new_v4().to_string(),
             attempts: 0,
             stage: Stage::Preparing,
             seen: false,
+            may_be_written: false,
             before: None,
-            problem: "kafka does not answer".to_owned(),
+            problem: unreachable.unwrap_or("kafka does not answer").to_owned(),
         });
         self.order(ToWriterThread::Prepare);
     }
@@ -138,8 +156,13 @@ impl<S: StartTask> Control<S> {
                 debug!("another worker writes; trying again");
                 self.pause_write("other workers write at the same time".to_owned());
             }
-            WriterAnswer::Failed(reason) | WriterAnswer::Unknown(reason) => {
+            WriterAnswer::Failed(reason) => {
                 warn!(reason, "change cannot be written now");
+                self.pause_write(reason);
+            }
+            WriterAnswer::Unknown(reason) => {
+                warn!(reason, "it is not known whether the change was written");
+                write.may_be_written = true;
                 self.pause_write(reason);
             }
         }
@@ -153,15 +176,19 @@ impl<S: StartTask> Control<S> {
         }
     }
 
+    /// Tries again after a while, if anybody still waits for it.
     fn pause_write(&mut self, problem: String) {
         let Some(write) = &mut self.write else {
             return;
         };
+        write.problem = problem;
+        if write.job.is_none() {
+            return self.abandon_write();
+        }
         let pause = PAUSE_FIRST
             .saturating_mul(1 << write.attempts.min(10))
             .min(PAUSE_MAX);
         write.attempts += 1;
-        write.problem = problem;
         write.stage = Stage::Pausing(Instant::now() + pause.mul_f64(0.5 + fastrand::f64()));
     }
 
@@ -186,23 +213,21 @@ impl<S: StartTask> Control<S> {
     /// Goes on with the write as far as it can.
     pub(super) fn look_at_write(&mut self) {
         let now = Instant::now();
-        let Some(write) = &mut self.write else {
-            return;
-        };
-        if write.deadline <= now && write.job.is_some() {
-            self.give_up_write();
-        }
+        self.refuse_late(now);
         let Some(write) = &mut self.write else {
             return;
         };
         match write.stage {
             _ if write.seen && !matches!(write.stage, Stage::Committing) => self.finish_write(),
             Stage::CatchingUp(Some(end)) if end <= self.position => {
+                // Whatever was written by this one has been read.
+                write.may_be_written = false;
                 self.writer_is_current = true;
                 self.check_and_commit(true);
             }
             Stage::AwaitingOwn(until) if until <= now => {
                 self.writer_is_current = false;
+                write.may_be_written = true;
                 self.order(ToWriterThread::Reset);
                 self.pause_write("kafka does not show what was written".to_owned());
             }
@@ -314,6 +339,21 @@ impl<S: StartTask> Control<S> {
         Ok(Answer { connector, created })
     }
 
+    /// Answers those whose time is over.
+    fn refuse_late(&mut self, now: Instant) {
+        let Some(write) = &self.write else {
+            return;
+        };
+        let is_late = write.deadline <= now;
+        // They were asked for one after the other, and have the same time.
+        while let Some(late) = self.jobs.pop_front_if(|waiting| waiting.deadline <= now) {
+            refuse(late.job, &write.problem);
+        }
+        if is_late {
+            self.give_up_write();
+        }
+    }
+
     /// Answers that it took too long. What is on its way is not called back.
     fn give_up_write(&mut self) {
         let Some(write) = &mut self.write else {
@@ -324,18 +364,29 @@ impl<S: StartTask> Control<S> {
         };
         let perhaps = match write.stage {
             Stage::Committing | Stage::AwaitingOwn(_) => "; it may still take effect",
-            _ if write.attempts > 0 => "; it may have taken effect",
+            _ if write.may_be_written => "; it may have taken effect",
             _ => "",
         };
         refuse(job, &format!("{}{perhaps}", write.problem));
-        if matches!(
-            write.stage,
-            Stage::Pausing(_) | Stage::CatchingUp(_) | Stage::AwaitingOwn(_)
-        ) {
-            // What was written may not have been read yet.
-            self.writer_is_current = false;
-            self.write = None;
-            self.next_write();
+        match write.stage {
+            // The writer's thread is at it, and answers in its own time.
+            Stage::Preparing | Stage::Committing => {}
+            Stage::Pausing(_) | Stage::CatchingUp(_) | Stage::AwaitingOwn(_) => {
+                self.abandon_write();
+            }
+        }
+    }
+
+    /// Ends a write that nobody waits for.
+    fn abandon_write(&mut self) {
+        // What was written may not have been read yet.
+        self.writer_is_current = false;
+        self.reads.forget_write();
+        let abandoned = self.write.take();
+        self.next_write();
+        // Whatever was in its way is in the next one's too, until that knows better.
+        if let (Some(next), Some(abandoned)) = (&mut self.write, abandoned) {
+            next.problem = abandoned.problem;
         }
     }
 }

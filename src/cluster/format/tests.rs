@@ -184,6 +184,10 @@ fn records_are_written_as_kafka_connect_writes_them() {
     let chosen = Chosen {
         connector: false,
         tasks: vec![1],
+        earlier: Restarts {
+            connector: 20,
+            tasks: [(0, 17)].into(),
+        },
     };
     check(
         ConfigRecord::Restart {
@@ -195,7 +199,7 @@ fn records_are_written_as_kafka_connect_writes_them() {
             },
         },
         "restart-connector-pg",
-        r#"{"include-tasks":true,"only-failed":true,"rowdock":{"connector":false,"tasks":[1]}}"#,
+        r#"{"include-tasks":true,"only-failed":true,"rowdock":{"connector":false,"tasks":[1],"earlier":{"connector":20,"tasks":{"0":17}}}}"#,
     );
 }
 

@@ -27,6 +27,8 @@ use crate::login;
 const TRANSACTION_TIMEOUT_MS: &str = "10000";
 /// How long taking the role over, or one commit, may take.
 const STEP_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long giving a transaction up may take. When it cannot be, the next writer's start does it.
+const ABORT_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Between two looks whether everything has been delivered.
 const DELIVERY_POLL: Duration = Duration::from_millis(1);
@@ -198,6 +200,11 @@ impl Writer {
         while producer.in_flight_count() > 0 && Instant::now() < deadline {
             producer.poll(DELIVERY_POLL);
         }
+        if Instant::now() >= deadline {
+            // Without a commit on its way it is known that nothing was written.
+            let late = KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
+            return Err(appending(late));
+        }
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match producer.commit_transaction(left) {
@@ -205,7 +212,7 @@ impl Writer {
                 Err(KafkaError::Transaction(error)) if error.is_retriable() && !left.is_zero() => {}
                 Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => {
                     // Aborted when the next producer initialises, if not now.
-                    producer.abort_transaction(STEP_TIME_MAX).ok();
+                    producer.abort_transaction(ABORT_TIME_MAX).ok();
                     return Err((Step::Append, KafkaError::Transaction(error)));
                 }
                 Err(error) => return Err((Step::Commit, error)),

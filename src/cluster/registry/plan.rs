@@ -62,14 +62,14 @@ impl Registry {
                 Ok(self.new_target(name, known, *target, members))
             }
             Command::Restart { name, scope } => {
-                self.own(name)?;
+                let known = self.own(name)?;
                 let now = now.ok_or_else(|| unknown_connector(name))?;
-                Ok(restart(now, *scope))
+                Ok(restart(known, now, *scope))
             }
             Command::RestartTask { name, task } => {
-                self.own(name)?;
+                let known = self.own(name)?;
                 let now = now.ok_or_else(|| unknown_connector(name))?;
-                restart_task(now, *task)
+                restart_task(known, now, *task)
             }
         }
     }
@@ -287,7 +287,7 @@ fn deletion(name: &str, known: &Definition) -> Vec<ConfigRecord> {
 }
 
 /// What the flags choose of the connector as it is now.
-fn restart(now: &ConnectorView, scope: RestartScope) -> Vec<ConfigRecord> {
+fn restart(known: &Definition, now: &ConnectorView, scope: RestartScope) -> Vec<ConfigRecord> {
     let chosen = |failed: bool| failed || !scope.only_failed;
     let tasks = now
         .tasks
@@ -295,17 +295,14 @@ fn restart(now: &ConnectorView, scope: RestartScope) -> Vec<ConfigRecord> {
         .filter(|task| scope.include_tasks && chosen(task.is_failed()))
         .map(|task| task.task)
         .collect();
-    restart_of(
-        now,
-        scope,
-        Chosen {
-            connector: chosen(now.is_failed()),
-            tasks,
-        },
-    )
+    restart_of(known, now, scope, chosen(now.is_failed()), tasks)
 }
 
-fn restart_task(now: &ConnectorView, task: u32) -> Result<Vec<ConfigRecord>, ClusterError> {
+fn restart_task(
+    known: &Definition,
+    now: &ConnectorView,
+    task: u32,
+) -> Result<Vec<ConfigRecord>, ClusterError> {
     if !now.tasks.iter().any(|known| known.task == task) {
         return Err(ClusterError::UnknownTask {
             name: now.name.clone(),
@@ -313,23 +310,34 @@ fn restart_task(now: &ConnectorView, task: u32) -> Result<Vec<ConfigRecord>, Clu
         });
     }
     let scope = RestartScope::default();
-    let chosen = Chosen {
-        connector: false,
-        tasks: vec![task],
-    };
-    Ok(restart_of(now, scope, chosen))
+    Ok(restart_of(known, now, scope, false, vec![task]))
 }
 
-fn restart_of(now: &ConnectorView, scope: RestartScope, chosen: Chosen) -> Vec<ConfigRecord> {
-    if !chosen.connector && chosen.tasks.is_empty() {
+fn restart_of(
+    known: &Definition,
+    now: &ConnectorView,
+    scope: RestartScope,
+    connector: bool,
+    tasks: Vec<u32>,
+) -> Vec<ConfigRecord> {
+    if !connector && tasks.is_empty() {
         return Vec::new();
+    }
+    let mut earlier = known.restarts.clone();
+    earlier.tasks.retain(|task, _| !tasks.contains(task));
+    if connector {
+        earlier.connector = 0;
     }
     vec![ConfigRecord::Restart {
         name: now.name.clone(),
         restart: Restart {
             include_tasks: scope.include_tasks,
             only_failed: scope.only_failed,
-            chosen: Some(chosen),
+            chosen: Some(Chosen {
+                connector,
+                tasks,
+                earlier,
+            }),
         },
     }]
 }

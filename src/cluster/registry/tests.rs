@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::cluster::format::{Chosen, Decoded, Restart};
+use crate::cluster::format::{Chosen, Decoded, Restart, Restarts};
 use crate::cluster::handle::{ClusterError, Command, RestartScope};
 use crate::cluster::view::{ConnectorView, Published, view};
 use crate::config::worker::SettingsSources;
@@ -91,14 +91,17 @@ impl Log {
     }
 }
 
+type Essence = (RawConfig, TargetState, u32, Vec<String>, u64, Restarts);
+
 /// What a connector comes down to.
-fn essence(definition: &Definition) -> (RawConfig, TargetState, u32, Vec<String>, u64) {
+fn essence(definition: &Definition) -> Essence {
     (
         RawConfig::clone(&definition.raw),
         definition.target,
         definition.task_count(),
         definition.owners.clone(),
         definition.config_version,
+        definition.restarts.clone(),
     )
 }
 
@@ -159,7 +162,7 @@ fn restarts_reach_the_chosen_only() {
         },
     };
     assert_eq!(log.carry_out(&only_failed, 1).unwrap(), 0);
-    // A restart that Kafka Connect wrote was not for us.
+    // A restart that Kafka Connect wrote was not for us; compaction leaves it alone.
     let foreign = Restart {
         include_tasks: true,
         only_failed: false,
@@ -170,9 +173,53 @@ fn restarts_reach_the_chosen_only() {
         restart: foreign,
     }]);
     assert_eq!(
-        after,
+        before,
         [0, 1].map(|task| log.registry.get("pg").unwrap().key(task))
     );
+}
+
+/// Compaction leaves one restart of each connector, and not even that one is of effect on a config that
+/// came after it.
+#[test]
+fn restarts_before_the_last_are_known_to_those_who_come_late() {
+    let mut log = Log::new();
+    let restarts = |log: &Log| log.registry.get("pg").unwrap().restarts.clone();
+    log.carry_out(&create("pg", 3, TargetState::Running), 1)
+        .unwrap();
+    for task in [0, 2, 0] {
+        let name = "pg".to_owned();
+        log.carry_out(&Command::RestartTask { name, task }, 1)
+            .unwrap();
+    }
+    let last = u64::try_from(log.records.len()).unwrap();
+    let expected = Restarts {
+        connector: 0,
+        tasks: [(0, last), (2, last - 1)].into(),
+    };
+    assert_eq!(restarts(&log), expected);
+    let mut late = registry();
+    for (version, record) in (1..).zip(&log.records) {
+        if version == last || !matches!(record, ConfigRecord::Restart { .. }) {
+            late.apply(version, record.clone());
+        }
+    }
+    assert_eq!(late.get("pg").unwrap().restarts, expected);
+    // One of a version of this program that told no earlier ones.
+    let told =
+        br#"{"include-tasks":false,"only-failed":false,"rowdock":{"connector":true,"tasks":[1]}}"#;
+    let told = ConfigRecord::decode(Some(b"restart-connector-pg"), Some(told)).unwrap();
+    let Decoded::Known(told) = told else {
+        panic!("not known");
+    };
+    log.append(vec![told.clone()]);
+    late.apply(last + 1, told);
+    assert_eq!(late.get("pg").unwrap().restarts, restarts(&log));
+
+    let name = "pg".to_owned();
+    let config = config(2);
+    log.carry_out(&Command::PutConfig { name, config }, 1)
+        .unwrap();
+    assert_eq!(restarts(&log), Restarts::default());
 }
 
 /// Records in the order of a real Kafka Connect log that was compacted: a commit whose connector
@@ -325,7 +372,7 @@ fn what_one_worker_cannot_read_moves_no_task() {
             only_failed: false,
             chosen: Some(Chosen {
                 connector: true,
-                tasks: Vec::new(),
+                ..Chosen::default()
             }),
         },
     };
@@ -381,7 +428,14 @@ fn command() -> impl Strategy<Value = Command> {
         }),
         (name.clone(), target).prop_map(|(name, target)| set_target(&name, target)),
         name.clone().prop_map(|name| Command::Delete { name }),
-        (name, 0_u32..3).prop_map(|(name, task)| Command::RestartTask { name, task }),
+        (name.clone(), 0_u32..3).prop_map(|(name, task)| Command::RestartTask { name, task }),
+        (name, any::<bool>()).prop_map(|(name, include_tasks)| Command::Restart {
+            name,
+            scope: RestartScope {
+                include_tasks,
+                only_failed: false
+            },
+        }),
     ]
 }
 
@@ -443,7 +497,11 @@ proptest! {
                     restart: Restart {
                         include_tasks: some,
                         only_failed: false,
-                        chosen: some.then(|| Chosen { connector: true, tasks: vec![number] }),
+                        chosen: some.then(|| Chosen {
+                            connector: true,
+                            tasks: vec![number],
+                            ..Chosen::default()
+                        }),
                     },
                 },
             };

@@ -21,11 +21,14 @@ pub(super) enum Outcome {
     Answered,
     LostAfterCommit,
     LostBeforeCommit,
+    /// Nothing was written, and that is known.
+    Failed,
 }
 
 /// What all workers share.
 pub(super) struct Kafka {
-    pub(super) config: Vec<(Encoded, String)>,
+    /// Records and their requests; none where compaction has left nothing.
+    pub(super) config: Vec<Option<(Encoded, String)>>,
     pub(super) statuses: Vec<Encoded>,
     /// Members of the group: names, and which process each is.
     pub(super) group: Vec<(String, usize)>,
@@ -80,6 +83,17 @@ impl Kafka {
             .collect()
     }
 
+    /// Keeps the last record of each key up to there, and none that deletes.
+    pub(super) fn compact(&mut self, until: usize) {
+        let mut last = BTreeSet::new();
+        for kept in self.config[..until].iter_mut().rev() {
+            let mut is_kept = |(encoded, _): &mut (Encoded, String)| {
+                last.insert(encoded.key.clone()) && encoded.value.is_some()
+            };
+            kept.take_if(|record| !is_kept(record));
+        }
+    }
+
     /// Appends what was planned, if it was planned against all that is there.
     fn append(&mut self, records: Vec<Encoded>, request_id: &str) {
         let is_first = self.requests.insert(request_id.to_owned());
@@ -105,7 +119,7 @@ impl Kafka {
                 }
                 _ => {}
             }
-            self.config.push((encoded, request_id.to_owned()));
+            self.config.push(Some((encoded, request_id.to_owned())));
             let version = u64::try_from(self.config.len()).unwrap();
             self.truth.apply(version, known);
         }
@@ -119,11 +133,14 @@ pub(super) fn read_config(kafka: &mut Kafka, node: &mut Node, records: usize) {
         .min(node.config_read.saturating_add(records));
     let fresh = &kafka.config[node.config_read..until];
     let fresh = fresh.iter().zip(node.config_read + 1..);
-    let records = fresh.map(|((encoded, request), version)| TailRecord {
-        version: u64::try_from(version).unwrap(),
-        key: Some(encoded.key.clone().into_bytes()),
-        value: encoded.value.clone(),
-        request_id: Some(request.clone()),
+    let records = fresh.filter_map(|(kept, version)| {
+        let (encoded, request) = kept.as_ref()?;
+        Some(TailRecord {
+            version: u64::try_from(version).unwrap(),
+            key: Some(encoded.key.clone().into_bytes()),
+            value: encoded.value.clone(),
+            request_id: Some(request.clone()),
+        })
     });
     let tailed = Tailed {
         records: records.collect(),
@@ -165,11 +182,15 @@ pub(super) fn write(kafka: &mut Kafka, node: &mut Node, outcome: Outcome) {
         }
         Some(ToWriterThread::Prepare) => {
             let fresh = node.writer.is_none();
-            if fresh {
-                kafka.writer += 1;
-                node.writer = Some(kafka.writer);
+            if fresh && outcome == Outcome::Failed {
+                WriterAnswer::Failed("away".to_owned())
+            } else {
+                if fresh {
+                    kafka.writer += 1;
+                    node.writer = Some(kafka.writer);
+                }
+                WriterAnswer::Ready { fresh }
             }
-            WriterAnswer::Ready { fresh }
         }
         Some(ToWriterThread::Commit {
             records,
@@ -178,6 +199,8 @@ pub(super) fn write(kafka: &mut Kafka, node: &mut Node, outcome: Outcome) {
             let is_writer = node.writer.take() == Some(kafka.writer);
             if !is_writer {
                 WriterAnswer::Fenced
+            } else if outcome == Outcome::Failed {
+                WriterAnswer::Failed("away".to_owned())
             } else if outcome == Outcome::LostBeforeCommit {
                 WriterAnswer::Unknown("lost".to_owned())
             } else {
