@@ -60,7 +60,7 @@ fn statement(link: &Link, table: &Table, change: &Change) -> Result<String, Sink
             "ALTER TABLE {} ADD {} {}",
             qualified(keyspace, name),
             quoted(column),
-            types::created(column, column_type.plain())?
+            types::created(column, column_type)?
         )),
         Change::Widen { column, to } => Err(evolve::impossible(
             &table.name,

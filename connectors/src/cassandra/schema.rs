@@ -217,7 +217,7 @@ fn creation(
     let key = primary_key(wanted, partition_key)?;
     let mut columns = Vec::with_capacity(wanted.columns.len());
     for column in &wanted.columns {
-        let native = types::created(&column.name, column.column_type.plain())?;
+        let native = types::created(&column.name, &column.column_type)?;
         columns.push(format!("{} {native}", quoted(&column.name)));
     }
     Ok(format!(

@@ -29,13 +29,7 @@ pub(super) fn native_type(kind: &Special, plain: &ColumnType, flavor: Flavor) ->
         Special::UnsignedLong => "bigint unsigned",
         Special::Geometry { is_point: true } => "point",
         Special::Geometry { is_point: false } => "geometry",
-        Special::Bytes { max_bytes } => match *max_bytes {
-            0 => return None,
-            bytes @ 1..=VARBINARY_BYTES_MAX => return Some(format!("varbinary({bytes})")),
-            ..=BLOB_BYTES_MAX => "blob",
-            ..=MEDIUM_BLOB_BYTES_MAX => "mediumblob",
-            _ => return None,
-        },
+        Special::Bytes { max_bytes } => return bytes_type(*max_bytes),
         Special::Fraction { digits } => match plain {
             ColumnType::Time => return Some(format!("time({digits})")),
             // The type called timestamp ends in 2038.
@@ -48,6 +42,19 @@ pub(super) fn native_type(kind: &Special, plain: &ColumnType, flavor: Flavor) ->
         | Special::ObjectId => return None,
     };
     Some(name.to_owned())
+}
+
+fn bytes_type(max_bytes: u32) -> Option<String> {
+    if max_bytes == 0 || max_bytes > MEDIUM_BLOB_BYTES_MAX {
+        return None;
+    }
+    Some(if max_bytes <= VARBINARY_BYTES_MAX {
+        format!("varbinary({max_bytes})")
+    } else if max_bytes <= BLOB_BYTES_MAX {
+        "blob".to_owned()
+    } else {
+        "mediumblob".to_owned()
+    })
 }
 
 fn integer(low: i64, high: i64) -> Option<&'static str> {
