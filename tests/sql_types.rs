@@ -14,6 +14,7 @@ mod mysql;
 mod options;
 mod routing;
 mod schemas;
+mod sources;
 mod sqlite;
 
 use columns::{Fitting, Unfit};

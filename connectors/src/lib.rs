@@ -71,8 +71,8 @@ pub use position::{
 };
 pub use row::{Batch, Cell, CellState, Column, Origin, RowKind, TableRows, Timestamp};
 pub use table::{
-    ColumnDef, ColumnType, NewColumn, NewTable, Notation, Table, TableKind, TableName, Target,
-    WriteMode,
+    ColumnDef, ColumnType, NewColumn, NewTable, Notation, Special, Table, TableKind, TableName,
+    Target, WriteMode,
 };
 
 use async_trait::async_trait;

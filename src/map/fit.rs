@@ -127,6 +127,7 @@ fn fit_rare<'v>(
         ColumnType::Geometry => binary::geometry(value),
         ColumnType::Literal(notation) => fit_notation(value, notation, rules),
         ColumnType::Array(element) => collection::array(value, element, rules).map(Fitted::Text),
+        ColumnType::Special { plain, .. } => fit(value, plain, rules),
         _ => Err("columns of this type cannot be filled".into()),
     }
 }

@@ -7,17 +7,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rowdock_connectors::{ColumnType, NewColumn, NewTable, TableName};
+use rowdock_connectors::{ColumnType, NewColumn, NewTable, Special, TableName};
 
 use super::filter::FieldFilter;
 use super::plan::KAFKA_KEY_COLUMNS;
 use crate::config::connector::{KeyMode, SinkKeys};
 use crate::decode::{Decode as _, Encoded, Format, Visitor, header};
-use crate::record::debezium::Single;
-use crate::record::schema::{DECIMAL_PRECISION, names};
-use crate::record::{
-    Datum, Header, Kind, Logical, OwnedRecord, RawRecord, RecordError, Schema, Side, Value,
-};
+use crate::record::{Datum, Header, OwnedRecord, RawRecord, RecordError, Schema, Side, Value};
+
+mod schema;
+
+pub(super) use schema::{column_type, wraps};
 
 /// The table that fits these records.
 ///
@@ -132,7 +132,7 @@ fn assemble(
         };
         columns.push(NewColumn {
             name: column_name(key, keys),
-            column_type,
+            column_type: key_type(column_type),
             nullable: false,
         });
     }
@@ -157,6 +157,17 @@ fn assemble(
             .map(|key| column_name(key, keys))
             .collect(),
     })
+}
+
+/// Keys are compared and indexed, which not every special type can be, or not by what its texts say.
+fn key_type(column_type: ColumnType) -> ColumnType {
+    match &column_type {
+        ColumnType::Special {
+            kind: Special::Whole { .. } | Special::UnsignedLong,
+            ..
+        } => column_type,
+        other => other.plain().clone(),
+    }
 }
 
 /// What the column of a field is called.
@@ -365,63 +376,8 @@ fn widest(one: Option<ColumnType>, other: Option<ColumnType>) -> Option<ColumnTy
         (Some(ColumnType::Json), Some(_)) | (Some(_), Some(ColumnType::Json)) => {
             Some(ColumnType::Json)
         }
+        (Some(one @ ColumnType::Special { .. }), other) => widest(Some(one.plain().clone()), other),
+        (one, Some(other @ ColumnType::Special { .. })) => widest(one, Some(other.plain().clone())),
         _ => Some(TEXT),
-    }
-}
-
-pub(super) fn column_type(schema: &Schema) -> ColumnType {
-    match (schema.logical, &schema.kind) {
-        (Logical::Decimal { scale }, _) => match schema.parameters.get(DECIMAL_PRECISION) {
-            Some(precision) => ColumnType::Decimal {
-                precision: precision.parse().ok(),
-                scale: Some(scale),
-            },
-            None => ColumnType::Decimal {
-                precision: None,
-                scale: None,
-            },
-        },
-        (Logical::Date, _) => ColumnType::Date,
-        (Logical::Time, _) => ColumnType::Time,
-        (Logical::Timestamp, _) => ColumnType::Timestamp,
-        (Logical::None, kind) => match kind {
-            Kind::Int8 | Kind::Int16 => ColumnType::Int16,
-            Kind::Int32 => ColumnType::Int32,
-            Kind::Int64 => ColumnType::Int64,
-            Kind::Float32 => ColumnType::Float32,
-            Kind::Float64 => ColumnType::Float64,
-            Kind::Boolean => ColumnType::Bool,
-            Kind::String => match schema.name.as_deref() {
-                Some(names::JSON | names::AVRO_UNION) => ColumnType::Json,
-                Some(names::UUID) => ColumnType::Uuid,
-                Some(names::ZONED_TIMESTAMP) => ColumnType::TimestampTz,
-                _ => TEXT,
-            },
-            Kind::Bytes => ColumnType::Bytes,
-            Kind::Array(element) => array_type(element),
-            Kind::Map { .. } => ColumnType::Json,
-            Kind::Struct(_) => match Single::of(schema) {
-                None => ColumnType::Json,
-                Some(Single::Decimal) => ColumnType::Decimal {
-                    precision: None,
-                    scale: None,
-                },
-                Some(Single::Date) => ColumnType::Date,
-                Some(Single::Time) => ColumnType::Time,
-                Some(Single::Timestamp) => ColumnType::Timestamp,
-                Some(Single::ZonedTimestamp) => ColumnType::TimestampTz,
-                Some(Single::ZonedTime | Single::Duration | Single::SparseVector) => TEXT,
-            },
-        },
-    }
-}
-
-/// An array of single values, in one or more dimensions; what has names is JSON.
-fn array_type(element: &Schema) -> ColumnType {
-    match column_type(element) {
-        ColumnType::Json => ColumnType::Json,
-        // The dimensions are the values', not the column's.
-        ColumnType::Array(inner) => ColumnType::Array(inner),
-        single => ColumnType::Array(Box::new(single)),
     }
 }

@@ -178,7 +178,9 @@ fn lack(
     let needed = needed_type(&value, column, rules)?;
     let wider = evolve::widened(&column.column_type, &needed)?;
     fit::fit(&value, &wider, rules).ok()?;
-    Some(new_column(&column.name, needed))
+    // A negative number stands for one that fits.
+    let wraps = column.column_type == ColumnType::UInt64 && schema.is_some_and(infer::wraps);
+    (!wraps).then(|| new_column(&column.name, needed))
 }
 
 /// The narrowest type that holds the value, when the column does not.

@@ -5,12 +5,13 @@ mod owned;
 
 use std::sync::Arc;
 
-use rowdock_connectors::{TableRows, Target};
+use rowdock_connectors::{ColumnType, TableRows, Target};
 
 pub(super) use aside::Asides;
 
 use super::filter::FieldFilter;
 use super::fit::Rules;
+use super::infer;
 use super::names::{FieldNames, FieldRule};
 use super::push;
 use super::straight::Straight;
@@ -57,6 +58,8 @@ struct FieldRules {
     by_index: Vec<Option<FieldRule>>,
     /// By name, for fields without a place.
     by_name: FieldNames,
+    /// Columns of unsigned integers of 64 bits whose values come as signed ones.
+    wrapping: Vec<usize>,
 }
 
 /// What a side holds.
@@ -159,26 +162,43 @@ impl SideColumns {
 
     /// Brings the rules of this schema to the front.
     #[inline]
-    fn choose_rules(&mut self, schema: Option<&Arc<Schema>>) {
+    fn choose_rules(&mut self, schema: Option<&Arc<Schema>>, target: &Target) {
         let is_first = self.rules.first();
         if !is_first.is_some_and(|(known, _)| is_same(known.as_ref(), schema)) {
-            self.find_rules(schema);
+            self.find_rules(schema, target);
         }
         if let Some((_, rules)) = self.rules.first_mut() {
             rules.by_name.start_record();
         }
     }
 
-    fn find_rules(&mut self, schema: Option<&Arc<Schema>>) {
+    fn find_rules(&mut self, schema: Option<&Arc<Schema>>, target: &Target) {
         let mut known = self.rules.iter();
         match known.position(|(known, _)| is_same(known.as_ref(), schema)) {
             Some(found) => self.rules[..=found].rotate_right(1),
             None => {
                 self.rules.truncate(SCHEMAS_AT_HAND - 1);
-                let rules = (schema.cloned(), FieldRules::default());
-                self.rules.insert(0, rules);
+                let rules = FieldRules {
+                    wrapping: wrapping(schema, &self.accepts, target),
+                    ..FieldRules::default()
+                };
+                self.rules.insert(0, (schema.cloned(), rules));
             }
         }
+    }
+
+    /// What a negative number stands for, if it is the upper half of an unsigned one.
+    fn unwrapped(&self, column: usize, value: &Value<'_>) -> Option<Value<'static>> {
+        let (_, rules) = self.rules.first()?;
+        if !rules.wrapping.contains(&column) {
+            return None;
+        }
+        let number = match value {
+            Value::Int(number) => *number,
+            Value::Number(text) => text.parse().ok()?,
+            _ => return None,
+        };
+        (number < 0).then(|| Value::Decimal(number.cast_unsigned().to_string().into()))
     }
 
     #[inline]
@@ -224,7 +244,7 @@ impl Visitor for RowWriter<'_> {
 
     #[inline]
     fn object(&mut self, schema: Option<&Arc<Schema>>) {
-        self.columns.choose_rules(schema);
+        self.columns.choose_rules(schema, self.target);
     }
 
     #[inline]
@@ -268,6 +288,8 @@ impl Visitor for RowWriter<'_> {
         // Of a repeated field the last one counts, as everywhere in JSON.
         cells.truncate(self.row);
         let rules = self.columns.rules_of_values;
+        let unwrapped = self.columns.unwrapped(column, value);
+        let value = unwrapped.as_ref().unwrap_or(value);
         push(self.target, column, name, value, rules, self.rows)
     }
 
@@ -362,6 +384,24 @@ fn is_same(known: Option<&Arc<Schema>>, schema: Option<&Arc<Schema>>) -> bool {
         (None, None) => true,
         _ => false,
     }
+}
+
+/// Written columns of unsigned integers whose fields wrap around ([`infer::wraps`]).
+fn wrapping(
+    schema: Option<&Arc<Schema>>,
+    accepts: &[Option<usize>],
+    target: &Target,
+) -> Vec<usize> {
+    let fields = schema
+        .and_then(|schema| schema.fields())
+        .unwrap_or_default();
+    let wrapping = fields.iter().filter(|field| infer::wraps(&field.schema));
+    let column = |name: &str| {
+        let column = target.table.column_index(name)?;
+        let is_unsigned = target.table.columns[column].column_type == ColumnType::UInt64;
+        accepts[column].filter(|_| is_unsigned)
+    };
+    wrapping.filter_map(|field| column(&field.name)).collect()
 }
 
 fn rule_of(

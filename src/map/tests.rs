@@ -570,6 +570,22 @@ fn tables_are_designed_from_the_first_records() {
         &[("", envelope)],
     );
     assert_eq!(made.unwrap(), "a 16-bit integer!, b text / a");
+    // Of special types, those of a key are plain but for integers.
+    let inet = r#""type":"string","parameters":{"__debezium.source.column.type":"INET"}"#;
+    let envelope = format!(
+        r#"{{"schema":{{"type":"struct","fields":[{{"type":"int8","field":"a"}},{{{inet},"field":"b"}},{{{inet},"field":"c"}}]}},"payload":{{"a":1,"b":"::1","c":"::1"}}}}"#
+    );
+    let made = design(
+        KeyMode::RecordValue,
+        &["a", "b"],
+        &TEXT,
+        &ENVELOPE,
+        &[("", &envelope)],
+    );
+    assert_eq!(
+        made.unwrap(),
+        "a integer from -128 to 127!, b text!, c network address! / a,b"
+    );
     assert!(design(KeyMode::None, &[], &TEXT, &SCHEMALESS, &[("", "[]")]).is_err());
     assert!(
         design(
@@ -581,6 +597,29 @@ fn tables_are_designed_from_the_first_records() {
         )
         .is_err()
     );
+}
+
+#[test]
+fn negative_longs_are_unsigned_where_the_source_says_so() {
+    let mut table = orders();
+    table.columns[0].column_type = ColumnType::UInt64;
+    let mapped = |source: &str, id: i64| {
+        let keys = keys(KeyMode::RecordValue, &["id"]);
+        let mut mapping = Mapping::new(table.clone(), &keys, &SCHEMALESS, &ENVELOPE);
+        let envelope = format!(
+            r#"{{"schema":{{"type":"struct","fields":[{{"field":"id","type":"int64",
+                "parameters":{{"__debezium.source.column.type":"{source}"}}}}]}},"payload":{{"id":{id}}}}}"#
+        );
+        let row = mapping.map(None, Some(&envelope));
+        row.map(|row| format!("{:?}", row[0])).map_err(drop)
+    };
+    let found = mapped("BIGINT UNSIGNED", -1);
+    assert_eq!(found.as_deref(), Ok("Decimal(\"18446744073709551615\")"));
+    let found = mapped("bigint unsigned zerofill", i64::MIN);
+    assert_eq!(found.as_deref(), Ok("Decimal(\"9223372036854775808\")"));
+    let found = mapped("BIGINT UNSIGNED", 7);
+    assert_eq!(found.as_deref(), Ok("Decimal(\"7\")"));
+    assert_eq!(mapped("BIGINT", -1), Err(()));
 }
 
 proptest! {

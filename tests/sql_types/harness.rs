@@ -160,7 +160,7 @@ impl Harness {
             .await
     }
 
-    /// Describes, or creates, the table; maps the records to it; writes what fits.
+    /// Describes, creates or evolves the table; maps the records to it; writes what fits.
     pub(crate) async fn write_given(
         &self,
         topic: &str,
@@ -174,14 +174,18 @@ impl Harness {
         let mut session = self.session().await;
         let raw: Vec<RawRecord<'_>> = records.iter().map(|given| given.record(topic)).collect();
         let name = plan::table_name(&config.sink, topic);
+        let (mut key, mut value) = (formats.key(), formats.value());
+        let mut wanted = || {
+            let wanted = infer::table(name.clone(), &raw, &config.sink, &mut key, &mut value);
+            wanted.expect("a table can be made")
+        };
         let table = match session.describe_table(&name).await.expect("described") {
-            Some(table) => table,
-            None => {
-                let (mut key, mut value) = (formats.key(), formats.value());
-                let wanted = infer::table(name, &raw, &config.sink, &mut key, &mut value);
-                let wanted = wanted.expect("a table can be made");
-                session.create_table(&wanted).await.expect("created")
+            Some(_) if config.sink.auto_evolve => {
+                let evolved = session.evolve_table(&name, &wanted().columns).await;
+                evolved.expect("evolved")
             }
+            Some(table) => table,
+            None => session.create_table(&wanted()).await.expect("created"),
         };
         let target = Arc::new(plan::target(table, &config.sink).expect("a target"));
         let mut mapper = TopicMapper::new(

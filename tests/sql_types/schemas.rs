@@ -6,7 +6,7 @@ use crate::support::engine::Engine;
 
 /// A field: its schema without the name, its value, and per engine the column that is made and what the
 /// column then shows as text.
-struct Field {
+pub(super) struct Field {
     schema: &'static str,
     value: &'static str,
     postgres: (&'static str, &'static str),
@@ -14,7 +14,7 @@ struct Field {
     sqlite: (&'static str, &'static str),
 }
 
-const fn field(
+pub(super) const fn field(
     schema: &'static str,
     value: &'static str,
     postgres: (&'static str, &'static str),
@@ -39,7 +39,7 @@ const FIELDS: &[Field] = &[
         r#""type":"int8""#,
         "-128",
         ("smallint", "-128"),
-        ("smallint", "-128"),
+        ("tinyint", "-128"),
         ("INTEGER", "-128"),
     ),
     field(
@@ -209,47 +209,75 @@ const FIELDS: &[Field] = &[
 
 #[tokio::test]
 async fn every_type_of_a_schema_gets_its_column() {
-    for engine in [
-        Engine::Postgres,
-        Engine::MySql,
-        Engine::MariaDb,
-        Engine::Sqlite,
-    ] {
+    for engine in ENGINES {
         let harness = Harness::of(engine).await;
-        let keys = [
+        check(
+            &harness,
+            FIELDS,
+            r#""type":"int64""#,
             ("auto.create", "true"),
-            ("pk.mode", "record_value"),
-            ("pk.fields", "id"),
-            ("insert.mode", "upsert"),
-            ("value.converter.schemas.enable", "true"),
-        ];
-        let records = [record(1, |field| field.value), record(2, |_| "null")];
-        let refused = harness.write("made", &keys, &records).await;
-        assert_eq!(refused, Vec::<String>::new(), "{engine:?}");
-        let mut wrong = Vec::new();
-        for (place, field) in FIELDS.iter().enumerate() {
-            let column = format!("c{place}");
-            let (made, shown) = expected(engine, field);
-            let found = without_width(harness.text(&type_of(engine, &column)).await);
-            if found != made {
-                wrong.push(format!("{}: {found}, not {made}", field.schema));
-            }
-            let found = harness.text(&value_of(engine, &column, made)).await;
-            if found != shown {
-                wrong.push(format!("{}: {found}, not {shown}", field.schema));
-            }
-            let null = format!("SELECT count(*) FROM made WHERE id = 2 AND {column} IS NULL");
-            assert_eq!(number(&harness, &null).await, "1", "{}", field.schema);
-        }
-        assert_eq!(wrong, Vec::<String>::new(), "{engine:?}");
+        )
+        .await;
     }
 }
 
+pub(super) const ENGINES: [Engine; 4] = [
+    Engine::Postgres,
+    Engine::MySql,
+    Engine::MariaDb,
+    Engine::Sqlite,
+];
+
+/// Writes a record with these fields, and one in which they are null, into the table `made`, and looks at
+/// the columns and what is in them. `id` is the schema of the key.
+pub(super) async fn check(
+    harness: &Harness,
+    fields: &[Field],
+    id: &str,
+    definitions: (&str, &str),
+) {
+    let engine = harness.engine;
+    let keys = [
+        definitions,
+        ("pk.mode", "record_value"),
+        ("pk.fields", "id"),
+        ("insert.mode", "upsert"),
+        ("value.converter.schemas.enable", "true"),
+    ];
+    let records = [
+        record(1, id, fields, |field| field.value),
+        record(2, id, fields, |_| "null"),
+    ];
+    let refused = harness.write("made", &keys, &records).await;
+    assert_eq!(refused, Vec::<String>::new(), "{engine:?}");
+    let mut wrong = Vec::new();
+    for (place, field) in fields.iter().enumerate() {
+        let column = format!("c{place}");
+        let (made, shown) = expected(engine, field);
+        let found = without_width(harness.text(&type_of(engine, &column)).await);
+        if found != made {
+            wrong.push(format!("{}: {found}, not {made}", field.schema));
+        }
+        let found = harness.text(&value_of(engine, &column, made)).await;
+        if found != shown {
+            wrong.push(format!("{}: {found}, not {shown}", field.schema));
+        }
+        let null = format!("SELECT count(*) FROM made WHERE id = 2 AND {column} IS NULL");
+        assert_eq!(number(harness, &null).await, "1", "{}", field.schema);
+    }
+    assert_eq!(wrong, Vec::<String>::new(), "{engine:?}");
+}
+
 /// A record with all fields, in the form with its schema.
-fn record(id: usize, value: impl Fn(&Field) -> &'static str) -> String {
-    let mut schemas = vec![r#"{"field":"id","type":"int64"}"#.to_owned()];
-    let mut values = vec![format!("\"id\":{id}")];
-    for (place, field) in FIELDS.iter().enumerate() {
+fn record(
+    number: usize,
+    id: &str,
+    fields: &[Field],
+    value: impl Fn(&Field) -> &'static str,
+) -> String {
+    let mut schemas = vec![format!(r#"{{"field":"id",{id}}}"#)];
+    let mut values = vec![format!("\"id\":{number}")];
+    for (place, field) in fields.iter().enumerate() {
         schemas.push(format!(
             r#"{{"field":"c{place}","optional":true,{}}}"#,
             field.schema
@@ -275,7 +303,7 @@ fn expected(engine: Engine, field: &Field) -> (&'static str, &'static str) {
     }
 }
 
-fn type_of(engine: Engine, column: &str) -> String {
+pub(super) fn type_of(engine: Engine, column: &str) -> String {
     match engine {
         Engine::Postgres => format!(
             "SELECT format_type(atttypid, atttypmod) FROM pg_attribute
@@ -292,9 +320,14 @@ fn type_of(engine: Engine, column: &str) -> String {
 }
 
 /// MariaDB shows integers with the width that nothing is made of.
-fn without_width(found: String) -> String {
-    match found.split_once('(') {
-        Some((integer @ ("smallint" | "int" | "bigint"), _)) => integer.to_owned(),
+pub(super) fn without_width(found: String) -> String {
+    match (found.split_once('('), found.split_once(')')) {
+        (
+            Some((integer @ ("tinyint" | "smallint" | "int" | "bigint" | "year"), _)),
+            Some((_, rest)),
+        ) if found != "tinyint(1)" => {
+            format!("{integer}{rest}")
+        }
         _ => found,
     }
 }
@@ -302,7 +335,12 @@ fn without_width(found: String) -> String {
 fn value_of(engine: Engine, column: &str, made: &str) -> String {
     let shown = match (engine, made) {
         (Engine::Postgres, _) => format!("{column}::text"),
-        (_, "longblob" | "BLOB") => format!("hex({column})"),
+        (_, "longblob" | "BLOB" | "varbinary(16)") => format!("hex({column})"),
+        (_, "bit(9)") => format!("bin({column})"),
+        (_, "point" | "geometry") => format!("ST_AsText({column})"),
+        (_, "year" | "tinyint unsigned" | "int unsigned" | "bigint unsigned") => {
+            format!("CAST({column} AS char)")
+        }
         _ => column.to_owned(),
     };
     format!("SELECT {shown} FROM made WHERE id = 1")

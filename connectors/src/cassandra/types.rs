@@ -86,6 +86,7 @@ pub(super) fn created(name: &str, column_type: &ColumnType) -> Result<&'static s
         ColumnType::Time => "time",
         ColumnType::Timestamp | ColumnType::TimestampTz => "timestamp",
         ColumnType::Uuid => "uuid",
+        ColumnType::Special { plain, .. } => return created(name, plain),
         // A time of MySQL, which may be negative or of more than a day; or no type at all.
         ColumnType::TimeSpan | ColumnType::Unsupported => {
             return Err(SinkError::stop(format!(

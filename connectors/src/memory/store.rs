@@ -97,7 +97,7 @@ impl Store {
         }
         let columns = wanted.columns.iter().map(|column| ColumnDef {
             nullable: column.nullable && !wanted.primary_key.contains(&column.name),
-            ..nullable_column(&column.name, &column.column_type)
+            ..nullable_column(&column.name, column.column_type.plain())
         });
         let created = Table {
             name: wanted.name.clone(),
@@ -122,7 +122,7 @@ impl Store {
         for change in evolve::changes(&table.definition, wanted) {
             match change {
                 Change::Add { name, column_type } => {
-                    let added = nullable_column(&name, &column_type);
+                    let added = nullable_column(&name, column_type.plain());
                     table.definition.columns.push(added);
                     for row in table.rows.values_mut() {
                         row.push(Value::Default);

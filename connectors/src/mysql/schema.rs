@@ -16,6 +16,7 @@ use crate::error::{ErrorClass, SinkError};
 use crate::table::{ColumnDef, NewTable, Table, TableKind, TableName};
 
 pub(super) mod native;
+mod special;
 
 /// Serialises whoever creates tables for Rowdock at one server.
 const LOCK_DEFINITIONS: &str = "rowdock definitions";

@@ -11,6 +11,7 @@ use super::sql;
 use crate::error::{ErrorClass, SinkError};
 use crate::table::{ColumnDef, NewTable, Table, TableKind, TableName, Target};
 
+mod special;
 mod types;
 
 use types::Types;

@@ -176,6 +176,7 @@ impl Column {
             ColumnType::Time | ColumnType::TimeSpan => Values::Time(Vec::new()),
             ColumnType::Timestamp | ColumnType::TimestampTz => Values::Timestamp(Vec::new()),
             ColumnType::Uuid => Values::Uuid(Vec::new()),
+            ColumnType::Special { plain, .. } => return Self::for_type(plain),
         };
         Self {
             states: Vec::new(),

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::Special;
+
 /// What a column holds. The exact native type stays with the sink.
 ///
 /// The first group is what most tables are made of, and what tables are created with. The second
@@ -76,6 +78,13 @@ pub enum ColumnType {
     Literal(Notation),
     /// An array of any number of dimensions. Its cells are texts in the notation of PostgreSQL.
     Array(Box<ColumnType>),
+    /// Only for a column to be created, and never read from a catalog: a type that not every database has.
+    Special {
+        /// The type, for databases that have it.
+        kind: Special,
+        /// The type for the others.
+        plain: Box<ColumnType>,
+    },
     /// A type this version cannot fill; a value for it is a record error, its absence is fine.
     Unsupported,
 }
@@ -168,6 +177,7 @@ impl fmt::Display for ColumnType {
             Self::Geometry => "geometry",
             Self::Literal(notation) => return notation.fmt(formatter),
             Self::Array(element) => return write!(formatter, "array of {element}"),
+            Self::Special { kind, .. } => return kind.fmt(formatter),
             Self::Unsupported => "unsupported type",
         };
         formatter.write_str(name)

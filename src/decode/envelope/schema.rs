@@ -62,6 +62,8 @@ fn read_collection<'a>(
     Ok(match datum.value_of(Some(schema))? {
         Value::Decimal(plain) => Value::Decimal(Cow::Owned(plain.into_owned())),
         Value::Json(text) => Value::Json(Cow::Owned(text.into_owned())),
+        // Times by their parts.
+        Value::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
         other => return Err(mismatch(schema, &other)),
     })
 }

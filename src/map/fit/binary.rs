@@ -39,14 +39,45 @@ struct Geometry {
     wkb: String,
 }
 
-/// Well-known binary, by itself or in a struct's field `wkb`.
+/// Well-known binary, by itself or in a struct's field `wkb`; a reference system inside it, as PostGIS has
+/// it there, is left out.
 pub(super) fn geometry<'v>(value: &'v Value<'_>) -> Result<Fitted<'v>, Misfit> {
-    match value {
+    let fitted = match value {
         Value::Json(text) => match serde_json::from_str::<Geometry>(text) {
             Ok(geometry) => decoded(&geometry.wkb),
             Err(_) => Err("only well-known binary, or an object with a field wkb, fits".into()),
         },
         other => bytes(other),
+    }?;
+    Ok(match fitted.cell() {
+        Cell::Bytes(wkb) => without_srid(wkb).map_or(fitted, Fitted::Bytes),
+        _ => fitted,
+    })
+}
+
+/// `None`: there is none.
+fn without_srid(wkb: &[u8]) -> Option<Vec<u8>> {
+    let (order, kind, geometry) = head(wkb)?;
+    let kind = (kind & HAS_SRID != 0).then_some(kind & !HAS_SRID)?;
+    let (_, geometry) = geometry.split_first_chunk::<4>()?;
+    Some([&[order][..], &in_order(kind, order), geometry].concat())
+}
+
+/// Byte order, type, and what follows.
+fn head(wkb: &[u8]) -> Option<(u8, u32, &[u8])> {
+    let (order, rest) = wkb.split_first()?;
+    let (kind, geometry) = rest.split_first_chunk::<4>()?;
+    match order {
+        0 => Some((0, u32::from_be_bytes(*kind), geometry)),
+        1 => Some((1, u32::from_le_bytes(*kind), geometry)),
+        _ => None,
+    }
+}
+
+fn in_order(number: u32, order: u8) -> [u8; 4] {
+    match order {
+        0 => number.to_be_bytes(),
+        _ => number.to_le_bytes(),
     }
 }
 
@@ -97,25 +128,13 @@ pub(super) fn postgis(value: &Value<'_>) -> Result<String, Misfit> {
 
 /// The reference system stands behind the type; one that is there already stays.
 fn with_srid(wkb: &[u8], srid: i32) -> Option<Vec<u8>> {
-    let (order, rest) = wkb.split_first()?;
-    let (type_bytes, geometry) = rest.split_first_chunk::<4>()?;
-    let is_little = match order {
-        0 => false,
-        1 => true,
-        _ => return None,
-    };
-    let kind = match is_little {
-        true => u32::from_le_bytes(*type_bytes),
-        false => u32::from_be_bytes(*type_bytes),
-    };
+    let (order, kind, geometry) = head(wkb)?;
     if kind & HAS_SRID != 0 {
         return Some(wkb.to_vec());
     }
-    let (kind, srid) = match is_little {
-        true => ((kind | HAS_SRID).to_le_bytes(), srid.to_le_bytes()),
-        false => ((kind | HAS_SRID).to_be_bytes(), srid.to_be_bytes()),
-    };
-    Some([&[*order][..], &kind, &srid, geometry].concat())
+    let srid = in_order(srid.cast_unsigned(), order);
+    let kind = in_order(kind | HAS_SRID, order);
+    Some([&[order][..], &kind, &srid, geometry].concat())
 }
 
 #[cfg(test)]
@@ -146,6 +165,11 @@ mod tests {
         check(&words("AQE="), &column, wkb);
         let debezium = r#"{"x":1.0,"y":2.0,"wkb":"AQE=","srid":null}"#;
         check(&Value::Json(debezium.into()), &column, wkb);
+        // With the reference system 4326, the type is 0x20000001.
+        let placed = Value::Bytes(vec![1, 1, 0, 0, 0x20, 0xE6, 0x10, 0, 0, 7].into());
+        check(&placed, &column, Some(Cell::Bytes(&[1, 1, 0, 0, 0, 7])));
+        let placed = Value::Bytes(vec![0, 0x20, 0, 0, 1, 0, 0, 0x10, 0xE6, 7].into());
+        check(&placed, &column, Some(Cell::Bytes(&[0, 0, 0, 0, 1, 7])));
         check(&Value::Json(r#"{"x":1}"#.into()), &column, None);
         check(&Value::Json("[1]".into()), &column, None);
     }

@@ -2,7 +2,7 @@
 
 use mysql_async::Row;
 
-use super::{number, text};
+use super::{number, special, text};
 use crate::mysql::form::{Traits, is_geometry, is_unsigned, type_length, type_word};
 use crate::mysql::sql::Flavor;
 use crate::table::{ColumnDef, ColumnType, NewColumn, NewTable, Notation};
@@ -179,17 +179,23 @@ pub(in crate::mysql) fn plain_type(column_type: &ColumnType, flavor: Flavor) -> 
         ColumnType::SizedBytes { .. } => "longblob",
         ColumnType::TimeSpan => "time(6)",
         ColumnType::Geometry => "geometry",
+        ColumnType::Special { kind, plain } => {
+            let special = special::native_type(kind, plain, flavor);
+            return special.or_else(|| plain_type(plain, flavor));
+        }
         ColumnType::Literal(_) | ColumnType::Unsupported => return None,
     };
     Some(name.to_owned())
 }
 
-/// Without limits, or beyond the server's: as many digits as there can be.
+/// Without limits, or beyond the server's: as many digits as there can be, with those after the point
+/// where they are told.
 fn decimal(precision: Option<u32>, scale: Option<u32>) -> String {
     let scale = match precision {
-        Some(_) => scale.unwrap_or(0).min(DECIMAL_SCALE_MAX),
-        None => DECIMAL_SCALE_MAX,
+        Some(_) => scale.unwrap_or(0),
+        None => scale.unwrap_or(DECIMAL_SCALE_MAX),
     };
+    let scale = scale.min(DECIMAL_SCALE_MAX);
     let precision = precision.unwrap_or(DECIMAL_PRECISION_MAX);
     let precision = precision.clamp(scale.max(1), DECIMAL_PRECISION_MAX);
     format!("decimal({precision},{scale})")
@@ -326,6 +332,19 @@ mod tests {
     }
 
     #[test]
+    fn the_page_tells_what_is_created_of_special_types() {
+        let rows = table_of("| for | of | column |");
+        let types = crate::table::special_types();
+        assert_eq!(rows.len(), types.len());
+        for (cells, column_type) in rows.iter().zip(types) {
+            let native = plain_type(&column_type, Flavor::MySql).expect("a type");
+            let native = native.split(" CHARACTER SET").next().expect("a word");
+            assert_eq!(cells[1], column_type.to_string());
+            assert_eq!(cells[3], format!("`{native}`"), "{column_type}");
+        }
+    }
+
+    #[test]
     fn types_to_be_created() {
         let table = |key: &[&str]| NewTable {
             name: TableName::parse("t"),
@@ -367,6 +386,8 @@ mod tests {
         check(&[], decimal(Some(80), Some(40)), "decimal(65,30)");
         check(&[], decimal(Some(10), None), "decimal(10,0)");
         check(&[], decimal(None, None), "decimal(65,30)");
+        check(&[], decimal(None, Some(2)), "decimal(65,2)");
+        check(&[], decimal(None, Some(40)), "decimal(65,30)");
         check(&[], ColumnType::TimestampTz, "datetime(6)");
     }
 }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use tokio_postgres::types::ToSql;
 
+use super::special;
 use crate::error::SinkError;
 use crate::postgres::link::Link;
 use crate::postgres::sql::type_id;
@@ -265,6 +266,9 @@ pub(in crate::postgres) fn native_type(column_type: &ColumnType) -> Option<Strin
         ColumnType::SizedText { .. } => "text",
         ColumnType::SizedBytes { .. } | ColumnType::Geometry => "bytea",
         ColumnType::TimeSpan => "interval",
+        ColumnType::Special { kind, plain } => {
+            return special::native_type(kind, plain).or_else(|| native_type(plain));
+        }
         ColumnType::Literal(_) | ColumnType::Unsupported => return None,
     };
     Some(name.to_owned())
@@ -361,6 +365,19 @@ mod tests {
             let native = native_type(&column_type).expect("a type");
             assert_eq!(cells[1], column_type.to_string());
             assert_eq!(cells[2], format!("`{native}`"), "{column_type}");
+        }
+    }
+
+    #[test]
+    fn the_page_tells_what_is_created_of_special_types() {
+        let page = include_str!("../README.md");
+        let rows = table_of(page, "| for | of | column |");
+        let types = crate::table::special_types();
+        assert_eq!(rows.len(), types.len());
+        for (cells, column_type) in rows.iter().zip(types) {
+            let native = native_type(&column_type).expect("a type");
+            assert_eq!(cells[1], column_type.to_string());
+            assert_eq!(cells[3], format!("`{native}`"), "{column_type}");
         }
     }
 

@@ -40,7 +40,7 @@ pub(in crate::postgres) mod type_id {
 impl WireType {
     /// The wire type of a column's values. Unsupported columns carry nulls only.
     pub(in crate::postgres) fn of(column: &ColumnDef) -> Self {
-        match column.column_type {
+        match *column.column_type.plain() {
             ColumnType::Bool => Self::Bool,
             ColumnType::Int16 => Self::Int2,
             ColumnType::Int32 => Self::Int4,
@@ -54,6 +54,7 @@ impl WireType {
             | ColumnType::SizedText { .. }
             | ColumnType::Literal(_)
             | ColumnType::Array(_)
+            | ColumnType::Special { .. }
             | ColumnType::Unsupported => Self::Text,
             ColumnType::Bytes | ColumnType::SizedBytes { .. } | ColumnType::Geometry => Self::Bytea,
             ColumnType::Date => Self::Date,

@@ -120,6 +120,8 @@ pub(in crate::sqlite) fn declared_type(
         ColumnType::SizedText { .. } => "TEXT".to_owned(),
         ColumnType::SizedBytes { .. } | ColumnType::Geometry => "BLOB".to_owned(),
         ColumnType::TimeSpan => "TIME".to_owned(),
+        // Texts, numbers and documents do for all of these.
+        ColumnType::Special { plain, .. } => return declared_type(name, plain),
         ColumnType::Literal(_) | ColumnType::Unsupported => {
             return Err(SinkError::stop(format!(
                 "column {name} has a type that sqlite tables cannot be created with: create the \
