@@ -78,15 +78,13 @@ pub enum ToConsumer {
         /// Where its rows go.
         target: Option<Arc<Target>>,
     },
-    /// The table of this topic cannot be made to hold these columns: records that need them are
-    /// bad.
+    /// The table of this topic cannot be made to hold these columns, this wide: records that need
+    /// them are bad.
     EvolutionRefused {
         /// The topic.
         topic: Arc<str>,
-        /// The columns' names.
-        columns: Vec<String>,
-        /// Why, and what can be done.
-        reason: String,
+        /// Each with why, and what can be done.
+        columns: Vec<(NewColumn, String)>,
     },
     /// Schemas that records wait for have arrived.
     Schemas,

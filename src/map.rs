@@ -178,11 +178,32 @@ impl TopicMapper {
         }
     }
 
-    /// The table cannot be made to hold these columns: records that need them are bad.
-    pub fn refuse_evolution(&mut self, columns: &[String], reason: &str) {
+    /// The table cannot be made to hold these columns, each with why: records that need them are
+    /// bad.
+    pub fn refuse_evolution(&mut self, columns: Vec<(NewColumn, String)>) {
         if let Some(evolution) = &mut self.evolution {
-            evolution.refuse(columns, reason);
+            evolution.refuse(columns);
         }
+    }
+
+    /// This mapper's table is the answer to a request for these columns. Records that lack them all
+    /// the same are bad: asking again would change nothing.
+    pub fn evolution_answered(&mut self, asked: Vec<NewColumn>) {
+        let table = &self.target.table;
+        let reason = |column: NewColumn| {
+            let now = match table.column_index(&column.name) {
+                Some(index) => table.columns[index].native_type.as_str(),
+                None => "not there",
+            };
+            let reason = format!(
+                "the record needs column \"{}\" of table {} to hold {}; it was asked for and is {now}: \
+                 change the table by hand",
+                column.name, table.name, column.column_type
+            );
+            (column, reason)
+        };
+        let columns = asked.into_iter().map(reason).collect();
+        self.refuse_evolution(columns);
     }
 
     fn try_map(

@@ -45,7 +45,7 @@
 //! | 37 | new fields become columns | `a_table_grows_with_its_records_under_several_tasks`, `a_table_grows_in_mysql`, `a_table_grows_in_sqlite` |
 //! | 38 | fields that are gone leave their column alone | `absent_columns_take_their_default_or_keep_their_value` |
 //! | 39 | defaults of a schema stand for missing fields | `envelopes_bring_types_defaults_and_nulls` |
-//! | 40 | an explicit null stays null where the column has a default | `absent_columns_take_their_default_or_keep_their_value` |
+//! | 40 | an explicit null stays null where the field has a default (here: with `replace.null.with.default=false`), and where the column has one | `nulls_are_kept_where_the_sink_says_so`, `nulls_stand_for_defaults`, `absent_columns_take_their_default_or_keep_their_value` |
 //! | 41 | a task does not start without its table | `a_table_that_is_gone_stops_the_task_unless_it_may_be_created` |
 //! | 42 | changes that are impossible are told | `what_cannot_be_changed_is_told_and_costs_only_its_records`, `tables_that_are_not_plain` |
 //! | 43 | fields find columns of another case | `schemaless_fields_go_to_the_columns_of_their_name` |

@@ -262,6 +262,77 @@ async fn dropped_or_altered(engine: Engine) {
     assert_eq!(kafka::read_topic(&dead_letters.name, 1).await.len(), 0);
 }
 
+/// What a key's text and the widest decimal cannot hold is asked for once, and costs its record alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_mysql_cannot_widen_costs_only_its_records() {
+    bounded(Engine::MySql).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_mariadb_cannot_widen_costs_only_its_records() {
+    bounded(Engine::MariaDb).await;
+}
+
+async fn bounded(engine: Engine) {
+    let stage = Stage::begin_in(engine, "bounded", 1).await;
+    let topic = stage.topic("shop", 1).await;
+    let dead_letters = stage.topic("dead", 1).await;
+    let create = "CREATE TABLE shop (id int PRIMARY KEY, email varchar(50) NOT NULL UNIQUE, \
+                  amount decimal(65,30), raw varbinary(4))";
+    stage.database.run(create).await;
+    let connector = Connector::to_table(&stage, &[&topic], "shop")
+        .set("auto.evolve", "true")
+        .dead_letters(&dead_letters);
+    let worker = Launch::new("worker").start(&stage, &[&connector]).await;
+    let email = |length| "x".repeat(length);
+    let digits = |count| Value::String("7".repeat(count));
+    let values = [
+        json!({"id": 1, "email": email(50), "amount": digits(35), "raw": "AAEC".repeat(11)}),
+        json!({"id": 2, "email": email(51), "more": 1}),
+        json!({"id": 3, "email": "c", "amount": digits(36)}),
+        json!({"id": 4, "email": email(52)}),
+        json!({"id": 5, "email": "e", "amount": digits(5), "more": 2}),
+    ];
+    send(&topic, values).await;
+    until_number(&stage, "SELECT count(*) FROM shop WHERE id IN (1, 5)", 2).await;
+    assert_eq!(stage.database.number("SELECT count(*) FROM shop").await, 2);
+    let longer = "SELECT count(*) FROM shop WHERE length(raw) = 33";
+    assert_eq!(stage.database.number(longer).await, 1);
+    let shop = columns(&stage, "shop").await;
+    assert!(shop.contains(&"raw varbinary(64)".to_owned()), "{shop:?}");
+    let letters = kafka::read_topic(&dead_letters.name, 1).await;
+    let expected = [
+        [
+            "\"email\"",
+            "varchar(50)",
+            "text(64)",
+            "MODIFY COLUMN `email`",
+        ],
+        [
+            "\"amount\"",
+            "decimal(65,30)",
+            "decimal(66,30)",
+            "MODIFY COLUMN `amount`",
+        ],
+        ["\"email\"", "varchar(50)", "text(64)", "in a key"],
+    ];
+    assert_eq!(letters.len(), expected.len());
+    for (letter, parts) in letters.iter().zip(expected) {
+        let reason = &letter.headers["__connect.errors.exception.message"];
+        for part in parts {
+            assert!(reason.contains(part), "{reason} without {part}");
+        }
+    }
+    assert_eq!(
+        stage
+            .database
+            .number("SELECT more FROM shop WHERE id = 5")
+            .await,
+        2
+    );
+    worker.until_tasks(&connector, "RUNNING", seconds(10)).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_changed_is_told_and_costs_only_its_records() {
     let stage = Stage::begin("refused", 1).await;
@@ -269,7 +340,10 @@ async fn what_cannot_be_changed_is_told_and_costs_only_its_records() {
     let dead_letters = stage.topic("dead", 1).await;
     stage
         .database
-        .run("CREATE DOMAIN small AS int4; CREATE TABLE shop (id small)")
+        .run(
+            "CREATE DOMAIN small AS int4; CREATE TABLE shop (id small, name varchar(5)); \
+             CREATE VIEW names AS SELECT name FROM shop",
+        )
         .await;
     let connector = Connector::to_table(&stage, &[&topic], "shop")
         .set("auto.evolve", "true")
@@ -277,21 +351,33 @@ async fn what_cannot_be_changed_is_told_and_costs_only_its_records() {
     let _worker = Launch::new("worker").start(&stage, &[&connector]).await;
     let values = [
         json!({"id": 1}),
+        json!({"id": 5_000_000_000_i64, "c": 1}),
+        json!({"id": 3, "name": "too long"}),
         json!({"id": 5_000_000_000_i64}),
-        json!({"id": 2, "b": 1}),
+        json!({"id": 2, "b": 1, "name": "short"}),
     ];
     send(&topic, values).await;
     until_number(&stage, "SELECT count(*) FROM shop", 2).await;
     let letters = kafka::read_topic(&dead_letters.name, 1).await;
-    assert_eq!(letters.len(), 1);
-    let reason = &letters[0].headers["__connect.errors.exception.message"];
-    for part in [
-        "\"id\"",
-        "small",
-        "64-bit integer",
-        "ALTER TABLE \"shop\" ALTER COLUMN",
-    ] {
-        assert!(reason.contains(part), "{reason}");
+    let of_id = ["\"id\"", "small", "64-bit integer", "a domain"];
+    let of_name = ["\"name\"", "character varying(5)", "text(32)", "a view"];
+    for (letter, parts) in letters.iter().zip([of_id, of_name, of_id]) {
+        let reason = &letter.headers["__connect.errors.exception.message"];
+        for part in parts {
+            assert!(reason.contains(part), "{reason} without {part}");
+        }
+        let by_hand = "ALTER TABLE \"shop\" ALTER COLUMN";
+        assert!(reason.contains(by_hand), "{reason}");
     }
-    assert_eq!(columns(&stage, "shop").await, ["b bigint", "id small"]);
+    assert_eq!(letters.len(), 3);
+    let shop = columns(&stage, "shop").await;
+    assert_eq!(
+        shop,
+        [
+            "b bigint",
+            "c bigint",
+            "id small",
+            "name character varying(5)"
+        ]
+    );
 }

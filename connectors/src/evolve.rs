@@ -9,6 +9,7 @@
 //! | a decimal                   | integers                               | a decimal that holds both |
 //! | a decimal or an integer     | decimals of fewer digits before or after the point | a decimal that holds both |
 //! | a text                      | shorter texts                          | a text of the wanted length |
+//! | bytes                       | fewer bytes                            | bytes of the wanted length |
 //! | anything else               | something else                         | none: it fits, or its records are refused one by one |
 //!
 //! A column is never narrowed and never dropped, and nothing is changed that every wanted value fits
@@ -65,7 +66,8 @@ pub fn changes(table: &Table, wanted: &[NewColumn]) -> Vec<Change> {
 /// is reached without loss.
 pub fn widened(from: &ColumnType, wanted: &ColumnType) -> Option<ColumnType> {
     use ColumnType::{
-        Decimal, Float32, Float64, Int16, Int32, Int64, IntRange, SizedText, Text, UInt64,
+        Bytes, Decimal, Float32, Float64, Int16, Int32, Int64, IntRange, SizedBytes, SizedText,
+        Text, UInt64,
     };
     match (from, wanted) {
         (Int16, Int32) => Some(Int32),
@@ -87,6 +89,10 @@ pub fn widened(from: &ColumnType, wanted: &ColumnType) -> Option<ColumnType> {
         }),
         (Int16 | Int32 | Int64 | IntRange { .. } | UInt64 | Decimal { .. }, Decimal { .. })
         | (Decimal { .. }, Int16 | Int32 | Int64) => wider_decimal(from, wanted),
+        (SizedBytes { .. }, Bytes) => Some(Bytes),
+        (SizedBytes { max_bytes: now }, SizedBytes { max_bytes: wanted }) if wanted > now => {
+            Some(SizedBytes { max_bytes: *wanted })
+        }
         (SizedText { .. }, Text { .. }) => Some(Text { max_chars: None }),
         (Text { max_chars: Some(_) }, Text { max_chars: None }) => Some(Text { max_chars: None }),
         (
@@ -173,15 +179,22 @@ pub fn impossible(
     SinkError::new(ErrorClass::Record, message)
 }
 
-/// Changes that the database refused: *stop*. Names the columns, both types and the statement to
-/// run by hand.
+/// Changes that the database refused. Without a new column every record that has it waits: *stop*. A
+/// column that stays as wide as it is takes all that fits it: an error of the *record* that does not.
+/// Names the columns, both types and the statement to run by hand.
 pub fn refused(table: &TableName, changes: &[Change], reason: &str, by_hand: &str) -> SinkError {
+    let widens = |change: &Change| matches!(change, Change::Widen { .. });
+    let class = match changes.iter().any(widens) {
+        true => ErrorClass::Record,
+        false => ErrorClass::Stop,
+    };
     let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
-    SinkError::stop(format!(
+    let message = format!(
         "table {table} must hold more, and the change is refused ({}): {reason}; let someone who may \
          do so run: {by_hand}",
         changes.join(", ")
-    ))
+    );
+    SinkError::new(class, message)
 }
 
 impl fmt::Display for Change {
@@ -271,6 +284,11 @@ mod tests {
         check(&text(Some(5)), &text(None), Some(text(None)));
         check(&text(Some(9)), &text(Some(5)), None);
         check(&text(None), &text(Some(5)), None);
+        let bytes = |max_bytes| ColumnType::SizedBytes { max_bytes };
+        check(&bytes(5), &bytes(9), Some(bytes(9)));
+        check(&bytes(9), &bytes(5), None);
+        check(&bytes(9), &ColumnType::Bytes, Some(ColumnType::Bytes));
+        check(&ColumnType::Bytes, &bytes(9), None);
         check(&Bool, &Int64, None);
         check(&Date, &text(None), None);
         check(&Json, &text(None), None);
@@ -305,7 +323,11 @@ mod tests {
             },
         ];
         assert_eq!(found, expected);
-        let refusal = refused(&target.table.name, &found, "no right", "ALTER ..").to_string();
+        let error = refused(&target.table.name, &found, "no right", "ALTER ..");
+        assert_eq!(error.class(), ErrorClass::Record);
+        let only_added = refused(&target.table.name, &found[1..], "no right", "ALTER ..");
+        assert_eq!(only_added.class(), ErrorClass::Stop);
+        let refusal = error.to_string();
         assert_eq!(
             refusal,
             "table t must hold more, and the change is refused (column \"c1\" from 64-bit integer \

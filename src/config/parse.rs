@@ -127,7 +127,7 @@ fn build(checked: &Checked, worker: &WorkerSettings) -> Result<ConnectorConfig, 
         tasks_max: number(checked, &common::TASKS_MAX)?,
         topics: topics(checked),
         key_converter: converter_of(checked, converters::KEY, &worker.key_converter)?,
-        value_converter: converter_of(checked, converters::VALUE, &worker.value_converter)?,
+        value_converter: value_converter(checked, worker)?,
         header_converter,
         transforms: checked.transforms.clone(),
         errors: error_policy(checked)?,
@@ -188,6 +188,19 @@ fn header_converter(
         )
         .ok_or_else(|| unusable(keys.class)),
     }
+}
+
+/// The sink's word on defaults counts for what the converter reads, too.
+fn value_converter(checked: &Checked, worker: &WorkerSettings) -> Result<Converter, Invalid> {
+    let mut converter = converter_of(checked, converters::VALUE, &worker.value_converter)?;
+    if !checked.is_true(&sink::REPLACE_NULL) {
+        match &mut converter {
+            Converter::Json(options) => options.default_for_null = false,
+            Converter::Registered(_, options) => options.default_for_null = false,
+            Converter::Primitive(_) => {}
+        }
+    }
+    Ok(converter)
 }
 
 fn converter_of(

@@ -60,8 +60,8 @@ enum TopicState {
     Lacking(Box<TopicMapper>, Vec<NewColumn>),
     /// Its creation was asked for.
     Creating,
-    /// Its evolution was asked for.
-    Evolving(Box<TopicMapper>),
+    /// Its evolution was asked for: these columns, this wide.
+    Evolving(Box<TopicMapper>, Vec<NewColumn>),
     /// Records can be mapped.
     Ready(Box<TopicMapper>),
 }
@@ -177,9 +177,16 @@ impl Intake {
 
     /// The topic's table is known, or known to be missing.
     pub fn set_table(&mut self, topic: usize, target: Option<Arc<Target>>) {
+        let before = std::mem::replace(self.topic(topic), TopicState::Unknown);
         let state = match target {
             None => TopicState::Missing,
-            Some(target) => TopicState::Ready(Box::new(self.mapper(target))),
+            Some(target) => {
+                let mut mapper = self.mapper(target);
+                if let TopicState::Evolving(_, asked) = before {
+                    mapper.evolution_answered(asked);
+                }
+                TopicState::Ready(Box::new(mapper))
+            }
         };
         *self.topic(topic) = state;
     }
@@ -196,12 +203,15 @@ impl Intake {
     }
 
     /// The topic's table cannot have these columns, so records that need them are bad.
-    pub fn refuse_evolution(&mut self, topic: usize, columns: &[String], reason: &str) {
+    pub fn refuse_evolution(&mut self, topic: usize, columns: Vec<(NewColumn, String)>) {
         let state = self.topic(topic);
-        if let TopicState::Evolving(mut mapper) = std::mem::replace(state, TopicState::Unknown) {
-            mapper.refuse_evolution(columns, reason);
-            *state = TopicState::Ready(mapper);
-        }
+        *state = match std::mem::replace(state, TopicState::Unknown) {
+            TopicState::Evolving(mut mapper, _) => {
+                mapper.refuse_evolution(columns);
+                TopicState::Ready(mapper)
+            }
+            other => other,
+        };
     }
 
     /// Takes a record in. Those of partitions that are not read any more are dropped.
@@ -308,7 +318,7 @@ impl Intake {
                 })
             }
             TopicState::Lacking(mapper, columns) => {
-                *self.topic(topic) = TopicState::Evolving(mapper);
+                *self.topic(topic) = TopicState::Evolving(mapper, columns.clone());
                 Some(TableRequest::Evolve(name, columns))
             }
             other => {

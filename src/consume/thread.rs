@@ -334,14 +334,10 @@ impl Running {
                 self.start.intake.replay(&mut self.slots);
                 self.table_arrived();
             }
-            ToConsumer::EvolutionRefused {
-                topic,
-                columns,
-                reason,
-            } => {
+            ToConsumer::EvolutionRefused { topic, columns } => {
                 let topic = self.slots.topic_index(&topic);
                 let intake = &mut self.start.intake;
-                intake.refuse_evolution(topic, &columns, &reason);
+                intake.refuse_evolution(topic, columns);
                 intake.replay(&mut self.slots);
                 self.table_arrived();
             }

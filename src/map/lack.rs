@@ -5,10 +5,11 @@
 //! type that `auto.create` would give it; a field whose value does not fit its column lacks width,
 //! as much as this value needs. A field that is null lacks nothing, since null says nothing of a
 //! type.
+//!
+//! Nothing is asked for twice of a table as it is: whatever the database made of a request, the
+//! records that still need it are bad then, as they are without `auto.evolve`.
 
-use std::collections::HashMap;
-
-use rowdock_connectors::{ColumnDef, ColumnType, NewColumn, Target, evolve};
+use rowdock_connectors::{Cell, ColumnDef, ColumnType, NewColumn, Target, evolve};
 
 use super::filter::FieldFilter;
 use super::fit::{self, Rules};
@@ -19,8 +20,13 @@ use crate::decode::sides::RecordDecoder;
 use crate::record::zone::Zone;
 use crate::record::{Datum, OwnedRecord, RawRecord, RecordError, Schema, Side, Value};
 
-/// Shortest text column that is asked for: texts grow, and every change locks the table.
-const TEXT_CHARS_MIN: usize = 32;
+/// Shortest column that is asked for, in characters of texts and in bytes: values grow, and every change
+/// locks the table.
+const LENGTH_MIN: usize = 32;
+
+/// Refusals that are remembered, more than any table has columns. With so many, nothing is asked for
+/// any more.
+const REFUSED_MAX: usize = 10_000;
 
 /// Finds out what is lacking, and knows what cannot be had.
 #[derive(Debug)]
@@ -36,8 +42,8 @@ pub(super) struct Evolution {
     key_apart: bool,
     /// Column of values that are no objects.
     single_value_column: String,
-    /// Why columns cannot be had, by name.
-    refused: HashMap<String, String>,
+    /// What cannot be had, and why; a wider or a narrower column may be possible.
+    refused: Vec<(NewColumn, String)>,
 }
 
 impl Evolution {
@@ -54,15 +60,13 @@ impl Evolution {
             folds_names: keys.folds_names,
             key_apart: keys.key_mode == KeyMode::RecordKey,
             single_value_column: keys.single_value_column.clone(),
-            refused: HashMap::new(),
+            refused: Vec::new(),
         }
     }
 
-    /// These columns cannot be had.
-    pub(super) fn refuse(&mut self, columns: &[String], reason: &str) {
-        for column in columns {
-            self.refused.insert(column.clone(), reason.to_owned());
-        }
+    /// These columns cannot be had, this wide.
+    pub(super) fn refuse(&mut self, columns: Vec<(NewColumn, String)>) {
+        self.refused.extend(columns);
     }
 
     fn decode_row(&mut self, record: &RawRecord<'_>) -> Result<OwnedRecord, RecordError> {
@@ -114,9 +118,13 @@ impl Evolution {
                 column.name.make_ascii_lowercase();
             }
         }
-        let refused = |column: &NewColumn| self.refused.get(&column.name);
+        let refused = |wanted: &NewColumn| {
+            let is_full = self.refused.len() >= REFUSED_MAX;
+            let is_it = |(known, _): &&(NewColumn, String)| is_full || known == wanted;
+            self.refused.iter().find(is_it)
+        };
         match lacking.iter().find_map(refused) {
-            Some(reason) => Err(reason.clone()),
+            Some((_, reason)) => Err(reason.clone()),
             None => Ok(lacking),
         }
     }
@@ -175,6 +183,10 @@ fn lack(
         return column_type.map(|column_type| new_column(name, column_type));
     };
     let column = &target.table.columns[index];
+    if column.generated {
+        // Never written, however wide.
+        return None;
+    }
     let needed = needed_type(&value, column, rules)?;
     let wider = evolve::widened(&column.column_type, &needed)?;
     fit::fit(&value, &wider, rules).ok()?;
@@ -193,9 +205,22 @@ fn needed_type(value: &Value<'_>, column: &ColumnDef, rules: Rules) -> Option<Co
             Some(ColumnType::Text { max_chars: None })
         }
         (ColumnType::Text { .. }, Value::Text(text)) => {
-            let chars = text.chars().count().max(TEXT_CHARS_MIN).next_power_of_two();
-            let max_chars = u32::try_from(chars).ok();
+            let max_chars = u32::try_from(length(text.chars().count())).ok();
             Some(ColumnType::Text { max_chars })
+        }
+        (ColumnType::SizedBytes { .. }, value) => {
+            match fit::fit(value, &ColumnType::Bytes, rules) {
+                Ok(fitted) => match fitted.cell() {
+                    Cell::Bytes(bytes) => {
+                        let max_bytes = u32::try_from(length(bytes.len()));
+                        Some(max_bytes.map_or(ColumnType::Bytes, |max_bytes| {
+                            ColumnType::SizedBytes { max_bytes }
+                        }))
+                    }
+                    _ => None,
+                },
+                Err(_) => None,
+            }
         }
         (ColumnType::Float32, _) => Some(ColumnType::Float64),
         (column_type, value) => {
@@ -208,6 +233,11 @@ fn needed_type(value: &Value<'_>, column: &ColumnDef, rules: Rules) -> Option<Co
             needed_number(&plain, matches!(column_type, ColumnType::Decimal { .. }))
         }
     }
+}
+
+/// Of a column for values of this length.
+fn length(of_value: usize) -> usize {
+    of_value.max(LENGTH_MIN).next_power_of_two()
 }
 
 /// Fractions make no decimals of integer columns.
@@ -266,6 +296,7 @@ mod tests {
             ("real", ColumnType::Float32),
             ("day", ColumnType::Date),
             ("doc", ColumnType::Json),
+            ("raw", ColumnType::SizedBytes { max_bytes: 3 }),
         ];
         let columns: Vec<ColumnDef> = columns
             .into_iter()
@@ -318,7 +349,7 @@ mod tests {
             folds_names: false,
             key_apart: true,
             single_value_column: "record_value".to_owned(),
-            refused: HashMap::new(),
+            refused: Vec::new(),
         }
     }
 
@@ -380,6 +411,12 @@ mod tests {
             &[("name", text(Some(64)))],
         );
         check(r#"{"name":"a\u0000b"}"#, &[]);
+        let bytes = |max_bytes| ColumnType::SizedBytes { max_bytes };
+        check(r#"{"raw":"AAEC"}"#, &[]);
+        check(r#"{"raw":"AAECAw=="}"#, &[("raw", bytes(32))]);
+        let long = "AAEC".repeat(11);
+        check(&format!(r#"{{"raw":"{long}"}}"#), &[("raw", bytes(64))]);
+        check(r#"{"raw":"AAEC?"}"#, &[]);
         check(r#"{"real":1e39}"#, &[("real", ColumnType::Float64)]);
         check(r#"{"day":"soon"}"#, &[]);
         check("[1]", &[("record_value", ColumnType::Json)]);
@@ -418,9 +455,25 @@ mod tests {
     #[test]
     fn what_was_refused_is_not_asked_for_again() {
         let mut evolution = evolution(false, &[]);
-        evolution.refuse(&["a".to_owned()], "no");
-        let mut lacking = |value| evolution.lacking(&record(Some("1"), value), None, &target());
+        let refused = |name: &str, column_type| NewColumn {
+            name: name.to_owned(),
+            column_type,
+            nullable: true,
+        };
+        evolution.refuse(vec![
+            (refused("a", ColumnType::Int64), "no".to_owned()),
+            (refused("amount", decimal(70, 0)), "too wide".to_owned()),
+        ]);
+        let mut lacking = |value: &str| {
+            let found = evolution.lacking(&record(Some("1"), value), None, &target());
+            found.map(|columns| columns.len())
+        };
         assert_eq!(lacking(r#"{"a":1,"b":1}"#), Err("no".to_owned()));
-        assert_eq!(lacking(r#"{"b":1}"#).map(|columns| columns.len()), Ok(1));
+        assert_eq!(lacking(r#"{"b":1}"#), Ok(1));
+        let digits = "7".repeat(70);
+        let too_wide = lacking(&format!(r#"{{"amount":{digits}}}"#));
+        assert_eq!(too_wide, Err("too wide".to_owned()));
+        // What is less wide may be had.
+        assert_eq!(lacking(r#"{"amount":12345}"#), Ok(1));
     }
 }

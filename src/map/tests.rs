@@ -800,3 +800,28 @@ fn guards_and_soft_deletes_need_columns_of_their_kind() {
     check(None, Some("missing"), "is not in table");
     check(None, Some("version"), "must be boolean");
 }
+
+/// Whatever a database made of a request: the same is not asked of the same table again.
+#[test]
+fn what_was_asked_for_and_is_lacking_still_is_a_bad_record() {
+    let keys = keys(KeyMode::None, &[]);
+    let mut mapping = plain();
+    let value = format(&SCHEMALESS);
+    let decoder = RecordDecoder::new(format(&TEXT), value);
+    mapping.mapper = mapping.mapper.evolving(decoder, &keys);
+    let lacking = r#"{"id":3,"new":1}"#;
+    let lacks = mapping.map(None, Some(lacking)).unwrap_err();
+    assert!(lacks.starts_with("lacks "), "{lacks}");
+    let asked = NewColumn {
+        name: "new".to_owned(),
+        column_type: ColumnType::Int64,
+        nullable: true,
+    };
+    mapping.mapper.evolution_answered(vec![asked]);
+    let refused = mapping.map(None, Some(lacking)).unwrap_err();
+    let expected = "the record needs column \"new\" of table orders to hold 64-bit integer";
+    assert!(refused.contains(expected), "{refused}");
+    mapping.map(None, Some(r#"{"id":3}"#)).unwrap();
+    let other = mapping.map(None, Some(r#"{"id":3,"other":1}"#));
+    assert!(other.unwrap_err().starts_with("lacks "));
+}

@@ -315,12 +315,21 @@ impl Pass {
         wanted: &[NewColumn],
     ) -> Result<Asked, SinkError> {
         let name = plan::table_name(&self.config.sink, topic);
-        match self.session().await?.evolve_table(&name, wanted).await {
+        let config = Arc::clone(&self.config);
+        let session = self.session().await?;
+        let before = session.describe_table(&name).await?;
+        match session.evolve_table(&name, wanted).await {
+            // It is no answer to this request any more once the letters are mapped from the start.
+            Ok(table) if before.as_ref() == Some(&table) => {
+                let sink = &config.sink;
+                let target = tables::target(session, sink, topic, &name, Some(table)).await?;
+                intake.set_table(slots.topic_index(topic), target);
+                Ok(Asked::Answered)
+            }
             Ok(_) => Ok(Asked::Changed),
             Err(error) if error.class() == ErrorClass::Record => {
-                let columns: Vec<String> =
-                    wanted.iter().map(|column| column.name.clone()).collect();
-                intake.refuse_evolution(slots.topic_index(topic), &columns, &error.to_string());
+                let refused = tables::refusals(session, &name, wanted, &error).await?;
+                intake.refuse_evolution(slots.topic_index(topic), refused);
                 Ok(Asked::Answered)
             }
             Err(error) => Err(error),

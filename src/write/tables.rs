@@ -83,17 +83,31 @@ impl WriteLoop {
                 }
                 Err(error) => error,
             };
-            if error.class() == ErrorClass::Record {
-                tracing::warn!(%topic, "{error}");
-                self.consumer.send(ToConsumer::EvolutionRefused {
-                    topic,
-                    columns: wanted.into_iter().map(|column| column.name).collect(),
-                    reason: error.to_string(),
-                });
-                return Ok(());
+            if error.class() != ErrorClass::Record {
+                self.pause_or_give_up(&error).await?;
+                continue;
             }
-            self.pause_or_give_up(&error).await?;
+            match self.refusals(&name, &wanted, &error).await {
+                Ok(columns) => {
+                    for (_, reason) in &columns {
+                        tracing::warn!(%topic, "{reason}");
+                    }
+                    self.consumer
+                        .send(ToConsumer::EvolutionRefused { topic, columns });
+                    return Ok(());
+                }
+                Err(error) => self.pause_or_give_up(&error).await?,
+            }
         }
+    }
+
+    async fn refusals(
+        &mut self,
+        name: &TableName,
+        wanted: &[NewColumn],
+        error: &SinkError,
+    ) -> Result<Vec<(NewColumn, String)>, SinkError> {
+        refusals(self.session().await?, name, wanted, error).await
     }
 
     async fn try_evolve(
@@ -236,6 +250,34 @@ impl WriteLoop {
         });
         Ok(())
     }
+}
+
+/// The columns that cannot be had, each with why, when all that is wanted together was refused like
+/// this. The others are made one by one, so that records which need just these are not refused.
+///
+/// # Errors
+/// Those of [`Session::evolve_table`], but for class *record*.
+pub async fn refusals(
+    session: &mut dyn Session,
+    name: &TableName,
+    wanted: &[NewColumn],
+    error: &SinkError,
+) -> Result<Vec<(NewColumn, String)>, SinkError> {
+    if let [only] = wanted {
+        return Ok(vec![(only.clone(), error.to_string())]);
+    }
+    let mut refused = Vec::new();
+    for column in wanted {
+        let evolved = session.evolve_table(name, std::slice::from_ref(column));
+        match evolved.await {
+            Ok(_) => {}
+            Err(error) if error.class() == ErrorClass::Record => {
+                refused.push((column.clone(), error.to_string()));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(refused)
 }
 
 /// Where a topic's rows go; `None`: its table is to be created.

@@ -5,11 +5,12 @@
 
 use super::connect::Connector;
 use super::link::Link;
-use super::schema::{self, Described, native};
+use super::schema::native::{self, DECIMAL_PRECISION_MAX, DECIMAL_SCALE_MAX};
+use super::schema::{self, Described};
 use super::sql::{self, Flavor, literal};
 use crate::error::{ErrorClass, SinkError};
 use crate::evolve::{self, Change};
-use crate::table::{ColumnDef, NewColumn, Table, TableName};
+use crate::table::{ColumnDef, ColumnType, NewColumn, Table, TableName};
 
 /// Attempts against others who change the table without knowing the lock.
 const ATTEMPTS_MAX: usize = 3;
@@ -73,22 +74,17 @@ async fn described(link: &mut Link, name: &TableName) -> Result<Described, SinkE
     })
 }
 
-/// Without those that make no difference here: the widest decimal is the widest there is, and what
-/// a key's text may hold is bounded by its index.
+/// Without those from the widest decimal that there is to one without bounds, which is the same here.
 fn changes(table: &Table, wanted: &[NewColumn], flavor: Flavor) -> Vec<Change> {
-    let is_key = |name: &String| {
-        let mut keys = std::iter::once(&table.primary_key).chain(&table.unique_keys);
-        keys.any(|key| key.contains(name))
-    };
     let mut changes = evolve::changes(table, wanted);
     changes.retain(|change| match change {
-        Change::Add { .. } => true,
-        Change::Widen { column, to } => {
-            let is_text = matches!(to, crate::table::ColumnType::Text { .. });
-            let native_type = native::plain_type(to, flavor);
-            !(is_text && is_key(&column.name))
-                && native_type.as_deref() != Some(column.native_type.as_str())
-        }
+        Change::Widen {
+            column,
+            to: to @ ColumnType::Decimal {
+                precision: None, ..
+            },
+        } => native::plain_type(to, flavor).as_deref() != Some(column.native_type.as_str()),
+        _ => true,
     });
     changes
 }
@@ -121,7 +117,7 @@ fn statement(
                     sql::quoted(&column.name),
                     rest_of(described, column)
                 );
-                if let Some(reason) = why_by_hand(described, column) {
+                if let Some(reason) = why_by_hand(described, column, to) {
                     let by_hand = format!("{on_table} {modify}");
                     let name = &table.name;
                     return Err(evolve::impossible(name, column, to, reason, &by_hand));
@@ -131,6 +127,27 @@ fn statement(
         }
     }
     Ok(format!("{on_table} {}", actions.join(", ")))
+}
+
+/// The servers' decimals are bounded, and more digits after the point are fewer before it.
+fn holds_digits(from: &ColumnType, to: &ColumnType) -> bool {
+    let digits = |column_type: &ColumnType| match column_type {
+        ColumnType::Decimal {
+            precision: Some(precision),
+            scale,
+        } => (*precision, scale.unwrap_or(0)),
+        _ => (0, 0),
+    };
+    let (precision, scale) = match to {
+        ColumnType::Decimal {
+            precision: None, ..
+        } => {
+            let (precision, scale) = digits(from);
+            (precision.saturating_sub(scale) + DECIMAL_SCALE_MAX, scale)
+        }
+        _ => digits(to),
+    };
+    precision <= DECIMAL_PRECISION_MAX && scale <= DECIMAL_SCALE_MAX
 }
 
 fn rest_of(described: &Described, column: &ColumnDef) -> String {
@@ -150,13 +167,28 @@ fn rest_of(described: &Described, column: &ColumnDef) -> String {
     rest
 }
 
-fn why_by_hand(described: &Described, column: &ColumnDef) -> Option<&'static str> {
+fn why_by_hand(described: &Described, column: &ColumnDef, to: &ColumnType) -> Option<&'static str> {
     if column.generated {
         return Some("the column is generated");
+    }
+    let table = &described.table;
+    let mut keys = std::iter::once(&table.primary_key).chain(&table.unique_keys);
+    let is_sized = matches!(
+        to,
+        ColumnType::Text { .. } | ColumnType::Bytes | ColumnType::SizedBytes { .. }
+    );
+    if is_sized && keys.any(|key| key.contains(&column.name)) {
+        return Some("the column is in a key, and what an index holds is bounded");
+    }
+    if !holds_digits(&column.column_type, to) {
+        return Some("there is no decimal that holds so many digits");
     }
     let is_odd = described
         .traits_of(column)
         .is_some_and(|traits| traits.is_odd);
+    if column.native_type.starts_with("binary") {
+        return Some("zeros at the end of its values would begin to count");
+    }
     if column.has_default || is_odd {
         return Some("the column has a default or more, which would have to be written out again");
     }
@@ -170,7 +202,6 @@ fn why_by_hand(described: &Described, column: &ColumnDef) -> Option<&'static str
 mod tests {
     use super::super::form::Traits;
     use super::*;
-    use crate::table::ColumnType;
 
     fn column(name: &str, column_type: ColumnType, native_type: &str) -> ColumnDef {
         ColumnDef {
@@ -188,6 +219,10 @@ mod tests {
         ColumnType::Text { max_chars }
     }
 
+    fn bytes(max_bytes: u32) -> ColumnType {
+        ColumnType::SizedBytes { max_bytes }
+    }
+
     fn decimal(limits: Option<(u32, u32)>) -> ColumnType {
         ColumnType::Decimal {
             precision: limits.map(|(precision, _)| precision),
@@ -201,7 +236,11 @@ mod tests {
             column("n", ColumnType::Int32, "int"),
             column("v", text(Some(3)), "varchar(3)"),
             column("d", decimal(Some((65, 30))), "decimal(65,30)"),
+            column("whole", decimal(Some((65, 10))), "decimal(65,10)"),
             column("defaulted", ColumnType::Int16, "smallint"),
+            column("b", bytes(8), "varbinary(8)"),
+            column("large", bytes(65_535), "blob"),
+            column("fixed", bytes(8), "binary(8)"),
             column("u", ColumnType::Int32, "smallint unsigned"),
         ];
         let traits = columns.iter().map(|column| Traits {
@@ -246,19 +285,23 @@ mod tests {
             ("n`n", ColumnType::Json),
             ("n", ColumnType::Int64),
             ("v", text(Some(9))),
+            ("b", bytes(32)),
+            ("large", bytes(131_072)),
         ];
         assert_eq!(
             evolved(&wanted).expect("possible"),
             "ALTER TABLE `shop`.`orders` ADD COLUMN `n``n` json NULL, \
              MODIFY COLUMN `n` bigint NULL, \
-             MODIFY COLUMN `v` varchar(9) COLLATE utf8mb4_bin NULL COMMENT 'it''s'"
+             MODIFY COLUMN `v` varchar(9) COLLATE utf8mb4_bin NULL COMMENT 'it''s', \
+             MODIFY COLUMN `b` varbinary(32) NULL, MODIFY COLUMN `large` longblob NULL"
         );
     }
 
     #[test]
-    fn keys_and_the_widest_decimal_stay_as_they_are() {
-        let wanted = [("id", text(None)), ("d", decimal(None))];
-        assert_eq!(evolved(&wanted).expect("nothing to do"), "");
+    fn the_widest_decimal_is_any_decimal() {
+        assert_eq!(evolved(&[("d", decimal(None))]).expect("nothing to do"), "");
+        let widened = evolved(&[("n", decimal(None))]).expect("possible");
+        assert!(widened.contains("`n` decimal(65,30)"), "{widened}");
     }
 
     #[test]
@@ -272,5 +315,13 @@ mod tests {
         };
         check("defaulted", ColumnType::Int64, "a default");
         check("u", ColumnType::Int64, "unsigned");
+        check("fixed", bytes(32), "zeros");
+        check("id", text(None), "in a key");
+        check("id", text(Some(21)), "in a key");
+        check("d", decimal(Some((36, 0))), "so many digits");
+        check("n", decimal(Some((66, 0))), "so many digits");
+        check("whole", decimal(None), "so many digits");
+        check("whole", decimal(Some((10, 20))), "so many digits");
+        check("n", decimal(Some((40, 31))), "so many digits");
     }
 }

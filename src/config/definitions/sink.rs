@@ -363,10 +363,9 @@ pub(in crate::config) static REPLACE_NULL: ConfigKey = ConfigKey::new(
     Kind::Boolean,
     Group::Mapping,
     "Defaults for nulls",
-    "Whether a null in an envelope stands for the default of its field.",
+    "Whether a null in a value's field stands for the field's default, where its schema has one. `false`: a null stays null, with `JsonConverter` as if `value.converter.replace.null.with.default` were `false`. Keys always take their defaults.",
 )
 .default("true")
-.rule(Rule::Only(&["true"], "Only `true` is supported."))
 .low();
 
 pub(in crate::config) static TABLE_NAME_FORMAT: ConfigKey = ConfigKey::new(
@@ -424,7 +423,7 @@ pub(in crate::config) static AUTO_EVOLVE: ConfigKey = ConfigKey::new(
     Kind::Boolean,
     Group::Tables,
     "Auto-evolve",
-    "Whether a table is changed so that it holds what its records have: missing columns are added, and columns are widened where that loses nothing (longer texts, larger integers and decimals, single to double). Nothing is ever narrowed or dropped. Takes the place of `fields.unknown`.",
+    "Whether a table is changed so that it holds what its records have: missing columns are added, and columns are widened where that loses nothing (longer texts and bytes, larger integers and decimals, single to double). Nothing is ever narrowed or dropped. Takes the place of `fields.unknown`.",
 )
 .default("false");
 

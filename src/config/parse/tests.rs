@@ -208,6 +208,40 @@ fn every_key_arrives_in_its_field() {
     assert_eq!(sink.progress_table, "shop.progress");
 }
 
+/// A null of a field that has a default stays null, whatever reads the value; keys have their defaults.
+#[test]
+fn nulls_are_kept_where_the_sink_says_so() {
+    let kept = |given: &[(&str, &str)]| {
+        let config = ConnectorConfig::parse(&raw(given), &worker(&[])).unwrap();
+        let of = |converter: &Converter| match converter {
+            Converter::Json(options) => options.default_for_null,
+            Converter::Registered(_, options) => options.default_for_null,
+            Converter::Primitive(_) => unreachable!("not a converter of schemas"),
+        };
+        (of(&config.key_converter), of(&config.value_converter))
+    };
+    let avro = [
+        ("value.converter", "AvroConverter"),
+        (
+            "value.converter.schema.registry.url",
+            "http://localhost:8081",
+        ),
+        ("key.converter", "JsonConverter"),
+    ];
+    let json = [
+        ("value.converter", "JsonConverter"),
+        ("key.converter", "JsonConverter"),
+    ];
+    for converters in [&avro[..], &json, &[]] {
+        for (value, expected) in [("true", true), ("false", false)] {
+            let mut given = converters.to_vec();
+            given.push(("replace.null.with.default", value));
+            assert_eq!(kept(&given), (true, expected), "{given:?}");
+        }
+        assert_eq!(kept(converters), (true, true));
+    }
+}
+
 #[test]
 fn the_worker_gives_converters_and_starts_that_a_connector_does_not_name() {
     let worker = worker(&[

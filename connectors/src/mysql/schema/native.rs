@@ -8,8 +8,8 @@ use crate::mysql::sql::Flavor;
 use crate::table::{ColumnDef, ColumnType, NewColumn, NewTable, Notation};
 
 /// The servers' bounds of `decimal(p,s)`.
-const DECIMAL_PRECISION_MAX: u32 = 65;
-const DECIMAL_SCALE_MAX: u32 = 30;
+pub(in crate::mysql) const DECIMAL_PRECISION_MAX: u32 = 65;
+pub(in crate::mysql) const DECIMAL_SCALE_MAX: u32 = 30;
 /// The last that a `year` holds.
 const YEAR_MAX: i64 = 2155;
 /// Beyond it a text becomes `longtext`: a row holds 65,535 bytes, all its `varchar` together.
@@ -176,6 +176,9 @@ pub(in crate::mysql) fn plain_type(column_type: &ColumnType, flavor: Flavor) -> 
         ColumnType::IntRange { .. } => "bigint",
         ColumnType::UInt64 => "bigint unsigned",
         ColumnType::SizedText { .. } => "longtext",
+        ColumnType::SizedBytes {
+            max_bytes: bytes @ 1..=VARCHAR_CHARS_MAX,
+        } => return Some(format!("varbinary({bytes})")),
         ColumnType::SizedBytes { .. } => "longblob",
         ColumnType::TimeSpan => "time(6)",
         ColumnType::Geometry => "geometry",

@@ -70,11 +70,6 @@ fn what_is_not_built_is_refused_with_what_is() {
         "PROLEPTIC",
     );
     refused(
-        &[("replace.null.with.default", "false")],
-        "replace.null.with.default",
-        "true",
-    );
-    refused(
         &[("dialect.name", "MySqlDatabaseDialect")],
         "dialect.name",
         "PostgreSqlDatabaseDialect",
