@@ -7,7 +7,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-versions fuzz services services-stop services-status bench bench-decode bench-cassandra bench-peer conformance chaos fmt lint
+.PHONY: help demo test test-versions fuzz services services-stop services-status bench bench-decode bench-cassandra bench-peer conformance chaos walk fmt lint
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -41,10 +41,10 @@ services-stop: ## stop them and delete their data
 services-status: ## tell which services are up
 	@scripts/services.sh status
 
-bench: ## measure against the database's own limits
-	@scripts/prerequisites.sh build services -- scripts/services.sh run cargo bench --bench throughput
-	@scripts/prerequisites.sh build services -- scripts/services.sh run cargo bench --profile dev --features failpoints \
-		--bench cluster
+bench: ## measure against the databases' own limits, and a cluster on three brokers
+	@scripts/prerequisites.sh build services -- scripts/services.sh run cargo bench --bench throughput --bench cassandra
+	@ROWDOCK_SERVICES=processes scripts/prerequisites.sh build services java -- scripts/services.sh run \
+		scripts/chaos.sh run cargo bench --bench cluster
 
 bench-decode: ## measure the decoders of all formats, beside plain parsers
 	@scripts/prerequisites.sh build -- cargo bench --bench decode --features plain-parsers
@@ -64,6 +64,9 @@ conformance: ## the same requests to a real Kafka Connect worker and to this one
 chaos: ## every fault of a cluster, on three brokers, and a random mix of them for CHAOS_SECONDS
 	@ROWDOCK_SERVICES=processes scripts/prerequisites.sh build services java -- scripts/services.sh run \
 		scripts/chaos.sh run cargo test --workspace --features failpoints --test main -- --ignored chaos --test-threads 1
+
+walk: ## the five minutes of README.md, as they are written there
+	@scripts/prerequisites.sh build services walk -- scripts/walk.sh
 
 fmt: ## format the code
 	@scripts/prerequisites.sh build -- cargo fmt --all

@@ -15,6 +15,7 @@ usage: scripts/prerequisites.sh PART... [-- COMMAND...]
              system tools
   shellcheck what lints the scripts
   java       Java and Maven alone (the reference Kafka Connect worker of the benchmark)
+  walk       what the README's walk types: kcat, psql, curl
   oracle     Java's compiler and Maven (the real transforms, which ours are compared with)
 
 Then runs COMMAND, if there is one, with the Rust toolchain that was found.
@@ -44,6 +45,7 @@ main() {
       services) need_for_services ;;
       java) need_java ;;
       oracle) need_oracle ;;
+      walk) need_walk ;;
       shellcheck) need shellcheck command -v shellcheck ;;
       --) shift && break ;;
       *) usage >&2 && exit 2 ;;
@@ -89,6 +91,12 @@ need_java() {
 need_oracle() {
   need default-jdk-headless command -v javac
   need maven command -v mvn
+}
+
+need_walk() {
+  need kcat command -v kcat
+  need postgresql-client command -v psql
+  need curl command -v curl
 }
 
 # need PACKAGE TEST...: notes the package unless the test succeeds.

@@ -281,42 +281,70 @@ async fn a_registry_that_is_away_is_waited_for() {
 }
 
 /// A change event: before, after, source, op; each row is an id and a name.
-fn change(id: u32, op: &str, before: Option<(i64, &str)>, after: Option<(i64, &str)>) -> Vec<u8> {
+fn change(op: &str, before: Option<(i64, &str)>, after: Option<(i64, &str)>) -> Vec<Vec<u8>> {
     let row = |row: Option<(i64, &str)>| match row {
         None => long(0),
         Some((id, name)) => [long(1), long(id), sized(name.as_bytes()), long(1)].concat(),
     };
-    framed(
-        id,
-        &[
-            row(before),
-            row(after),
-            sized(b"shop"),
-            sized(op.as_bytes()),
-        ],
-    )
+    vec![
+        row(before),
+        row(after),
+        sized(b"shop"),
+        sized(op.as_bytes()),
+    ]
+}
+
+fn change_schema() -> Value {
+    let row = json!({"type": "record", "name": "Value", "fields": [
+        {"name": "id", "type": "long"}, {"name": "name", "type": "string"},
+        {"name": "at", "type": {"type": "long", "connect.name": "io.debezium.time.MicroTimestamp"}}]});
+    json!({"type": "record", "name": "Envelope", "namespace": "shop.customers", "fields": [
+        {"name": "before", "type": ["null", row], "default": null},
+        {"name": "after", "type": ["null", "Value"], "default": null},
+        {"name": "source", "type": {"type": "record", "name": "Source",
+            "fields": [{"name": "db", "type": "string"}]}},
+        {"name": "op", "type": "string"}]})
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn debeziums_events_write_delete_and_truncate() {
     let stage = Stage::begin("avro_changes", 1).await;
+    changes_are_carried_out(&stage, &change_schema(), |event| event).await;
+}
+
+/// As Debezium's converter wraps them: the event is the data, attributes stand around it.
+#[tokio::test(flavor = "multi_thread")]
+async fn cloud_events_around_them_are_opened() {
+    let stage = Stage::begin("avro_cloud_events", 1).await;
+    let text = |name: &str| json!({"name": name, "type": "string"});
+    let schema = json!({"type": "record", "name": "Envelope",
+        "namespace": "shop.customers.CloudEvents", "fields": [
+            text("id"), text("source"), text("specversion"), text("type"),
+            {"name": "time", "type": ["null", "string"], "default": null},
+            text("datacontenttype"),
+            {"name": "data", "type": change_schema()},
+            text("iodebeziumname")]});
+    changes_are_carried_out(&stage, &schema, |event| {
+        let before = ["7", "/shop", "1.0", "io.debezium.change"].map(|text| sized(text.as_bytes()));
+        let time = [long(0), sized(b"application/avro")];
+        [&before[..], &time, &event, &[sized(b"shop")]].concat()
+    })
+    .await;
+}
+
+/// Change events in values of this schema end in the rows that are left.
+async fn changes_are_carried_out(
+    stage: &Stage,
+    schema: &Value,
+    wrapped: impl Fn(Vec<Vec<u8>>) -> Vec<Vec<u8>>,
+) {
     let topic = stage.topic("customers", 1).await;
-    let row = json!({"type": "record", "name": "Value", "fields": [
-        {"name": "id", "type": "long"}, {"name": "name", "type": "string"},
-        {"name": "at", "type": {"type": "long", "connect.name": "io.debezium.time.MicroTimestamp"}}]});
-    let envelope = json!({"type": "record", "name": "Envelope", "namespace": "shop.customers",
-        "fields": [
-            {"name": "before", "type": ["null", row], "default": null},
-            {"name": "after", "type": ["null", "Value"], "default": null},
-            {"name": "source", "type": {"type": "record", "name": "Source",
-                "fields": [{"name": "db", "type": "string"}]}},
-            {"name": "op", "type": "string"}]});
     let key = json!({"type": "record", "name": "Key", "namespace": "shop.customers",
         "fields": [{"name": "id", "type": "long"}]});
-    let value_id = register(&format!("{}-value", topic.name), &envelope, &json!([])).await;
+    let value_id = register(&format!("{}-value", topic.name), schema, &json!([])).await;
     let key_id = register(&format!("{}-key", topic.name), &key, &json!([])).await;
     let key = |id: i64| framed(key_id, &[long(id)]);
-    let event = |op, before, after| change(value_id, op, before, after);
+    let event = |op, before, after| framed(value_id, &wrapped(change(op, before, after)));
     let records = [
         (key(9), event("c", None, Some((9, "gone")))),
         (Vec::new(), event("t", None, None)),
@@ -328,7 +356,7 @@ async fn debeziums_events_write_delete_and_truncate() {
     ];
     send(&topic, &records).await;
     let registry = &services().registry;
-    let connector = to_table(&stage, &topic, "customers", registry)
+    let connector = to_table(stage, &topic, "customers", registry)
         .set("key.converter", "io.confluent.connect.avro.AvroConverter")
         .set("key.converter.schema.registry.url", registry)
         .set("change.events", "debezium")
@@ -337,12 +365,12 @@ async fn debeziums_events_write_delete_and_truncate() {
         .set("pk.fields", "id")
         .set("delete.enabled", "true")
         .set("truncate.enabled", "true");
-    let worker = Launch::new("worker").start(&stage, &[&connector]).await;
-    until_rows(&stage, "customers", 2).await;
+    let worker = Launch::new("worker").start(stage, &[&connector]).await;
+    until_rows(stage, "customers", 2).await;
     worker.until_tasks(&connector, "RUNNING", seconds(5)).await;
     let row =
         |id: i64, name: &str| json!({"id": id, "name": name, "at": "1970-01-01T00:00:00.000001"});
-    let rows = rows_as_json(&stage, "customers").await;
+    let rows = rows_as_json(stage, "customers").await;
     assert_eq!(rows, [row(1, "anna"), row(3, "eve")]);
 }
 

@@ -71,7 +71,7 @@
 //! | 63 | days are not shifted by a zone | `zones_of_the_database_and_of_the_record` |
 //! | 64 | nullable fields and defaults mixed | `many_tables_and_many_sets_of_columns_are_one_transaction` |
 //! | 65 | structs and maps become JSON; arrays arrays | `arrays_of_a_schema_become_arrays`, `every_type_of_a_schema_gets_its_column` |
-//! | 66 | CloudEvents | `cloud_events_are_opened` |
+//! | 66 | CloudEvents | `cloud_events_are_opened`, `cloud_events_around_them_are_opened` |
 //! | 67 | schemas that change back and forth; nulls of every type | `avro_of_two_schemas_lands_in_typed_columns`, `every_type_arrives_by_every_way` |
 //! | 68 | failures are counted anew after a success | `stores_everything_once_whatever_fails` |
 //! | 69 | only the bad record of a batch is rejected | `a_refused_row_is_found`, `one_percent_of_all_kinds` |

@@ -2,6 +2,7 @@
 //! from the topic alone: the last record of each item, with the write timestamp that the clock gives it.
 
 mod chaos;
+mod creation;
 pub(crate) mod play;
 
 use std::collections::BTreeMap;

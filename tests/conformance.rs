@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 mod validations;
 
 use crate::support::rest::{Answer, Rest};
+use crate::support::services::service;
 use crate::support::stage::Stage;
+use crate::support::wait::{PATIENCE, check, eventually};
 use crate::support::worker::Launch;
 
 /// How long both may take to come to the same answer: some of Kafka Connect's come late.
@@ -381,5 +383,50 @@ async fn a_config_topic_is_taken_over(stage: &Stage, peer: &Rest, port: u16) {
         "Stop all of them first",
     ]);
     assert_eq!(told.len(), 1, "{}", refused.log());
+    the_way_back(stage, peer, of_peer).await;
     peer.delete("/connectors/taken").await;
+}
+
+/// With Kafka Connect stopped, a worker of ours has its place; then Kafka Connect has it again, and knows
+/// what was done meanwhile.
+async fn the_way_back(
+    stage: &Stage,
+    peer: &Rest,
+    of_peer: impl Fn(Launch<'static>) -> Launch<'static>,
+) {
+    service("stop", "connect").await;
+    let mut ours = of_peer(Launch::new("successor")).start(stage, &[]).await;
+    crate::cluster::until_healthy(&ours).await;
+    let changed = config(&[("tasks.max", json!("3"))]);
+    let answer = ours
+        .rest
+        .put("/connectors/taken/config", Some(changed))
+        .await;
+    assert_eq!(answer.code, 200, "{}", answer.body);
+    for (name, state) in [("made", "PAUSED"), ("gone", "STOPPED")] {
+        let mut document = create(&[]);
+        document["name"] = json!(name);
+        document["initial_state"] = json!(state);
+        let answer = ours.rest.post("/connectors", Some(document)).await;
+        assert_eq!(answer.code, 201, "{}", answer.body);
+    }
+    let restart = "/connectors/made/restart?includeTasks=true";
+    assert_eq!(ours.rest.post(restart, None).await.code, 202);
+    assert_eq!(ours.rest.delete("/connectors/gone").await.code, 204);
+    ours.terminate();
+    assert!(ours.exit(PATIENCE).await.success());
+    service("start", "connect").await;
+    let names = peer.get("/connectors").await.body;
+    let mut names: Vec<_> = names.as_array().into_iter().flatten().collect();
+    names.sort_by_key(|name| name.to_string());
+    assert_eq!(json!(names), json!(["made", "taken"]));
+    let taken = peer.get("/connectors/taken/config").await.body;
+    assert_eq!(taken["tasks.max"], "3", "{taken}");
+    eventually("Kafka Connect to go on", PATIENCE, || async {
+        let status = peer.get("/connectors/made/status").await.body;
+        let is_paused = status["connector"]["state"] == "PAUSED";
+        check(is_paused, || status.to_string())
+    })
+    .await;
+    peer.delete("/connectors/made").await;
 }

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use crate::support::connector::Connector;
 use crate::support::engine::Engine;
 use crate::support::kafka;
@@ -12,7 +14,7 @@ use crate::support::oracle::Judged;
 use crate::support::orders::Orders;
 use crate::support::producer::{Draft, Load, LoadSpec, transaction};
 use crate::support::stage::{Stage, Topic};
-use crate::support::wait::{check, eventually, seconds};
+use crate::support::wait::{PATIENCE, check, eventually, seconds};
 use crate::support::worker::{Launch, Worker};
 
 const REFRESH: &str = "consumer.override.topic.metadata.refresh.interval.ms";
@@ -51,6 +53,47 @@ async fn fails(stage: &Stage, orders: &Orders, worker: &Worker, code: &str, part
     assert_eq!(before[&partition], after[&partition], "silently reset");
 }
 
+/// Does what the messages advise: the connector goes on at that offset of the partition, or, without
+/// one, at the beginning of its topic. Then there are so many rows, none of them twice.
+async fn goes_on(
+    stage: &Stage,
+    orders: &Orders,
+    worker: &Worker,
+    at: Option<(i32, i64)>,
+    rows: i64,
+) {
+    let path = format!("/connectors/{}", orders.connector.name);
+    let rest = &worker.rest;
+    assert_eq!(rest.put(&format!("{path}/stop"), None).await.code, 204);
+    let offsets = format!("{path}/offsets");
+    eventually("offsets to be set", PATIENCE, || async {
+        let answer = match at {
+            Some((partition, offset)) => {
+                let partition =
+                    json!({"kafka_topic": orders.topic.name, "kafka_partition": partition});
+                let offset = json!({"kafka_offset": offset});
+                let change = json!({"offsets": [{"partition": partition, "offset": offset}]});
+                rest.patch(&offsets, change).await
+            }
+            None => rest.delete(&offsets).await,
+        };
+        // Its tasks may be on their way out.
+        check(answer.code == 200, || answer.body.to_string())
+    })
+    .await;
+    assert_eq!(rest.put(&format!("{path}/resume"), None).await.code, 202);
+    let database = &stage.database;
+    eventually("the rows that are left", PATIENCE, || async {
+        let stored = database.number("SELECT count(*) FROM orders").await;
+        check(stored >= rows, || format!("{stored} of {rows}"))
+    })
+    .await;
+    let sql = "SELECT count(*) + count(DISTINCT (producer, seq)) FROM orders";
+    assert_eq!(database.number(sql).await, 2 * rows, "rows twice");
+    let kept = "SELECT count(*) FROM rowdock_progress WHERE cluster_id LIKE '%/reset/%'";
+    assert_ne!(database.number(kept).await, 0, "what stood there is kept");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn truncated_below_the_position() {
     let stage = Stage::begin("truncated", 1).await;
@@ -60,6 +103,8 @@ async fn truncated_below_the_position() {
     stage.database.run(sql).await;
     let worker = start(&stage, &orders).await;
     fails(&stage, &orders, &worker, "TRUNCATED", 1).await;
+    orders.writer(&stage, 2).send_good(0, 30, 3).await;
+    goes_on(&stage, &orders, &worker, Some((1, 40)), 150).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,6 +115,8 @@ async fn expired_while_stopped() {
     kafka::delete_records(&orders.topic.name, 1, 60).await;
     let worker = start(&stage, &orders).await;
     fails(&stage, &orders, &worker, "DATA_EXPIRED", 1).await;
+    // 40 to 60 of 240 records are gone.
+    goes_on(&stage, &orders, &worker, Some((1, 60)), 220).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,6 +146,7 @@ async fn recreated_while_stopped() {
             rows, 120,
             "rows of the new topic were taken for the old one's"
         );
+        goes_on(&stage, &orders, &worker, None, 420).await;
     }
 }
 

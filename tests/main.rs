@@ -19,6 +19,7 @@
     clippy::print_stderr
 )]
 
+mod at_least_once;
 mod avro;
 mod behaviours;
 mod cassandra;

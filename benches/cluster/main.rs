@@ -11,9 +11,10 @@
 //! | `placement` | placing 1,000 connectors of 4 tasks on 50 workers                               |
 //!
 //! Without a part all of them are measured. The workers are processes of the release build; this
-//! program only drives and watches, so it may be a debug build itself (`--profile dev`). Services
+//! program only drives and watches, so it may be a debug build itself (`--profile dev`), except for
+//! `placement`, whose goal is for a build that is optimised. Services
 //! are found as the tests find them, and with three brokers it measures with three brokers. Figures
-//! are printed with their goals, and go to `target/bench/cluster.json`.
+//! are printed with their goals, and go to `target/bench/cluster.json`, beside those of parts measured before.
 
 mod api;
 mod database;
@@ -35,10 +36,10 @@ mod workers;
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::services::{Services, workspace};
 
@@ -51,6 +52,13 @@ pub(crate) struct Arena {
     pub(crate) program: PathBuf,
     /// Makes names of topics, groups and databases this run's own.
     pub(crate) run: String,
+}
+
+impl Arena {
+    /// Where databases that are files go, for this run.
+    pub(crate) fn folder(&self) -> PathBuf {
+        workspace().join("target/bench").join(&self.run)
+    }
 }
 
 /// A measured figure and what is asked of it.
@@ -112,7 +120,8 @@ fn main() -> anyhow::Result<()> {
         run: format!("bench{}", std::process::id()),
     };
     let mut out = io::stdout().lock();
-    let mut report = serde_json::Map::new();
+    fs::create_dir_all(arena.folder())?;
+    let mut report = earlier(&file);
     for (name, part) in PARTS {
         if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == name) {
             continue;
@@ -125,9 +134,17 @@ fn main() -> anyhow::Result<()> {
         let figures = figures.iter().map(Figure::as_json).collect();
         report.insert(name.to_owned(), Value::Array(figures));
     }
+    fs::remove_dir_all(arena.folder())?;
     fs::write(&file, serde_json::to_vec_pretty(&Value::Object(report))?)?;
     writeln!(out, "\nall figures: {REPORT_FILE}")?;
     Ok(())
+}
+
+/// What the file says of parts that may not be measured this time.
+fn earlier(file: &Path) -> Map<String, Value> {
+    let parts = fs::read(file).ok();
+    let parts = parts.and_then(|text| serde_json::from_slice(&text).ok());
+    parts.unwrap_or_default()
 }
 
 fn print(figure: &Figure, out: &mut impl io::Write) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! Worker processes of one cluster.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,6 +28,7 @@ pub(crate) struct Worker {
     /// Its advertised `host:port`.
     pub(crate) id: String,
     child: Child,
+    log: PathBuf,
 }
 
 impl<'a> Cluster<'a> {
@@ -40,7 +42,8 @@ impl<'a> Cluster<'a> {
     /// Starts a worker and waits until it is healthy. Its log goes to `target/bench`.
     pub(crate) fn start(&self) -> anyhow::Result<Worker> {
         let port = free_port()?;
-        let log = File::create(workspace().join(format!("target/bench/worker-{port}.log")))?;
+        let log_file = workspace().join(format!("target/bench/worker-{port}.log"));
+        let log = File::create(&log_file)?;
         let settings = [
             format!("bootstrap.servers={}", self.arena.services.kafka),
             format!("listeners=http://127.0.0.1:{port}"),
@@ -66,11 +69,15 @@ impl<'a> Cluster<'a> {
             rest: Rest::new(&format!("http://{id}")),
             id,
             child,
+            log: log_file,
         };
         let started = Instant::now();
         while !worker.rest.is_healthy() {
             if let Some(status) = worker.child.try_wait()? {
-                bail!("a worker ended at its start: {status}; see target/bench/worker-{port}.log");
+                bail!(
+                    "a worker ended at its start: {status}; see {}",
+                    worker.log.display()
+                );
             }
             if started.elapsed() > START_DEADLINE {
                 bail!("a worker is not healthy after {START_DEADLINE:?}");
@@ -84,6 +91,13 @@ impl<'a> Cluster<'a> {
 impl Worker {
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// How often a task was started, those included that were stopped for it.
+    pub(crate) fn starts_of_tasks(&self) -> anyhow::Result<usize> {
+        Ok(fs::read_to_string(&self.log)?
+            .matches("task started")
+            .count())
     }
 
     /// SIGKILL.

@@ -97,6 +97,7 @@ macro_rules! with_server {
             tables::a_changed_table_is_told,
             tombstones::a_delete_meets_a_late_write,
             faults::only_the_key_that_is_named_is_upserted,
+            faults::only_the_key_that_is_named_is_passed_over,
         }
     };
 }

@@ -62,17 +62,19 @@ struct PartitionProgress {
     lag_records: Option<i64>,
     /// How long ago the first of them was produced; null when it could not be read in time.
     lag_seconds: Option<i64>,
-    /// Worker and task that claimed it last.
-    owner: String,
+    /// Worker and task that claimed it last. This and the next two are null where positions are the
+    /// consumer group's, as with at-least-once delivery.
+    owner: Option<String>,
     /// When its position was changed last, in milliseconds since the epoch.
-    last_write_ms: i64,
+    last_write_ms: Option<i64>,
     /// How often its position was set by hand.
-    resets: i64,
+    resets: Option<i64>,
     /// State of the task that claimed it last; null when there is none any more.
     task_state: Option<&'static str>,
     /// What that task failed with, or is retrying.
     error: Option<String>,
-    /// `well`, `retrying`, `stuck`, or the state of the task, or of the connector, when it does not run.
+    /// `well`, `retrying`, `stuck`, or the state of the task, or of the connector, when it does not run;
+    /// `unknown` when nothing tells whose it is and records wait.
     health: &'static str,
 }
 
@@ -161,27 +163,34 @@ fn overall<'a>(
 }
 
 fn partition(progress: &Progress, connector: &ConnectorView, now_ms: i64) -> PartitionProgress {
-    let stored = &progress.stored;
+    let stored = progress.stored.as_ref();
     let lag = progress.lag();
     let waits_ms = progress.waits_since_ms.map(|since| (now_ms - since).max(0));
-    let task = owner_task(&stored.owner, connector);
-    let is_late = is_late(lag.unwrap_or_default(), now_ms - stored.updated_ms);
+    let task = stored.and_then(|stored| owner_task(&stored.owner, connector));
     PartitionProgress {
-        topic: stored.key.topic.to_string(),
-        partition: stored.key.partition,
-        position: stored.next_offset,
+        topic: progress.key.topic.to_string(),
+        partition: progress.key.partition,
+        position: progress.next_offset,
         end_offset: progress.marks.map(|marks| marks.high),
         lag_records: lag,
         lag_seconds: match lag {
             Some(0) => Some(0),
             _ => waits_ms.map(|waits_ms| waits_ms / 1000),
         },
-        owner: stored.owner.clone(),
-        last_write_ms: stored.updated_ms,
-        resets: stored.reset_count,
+        owner: stored.map(|stored| stored.owner.clone()),
+        last_write_ms: stored.map(|stored| stored.updated_ms),
+        resets: stored.map(|stored| stored.reset_count),
         task_state: task.map(|task| task_state(task.state)),
         error: task.and_then(|task| task.trace.clone()),
-        health: health(connector, task, is_late),
+        health: match stored {
+            Some(stored) => {
+                let is_late = is_late(lag.unwrap_or_default(), now_ms - stored.updated_ms);
+                health(connector, task, is_late)
+            }
+            None if connector.target != TargetState::Running => connector_state(connector.state),
+            None if lag == Some(0) => "well",
+            None => "unknown",
+        },
     }
 }
 

@@ -21,8 +21,8 @@ pub enum StartRefusal {
     /// The topic is another one of the same name.
     #[error(
         "TOPIC_RECREATED: the stored position belongs to another incarnation of the topic \
-         (stored id {stored}, id now {now}); to read the new topic from its start, delete this \
-         connector's rows for the topic from the progress table"
+         (stored id {stored}, id now {now}); to read the new topic from its start, stop the \
+         connector, delete its offsets (DELETE .../offsets) and resume it"
     )]
     TopicRecreated {
         /// Id stored with the position.
@@ -33,8 +33,9 @@ pub enum StartRefusal {
     /// Records at the position were deleted.
     #[error(
         "DATA_EXPIRED: the stored position {next} is below the first offset that still exists, \
-         {low}: {lost} offsets were deleted before they were read; to go on without them, set \
-         next_offset to {low} in the progress table", lost = low - next
+         {low}: {lost} offsets were deleted before they were read; to go on without them, stop the \
+         connector, set this partition's offset to {low} (PATCH .../offsets) and resume it",
+        lost = low - next
     )]
     DataExpired {
         /// Stored position.
@@ -46,7 +47,8 @@ pub enum StartRefusal {
     #[error(
         "TRUNCATED: the stored position {next} is above the end of the partition, {high}: the log \
          was truncated (an unclean leader election or a restored broker); to read what comes from \
-         now on, set next_offset to {high} in the progress table"
+         now on, stop the connector, set this partition's offset to {high} (PATCH .../offsets) and \
+         resume it"
     )]
     Truncated {
         /// Stored position.

@@ -15,6 +15,9 @@ use crate::support::worker::{FENCED, Worker};
 /// For how long a line is bad, in full.
 const BAD_IN_FULL: Duration = seconds(600);
 
+/// Others have claimed and written what one worker can no longer write.
+const TAKEN_OVER_WITHIN: Duration = seconds(3);
+
 /// A worker that does not know that its session with the group is over still reaches the database:
 /// its write is refused there.
 pub(super) async fn cut_off_from_kafka(target: Target) {
@@ -65,6 +68,7 @@ pub(super) async fn cut_off_from_the_database(target: Target) {
     play.until_flowing().await;
     let what = format!("{sessions} sessions cut; all partitions are written again");
     tell_since(&play.stage, &what, cut_at);
+    play.check_pause(TAKEN_OVER_WITHIN).await;
     let tasks = play.workers[1].tasks(&play.orders.connector).await;
     assert!(
         tasks.iter().all(|task| task.state == "RUNNING"),

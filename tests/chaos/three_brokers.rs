@@ -1,15 +1,13 @@
 //! The three brokers of these tests, as processes that are killed, frozen and started again.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use futures_util::future::join_all;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use tokio::process::Command;
 
 use crate::support::kafka;
 use crate::support::proc::send_signal;
-use crate::support::services::{environment_file, parse, workspace};
+use crate::support::services::{environment_file, parse, service, workspace};
 use crate::support::wait::{PATIENCE, check, eventually, seconds};
 
 /// The brokers, as processes.
@@ -20,12 +18,12 @@ impl Brokers {
 
     /// SIGKILL.
     pub(crate) async fn kill(id: i32) {
-        services_script("kill", id).await;
+        broker("kill", id).await;
     }
 
     /// The same broker again, once it answers.
     pub(crate) async fn start(id: i32) {
-        services_script("start", id).await;
+        broker("start", id).await;
     }
 
     /// SIGSTOP.
@@ -97,14 +95,9 @@ fn signal(signal: &str, id: i32) -> bool {
     pid.is_some_and(|pid| send_signal(signal, pid))
 }
 
-async fn services_script(verb: &str, id: i32) {
+async fn broker(verb: &str, id: i32) {
     assert!(has_brokers(), "these tests need three brokers: make chaos");
-    let done = Command::new(workspace().join("scripts/services.sh"))
-        .args([verb, &format!("broker-{id}")])
-        .stdout(Stdio::null())
-        .status()
-        .await;
-    assert!(done.is_ok_and(|status| status.success()), "{verb} {id}");
+    service(verb, &format!("broker-{id}")).await;
 }
 
 fn has_brokers() -> bool {

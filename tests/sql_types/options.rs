@@ -304,15 +304,21 @@ async fn arrays_of_a_schema_become_arrays() {
         {"field":"tags","type":"array","items":{"type":"string"},"optional":true},
         {"field":"grid","type":"array","items":{"type":"array","items":{"type":"int32"}}},
         {"field":"map","type":"map","keys":{"type":"string"},"values":{"type":"int32"}},
-        {"field":"rows","type":"array","items":{"type":"struct","fields":[{"field":"a","type":"int8"}]}}]},
-        "payload":{"tags":["a","b"],"grid":[[1,2],[3,4]],"map":{"x":1},"rows":[{"a":1}]}}"#;
+        {"field":"rows","type":"array","items":{"type":"struct","fields":[{"field":"a","type":"int8"}]}},
+        {"field":"amounts","type":"array","items":{"type":"bytes","optional":true,
+            "name":"org.apache.kafka.connect.data.Decimal","parameters":{"scale":"2"}}}]},
+        "payload":{"tags":["a","b"],"grid":[[1,2],[3,4]],"map":{"x":1},"rows":[{"a":1}],
+            "amounts":["ALxhTg==",null]}}"#;
     harness.stored("t", &keys, &[value]).await;
     let types = "SELECT string_agg(format_type(atttypid, atttypmod), ',' ORDER BY attnum) \
                  FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0";
-    assert_eq!(harness.text(types).await, "text[],integer[],jsonb,jsonb");
-    let row = "SELECT concat_ws(' ', tags, grid, map, rows) FROM t";
+    assert_eq!(
+        harness.text(types).await,
+        "text[],integer[],jsonb,jsonb,numeric[]"
+    );
+    let row = "SELECT concat_ws(' ', tags, grid, map, rows, amounts) FROM t";
     assert_eq!(
         harness.text(row).await,
-        "{a,b} {{1,2},{3,4}} {\"x\": 1} [{\"a\": 1}]"
+        "{a,b} {{1,2},{3,4}} {\"x\": 1} [{\"a\": 1}] {123456.78,NULL}"
     );
 }

@@ -117,3 +117,20 @@ async fn what_sqlite_would_change_is_a_record_error() {
     let harness = Harness::of(Engine::Sqlite).await;
     columns::refused_later(&harness, REFUSED_LATER).await;
 }
+
+#[tokio::test]
+async fn values_of_16_mib() {
+    let harness = Harness::of(Engine::Sqlite).await;
+    harness
+        .run("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b BLOB, c JSON)")
+        .await;
+    let large = "x".repeat(16 * 1024 * 1024);
+    let bytes = "AAAA".repeat(16 * 1024 * 1024 / 3 + 1);
+    let records = [format!(
+        "{{\"id\":1,\"a\":\"{large}\",\"b\":\"{bytes}\",\"c\":[\"{large}\"]}}"
+    )];
+    let refused = harness.write("t", &[], &records).await;
+    assert_eq!(refused, Vec::<String>::new());
+    let lengths = "SELECT concat(length(a), ' ', length(b), ' ', length(c)) FROM t";
+    assert_eq!(harness.text(lengths).await, "16777216 16777218 16777220");
+}

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 use super::engine::Engine;
-use super::services::{parse, workspace};
+use super::services::{parse, service, service_with, services_script};
 
 /// A server; discarded with its data when dropped.
 pub(crate) struct OwnServer {
@@ -37,7 +37,7 @@ impl OwnServer {
 
     async fn of_kind((kind, key): (&str, &str), name: &str, more: &str) -> Self {
         let service = format!("{kind}@{name}_{}", std::process::id());
-        let started = script_with("start", &service, more).await;
+        let started = service_with("start", &service, more).await;
         let settings = parse(&started);
         let url = settings
             .get(key)
@@ -56,17 +56,17 @@ impl OwnServer {
 
     /// Kills it as a crash would.
     pub(crate) async fn kill(&self) {
-        services_script("kill", &self.service).await;
+        service("kill", &self.service).await;
     }
 
     /// Stops it as an administrator does.
     pub(crate) async fn stop(&self) {
-        services_script("stop", &self.service).await;
+        service("stop", &self.service).await;
     }
 
     /// The same server, with its data, on the same port.
     pub(crate) async fn start_again(&self) {
-        services_script("start", &self.service).await;
+        service("start", &self.service).await;
     }
 }
 
@@ -115,7 +115,7 @@ async fn copy(from: &Path, to: &Path) {
 
 impl Drop for OwnServer {
     fn drop(&mut self) {
-        let discarded = std::process::Command::new(script())
+        let discarded = std::process::Command::new(services_script())
             .args(["discard", &self.service])
             .stdout(Stdio::null())
             .status();
@@ -123,28 +123,4 @@ impl Drop for OwnServer {
             println!("{} was not discarded", self.service);
         }
     }
-}
-
-async fn services_script(verb: &str, service: &str) -> String {
-    script_with(verb, service, "").await
-}
-
-async fn script_with(verb: &str, service: &str, settings: &str) -> String {
-    let output = Command::new(script())
-        .args([verb, service])
-        .env("ROWDOCK_SERVER_SETTINGS", settings)
-        .stderr(Stdio::inherit())
-        .output()
-        .await
-        .expect("run scripts/services.sh");
-    assert!(
-        output.status.success(),
-        "services.sh {verb} {service}: {}",
-        output.status
-    );
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn script() -> std::path::PathBuf {
-    workspace().join("scripts/services.sh")
 }

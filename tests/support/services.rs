@@ -5,6 +5,7 @@ use std::env;
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -41,6 +42,30 @@ pub(crate) fn services() -> &'static Services {
             panic!("{reason}; `make services` brings the services up and leaves them up")
         }
     }
+}
+
+/// Starts, stops, kills or discards a server; what the script tells of it.
+pub(crate) async fn service(verb: &str, name: &str) -> String {
+    service_with(verb, name, "").await
+}
+
+/// The same, with lines of settings behind those that all servers of its kind have.
+pub(crate) async fn service_with(verb: &str, name: &str, settings: &str) -> String {
+    let output = tokio::process::Command::new(services_script())
+        .args([verb, name])
+        .env("ROWDOCK_SERVER_SETTINGS", settings)
+        .stderr(Stdio::inherit())
+        .output()
+        .await
+        .expect("run scripts/services.sh");
+    let status = output.status;
+    assert!(status.success(), "services.sh {verb} {name}: {status}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Where it is.
+pub(crate) fn services_script() -> PathBuf {
+    workspace().join("scripts/services.sh")
 }
 
 impl Services {

@@ -12,6 +12,7 @@ use mysql_async::prelude::Queryable as _;
 use mysql_async::{Params, Value};
 use sqlx::Connection as _;
 use sqlx::{AssertSqlSafe, SqliteConnection};
+use tokio_postgres::types::ToSql;
 
 use super::engine::{Database, Engine, mysql_connect, sqlite_connect};
 use super::load;
@@ -80,6 +81,7 @@ impl Writer {
         match (self, way) {
             (Self::Postgres(writer), "copy") => writer.copy(orders).await,
             (Self::Postgres(writer), "unnest") => writer.unnest(orders).await,
+            (Self::Postgres(writer), "prepared rows") => writer.prepared(orders).await,
             (Self::MySql(writer), "prepared rows") => writer.prepared(orders).await,
             (Self::MySql(writer), "load data") => writer.load_data(orders).await,
             (Self::Sqlite(writer), "prepared rows") => {
@@ -108,6 +110,9 @@ fn conflict(is_upsert: bool, new: &str) -> String {
 struct Postgres {
     client: tokio_postgres::Client,
     unnest: tokio_postgres::Statement,
+    /// An insert of [`STATEMENT_ROWS`].
+    rows: tokio_postgres::Statement,
+    conflict: String,
     /// From the table that a copy goes to first, when rows are upserted.
     merge: Option<tokio_postgres::Statement>,
     buffer: BytesMut,
@@ -123,6 +128,11 @@ impl Postgres {
                  $4::int[], $5::float8[], $6::timestamp[], $7::text[], $8::bool[]){conflict}"
             ))
             .await?;
+        let rows = format!(
+            "insert into raw values {}{conflict}",
+            places(STATEMENT_ROWS)
+        );
+        let rows = client.prepare(&rows).await?;
         let merge = if is_upsert {
             let sql = "create temporary table fresh (like raw) on commit delete rows";
             client.batch_execute(sql).await?;
@@ -134,6 +144,8 @@ impl Postgres {
         Ok(Self {
             client,
             unnest,
+            rows,
+            conflict,
             merge,
             buffer: BytesMut::new(),
         })
@@ -165,13 +177,7 @@ impl Postgres {
         let products: Vec<&str> = orders.iter().map(|order| &*order.product).collect();
         let quantities: Vec<i32> = orders.iter().map(|order| order.quantity).collect();
         let prices: Vec<f64> = orders.iter().map(|order| order.price).collect();
-        let times: Vec<SystemTime> = orders
-            .iter()
-            .map(|order| {
-                let since = Duration::from_millis(order.created_at_ms.unsigned_abs());
-                SystemTime::UNIX_EPOCH + since
-            })
-            .collect();
+        let times: Vec<SystemTime> = orders.iter().map(created_at).collect();
         let notes: Vec<&str> = orders.iter().map(|order| order.note).collect();
         let paid: Vec<bool> = orders.iter().map(|order| order.paid).collect();
         self.client
@@ -191,6 +197,47 @@ impl Postgres {
             .await?;
         Ok(())
     }
+
+    async fn prepared(&mut self, orders: &[Order]) -> anyhow::Result<()> {
+        let transaction = self.client.transaction().await?;
+        for rows in orders.chunks(STATEMENT_ROWS) {
+            let times: Vec<SystemTime> = rows.iter().map(created_at).collect();
+            let mut values: Vec<&(dyn ToSql + Sync)> = Vec::with_capacity(rows.len() * WIDTH);
+            for (order, time) in rows.iter().zip(&times) {
+                values.extend([
+                    &order.id as &(dyn ToSql + Sync),
+                    &order.customer,
+                    &order.product,
+                    &order.quantity,
+                    &order.price,
+                    time,
+                    &order.note,
+                    &order.paid,
+                ]);
+            }
+            if rows.len() == STATEMENT_ROWS {
+                transaction.execute(&self.rows, &values).await?;
+                continue;
+            }
+            let conflict = &self.conflict;
+            let sql = format!("insert into raw values {}{conflict}", places(rows.len()));
+            transaction.execute(&sql, &values).await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+}
+
+fn created_at(order: &Order) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(order.created_at_ms.unsigned_abs())
+}
+
+/// Numbered places for the values of so many rows.
+fn places(rows: usize) -> String {
+    let row = |row: usize| {
+        let places = (1..=WIDTH).map(|column| format!("${}", row * WIDTH + column));
+        format!("({})", places.collect::<Vec<_>>().join(","))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(",")
 }
 
 /// A tuple of a binary copy.

@@ -66,7 +66,7 @@ impl Engine {
     /// Raw ways to write.
     pub(crate) fn ways(self) -> &'static [&'static str] {
         match self {
-            Self::Postgres => &["unnest", "copy"],
+            Self::Postgres => &["unnest", "prepared rows", "copy"],
             Self::MySql | Self::MariaDb => &["prepared rows", "load data"],
             Self::Sqlite => &["prepared rows", "one row each", "json"],
         }

@@ -60,7 +60,8 @@ pub(super) fn is_unfrozen_list(native: &str) -> bool {
     native.starts_with("list<")
 }
 
-/// The type of a column that is created.
+/// The type of a column that is created. What has no type of its own here is kept as a text, in its own
+/// notation: an array as JSON, since collections cannot hold the nulls that arrays may hold.
 ///
 /// # Errors
 /// *Stop* when no type can be told for it.
@@ -69,22 +70,24 @@ pub(super) fn created(name: &str, column_type: &ColumnType) -> Result<&'static s
         ColumnType::Bool => "boolean",
         ColumnType::Int16 => "smallint",
         ColumnType::Int32 => "int",
-        ColumnType::Int64 => "bigint",
+        ColumnType::Int64 | ColumnType::IntRange { .. } => "bigint",
         ColumnType::Float32 => "float",
         ColumnType::Float64 => "double",
         ColumnType::Decimal {
             scale: Some(0),
             precision: None,
-        } => "varint",
+        }
+        | ColumnType::UInt64 => "varint",
         ColumnType::Decimal { .. } => "decimal",
-        ColumnType::Text { .. } | ColumnType::Json => "text",
-        ColumnType::Bytes => "blob",
+        ColumnType::Text { .. } | ColumnType::SizedText { .. } => "text",
+        ColumnType::Json | ColumnType::Array(_) | ColumnType::Literal(_) => "text",
+        ColumnType::Bytes | ColumnType::SizedBytes { .. } | ColumnType::Geometry => "blob",
         ColumnType::Date => "date",
         ColumnType::Time => "time",
         ColumnType::Timestamp | ColumnType::TimestampTz => "timestamp",
         ColumnType::Uuid => "uuid",
-        // Types of the SQL databases, or none at all.
-        _ => {
+        // A time of MySQL, which may be negative or of more than a day; or no type at all.
+        ColumnType::TimeSpan | ColumnType::Unsupported => {
             return Err(SinkError::stop(format!(
                 "column {name:?} cannot be created: cassandra has no such type"
             )));
@@ -129,6 +132,20 @@ mod tests {
         let types = types.split_once("\n## ").map_or(types, |(types, _)| types);
         for (native, _) in SCALARS {
             assert!(types.contains(&format!("`{native}`")), "{native}");
+        }
+    }
+
+    #[test]
+    fn the_page_tells_what_is_created() {
+        let page = include_str!("README.md");
+        let (_, table) = page.split_once("| for | column |").unwrap();
+        let rows = table.lines().skip(2);
+        let rows: Vec<&str> = rows.take_while(|line| line.starts_with('|')).collect();
+        let types = crate::table::created_types();
+        assert_eq!(rows.len(), types.len());
+        for (row, column_type) in rows.iter().zip(types) {
+            let native = created("c", &column_type).unwrap();
+            assert_eq!(*row, format!("| {column_type} | `{native}` |"));
         }
     }
 

@@ -76,7 +76,8 @@ const TABLE: &[(u16, u16, ErrorClass, &str, &str)] = &[
     (1205, 1205, Retry, "lock not available in time", ""),
     (1206, 1207, Retry, "the server has no room for more locks", ""),
     (1213, 1213, Retry, "deadlock", ""),
-    (1216, 1217, Record, "foreign key without its row", ""),
+    (1216, 1216, Record, "foreign key without its row", ""),
+    (1217, 1217, Record, "row that a foreign key of another row needs", ""),
     (1223, 1223, Retry, "the server holds a read lock", ""),
     (1226, 1226, Retry, "the user has reached a limit of the server", ""),
     (1227, 1227, Stop, "no right to do this", "grant the right to the sink's user"),
@@ -99,7 +100,8 @@ const TABLE: &[(u16, u16, ErrorClass, &str, &str)] = &[
     (1412, 1412, Retry, "the table has just been changed", ""),
     (1416, 1416, Record, "not a geometry", ""),
     (1441, 1441, Record, "date or time out of range", ""),
-    (1451, 1452, Record, "foreign key without its row", ""),
+    (1451, 1451, Record, "row that a foreign key of another row needs", ""),
+    (1452, 1452, Record, "foreign key without its row", ""),
     (1461, 1461, Retry, "the server has too many prepared statements", "raise max_prepared_stmt_count"),
     (1524, 1524, Stop, "log-in refused", LOGIN),
     (1525, 1525, Record, "value that does not fit its column", ""),
@@ -259,9 +261,15 @@ fn name_in(message: &str) -> Option<(&'static str, &str)> {
         ("constraint", "Check constraint '", "' is violated"),
     ];
     for (kind, before, after) in SIGNS {
-        if let Some((_, rest)) = message.rsplit_once(before)
-            && let Some((name, _)) = rest.rsplit_once(after)
-        {
+        let Some((_, rest)) = message.rsplit_once(before) else {
+            continue;
+        };
+        // Behind the constraint of a foreign key stand its columns, and the other table.
+        let found = match kind {
+            "constraint" => rest.split_once(after),
+            _ => rest.rsplit_once(after),
+        };
+        if let Some((name, _)) = found {
             let name = name.trim_matches('`');
             return (!name.contains(['\'', '"'])).then_some((kind, name));
         }
@@ -405,7 +413,12 @@ mod tests {
         check(
             1452,
             "a foreign key constraint fails (`d`.`t`, CONSTRAINT `fk` FOREIGN KEY (`a`) REFERENCES `p` (`id`))",
-            "foreign key",
+            "foreign key without its row, constraint \"fk\" (error 1452)",
+        );
+        check(
+            1451,
+            "a foreign key constraint fails (`d`.`t`, CONSTRAINT `fk` FOREIGN KEY (`a`) REFERENCES `p` (`id`))",
+            "another row needs, constraint \"fk\" (error 1451)",
         );
     }
 }

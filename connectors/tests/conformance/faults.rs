@@ -176,12 +176,22 @@ pub(crate) async fn a_stopped_holder_is_ended_by_its_successor(server: &impl Ser
 
 /// A row that meets another one on a further unique key is refused; neither is changed.
 pub(crate) async fn only_the_key_that_is_named_is_upserted(server: &impl Server) {
+    only_the_key_that_is_named_counts(server, WriteMode::Upsert, "1,1,c").await;
+}
+
+/// The same of rows that are there: those with another key are not passed over.
+pub(crate) async fn only_the_key_that_is_named_is_passed_over(server: &impl Server) {
+    only_the_key_that_is_named_counts(server, WriteMode::InsertIgnore, "1,1,a").await;
+}
+
+/// `met`: what becomes of row 1 when it comes again.
+async fn only_the_key_that_is_named_counts(server: &impl Server, mode: WriteMode, met: &str) {
     server
         .run("CREATE TABLE u (id bigint NOT NULL PRIMARY KEY, n int NOT NULL UNIQUE, note varchar(10))")
         .await;
     let mut session = session(server).await;
     let columns = ["id", "n", "note"];
-    let target = target(&mut *session, "u", &columns, 1, WriteMode::Upsert).await;
+    let target = target(&mut *session, "u", &columns, 1, mode).await;
     let records = [
         put(1, int(1), Cell::Text("a")),
         put(2, int(2), Cell::Text("b")),
@@ -202,8 +212,13 @@ pub(crate) async fn only_the_key_that_is_named_is_upserted(server: &impl Server)
         [1]
     );
     assert!(found[0].reason.contains("key"), "{}", found[0].reason);
-    let stored = server.rows("u", &["id", "n", "note"]).await;
+    let stored = server.rows("u", &columns).await;
     assert_eq!(stored, ["1,1,a", "2,2,b"]);
+    let [first, _, last] = records;
+    let others = rows_only(vec![rows(&target, &[first, last])]);
+    session.write(&others).await.expect("written");
+    let stored = server.rows("u", &columns).await;
+    assert_eq!(stored, [met, "2,2,b", "4,4,e"]);
 }
 
 async fn run(client: &mut dyn Client, sql: &str) {

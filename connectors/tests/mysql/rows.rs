@@ -175,6 +175,24 @@ async fn every_type_there_and_back() {
     }
 }
 
+/// A type that only MySQL has.
+#[tokio::test]
+async fn vectors_there_and_back() {
+    let server = Schema::at("ROWDOCK_TEST_MYSQL").await;
+    let mut session = session_without_positions(&server).await;
+    let shown = "VECTOR_TO_STRING(c)";
+    let vector = Cell::Text("[1, -2.5, 3e2]");
+    let found = stored(&server, &mut *session, "vector(3)", vector, shown).await;
+    let expected = "[1.00000e+00,-2.50000e+00,3.00000e+02]";
+    assert_eq!(found.as_deref(), Ok(expected));
+    for bad in ["[1,2,3,4]", "[1,s3cret]", "s3cret"] {
+        let bad = Cell::Text(bad);
+        let found = stored(&server, &mut *session, "vector(3)", bad, shown).await;
+        let reason = found.expect_err("no vector of three");
+        assert!(!reason.contains("s3cret"), "{reason}");
+    }
+}
+
 #[tokio::test]
 async fn what_does_not_fit_is_refused_and_not_bent() {
     let cases: &[(&str, Cell<'_>)] = &[

@@ -59,7 +59,10 @@ pub(super) const KEYS: &[ForeignKey] = &[
     ),
     ignored("exactly.once.source.support", NO_SOURCES),
     ignored("topic.creation.enable", NO_SOURCES),
-    ignored("metrics.context.*", "metrics are the worker's own"),
+    ignored(
+        "metrics.context.*",
+        "there are no Java metrics; the REST API tells of tasks and lag",
+    ),
     ignored("rest.host.name", "listeners replaced it"),
     ignored("rest.port", "listeners replaced it"),
     ignored("ssl.client.auth", "set listeners.https.ssl.client.auth"),

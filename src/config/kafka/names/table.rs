@@ -9,7 +9,7 @@ use super::{Form, Meaning, Scope, Setting};
 
 pub(super) const JAVA_CLASS: &str = "Java classes cannot be loaded";
 const JAVA_INTERNAL: &str = "it is internal to Java's client";
-const METRICS: &str = "metrics are the worker's own";
+const METRICS: &str = "there are no Java metrics; the REST API tells of tasks and lag";
 const OUR_TIMEOUTS: &str = "the worker has its own deadlines";
 const OWN_BYTES: &str = "records are handled as bytes";
 const NO_AUTO_COMMIT: &str = "positions are committed by the worker, with the rows";
