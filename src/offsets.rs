@@ -278,6 +278,3 @@ impl Positions {
         kafka.commit(self.config.delivery, wanted).await
     }
 }
-
-#[cfg(test)]
-mod tests;

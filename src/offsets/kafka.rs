@@ -232,3 +232,6 @@ impl Kafka {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,9 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::*;
+use crate::config::connector::ConnectorConfig;
 use crate::config::worker::WorkerSettings;
+use crate::sessions::RequestSessions;
 
 /// The database has the positions by then: a coordinator that is moving must not leave the group behind.
 #[tokio::test]
