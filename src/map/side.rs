@@ -5,7 +5,7 @@ mod owned;
 
 use std::sync::Arc;
 
-use rowdock_connectors::{TableRows, Target};
+use rowdock_connectors::{ColumnType, Notation, TableRows, Target};
 
 pub(super) use aside::Asides;
 
@@ -17,6 +17,7 @@ use super::straight::Straight;
 use crate::config::connector::UnknownFields;
 use crate::decode::change::Change;
 use crate::decode::{Decode as _, Encoded, Format, ReadError, Visitor};
+use crate::record::schema::names;
 use crate::record::{RecordError, Schema, Stage, Value};
 
 /// Reads one side of a record: its key or its value.
@@ -268,6 +269,8 @@ impl Visitor for RowWriter<'_> {
         // Of a repeated field the last one counts, as everywhere in JSON.
         cells.truncate(self.row);
         let rules = self.columns.rules_of_values;
+        let in_nanos = self.nano_duration(column, name, value);
+        let value = in_nanos.as_ref().unwrap_or(value);
         push(self.target, column, name, value, rules, self.rows)
     }
 
@@ -329,6 +332,29 @@ impl<'m> RowWriter<'m> {
             FieldRule::Unwanted => Ok(None),
             FieldRule::Unknown if self.columns.unknown == UnknownFields::Ignore => Ok(None),
             FieldRule::Unknown => Err(unknown_field(name, self.target)),
+        }
+    }
+
+    /// A number for an interval that counts nanoseconds by its schema. Others count microseconds.
+    fn nano_duration(
+        &self,
+        column: usize,
+        name: &str,
+        value: &Value<'_>,
+    ) -> Option<Value<'static>> {
+        let interval = ColumnType::Literal(Notation::Interval);
+        if self.target.column(column).column_type != interval {
+            return None;
+        }
+        let (schema, _) = self.columns.rules.first()?;
+        let (_, field) = schema.as_ref()?.field(name)?;
+        if field.schema.name.as_deref() != Some(names::NANO_DURATION) {
+            return None;
+        }
+        match value {
+            Value::Int(nanos) => Some(Value::Time(*nanos)),
+            Value::Number(text) => text.parse().ok().map(Value::Time),
+            _ => None,
         }
     }
 

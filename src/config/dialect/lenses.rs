@@ -38,7 +38,7 @@ pub(super) const SSL_ENABLED: TheirKey = TheirKey::new(
 pub(super) const PROGRESS_ENABLED: TheirKey = TheirKey::new(
     "connect.progress.enabled",
     Boolean,
-    Meaning::NoEffect("progress is on the page `/progress` and among the metrics"),
+    Meaning::NoEffect("progress is told by `GET /rowdock/connectors/{name}/progress`"),
 );
 const NOT_READ: &str =
     "the sink does not use it either; failures of the database are retried until they end";
