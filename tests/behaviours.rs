@@ -16,7 +16,7 @@
 //! | 8 | some fields of the value are the key | `change_events_tell_which_row_was_deleted`, `names_are_kept_or_folded` |
 //! | 9 | a primitive key has exactly one column | `record_keys_fill_key_columns_and_win_over_value_fields`, `keys_and_modes_must_fit_together` |
 //! | 10 | Kafka coordinates have three names, or the usual ones | `keys_and_modes_must_fit_together`, `tables_are_designed_from_the_first_records` |
-//! | 11 | a key field that is missing is named | `keys_may_lie_in_headers`, `missing_and_null_values_are_refused` |
+//! | 11 | a key field that is missing is named | `keys_may_lie_in_headers`, `record_keys_fill_key_columns_and_win_over_value_fields` |
 //! | 12 | a list of fields does not leave key fields out | `left_out_fields_are_not_unknown` |
 //! | 13 | columns are created in the order of the schema | `tables_are_designed_from_the_first_records` |
 //! | 14 | values that are no objects need a column | `single_values_have_a_column_of_their_own` |
@@ -44,7 +44,7 @@
 //! | 36 | a table whose first record is a delete (here: it waits for a record with fields) | `tables_are_designed_from_the_first_records` |
 //! | 37 | new fields become columns | `a_table_grows_with_its_records_under_several_tasks`, `a_table_grows_in_mysql`, `a_table_grows_in_sqlite` |
 //! | 38 | fields that are gone leave their column alone | `absent_columns_take_their_default_or_keep_their_value` |
-//! | 39 | defaults of a schema stand for missing fields | `envelopes_bring_types_defaults_and_nulls` |
+//! | 39 | defaults of a schema stand for missing fields (here: in the row; created columns have no `DEFAULT`) | `envelopes_bring_types_defaults_and_nulls` |
 //! | 40 | an explicit null stays null where the field has a default (here: with `replace.null.with.default=false`), and where the column has one | `nulls_are_kept_where_the_sink_says_so`, `nulls_stand_for_defaults`, `absent_columns_take_their_default_or_keep_their_value` |
 //! | 41 | a task does not start without its table | `a_table_that_is_gone_stops_the_task_unless_it_may_be_created` |
 //! | 42 | changes that are impossible are told | `what_cannot_be_changed_is_told_and_costs_only_its_records`, `tables_that_are_not_plain` |
@@ -73,7 +73,7 @@
 //! | 65 | structs and maps become JSON; arrays arrays | `arrays_of_a_schema_become_arrays`, `every_type_of_a_schema_gets_its_column` |
 //! | 66 | CloudEvents | `cloud_events_are_opened`, `cloud_events_around_them_are_opened` |
 //! | 67 | schemas that change back and forth; nulls of every type | `avro_of_two_schemas_lands_in_typed_columns`, `every_type_arrives_by_every_way` |
-//! | 68 | failures are counted anew after a success | `stores_everything_once_whatever_fails` |
+//! | 68 | failures are counted anew after a success | `doubles_up_to_its_bound_and_starts_over`, `a_connector_has_its_own_limit_and_pause` |
 //! | 69 | only the bad record of a batch is rejected | `a_refused_row_is_found`, `one_percent_of_all_kinds` |
 //! | 70 | a bad record is a dead letter; a failure that passes is none | `one_percent_of_all_kinds`, `a_dying_session_between_two_search_steps_rejects_nothing_by_itself` |
 //! | 71 | dead letters need tolerance | `what_is_tolerated_is_checked` |
@@ -81,8 +81,8 @@
 //! | 73 | a failed batch leaves nothing; no values in errors | `nothing_of_a_refused_batch_stays`, `each_rule_is_named_without_values` |
 //! | 74 | configs that cannot work are refused | `keys_and_modes_must_fit_together`, `every_key_arrives_in_its_field` |
 //! | 75 | names of tables: dots, fields of the source, normalised, mapped | `tables_are_named_by_format`, `records_choose_their_table`, `names_are_made_fit_as_the_config_says` |
-//! | 76 | fields included and excluded | `left_out_fields_are_not_unknown`, `a_field_is_wanted_when_included_and_not_excluded`, `fields_that_are_not_wanted_are_no_columns` |
-//! | 77 | what a sink did is told (here: by status and log) | `each_rejected_record_is_in_the_table_once_whatever_fails` |
+//! | 76 | fields included and excluded (here: `topic:field` of one topic only) | `left_out_fields_are_not_unknown`, `a_field_is_wanted_when_included_and_not_excluded`, `fields_that_are_not_wanted_are_no_columns` |
+//! | 77 | what a sink did is told (here: positions, lag and bad records, by status and log; upserts, deletes and created tables are not counted) | `positions_are_set_by_hand`, `skipped_records_are_counted_and_logged` |
 //! | 78 | passwords are shown nowhere | `secrets_are_shown_nowhere` |
 //! | 79 | envelopes, flattened events, deletes, truncates, tombstones | `events_do_what_their_op_says`, `change_events_tell_which_row_was_deleted` |
 

@@ -5,7 +5,7 @@ mod owned;
 
 use std::sync::Arc;
 
-use rowdock_connectors::{ColumnType, TableRows, Target};
+use rowdock_connectors::{ColumnType, Notation, TableRows, Target};
 
 pub(super) use aside::Asides;
 
@@ -18,6 +18,7 @@ use super::straight::Straight;
 use crate::config::connector::UnknownFields;
 use crate::decode::change::Change;
 use crate::decode::{Decode as _, Encoded, Format, ReadError, Visitor};
+use crate::record::schema::{Field, names};
 use crate::record::{RecordError, Schema, Stage, Value};
 
 /// Reads one side of a record: its key or its value.
@@ -58,8 +59,17 @@ struct FieldRules {
     by_index: Vec<Option<FieldRule>>,
     /// By name, for fields without a place.
     by_name: FieldNames,
-    /// Columns of unsigned integers of 64 bits whose values come as signed ones.
-    wrapping: Vec<usize>,
+    /// Columns for whose numbers others stand.
+    recounted: Vec<(usize, Recount)>,
+}
+
+/// What a number means, where its schema's name or source says more than its type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Recount {
+    /// The signed form of an unsigned integer of 64 bits.
+    Unsigned,
+    /// An interval's nanoseconds; others count microseconds.
+    Nanoseconds,
 }
 
 /// What a side holds.
@@ -179,7 +189,7 @@ impl SideColumns {
             None => {
                 self.rules.truncate(SCHEMAS_AT_HAND - 1);
                 let rules = FieldRules {
-                    wrapping: wrapping(schema, &self.accepts, target),
+                    recounted: recounted(schema, &self.accepts, target),
                     ..FieldRules::default()
                 };
                 self.rules.insert(0, (schema.cloned(), rules));
@@ -187,18 +197,21 @@ impl SideColumns {
         }
     }
 
-    /// What a negative number stands for, if it is the upper half of an unsigned one.
-    fn unwrapped(&self, column: usize, value: &Value<'_>) -> Option<Value<'static>> {
+    /// What this number stands for, where it is not itself.
+    fn recount(&self, column: usize, value: &Value<'_>) -> Option<Value<'static>> {
         let (_, rules) = self.rules.first()?;
-        if !rules.wrapping.contains(&column) {
-            return None;
-        }
-        let number = match value {
+        let mut recounted = rules.recounted.iter();
+        let (_, recount) = recounted.find(|(recounted, _)| *recounted == column)?;
+        let number: i64 = match value {
             Value::Int(number) => *number,
             Value::Number(text) => text.parse().ok()?,
             _ => return None,
         };
-        (number < 0).then(|| Value::Decimal(number.cast_unsigned().to_string().into()))
+        match recount {
+            Recount::Nanoseconds => Some(Value::Time(number)),
+            Recount::Unsigned if number >= 0 => None,
+            Recount::Unsigned => Some(Value::Decimal(number.cast_unsigned().to_string().into())),
+        }
     }
 
     #[inline]
@@ -288,8 +301,8 @@ impl Visitor for RowWriter<'_> {
         // Of a repeated field the last one counts, as everywhere in JSON.
         cells.truncate(self.row);
         let rules = self.columns.rules_of_values;
-        let unwrapped = self.columns.unwrapped(column, value);
-        let value = unwrapped.as_ref().unwrap_or(value);
+        let recounted = self.columns.recount(column, value);
+        let value = recounted.as_ref().unwrap_or(value);
         push(self.target, column, name, value, rules, self.rows)
     }
 
@@ -386,22 +399,31 @@ fn is_same(known: Option<&Arc<Schema>>, schema: Option<&Arc<Schema>>) -> bool {
     }
 }
 
-/// Written columns of unsigned integers whose fields wrap around ([`infer::wraps`]).
-fn wrapping(
+/// Written columns whose numbers are not themselves, by the fields' schemas.
+fn recounted(
     schema: Option<&Arc<Schema>>,
     accepts: &[Option<usize>],
     target: &Target,
-) -> Vec<usize> {
-    let fields = schema
-        .and_then(|schema| schema.fields())
-        .unwrap_or_default();
-    let wrapping = fields.iter().filter(|field| infer::wraps(&field.schema));
-    let column = |name: &str| {
-        let column = target.table.column_index(name)?;
-        let is_unsigned = target.table.columns[column].column_type == ColumnType::UInt64;
-        accepts[column].filter(|_| is_unsigned)
+) -> Vec<(usize, Recount)> {
+    let fields = schema.and_then(|schema| schema.fields());
+    let recount = |field: &Field| {
+        let column = target.table.column_index(&field.name)?;
+        let recount = match &target.table.columns[column].column_type {
+            ColumnType::UInt64 if infer::wraps(&field.schema) => Recount::Unsigned,
+            ColumnType::Literal(Notation::Interval)
+                if field.schema.name.as_deref() == Some(names::NANO_DURATION) =>
+            {
+                Recount::Nanoseconds
+            }
+            _ => return None,
+        };
+        Some((accepts[column]?, recount))
     };
-    wrapping.filter_map(|field| column(&field.name)).collect()
+    fields
+        .unwrap_or_default()
+        .iter()
+        .filter_map(recount)
+        .collect()
 }
 
 fn rule_of(

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use rowdock_connectors::{Cell, ColumnDef, ColumnType, Table, TableKind, TableName, WriteMode};
+use rowdock_connectors::{
+    Cell, ColumnDef, ColumnType, Notation, Table, TableKind, TableName, WriteMode,
+};
 
 use super::*;
 use crate::config::connector::TopicDots;
@@ -824,4 +826,24 @@ fn what_was_asked_for_and_is_lacking_still_is_a_bad_record() {
     mapping.map(None, Some(r#"{"id":3}"#)).unwrap();
     let other = mapping.map(None, Some(r#"{"id":3,"other":1}"#));
     assert!(other.unwrap_err().starts_with("lacks "));
+}
+
+#[test]
+fn durations_count_what_their_schema_says() {
+    let check = |schema_name: &str, expected: &str| {
+        let mut table = orders();
+        let interval = ColumnType::Literal(Notation::Interval);
+        table.columns.push(column("took", interval, true));
+        let keys = keys(KeyMode::None, &[]);
+        let mut mapping = Mapping::new(table, &keys, &TEXT, &ENVELOPE);
+        let value = format!(
+            r#"{{"schema":{{"type":"struct","fields":[{{"field":"id","type":"int64"}},
+                {{"field":"took","type":"int64","name":"{schema_name}"}}]}},
+                "payload":{{"id":1,"took":-1500000}}}}"#
+        );
+        let row = mapping.map(None, Some(&value)).unwrap();
+        assert_eq!(row[3], Cell::Text(expected), "{schema_name}");
+    };
+    check("io.debezium.time.NanoDuration", "-1500 microseconds");
+    check("io.debezium.time.MicroDuration", "-1500000 microseconds");
 }

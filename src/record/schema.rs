@@ -30,6 +30,8 @@ pub mod names {
     pub const UUID: &str = "io.debezium.data.Uuid";
     /// Debezium: a point in time as ISO 8601 text with its offset.
     pub const ZONED_TIMESTAMP: &str = "io.debezium.time.ZonedTimestamp";
+    /// Debezium: a duration in nanoseconds, whereas those of other names count microseconds.
+    pub const NANO_DURATION: &str = "io.debezium.time.NanoDuration";
     /// Debezium: a decimal that brings its own scale.
     pub const VARIABLE_DECIMAL: &str = "io.debezium.data.VariableScaleDecimal";
     /// Debezium: a vector by its places that are not zero.

@@ -148,6 +148,10 @@ mod tests {
             let native = created("c", &column_type).unwrap();
             assert_eq!(*row, format!("| {column_type} | `{native}` |"));
         }
+        for special in crate::table::special_types() {
+            let plain = created("c", special.plain()).unwrap();
+            assert_eq!(created("c", &special).unwrap(), plain, "{special}");
+        }
     }
 
     #[test]

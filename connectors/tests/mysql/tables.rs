@@ -175,20 +175,15 @@ async fn columns_are_added_and_widened() {
             .run("INSERT INTO t VALUES ('a', 1, 'x', 1.5, 2)")
             .await;
         let mut session = session_without_positions(&server).await;
+        let decimal = |precision, scale| ColumnType::Decimal { precision, scale };
         let wanted = [
-            column("id", ColumnType::Text { max_chars: None }),
+            column("d", decimal(None, None)),
             column("n", ColumnType::Int64),
             column("v", ColumnType::Text { max_chars: Some(9) }),
-            column(
-                "d",
-                ColumnType::Decimal {
-                    precision: None,
-                    scale: None,
-                },
-            ),
             column("added", ColumnType::Json),
         ];
         let name = TableName::parse("t");
+        // What has been changed is no change any more.
         for _ in 0..2 {
             let table = session.evolve_table(&name, &wanted).await.expect("evolved");
             assert_eq!(
@@ -210,14 +205,28 @@ async fn columns_are_added_and_widened() {
             )
             .await;
         assert_eq!(kept, ["it's", "/utf8mb4_bin"]);
-        let by_hand = [column("defaulted", ColumnType::Int32)];
-        let refused = session.evolve_table(&name, &by_hand).await;
-        let error = refused.expect_err("a default would be lost");
-        assert_eq!(error.class(), ErrorClass::Record);
-        assert!(
-            error.to_string().contains("MODIFY COLUMN `defaulted` int"),
-            "{error}"
-        );
+        // A default would be lost, an index cannot hold it, and there is no wider one.
+        for (refused, said) in [
+            (
+                column("defaulted", ColumnType::Int32),
+                "MODIFY COLUMN `defaulted` int",
+            ),
+            (
+                column(
+                    "id",
+                    ColumnType::Text {
+                        max_chars: Some(64),
+                    },
+                ),
+                "MODIFY COLUMN `id` varchar(64)",
+            ),
+            (column("d", decimal(Some(66), Some(30))), "decimal(65,30)"),
+        ] {
+            let refused = session.evolve_table(&name, &[refused]).await;
+            let error = refused.expect_err(said);
+            assert_eq!(error.class(), ErrorClass::Record, "{error}");
+            assert!(error.to_string().contains(said), "{error}");
+        }
     }
 }
 

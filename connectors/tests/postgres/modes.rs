@@ -292,7 +292,7 @@ async fn what_cannot_be_widened_is_told_with_the_statement() {
         (
             "t",
             "n",
-            ErrorClass::Stop,
+            ErrorClass::Record,
             ["\"n\"", "integer", "TYPE bigint"],
         ),
         (
