@@ -92,6 +92,7 @@ impl LetterTable {
             key_mode: KeyMode::RecordValue,
             key_fields: KEY.map(str::to_owned).to_vec(),
             fields_include: Vec::new(),
+            fields_exclude: Vec::new(),
             // These are of the records' tables.
             table_kinds: Vec::new(),
             soft_delete_field: None,
@@ -279,6 +280,8 @@ mod tests {
             ("connection.url", url),
             ("errors.tolerance", "all"),
             ("errors.deadletterqueue.table", "letters"),
+            // Of the records, not of the letters.
+            ("fields.exclude.list", "reason,stage"),
         ];
         let raw = raw.map(|(key, value)| (key.to_owned(), Some(value.to_owned())));
         ConnectorConfig::parse(&raw.into_iter().collect(), &WorkerSettings::default()).unwrap()
