@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 mod column_type;
+#[cfg(test)]
+pub(crate) mod pages;
 mod special;
 
 pub use column_type::{ColumnType, Notation, TIME_SPAN_NANOS_MAX};
@@ -194,79 +196,6 @@ impl Target {
     pub fn column(&self, index: usize) -> &ColumnDef {
         &self.table.columns[self.written[index]]
     }
-}
-
-/// Types of columns that tables are created with, as the pages of the sinks tell them.
-#[cfg(test)]
-pub(crate) fn created_types() -> Vec<ColumnType> {
-    let decimal = |precision, scale| ColumnType::Decimal { precision, scale };
-    let text = |max_chars| ColumnType::Text { max_chars };
-    vec![
-        ColumnType::Bool,
-        ColumnType::Int16,
-        ColumnType::Int32,
-        ColumnType::Int64,
-        ColumnType::Float32,
-        ColumnType::Float64,
-        decimal(None, None),
-        decimal(Some(10), Some(2)),
-        text(None),
-        text(Some(20)),
-        ColumnType::Bytes,
-        ColumnType::Date,
-        ColumnType::Time,
-        ColumnType::Timestamp,
-        ColumnType::TimestampTz,
-        ColumnType::Uuid,
-        ColumnType::Json,
-        ColumnType::Array(Box::new(text(None))),
-    ]
-}
-
-/// Types that only some databases have, as the pages of the sinks tell them.
-#[cfg(test)]
-pub(crate) fn special_types() -> Vec<ColumnType> {
-    let text = || ColumnType::Text { max_chars: None };
-    let labels = |several| Special::Labels {
-        labels: ["a", "b"].map(str::to_owned).to_vec(),
-        several,
-    };
-    let notation = |notation| ColumnType::or_plain(Special::Notation(notation), text());
-    let bits = |length, varying| {
-        let bits = Special::Notation(Notation::Bits { length, varying });
-        ColumnType::or_plain(bits, ColumnType::Bytes)
-    };
-    let whole = |low, high, plain| ColumnType::or_plain(Special::Whole { low, high }, plain);
-    let geometry =
-        |is_point| ColumnType::or_plain(Special::Geometry { is_point }, ColumnType::Json);
-    let any_decimal = ColumnType::Decimal {
-        precision: None,
-        scale: Some(2),
-    };
-    vec![
-        notation(Notation::Interval),
-        notation(Notation::TimeTz),
-        ColumnType::or_plain(Special::Fraction { digits: 3 }, ColumnType::Timestamp),
-        ColumnType::or_plain(Special::Year, ColumnType::Int32),
-        whole(-128, 127, ColumnType::Int16),
-        whole(0, 4_294_967_295, ColumnType::Int64),
-        ColumnType::or_plain(Special::UnsignedLong, ColumnType::Int64),
-        ColumnType::or_plain(Special::ObjectId, ColumnType::Int64),
-        ColumnType::or_plain(Special::Money, any_decimal),
-        ColumnType::or_plain(labels(false), text()),
-        ColumnType::or_plain(labels(true), text()),
-        bits(Some(9), false),
-        bits(None, true),
-        ColumnType::or_plain(Special::Bytes { max_bytes: 16 }, ColumnType::Bytes),
-        ColumnType::or_plain(Special::Xml, text()),
-        ColumnType::or_plain(Special::TextSearch, text()),
-        notation(Notation::Inet),
-        notation(Notation::Cidr),
-        notation(Notation::MacAddress { bytes: 6 }),
-        notation(Notation::Range(Box::new(ColumnType::Int32))),
-        geometry(true),
-        geometry(false),
-    ]
 }
 
 #[cfg(test)]

@@ -99,6 +99,7 @@ pub(super) fn created(name: &str, column_type: &ColumnType) -> Result<&'static s
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::pages::{check_created, created_types, special_types};
 
     #[test]
     fn types_by_name() {
@@ -139,16 +140,10 @@ mod tests {
     #[test]
     fn the_page_tells_what_is_created() {
         let page = include_str!("README.md");
-        let (_, table) = page.split_once("| for | column |").unwrap();
-        let rows = table.lines().skip(2);
-        let rows: Vec<&str> = rows.take_while(|line| line.starts_with('|')).collect();
-        let types = crate::table::created_types();
-        assert_eq!(rows.len(), types.len());
-        for (row, column_type) in rows.iter().zip(types) {
-            let native = created("c", &column_type).unwrap();
-            assert_eq!(*row, format!("| {column_type} | `{native}` |"));
-        }
-        for special in crate::table::special_types() {
+        check_created(page, "| for | column |", &created_types(), |column_type| {
+            created("c", column_type).unwrap().to_owned()
+        });
+        for special in special_types() {
             let plain = created("c", special.plain()).unwrap();
             assert_eq!(created("c", &special).unwrap(), plain, "{special}");
         }

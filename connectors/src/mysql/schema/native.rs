@@ -237,6 +237,7 @@ fn key_chars(table: &NewTable) -> u32 {
 mod tests {
     use super::*;
     use crate::table::TableName;
+    use crate::table::pages::{check_created, created_types, special_types, table_of};
 
     #[test]
     fn types_from_the_catalog() {
@@ -298,20 +299,12 @@ mod tests {
         check("sys_refcursor", ColumnType::Unsupported);
     }
 
-    /// The cells of the page's table that begins with this line.
-    fn table_of(head: &str) -> Vec<Vec<&'static str>> {
-        let page = include_str!("../README.md");
-        let (_, table) = page.split_once(head).expect("the table is there");
-        let rows = table.lines().skip(2);
-        let rows = rows.take_while(|line| line.starts_with('|'));
-        rows.map(|row| row.split('|').map(str::trim).collect())
-            .collect()
-    }
+    const PAGE: &str = include_str!("../README.md");
 
     #[test]
     fn the_page_tells_what_columns_hold() {
         let mut checked = 0;
-        for cells in table_of("| column | holds | values that fit |") {
+        for cells in table_of(PAGE, "| column | holds | values that fit |") {
             for name in cells[1].split('`').skip(1).step_by(2) {
                 let known = column_type(name, &Limits::default(), None);
                 let holds = cells[2].trim_end_matches(", bounded by bytes");
@@ -324,27 +317,15 @@ mod tests {
 
     #[test]
     fn the_page_tells_what_is_created() {
-        let rows = table_of("| for | column |");
-        let types = crate::table::created_types();
-        assert_eq!(rows.len(), types.len());
-        for (cells, column_type) in rows.iter().zip(types) {
-            let native = plain_type(&column_type, Flavor::MySql).expect("a type");
-            assert_eq!(cells[1], column_type.to_string());
-            assert_eq!(cells[2], format!("`{native}`"), "{column_type}");
-        }
-    }
-
-    #[test]
-    fn the_page_tells_what_is_created_of_special_types() {
-        let rows = table_of("| for | of | column |");
-        let types = crate::table::special_types();
-        assert_eq!(rows.len(), types.len());
-        for (cells, column_type) in rows.iter().zip(types) {
-            let native = plain_type(&column_type, Flavor::MySql).expect("a type");
-            let native = native.split(" CHARACTER SET").next().expect("a word");
-            assert_eq!(cells[1], column_type.to_string());
-            assert_eq!(cells[3], format!("`{native}`"), "{column_type}");
-        }
+        let created = |column_type: &ColumnType| {
+            let native = plain_type(column_type, Flavor::MySql).expect("a type");
+            let name = native.split(" CHARACTER SET").next().expect("a word");
+            name.to_owned()
+        };
+        check_created(PAGE, "| for | column |", &created_types(), |column_type| {
+            plain_type(column_type, Flavor::MySql).expect("a type")
+        });
+        check_created(PAGE, "| for | of | column |", &special_types(), created);
     }
 
     #[test]

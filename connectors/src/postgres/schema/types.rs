@@ -277,6 +277,7 @@ pub(in crate::postgres) fn native_type(column_type: &ColumnType) -> Option<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::pages::{check_created, created_types, special_types, table_of};
 
     const NO_LIMITS: ColumnType = ColumnType::Decimal {
         precision: None,
@@ -321,15 +322,6 @@ mod tests {
         check(114, -1, ColumnType::Json);
     }
 
-    /// The cells of a page's table that begins with this line.
-    fn table_of<'a>(page: &'a str, head: &str) -> Vec<Vec<&'a str>> {
-        let (_, table) = page.split_once(head).expect("the table is there");
-        let rows = table.lines().skip(2);
-        let rows = rows.take_while(|line| line.starts_with('|'));
-        rows.map(|row| row.split('|').map(str::trim).collect())
-            .collect()
-    }
-
     #[test]
     fn the_page_tells_what_columns_hold() {
         let page = include_str!("../README.md");
@@ -358,27 +350,9 @@ mod tests {
     #[test]
     fn the_page_tells_what_is_created() {
         let page = include_str!("../README.md");
-        let rows = table_of(page, "| for | column |");
-        let types = crate::table::created_types();
-        assert_eq!(rows.len(), types.len());
-        for (cells, column_type) in rows.iter().zip(types) {
-            let native = native_type(&column_type).expect("a type");
-            assert_eq!(cells[1], column_type.to_string());
-            assert_eq!(cells[2], format!("`{native}`"), "{column_type}");
-        }
-    }
-
-    #[test]
-    fn the_page_tells_what_is_created_of_special_types() {
-        let page = include_str!("../README.md");
-        let rows = table_of(page, "| for | of | column |");
-        let types = crate::table::special_types();
-        assert_eq!(rows.len(), types.len());
-        for (cells, column_type) in rows.iter().zip(types) {
-            let native = native_type(&column_type).expect("a type");
-            assert_eq!(cells[1], column_type.to_string());
-            assert_eq!(cells[3], format!("`{native}`"), "{column_type}");
-        }
+        let created = |column_type: &ColumnType| native_type(column_type).expect("a type");
+        check_created(page, "| for | column |", &created_types(), created);
+        check_created(page, "| for | of | column |", &special_types(), created);
     }
 
     #[test]

@@ -145,6 +145,7 @@ fn declared_decimal(precision: Option<u32>, scale: Option<u32>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::pages::{check_created, created_types, table_of};
 
     fn check(declared: &str, expected: ColumnType) {
         assert_eq!(column_type(declared), expected, "{declared}");
@@ -220,17 +221,15 @@ mod tests {
     #[test]
     fn the_readme_tells_the_types() {
         let readme = include_str!("../README.md");
-        let table = readme.split_once("| declared type |").unwrap().1;
-        let rows = table
-            .lines()
-            .skip(2)
-            .take_while(|line| line.starts_with('|'));
         let mut checked = 0;
-        for row in rows {
-            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        for cells in table_of(readme, "| declared type |") {
             // Words in backticks: declared types, or parts that any declared type may have.
             for declared in cells[1].split('`').skip(1).step_by(2) {
-                assert_eq!(name_in_readme(&column_type(declared)), cells[2], "{row}");
+                assert_eq!(
+                    name_in_readme(&column_type(declared)),
+                    cells[2],
+                    "{cells:?}"
+                );
                 checked += 1;
             }
         }
@@ -240,15 +239,12 @@ mod tests {
     #[test]
     fn the_readme_tells_what_is_created() {
         let readme = include_str!("../README.md");
-        let (_, table) = readme.split_once("| for | column |").unwrap();
-        let rows = table.lines().skip(2);
-        let rows: Vec<&str> = rows.take_while(|line| line.starts_with('|')).collect();
-        let types = crate::table::created_types();
-        assert_eq!(rows.len(), types.len());
-        for (row, column_type) in rows.iter().zip(types) {
-            let declared = declared_type("c", &column_type).unwrap();
-            assert_eq!(*row, format!("| {column_type} | `{declared}` |"));
-        }
+        check_created(
+            readme,
+            "| for | column |",
+            &created_types(),
+            |column_type| declared_type("c", column_type).unwrap(),
+        );
     }
 
     #[test]
