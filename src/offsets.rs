@@ -164,19 +164,26 @@ impl Positions {
     }
 
     async fn progress_of_group(&self, kafka: &Kafka) -> Result<Vec<Progress>, OffsetsError> {
-        let topics = kafka.topics(&self.config.topics).await?;
-        let known = kafka.known(topics.into_iter().collect()).await?;
-        let progress = known.marks.iter().map(|(key, marks)| {
-            let committed = known.committed.get(key).map(|committed| committed.offset);
-            Progress {
-                key: key.clone(),
-                next_offset: committed.unwrap_or_else(|| self.start(*marks)),
-                stored: None,
-                marks: Some(*marks),
-                waits_since_ms: None,
+        let mut progress = Vec::new();
+        for topic in kafka.topics(&self.config.topics).await? {
+            let partitions = kafka.facts.partitions(topic).await?;
+            if partitions.is_empty() {
+                continue;
             }
-        });
-        Ok(progress.collect())
+            let committed = kafka.facts.committed(partitions.clone()).await?;
+            for (key, marks) in kafka.facts.watermarks(partitions).await? {
+                let committed = committed.get(&key).map(|committed| committed.offset);
+                progress.push(Progress {
+                    next_offset: committed.unwrap_or_else(|| self.start(marks)),
+                    key,
+                    stored: None,
+                    marks: Some(marks),
+                    waits_since_ms: None,
+                });
+            }
+        }
+        progress.sort_by(|one, other| one.key.cmp(&other.key));
+        Ok(progress)
     }
 
     /// Sets these positions; `None` is where a new connector would start.

@@ -209,18 +209,16 @@ fn needed_type(value: &Value<'_>, column: &ColumnDef, rules: Rules) -> Option<Co
             Some(ColumnType::Text { max_chars })
         }
         (ColumnType::SizedBytes { .. }, value) => {
-            match fit::fit(value, &ColumnType::Bytes, rules) {
-                Ok(fitted) => match fitted.cell() {
-                    Cell::Bytes(bytes) => {
-                        let max_bytes = u32::try_from(length(bytes.len()));
-                        Some(max_bytes.map_or(ColumnType::Bytes, |max_bytes| {
-                            ColumnType::SizedBytes { max_bytes }
-                        }))
-                    }
-                    _ => None,
-                },
-                Err(_) => None,
-            }
+            let fitted = fit::fit(value, &ColumnType::Bytes, rules).ok()?;
+            let Cell::Bytes(bytes) = fitted.cell() else {
+                return None;
+            };
+            let max_bytes = u32::try_from(length(bytes.len()));
+            Some(
+                max_bytes.map_or(ColumnType::Bytes, |max_bytes| ColumnType::SizedBytes {
+                    max_bytes,
+                }),
+            )
         }
         (ColumnType::Float32, _) => Some(ColumnType::Float64),
         (column_type, value) => {

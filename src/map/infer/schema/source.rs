@@ -45,7 +45,7 @@ pub(super) fn special(schema: &Schema, plain: &ColumnType) -> Option<Special> {
         }
         ColumnType::Decimal { scale, .. } => match (source.as_str(), scale) {
             ("MONEY", Some(0..=MONEY_SCALE)) => Some(Special::Money),
-            ("BIGINT UNSIGNED" | "INT8 UNSIGNED", Some(0)) => Some(Special::UnsignedLong),
+            (source, Some(0)) if is_unsigned_long(source) => Some(Special::UnsignedLong),
             _ => None,
         },
         ColumnType::Bytes if schema.name.is_none() => of_bytes(&source, number(schema, LENGTH)),
