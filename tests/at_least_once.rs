@@ -104,11 +104,9 @@ async fn positions_are_the_group_s() {
         202
     );
     play.until_stored(1).await;
-    eventually("the first rows again", PATIENCE, || async {
-        let rows = play.count("*").await;
-        check(rows == 150, || format!("{rows} of 150"))
-    })
-    .await;
+    let judged = orders.judged(&play.stage);
+    judged.until_rows(150, PATIENCE).await;
+    assert_eq!(play.count("*").await, 150, "the first rows again");
     play.until_progress(&worker, |told| {
         let partitions = told["partitions"].as_array();
         told["lag_records"] == 0
@@ -126,11 +124,8 @@ async fn a_kill_repeats_rows_and_loses_none() {
     let load = play.orders.load(&play.stage, 1000);
     let mut worker = play.worker("worker").await;
     for round in 1..=3 {
-        eventually("rows", PATIENCE, || async {
-            let rows = play.count("*").await;
-            check(rows >= 1000 * round, || format!("{rows} rows"))
-        })
-        .await;
+        let judged = play.orders.judged(&play.stage);
+        judged.until_rows(1000 * round, PATIENCE).await;
         let status = worker.kill();
         play.stage.tell(format_args!("killed: {status}"));
         worker = play.worker(&format!("successor{round}")).await;

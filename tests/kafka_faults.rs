@@ -82,12 +82,8 @@ async fn goes_on(
     })
     .await;
     assert_eq!(rest.put(&format!("{path}/resume"), None).await.code, 202);
+    orders.judged(stage).until_rows(rows, PATIENCE).await;
     let database = &stage.database;
-    eventually("the rows that are left", PATIENCE, || async {
-        let stored = database.number("SELECT count(*) FROM orders").await;
-        check(stored >= rows, || format!("{stored} of {rows}"))
-    })
-    .await;
     let sql = "SELECT count(*) + count(DISTINCT (producer, seq)) FROM orders";
     assert_eq!(database.number(sql).await, 2 * rows, "rows twice");
     let kept = "SELECT count(*) FROM rowdock_progress WHERE cluster_id LIKE '%/reset/%'";

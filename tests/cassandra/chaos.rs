@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::play::{Keyspace, PARTITIONS, PATIENCE, load, until_flowing, until_shared};
 use crate::support::connector::Connector;
+use crate::support::own_server::OwnServer;
 use crate::support::proc::send_signal;
 use crate::support::proxy::{BrokerPaths, Network, Proxy};
 use crate::support::stage::{Stage, Topic};
@@ -95,17 +96,17 @@ impl Play {
 #[ignore = "takes minutes, and a node of its own"]
 async fn node_dies_again_and_again() {
     const DEATHS: usize = 2;
-    let node = Node::start(&format!("cassandra@dies_{}", std::process::id()));
-    let play = Play::begin_on(&node.address, None, "cassandra_dies", 2).await;
+    let node = OwnServer::cassandra("dies", 1).await;
+    let play = Play::begin_on(&node.url, None, "cassandra_dies", 2).await;
     let load = load(&play.stage, &play.topic);
     play.shared().await;
     for death in 0..DEATHS {
         play.flows().await;
-        node.run("kill");
+        node.kill().await;
         play.workers[0]
             .until_logged(&["database error, trying again"], PATIENCE)
             .await;
-        node.run("start");
+        node.start_again().await;
         let took = play.flows().await;
         play.stage.tell(format_args!(
             "death {death}: all flows {took:.1?} after it was up"
@@ -145,9 +146,9 @@ const FAULTS: [Fault; 7] = [
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes, and a node of its own"]
 async fn everything_at_random() {
-    let node = Node::start(&format!("cassandra@mix_{}", std::process::id()));
-    let way = Proxy::to_database(&node.address).await;
-    let mut play = Play::begin_on(&node.address, Some(&way), "cassandra_mix", 2).await;
+    let node = OwnServer::cassandra("mix", 1).await;
+    let way = Proxy::to_database(&node.url).await;
+    let mut play = Play::begin_on(&node.url, Some(&way), "cassandra_mix", 2).await;
     let kafka = BrokerPaths::to_brokers().await;
     let cut_off = play.launched(2, Some(&kafka)).await;
     play.workers.push(cut_off);
@@ -178,9 +179,10 @@ async fn everything_at_random() {
                 kafka.set(Network::Whole);
             }
             Fault::FreezeNode => {
-                node.signal("STOP");
+                let pid = node.pid.expect("a process, not a container");
+                assert!(send_signal("STOP", pid), "no STOP");
                 tokio::time::sleep(time).await;
-                node.signal("CONT");
+                assert!(send_signal("CONT", pid), "no CONT");
             }
             Fault::CutNode => disturb(&way, Network::Cut, time).await,
             Fault::StallNode => disturb(&way, Network::Stalled, time).await,
@@ -206,22 +208,21 @@ async fn disturb(way: &Proxy, network: Network, time: Duration) {
 #[ignore = "takes minutes, and two nodes of its own"]
 async fn lost_quorum() {
     let stage = Stage::begin("cassandra_quorum", 1).await;
-    let own = stage.unique("two");
-    let first = Node::start(&format!("cassandra@{own}"));
-    let second = Node::start(&format!("cassandra-2@{own}"));
-    let keyspace = Keyspace::create_on(&stage, &first.address, 2).await;
+    let first = OwnServer::cassandra("two", 1).await;
+    let second = OwnServer::cassandra("two", 2).await;
+    let keyspace = Keyspace::create_on(&stage, &first.url, 2).await;
     let topic = stage.topic("orders", PARTITIONS).await;
     let connector = keyspace
         .connector(&stage, &topic)
         .set("cassandra.consistency", "QUORUM")
         .set(
             "connection.url",
-            &format!("{}?requestTimeout=5000", keyspace.url(&first.address)),
+            &format!("{}?requestTimeout=5000", keyspace.url(&first.url)),
         );
     let load = load(&stage, &topic);
     let worker = Launch::new("worker").start(&stage, &[&connector]).await;
     until_flowing(&keyspace, &topic, PATIENCE).await;
-    second.run("kill");
+    second.kill().await;
     worker
         .until_logged(&["database error, trying again"], PATIENCE)
         .await;
@@ -236,58 +237,9 @@ async fn lost_quorum() {
     let stood = stands().await;
     tokio::time::sleep(seconds(5)).await;
     assert_eq!(stands().await, stood, "a position moved without a quorum");
-    second.run("start");
+    second.start_again().await;
     until_flowing(&keyspace, &topic, seconds(180)).await;
     load.finish().await;
     keyspace.agrees(&topic).await;
     worker.until_tasks(&connector, "RUNNING", seconds(30)).await;
-}
-
-/// A node of a cluster of the test's own, discarded with its data when dropped.
-struct Node {
-    service: String,
-    address: String,
-    /// Of its first start; none of a container's.
-    pid: Option<u32>,
-}
-
-impl Node {
-    fn start(service: &str) -> Self {
-        let settings = crate::support::services::parse(&services_script("start", service));
-        Self {
-            service: service.to_owned(),
-            address: settings["ROWDOCK_TEST_CASSANDRA"].clone(),
-            pid: settings
-                .get("ROWDOCK_TEST_CASSANDRA_PID")
-                .and_then(|pid| pid.parse().ok()),
-        }
-    }
-
-    fn signal(&self, signal: &str) {
-        let pid = self.pid.expect("a process, not a container");
-        assert!(send_signal(signal, pid), "no {signal}");
-    }
-
-    fn run(&self, verb: &str) {
-        services_script(verb, &self.service);
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        services_script("discard", &self.service);
-    }
-}
-
-fn services_script(verb: &str, service: &str) -> String {
-    let script = crate::support::services::workspace().join("scripts/services.sh");
-    let output = std::process::Command::new(script)
-        .args([verb, service])
-        .output();
-    let output = output.expect("run scripts/services.sh");
-    assert!(
-        output.status.success(),
-        "services.sh {verb} {service}: {output:?}"
-    );
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -15,7 +15,7 @@ pub(crate) struct OwnServer {
     data: Option<PathBuf>,
     /// Its process as it was first started; none of a container's.
     pub(crate) pid: Option<u32>,
-    /// URL of its maintenance database.
+    /// URL of its maintenance database; `host:port` of a node of Cassandra.
     pub(crate) url: String,
 }
 
@@ -33,6 +33,15 @@ impl OwnServer {
     /// Starts PgBouncer in transaction mode before the shared PostgreSQL.
     pub(crate) async fn pooler(name: &str) -> Self {
         Self::of_kind(("pgbouncer", "ROWDOCK_TEST_PGBOUNCER"), name, "").await
+    }
+
+    /// Starts a node of Cassandra; those of one `name` are one cluster, in which it has this number.
+    pub(crate) async fn cassandra(name: &str, number: u32) -> Self {
+        let kind = match number {
+            1 => "cassandra".to_owned(),
+            number => format!("cassandra-{number}"),
+        };
+        Self::of_kind((&kind, "ROWDOCK_TEST_CASSANDRA"), name, "").await
     }
 
     async fn of_kind((kind, key): (&str, &str), name: &str, more: &str) -> Self {
