@@ -12,7 +12,7 @@ use crate::batch::{AssignmentTag, BatchBuilder};
 use crate::config::connector::ConnectorConfig;
 use crate::decode::sides::RecordDecoder;
 use crate::decode::{Encoded, Formats};
-use crate::map::{self, TopicMapper, plan};
+use crate::map::{self, TopicMapper};
 use crate::record::{RawHeader, RawRecord, RecordError, Stage};
 
 mod transformed;
@@ -175,13 +175,13 @@ impl Intake {
             || (is_stuck && self.is_waiting())
     }
 
-    /// The topic's table is known, or known to be missing.
-    pub fn set_table(&mut self, topic: usize, target: Option<Arc<Target>>) {
+    /// The table of the topic of this name is known, or known to be missing.
+    pub fn set_table(&mut self, topic: usize, name: &str, target: Option<Arc<Target>>) {
         let before = std::mem::replace(self.topic(topic), TopicState::Unknown);
         let state = match target {
             None => TopicState::Missing,
             Some(target) => {
-                let mut mapper = self.mapper(target);
+                let mut mapper = self.mapper(name, target);
                 if let TopicState::Evolving(_, asked) = before {
                     mapper.evolution_answered(asked);
                 }
@@ -191,12 +191,13 @@ impl Intake {
         *self.topic(topic) = state;
     }
 
-    fn mapper(&self, target: Arc<Target>) -> TopicMapper {
+    fn mapper(&self, topic: &str, target: Arc<Target>) -> TopicMapper {
         let keys = &self.config.sink;
         let formats = &self.formats;
-        let mapper = TopicMapper::new(target, keys, formats.key(), formats.value());
+        let mapper = TopicMapper::new(target, keys, topic, formats.key(), formats.value());
         if keys.auto_evolve {
-            mapper.evolving(RecordDecoder::new(formats.key(), formats.value()), keys)
+            let decoder = RecordDecoder::new(formats.key(), formats.value());
+            mapper.evolving(decoder, keys, topic)
         } else {
             mapper
         }
@@ -355,11 +356,10 @@ impl Intake {
             .take(SAMPLE_RECORDS_MAX)
             .map(|held| held.record(name, 0))
             .collect();
-        let keys = &self.config.sink;
         Some(map::infer::table(
-            plan::table_name(keys, name),
+            name,
             &sample,
-            keys,
+            &self.config.sink,
             &mut key_format,
             &mut value_format,
         ))

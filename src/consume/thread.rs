@@ -329,8 +329,8 @@ impl Running {
         match command {
             ToConsumer::Schemas => self.schemas_arrived(),
             ToConsumer::Table { topic, target } => {
-                let topic = self.slots.topic_index(&topic);
-                self.start.intake.set_table(topic, target);
+                let index = self.slots.topic_index(&topic);
+                self.start.intake.set_table(index, &topic, target);
                 self.start.intake.replay(&mut self.slots);
                 self.table_arrived();
             }
