@@ -248,7 +248,7 @@ impl Bench {
         let raw = raw.iter().chain(transforms);
         let raw = raw.map(|(key, value)| ((*key).to_owned(), Some((*value).to_owned())));
         let config = ConnectorConfig::parse(&raw.collect(), &WorkerSettings::default()).unwrap();
-        let target = Arc::new(plan::target(table(), &config.sink).unwrap());
+        let target = Arc::new(plan::target(table(), &config.sink, "orders").unwrap());
         let formats = Formats::start(converter, converter, |_| {}).unwrap();
         let transforms = matches!(way, Way::EmptyChain | Way::Renamed).then(|| {
             let chain = Chain::new(&config.transforms, config.header_converter).unwrap();
@@ -256,7 +256,7 @@ impl Bench {
         });
         let (key, value) = (formats.key(), formats.value());
         Self {
-            mapper: TopicMapper::new(Arc::clone(&target), &config.sink, key, value),
+            mapper: TopicMapper::new(Arc::clone(&target), &config.sink, "orders", key, value),
             rows: TableRows::new(target),
             transforms,
         }

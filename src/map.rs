@@ -88,10 +88,11 @@ enum KeySource {
 }
 
 impl TopicMapper {
-    /// A mapper for this target. `target` comes from [`plan::target`].
+    /// A mapper of this topic's records for this target. `target` comes from [`plan::target`].
     pub fn new(
         target: Arc<Target>,
         keys: &SinkKeys,
+        topic: &str,
         key_format: Format,
         value_format: Format,
     ) -> Self {
@@ -103,7 +104,8 @@ impl TopicMapper {
         let soft_field = keys.soft_delete_field.as_deref();
         let soft_delete = soft_field.and_then(|name| plan::soft_delete(&target, name).ok());
         let of_key = key_columns(&target, key, rules);
-        let of_value = value_columns(&target, key, rules, keys);
+        let filter = FieldFilter::new(keys, topic);
+        let of_value = value_columns(&target, key, rules, keys, filter);
         Self {
             key_reader: SideReader::new(Stage::KeyConverter, key_format, of_key),
             value_reader: SideReader::new(Stage::ValueConverter, value_format, of_value),
@@ -122,8 +124,8 @@ impl TopicMapper {
 
     /// Tells what the table lacks for records that do not fit it, which `decoder` decodes.
     #[must_use]
-    pub fn evolving(mut self, decoder: RecordDecoder, keys: &SinkKeys) -> Self {
-        self.evolution = Some(Evolution::new(decoder, keys));
+    pub fn evolving(mut self, decoder: RecordDecoder, keys: &SinkKeys, topic: &str) -> Self {
+        self.evolution = Some(Evolution::new(decoder, keys, topic));
         self
     }
 
@@ -490,9 +492,14 @@ fn key_columns(target: &Target, key: KeySource, rules: Rules) -> SideColumns {
 }
 
 /// What the value may fill: a key field's value wins over a value field of the same name.
-fn value_columns(target: &Target, key: KeySource, rules: Rules, keys: &SinkKeys) -> SideColumns {
+fn value_columns(
+    target: &Target,
+    key: KeySource,
+    rules: Rules,
+    keys: &SinkKeys,
+    filter: FieldFilter,
+) -> SideColumns {
     let apart = key.columns_apart(target);
-    let filter = FieldFilter::new(&keys.fields_include, &keys.fields_exclude);
     let unknown = match keys.auto_evolve {
         true => UnknownFields::Fail,
         false => keys.unknown_fields,

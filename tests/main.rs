@@ -32,6 +32,7 @@ mod database_faults;
 mod dead_letters;
 mod discovery;
 mod evolution;
+mod field_lists;
 mod first_run;
 mod foreign_configs;
 mod formats;

@@ -215,9 +215,9 @@ pub struct SinkKeys {
     /// `table.name.dots`: what dots of a topic's name are in the table's name.
     pub topic_dots: TopicDots,
     /// `fields.whitelist`: value fields that are written; empty is all.
-    pub fields_include: Vec<String>,
+    pub fields_include: Vec<FieldEntry>,
     /// `fields.exclude.list`: value fields that are not written.
-    pub fields_exclude: Vec<String>,
+    pub fields_exclude: Vec<FieldEntry>,
     /// `string.output.value.column.name`: column of values that are no objects.
     pub single_value_column: String,
     /// `fields.unknown`: what a field without a column means.
@@ -256,6 +256,42 @@ impl SinkKeys {
         self.key_mode == KeyMode::RecordHeader
             || has_guarded_deletes
             || table_format::reads_headers(&self.table_name_format)
+    }
+}
+
+/// An entry of `fields.whitelist` or `fields.exclude.list`: `field` or `topic:field`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldEntry {
+    /// The only topic that it is for; `None`: every topic.
+    pub topic: Option<String>,
+    /// The field's name.
+    pub field: String,
+}
+
+impl FieldEntry {
+    /// What stands before the first colon is a topic, whose name has none.
+    ///
+    /// # Errors
+    /// When the topic or the field is empty.
+    pub fn parse(entry: &str) -> Result<Self, String> {
+        let (topic, field) = match entry.split_once(':') {
+            Some((topic, field)) => (Some(topic.trim()), field.trim()),
+            None => (None, entry.trim()),
+        };
+        if topic == Some("") || field.is_empty() {
+            return Err(format!(
+                "every entry must be field or topic:field, and \"{entry}\" is neither"
+            ));
+        }
+        Ok(Self {
+            topic: topic.map(str::to_owned),
+            field: field.to_owned(),
+        })
+    }
+
+    /// Whether it is for records of this topic.
+    pub fn is_for(&self, topic: &str) -> bool {
+        self.topic.as_deref().is_none_or(|only| only == topic)
     }
 }
 

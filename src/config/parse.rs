@@ -8,8 +8,8 @@ use secrecy::SecretString;
 use super::RawConfig;
 use super::check::{self, Checked, Value};
 use super::connector::{
-    BatchLimits, ConnectorConfig, DeadLetterTopic, Delivery, ErrorPolicy, KeyMode, Ratio,
-    RejectLimits, Retries, SinkClass, SinkKeys, TopicDots, TopicSelection, UnknownFields,
+    BatchLimits, ConnectorConfig, DeadLetterTopic, Delivery, ErrorPolicy, FieldEntry, KeyMode,
+    Ratio, RejectLimits, Retries, SinkClass, SinkKeys, TopicDots, TopicSelection, UnknownFields,
 };
 use super::converter::{self, Converter, HeaderConverter};
 use super::definitions::converters::{self, ConverterKeys};
@@ -286,8 +286,8 @@ fn sink_keys(checked: &Checked, header_converter: HeaderConverter) -> Result<Sin
         .map(|(topic, table)| (topic.to_owned(), table.to_owned()))
         .collect(),
         topic_dots: topic_dots(checked),
-        fields_include: checked.list(&sink::FIELDS_WHITELIST).to_vec(),
-        fields_exclude: checked.list(&sink::FIELDS_EXCLUDE).to_vec(),
+        fields_include: field_entries(checked, &sink::FIELDS_WHITELIST)?,
+        fields_exclude: field_entries(checked, &sink::FIELDS_EXCLUDE)?,
         single_value_column: text(checked, &sink::STRING_COLUMN)?,
         unknown_fields: if checked.is(&sink::FIELDS_UNKNOWN, "ignore") {
             UnknownFields::Ignore
@@ -320,6 +320,11 @@ fn sink_keys(checked: &Checked, header_converter: HeaderConverter) -> Result<Sin
         cassandra: cassandra::settings(checked)?,
         mappings: cassandra::mappings(checked)?,
     })
+}
+
+fn field_entries(checked: &Checked, key: &ConfigKey) -> Result<Vec<FieldEntry>, Invalid> {
+    let items = checked.list(key).iter().map(String::as_str);
+    sink::field_entries(items).map_err(|_| unusable(key))
 }
 
 fn insert_mode(checked: &Checked) -> WriteMode {

@@ -12,7 +12,7 @@ use crate::batch::{AssignmentTag, BatchBuilder};
 use crate::config::connector::ConnectorConfig;
 use crate::decode::sides::RecordDecoder;
 use crate::decode::{Encoded, Formats};
-use crate::map::{self, TopicMapper, plan};
+use crate::map::{self, TopicMapper};
 use crate::record::{RawHeader, RawRecord, RecordError, Stage};
 
 #[cfg(test)]
@@ -177,17 +177,23 @@ impl Intake {
             || (is_stuck && self.is_waiting())
     }
 
-    /// The topic's table is known, or known to be missing; `asked`: as the answer to a request for
-    /// these columns.
+    /// The table of the topic of this name is known, or known to be missing; `asked`: as the answer to a
+    /// request for these columns.
     ///
     /// A table may also be told because it was found changed, while a request is on its way: that is
     /// no answer, and what records lack of it is asked for again.
-    pub fn set_table(&mut self, topic: usize, target: Option<Arc<Target>>, asked: Vec<NewColumn>) {
+    pub fn set_table(
+        &mut self,
+        topic: usize,
+        name: &str,
+        target: Option<Arc<Target>>,
+        asked: Vec<NewColumn>,
+    ) {
         self.builder.forget_target(topic);
         let state = match target {
             None => TopicState::Missing,
             Some(target) => {
-                let mut mapper = self.mapper(target);
+                let mut mapper = self.mapper(name, target);
                 mapper.evolution_answered(asked);
                 TopicState::Ready(Box::new(mapper))
             }
@@ -195,12 +201,13 @@ impl Intake {
         *self.topic(topic) = state;
     }
 
-    fn mapper(&self, target: Arc<Target>) -> TopicMapper {
+    fn mapper(&self, topic: &str, target: Arc<Target>) -> TopicMapper {
         let keys = &self.config.sink;
         let formats = &self.formats;
-        let mapper = TopicMapper::new(target, keys, formats.key(), formats.value());
+        let mapper = TopicMapper::new(target, keys, topic, formats.key(), formats.value());
         if keys.auto_evolve {
-            mapper.evolving(RecordDecoder::new(formats.key(), formats.value()), keys)
+            let decoder = RecordDecoder::new(formats.key(), formats.value());
+            mapper.evolving(decoder, keys, topic)
         } else {
             mapper
         }
@@ -375,11 +382,10 @@ impl Intake {
             .take(SAMPLE_RECORDS_MAX)
             .map(|held| held.record(name, 0))
             .collect();
-        let keys = &self.config.sink;
         Some(map::infer::table(
-            plan::table_name(keys, name),
+            name,
             &sample,
-            keys,
+            &self.config.sink,
             &mut key_format,
             &mut value_format,
         ))

@@ -333,8 +333,8 @@ impl Running {
                 target,
                 asked,
             } => {
-                let topic = self.slots.topic_index(&topic);
-                self.start.intake.set_table(topic, target, asked);
+                let index = self.slots.topic_index(&topic);
+                self.start.intake.set_table(index, &topic, target, asked);
                 self.start.intake.replay(&mut self.slots);
                 self.table_arrived();
             }

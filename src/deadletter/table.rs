@@ -100,7 +100,8 @@ impl LetterTable {
             tombstone_table: None,
             ..sink.clone()
         };
-        let target = plan::target(table, &keys)
+        // Its fields are of no topic.
+        let target = plan::target(table, &keys, "")
             .map_err(|problem| SinkError::stop(format!("dead letter table: {problem}")))?;
         self.target = Some(Arc::new(target));
         Ok(())

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rowdock_connectors::{ColumnType, NewColumn, NewTable, Special, TableName};
 
 use super::filter::FieldFilter;
-use super::plan::KAFKA_KEY_COLUMNS;
+use super::plan::{self, KAFKA_KEY_COLUMNS};
 use crate::config::connector::{KeyMode, SinkKeys};
 use crate::decode::{Decode as _, Encoded, Format, Visitor, header};
 use crate::record::{Datum, Header, OwnedRecord, RawRecord, RecordError, Schema, Side, Value};
@@ -19,12 +19,12 @@ mod schema;
 
 pub(super) use schema::{column_type, wraps};
 
-/// The table that fits these records.
+/// The table that fits these records of a topic.
 ///
 /// # Errors
 /// When no table can be made of them: says why.
 pub fn table(
-    name: TableName,
+    topic: &str,
     records: &[RawRecord<'_>],
     keys: &SinkKeys,
     key_format: &mut Format,
@@ -48,18 +48,15 @@ pub fn table(
             key_columns.learn_headers(read);
         }
     }
-    if value_columns.order.is_empty() {
-        return Err(no_fields(&name));
-    }
-    assemble(name, value_columns, key_columns, keys)
+    assemble(topic, value_columns, key_columns, keys)
 }
 
-/// The table that fits these records, as transforms made them.
+/// The table that fits these records of a topic, as transforms made them.
 ///
 /// # Errors
 /// When no table can be made of them: says why.
 pub fn table_of_owned(
-    name: TableName,
+    topic: &str,
     records: &[OwnedRecord],
     keys: &SinkKeys,
 ) -> Result<NewTable, String> {
@@ -75,10 +72,7 @@ pub fn table_of_owned(
             key_columns.learn_headers(record.headers.iter().cloned());
         }
     }
-    if value_columns.order.is_empty() {
-        return Err(no_fields(&name));
-    }
-    assemble(name, value_columns, key_columns, keys)
+    assemble(topic, value_columns, key_columns, keys)
 }
 
 fn no_fields(name: &TableName) -> String {
@@ -88,15 +82,26 @@ fn no_fields(name: &TableName) -> String {
     )
 }
 
+fn no_columns(name: &TableName) -> String {
+    format!(
+        "table {name} does not exist and cannot be created: fields.whitelist or \
+         fields.exclude.list leaves out every field"
+    )
+}
+
 const TEXT: ColumnType = ColumnType::Text { max_chars: None };
 
 fn assemble(
-    name: TableName,
+    topic: &str,
     values: Columns,
     key_fields: Columns,
     keys: &SinkKeys,
 ) -> Result<NewTable, String> {
-    let filter = FieldFilter::new(&keys.fields_include, &keys.fields_exclude);
+    let name = plan::table_name(keys, topic);
+    if values.order.is_empty() {
+        return Err(no_fields(&name));
+    }
+    let filter = FieldFilter::new(keys, topic);
     let is_zone = |field: &str| keys.zoned_fields.iter().any(|(_, zone)| zone == field);
     let mut columns: Vec<NewColumn> = Vec::new();
     let primary_key: Vec<String> = match keys.key_mode {
@@ -148,6 +153,9 @@ fn assemble(
                 nullable: values.nullable(field),
             });
         }
+    }
+    if columns.is_empty() {
+        return Err(no_columns(&name));
     }
     Ok(NewTable {
         name,

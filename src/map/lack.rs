@@ -47,10 +47,10 @@ pub(super) struct Evolution {
 }
 
 impl Evolution {
-    pub(super) fn new(decoder: RecordDecoder, keys: &SinkKeys) -> Self {
+    pub(super) fn new(decoder: RecordDecoder, keys: &SinkKeys, topic: &str) -> Self {
         Self {
             decoder,
-            filter: FieldFilter::new(&keys.fields_include, &keys.fields_exclude),
+            filter: FieldFilter::new(keys, topic),
             zone: keys.zone,
             zones: keys
                 .zoned_fields
@@ -265,6 +265,7 @@ mod tests {
     use super::*;
     use crate::config::converter::JsonOptions;
     use crate::decode::Format;
+    use crate::map::tests::{entries, keys};
 
     fn format(schemas_enable: bool) -> Format {
         Format::json(&JsonOptions {
@@ -338,10 +339,11 @@ mod tests {
     }
 
     fn evolution(schemas_enable: bool, exclude: &[&str]) -> Evolution {
-        let exclude: Vec<String> = exclude.iter().map(|&name| name.to_owned()).collect();
+        let mut keys = keys(KeyMode::RecordKey, &[]);
+        keys.fields_exclude = entries(exclude);
         Evolution {
             decoder: RecordDecoder::new(format(false), format(schemas_enable)),
-            filter: FieldFilter::new(&[], &exclude),
+            filter: FieldFilter::new(&keys, "t"),
             zone: None,
             zones: Vec::new(),
             folds_names: false,

@@ -97,11 +97,11 @@ fn split_at_last_dot(name: &str) -> TableName {
     }
 }
 
-/// What is written into this table.
+/// What records of this topic write into its table. `topic` is what [`table_name`] is given.
 ///
 /// # Errors
 /// Says why this config and this table cannot go together, and what to change.
-pub fn target(table: Table, keys: &SinkKeys) -> Result<Target, String> {
+pub fn target(table: Table, keys: &SinkKeys, topic: &str) -> Result<Target, String> {
     check_kind(&table, keys)?;
     let key_names = key_names(&table, keys)?;
     let mut key_columns = Vec::with_capacity(key_names.len());
@@ -126,13 +126,20 @@ pub fn target(table: Table, keys: &SinkKeys) -> Result<Target, String> {
     ) {
         check_unique(&table, &key_columns, keys.insert_mode)?;
     }
-    let filter = FieldFilter::new(&keys.fields_include, &keys.fields_exclude);
+    let filter = FieldFilter::new(keys, topic);
     let wanted = |column: &usize| {
         let definition = &table.columns[*column];
         let included = filter.wants(&definition.name);
         key_columns.contains(column) || (included && !definition.generated)
     };
     let written: Vec<usize> = (0..table.columns.len()).filter(wanted).collect();
+    if written.is_empty() {
+        return Err(format!(
+            "no column of table {} is written: fields.whitelist or fields.exclude.list leaves out \
+             all of them",
+            table.name
+        ));
+    }
     if keys.insert_mode != WriteMode::Update {
         check_left_out(&table, &written)?;
     }

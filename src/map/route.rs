@@ -2,6 +2,8 @@
 //!
 //! Such records are decoded as a whole. What the format becomes is the record's *route*, which takes
 //! the place of its topic wherever topics have tables; [`table_name`] makes the table's name of it.
+//! Where lists of fields tell topics apart, records of two topics have two routes to one table, and
+//! [`topic`] says whose it is.
 
 use rowdock_connectors::{TableName, Timestamp};
 
@@ -14,6 +16,8 @@ use crate::transform::date_format::DateFormat;
 
 /// Between schema and table in a route: no name of either has it.
 const SEPARATOR: char = '\u{1f}';
+/// Behind the topic in a route that tells it; nothing behind it has one.
+const TOPIC_END: char = '\u{1e}';
 /// Longer than any database's names, and short enough to be kept many times.
 const ROUTE_CHARS_MAX: usize = 512;
 
@@ -24,6 +28,8 @@ pub struct Router {
     dots: TopicDots,
     normalizes: bool,
     zone: Option<Zone>,
+    /// Routes begin with the topic.
+    tells_topic: bool,
 }
 
 impl Router {
@@ -43,7 +49,9 @@ impl Router {
             };
             compiled.push((piece, date));
         }
+        let mut lists = keys.fields_include.iter().chain(&keys.fields_exclude);
         Ok(Some(Self {
+            tells_topic: lists.any(|entry| entry.topic.is_some()),
             pieces: compiled,
             dots: keys.topic_dots,
             normalizes: keys.table_name_normalize,
@@ -74,6 +82,9 @@ impl Router {
             return Err(refused(
                 "the table's name is empty, or longer than any may be",
             ));
+        }
+        if self.tells_topic {
+            route = format!("{}{TOPIC_END}{route}", record.topic);
         }
         Ok(route)
     }
@@ -178,8 +189,14 @@ fn refused(problem: &str) -> RecordError {
     )
 }
 
+/// The topic that a route tells; a route that tells none is for any.
+pub fn topic(route: &str) -> &str {
+    route.rsplit_once(TOPIC_END).map_or("", |(topic, _)| topic)
+}
+
 /// The table that a route leads to.
 pub fn table_name(route: &str) -> TableName {
+    let route = route.rsplit_once(TOPIC_END).map_or(route, |(_, name)| name);
     match route.split_once(SEPARATOR) {
         Some((schema, name)) => TableName {
             schema: Some(schema.to_owned()),
@@ -196,7 +213,7 @@ pub fn table_name(route: &str) -> TableName {
 mod tests {
     use super::*;
     use crate::config::connector::KeyMode;
-    use crate::map::tests::keys;
+    use crate::map::tests::{entries, keys};
     use crate::record::{Coordinates, Header, Map, Side};
 
     fn record() -> OwnedRecord {
@@ -284,6 +301,23 @@ mod tests {
             keys.zone = Zone::parse("Asia/Tokyo");
         });
         assert_eq!(tokyo.unwrap().name, "t2026112120k");
+    }
+
+    #[test]
+    fn a_route_tells_its_topic_where_that_counts() {
+        let check = |include: &[&str], exclude: &[&str], told: &str| {
+            let mut keys = keys(KeyMode::None, &[]);
+            keys.table_name_format = "app.${value.region}".to_owned();
+            keys.fields_include = entries(include);
+            keys.fields_exclude = entries(exclude);
+            let router = Router::of(&keys).expect("compiles").expect("routes");
+            let route = router.route(&record()).expect("a route");
+            assert_eq!(topic(&route), told);
+            assert_eq!(table_name(&route).to_string(), "app.eu.west");
+        };
+        check(&["a"], &["b"], "");
+        check(&["a", "t:a"], &[], "shop.orders");
+        check(&[], &["t:a"], "shop.orders");
     }
 
     #[test]

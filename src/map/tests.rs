@@ -8,7 +8,7 @@ use rowdock_connectors::{
 };
 
 use super::*;
-use crate::config::connector::TopicDots;
+use crate::config::connector::{FieldEntry, TopicDots};
 use crate::config::converter::{Converter, HeaderConverter, JsonOptions, Primitive};
 use crate::decode::Formats;
 use crate::decode::sides::RecordDecoder;
@@ -112,6 +112,12 @@ pub(super) fn keys(key_mode: KeyMode, key_fields: &[&str]) -> SinkKeys {
     }
 }
 
+/// Of `fields.whitelist` or `fields.exclude.list`.
+pub(super) fn entries(entries: &[&str]) -> Vec<FieldEntry> {
+    let parsed = entries.iter().map(|entry| FieldEntry::parse(entry));
+    parsed.map(Result::unwrap).collect()
+}
+
 struct Mapping {
     mapper: TopicMapper,
     rows: TableRows,
@@ -119,9 +125,15 @@ struct Mapping {
 
 impl Mapping {
     fn new(table: Table, keys: &SinkKeys, key: &Converter, value: &Converter) -> Self {
-        let target = Arc::new(plan::target(table, keys).unwrap());
+        let target = Arc::new(plan::target(table, keys, "orders").unwrap());
         Self {
-            mapper: TopicMapper::new(Arc::clone(&target), keys, format(key), format(value)),
+            mapper: TopicMapper::new(
+                Arc::clone(&target),
+                keys,
+                "orders",
+                format(key),
+                format(value),
+            ),
             rows: TableRows::new(target),
         }
     }
@@ -290,9 +302,9 @@ fn change_events_write_delete_and_truncate() {
     let check = |keys: &SinkKeys, key: &str, value: Option<&str>, expected: Option<RowKind>| {
         let formats = Formats::start(&SCHEMALESS, &SCHEMALESS, |_| {}).unwrap();
         let formats = formats.with_change_events(keys.change_events);
-        let target = Arc::new(plan::target(orders(), keys).unwrap());
+        let target = Arc::new(plan::target(orders(), keys, "orders").unwrap());
         let mut rows = TableRows::new(Arc::clone(&target));
-        let mut mapper = TopicMapper::new(target, keys, formats.key(), formats.value());
+        let mut mapper = TopicMapper::new(target, keys, "orders", formats.key(), formats.value());
         let record = RawRecord {
             topic: "orders",
             partition: 0,
@@ -392,7 +404,7 @@ fn envelopes_bring_types_defaults_and_nulls() {
 #[test]
 fn left_out_fields_are_not_unknown() {
     let mut only_note = keys(KeyMode::None, &[]);
-    only_note.fields_include = vec!["id".into(), "note".into()];
+    only_note.fields_include = entries(&["id", "note"]);
     let mut mapping = Mapping::new(orders(), &only_note, &TEXT, &SCHEMALESS);
     let row = mapping
         .map(None, Some(r#"{"id":1,"note":"a","price":5,"more":6}"#))
@@ -407,7 +419,7 @@ fn left_out_fields_are_not_unknown() {
 #[test]
 fn hopeless_targets_are_refused_with_advice() {
     let check = |table: Table, keys: &SinkKeys, expected: &str| {
-        let reason = plan::target(table, keys).unwrap_err();
+        let reason = plan::target(table, keys, "orders").unwrap_err();
         assert!(reason.contains(expected), "{reason}");
     };
     check(
@@ -428,8 +440,15 @@ fn hopeless_targets_are_refused_with_advice() {
         "pk.fields must name the key's columns",
     );
     let mut without_id = keys(KeyMode::None, &[]);
-    without_id.fields_include = vec!["note".into()];
+    without_id.fields_include = entries(&["note"]);
     check(orders(), &without_id, "fields.whitelist");
+    let mut of_another = keys(KeyMode::None, &[]);
+    of_another.fields_include = entries(&["payments:note"]);
+    check(
+        orders(),
+        &of_another,
+        "no column of table orders is written",
+    );
 }
 
 #[test]
@@ -497,7 +516,7 @@ fn tables_are_designed_from_the_first_records() {
             })
             .collect();
         infer::table(
-            TableName::parse("t"),
+            "t",
             &records,
             &keys(key_mode, fields),
             &mut format(key),
@@ -756,7 +775,7 @@ fn tombstones_have_the_key_and_the_guard_of_their_table() {
         insert_mode: WriteMode::Upsert,
         ..keys(KeyMode::RecordKey, &["id"])
     };
-    let target = plan::target(versioned(), &keys).unwrap();
+    let target = plan::target(versioned(), &keys, "orders").unwrap();
     let name = plan::tombstone_table(&keys, &TableName::parse("app.t")).unwrap();
     assert_eq!(name.to_string(), "app.t_gone");
     let wanted = plan::new_tombstones(&target, name.clone());
@@ -794,7 +813,7 @@ fn guards_and_soft_deletes_need_columns_of_their_kind() {
             soft_delete_field: soft.map(str::to_owned),
             ..keys(KeyMode::RecordKey, &["id"])
         };
-        let refused = plan::target(versioned(), &keys).unwrap_err();
+        let refused = plan::target(versioned(), &keys, "orders").unwrap_err();
         assert!(refused.contains(part), "{refused}");
     };
     check(Some("missing"), None, "is not in table");
@@ -810,7 +829,7 @@ fn what_was_asked_for_and_is_lacking_still_is_a_bad_record() {
     let mut mapping = plain();
     let value = format(&SCHEMALESS);
     let decoder = RecordDecoder::new(format(&TEXT), value);
-    mapping.mapper = mapping.mapper.evolving(decoder, &keys);
+    mapping.mapper = mapping.mapper.evolving(decoder, &keys, "orders");
     let lacking = r#"{"id":3,"new":1}"#;
     let lacks = mapping.map(None, Some(lacking)).unwrap_err();
     assert!(lacks.starts_with("lacks "), "{lacks}");

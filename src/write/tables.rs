@@ -297,7 +297,7 @@ pub async fn target(
     table: Option<Table>,
 ) -> Result<Option<Arc<Target>>, SinkError> {
     let target = match table {
-        Some(table) => plan::target(table, keys).map_err(SinkError::stop)?,
+        Some(table) => plan::target(table, keys, topic).map_err(SinkError::stop)?,
         None if keys.auto_create => return Ok(None),
         None => {
             return Err(SinkError::stop(format!(

@@ -176,7 +176,7 @@ impl Harness {
         let name = plan::table_name(&config.sink, topic);
         let (mut key, mut value) = (formats.key(), formats.value());
         let mut wanted = || {
-            let wanted = infer::table(name.clone(), &raw, &config.sink, &mut key, &mut value);
+            let wanted = infer::table(topic, &raw, &config.sink, &mut key, &mut value);
             wanted.expect("a table can be made")
         };
         let table = match session.describe_table(&name).await.expect("described") {
@@ -187,10 +187,11 @@ impl Harness {
             Some(table) => table,
             None => session.create_table(&wanted()).await.expect("created"),
         };
-        let target = Arc::new(plan::target(table, &config.sink).expect("a target"));
+        let target = Arc::new(plan::target(table, &config.sink, topic).expect("a target"));
         let mut mapper = TopicMapper::new(
             Arc::clone(&target),
             &config.sink,
+            topic,
             formats.key(),
             formats.value(),
         );
@@ -222,7 +223,7 @@ impl Harness {
         let name = plan::table_name(&config.sink, topic);
         let table = session.describe_table(&name).await.expect("described");
         session.close().await;
-        plan::target(table.expect("exists"), &config.sink).expect_err("refused")
+        plan::target(table.expect("exists"), &config.sink, topic).expect_err("refused")
     }
 
     fn config(&self, topic: &str, keys: &[(&str, &str)]) -> ConnectorConfig {

@@ -24,6 +24,7 @@ pub(super) fn check(checked: &mut Checked, worker: &WorkerSettings) {
     check_topics(checked);
     check_tables_of_topics(checked);
     check_table_format(checked);
+    check_field_lists(checked);
     check_dead_letter_topic(checked);
     check_tolerance(checked);
     check_key(checked, worker);
@@ -116,6 +117,26 @@ fn check_table_format(checked: &mut Checked) {
     if table_format::is_by_record(&format) && !checked.list(&sink::TOPICS_TO_TABLES).is_empty() {
         let problem = "cannot go with topics.to.tables.mapping, which names the tables";
         checked.refuse_value(&sink::TABLE_NAME_FORMAT, problem);
+    }
+}
+
+/// An entry for a topic that is not read is likely a slip, and leaves in what it should leave out. Only
+/// transforms can make such a topic.
+fn check_field_lists(checked: &mut Checked) {
+    let topics = checked.list(&common::TOPICS).to_vec();
+    if topics.is_empty() || !checked.list(&common::TRANSFORMS).is_empty() {
+        return;
+    }
+    for key in [&sink::FIELDS_WHITELIST, &sink::FIELDS_EXCLUDE] {
+        let items = checked.list(key).iter().map(String::as_str);
+        let entries = sink::field_entries(items).unwrap_or_default();
+        let mut named = entries.into_iter().filter_map(|entry| entry.topic);
+        if let Some(topic) = named.find(|topic| !topics.contains(topic)) {
+            checked.warnings.push(format!(
+                "{} has an entry for topic {topic}, which topics does not name: it counts for no record",
+                key.name
+            ));
+        }
     }
 }
 

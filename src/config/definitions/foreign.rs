@@ -44,10 +44,7 @@ const FOREIGN: &[ForeignKey] = &[
     key("collection.name.format", "use table.name.format"),
     key("destination.table.format", "use table.name.format"),
     key("field.include.list", "use fields.whitelist"),
-    key(
-        "field.exclude.list",
-        "use fields.whitelist to name the fields that are written",
-    ),
+    key("field.exclude.list", "use fields.exclude.list"),
     key("schema.evolution", "use auto.create"),
     key("use.time.zone", "use db.timezone"),
     key("database.time_zone", "use db.timezone"),

@@ -3,8 +3,10 @@
 mod values;
 
 use super::{ConfigKey, Group, Kind, Rule};
+pub(in crate::config) use values::{
+    field_entries, table_types, tables_of_topics, zone, zoned_fields,
+};
 use values::{items, table_name_format, topics_to_tables};
-pub(in crate::config) use values::{table_types, tables_of_topics, zone, zoned_fields};
 
 /// Rows in one batch, and so in one transaction. Above this a batch gains nothing and only holds
 /// its locks for longer.
@@ -256,18 +258,20 @@ pub(in crate::config) static FIELDS_WHITELIST: ConfigKey = ConfigKey::new(
     Kind::List,
     Group::Mapping,
     "Fields whitelist",
-    "Fields of the value that are written; empty: all. Key columns are always written.",
+    "Fields of the value that are written; empty: all. An entry `field` counts for every topic, `topic:field` for that topic alone, as it is called after transforms. When entries are given and none is for a topic, nothing of its values is written. A field with a colon in its name is named with its topic. Key columns are always written.",
 )
-.default("");
+.default("")
+.rule(Rule::Check(|value| field_entries(items(value)).map(|_| ())));
 
 pub(in crate::config) static FIELDS_EXCLUDE: ConfigKey = ConfigKey::new(
     "fields.exclude.list",
     Kind::List,
     Group::Mapping,
     "Excluded fields",
-    "Fields of the value that are not written. Key columns are always written.",
+    "Fields of the value that are not written, even if `fields.whitelist` names them; `field` or `topic:field`, as there. Key columns are always written.",
 )
-.default("");
+.default("")
+.rule(Rule::Check(|value| field_entries(items(value)).map(|_| ())));
 
 pub(in crate::config) static FIELDS_UNKNOWN: ConfigKey = ConfigKey::new(
     "fields.unknown",

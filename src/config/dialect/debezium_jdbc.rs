@@ -95,17 +95,13 @@ const KEYS: &[TheirKey] = &[
         Meaning::Read {
             ours: "fields.whitelist",
             read: fields_included,
-            words: "`fields.whitelist`; entries `topic:field` only when the connector reads that topic alone",
+            words: "`fields.whitelist`; beside `field.exclude.list` it has no effect, as in the Debezium sink",
         },
     ),
     TheirKey::new(
         "field.exclude.list",
         List,
-        Meaning::Read {
-            ours: "fields.exclude.list",
-            read: fields_excluded,
-            words: "`fields.exclude.list`; entries `topic:field` only when the connector reads that topic alone",
-        },
+        Meaning::Ours("fields.exclude.list"),
     ),
     TheirKey::new("use.time.zone", Text, Meaning::Ours("db.timezone")).default("UTC"),
     TheirKey::new("database.time_zone", Text, Meaning::Ours("db.timezone")),
@@ -187,44 +183,13 @@ fn schema_evolution(translation: &mut Translation<'_>, name: &str, value: &str) 
     translation.set("auto.evolve", name, evolves);
 }
 
+/// Their sink looks at one list alone.
 fn fields_included(translation: &mut Translation<'_>, name: &str, value: &str) {
-    if let Some(fields) = fields_of_the_topic(translation, name, value) {
-        translation.set("fields.whitelist", name, &fields);
+    let excluded = translation.given("field.exclude.list");
+    if excluded.is_some_and(|excluded| !excluded.is_empty()) {
+        let problem = "has no effect: field.exclude.list is given too, and the Debezium sink then reads that alone";
+        translation.warn(name, problem);
+        return;
     }
-}
-
-fn fields_excluded(translation: &mut Translation<'_>, name: &str, value: &str) {
-    if let Some(fields) = fields_of_the_topic(translation, name, value).filter(|it| !it.is_empty())
-    {
-        translation.set("fields.exclude.list", name, &fields);
-    }
-}
-
-/// Names of fields, without the topic that may stand before each.
-fn fields_of_the_topic(
-    translation: &mut Translation<'_>,
-    name: &str,
-    value: &str,
-) -> Option<String> {
-    let only_topic = translation
-        .given("topics")
-        .filter(|topics| !topics.contains(','))
-        .map(str::to_owned);
-    let mut fields = Vec::new();
-    for entry in value
-        .split(',')
-        .map(str::trim)
-        .filter(|entry| !entry.is_empty())
-    {
-        match entry.split_once(':') {
-            None => fields.push(entry),
-            Some((topic, field)) if Some(topic) == only_topic.as_deref() => fields.push(field),
-            Some(_) => {
-                let problem = "fields per topic need a connector per topic: then the topic may stand before the field";
-                translation.refuse_value(name, value, problem);
-                return None;
-            }
-        }
-    }
-    Some(fields.join(","))
+    translation.set("fields.whitelist", name, value);
 }

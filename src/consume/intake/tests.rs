@@ -4,6 +4,7 @@ use rowdock_connectors::{Cell, ColumnDef, ColumnType, PartitionKey, Table, Table
 
 use super::*;
 use crate::config::worker::WorkerSettings;
+use crate::map::plan;
 
 /// An intake with one partition, and what it asked for.
 struct Reading {
@@ -63,8 +64,9 @@ impl Reading {
 
     fn told(&mut self, columns: Option<&[&str]>, asked: Vec<NewColumn>) {
         let keys = &self.intake.config.sink;
-        let target = columns.map(|columns| Arc::new(plan::target(table(columns), keys).unwrap()));
-        self.intake.set_table(0, target, asked);
+        let target =
+            columns.map(|columns| Arc::new(plan::target(table(columns), keys, "orders").unwrap()));
+        self.intake.set_table(0, "orders", target, asked);
         self.intake.replay(&mut self.slots);
     }
 

@@ -12,7 +12,6 @@ use crate::consume::slots::Slots;
 use crate::decode::Formats;
 use crate::decode::sides::RecordDecoder;
 use crate::map;
-use crate::map::plan;
 use crate::map::route::Router;
 use crate::record::{Change, OwnedRecord, RawRecord, RecordError, Stage};
 use crate::select::Selection;
@@ -262,8 +261,7 @@ impl Intake {
             }
         }
         let keys = &self.config.sink;
-        let name = plan::table_name(keys, &topic);
-        Some(match map::infer::table_of_owned(name, &sample, keys) {
+        Some(match map::infer::table_of_owned(&topic, &sample, keys) {
             Ok(table) => TableRequest::Create(topic, table),
             Err(reason) => TableRequest::Hopeless(reason),
         })

@@ -2,6 +2,7 @@
 
 use rowdock_connectors::TableKind;
 
+use crate::config::connector::FieldEntry;
 use crate::config::table_format;
 use crate::record::zone::Zone;
 
@@ -63,6 +64,13 @@ pub(in crate::config) fn zoned_fields<'a>(
         pairs.push((time, zone));
     }
     Ok(pairs)
+}
+
+/// The entries of `fields.whitelist` or `fields.exclude.list`.
+pub(in crate::config) fn field_entries<'v>(
+    items: impl Iterator<Item = &'v str>,
+) -> Result<Vec<FieldEntry>, String> {
+    items.map(FieldEntry::parse).collect()
 }
 
 /// Kinds of tables by their names.

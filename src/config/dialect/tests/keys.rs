@@ -155,17 +155,13 @@ fn debeziums_keys_mean_what_they_meant() {
         ("primary.key.mode", "record_key", "pk.mode"),
         ("primary.key.fields", "id", "pk.fields"),
         ("field.include.list", "a, orders:b", "fields.whitelist"),
+        ("field.exclude.list", "a, orders:b", "fields.exclude.list"),
         ("use.time.zone", "Europe/Berlin", "db.timezone"),
         ("database.time_zone", "Europe/Berlin", "db.timezone"),
         ("flush.max.retries", "3", "max.retries"),
         ("flush.retry.delay.ms", "3", "retry.backoff.ms"),
     ] {
-        let expected = if theirs == "field.include.list" {
-            "a,b"
-        } else {
-            value
-        };
-        becomes(DEBEZIUM, theirs, value, &[(ours, expected)]);
+        becomes(DEBEZIUM, theirs, value, &[(ours, value)]);
     }
     let evolves = |value| [("auto.create", value), ("auto.evolve", value)];
     becomes(DEBEZIUM, "schema.evolution", "basic", &evolves("true"));
@@ -204,8 +200,8 @@ fn debeziums_keys_mean_what_they_meant() {
     refused(
         DEBEZIUM,
         "field.include.list",
-        "other:a",
-        "connector per topic",
+        "orders:",
+        "field or topic:field",
     );
     refused(DEBEZIUM, "column.naming.strategy", "x.Y", "rename fields");
     refused(
@@ -258,4 +254,23 @@ fn debeziums_keys_mean_what_they_meant() {
         "record_key",
         "not a key of this connector",
     );
+}
+
+#[test]
+fn of_debeziums_two_lists_of_fields_one_counts() {
+    let read = |exclude: &str| {
+        let lists = [
+            ("field.include.list", "a,b"),
+            ("field.exclude.list", exclude),
+        ];
+        let config = config(DEBEZIUM, &lists);
+        let parsed = ConnectorConfig::parse(&config, &worker()).unwrap();
+        let warnings = ConnectorConfig::warnings(&config, &worker());
+        let is_told = |warning: &String| warning.starts_with("field.include.list has no effect");
+        let is_told = warnings.iter().any(is_told);
+        let lists = (parsed.sink.fields_include, parsed.sink.fields_exclude);
+        (lists.0.len(), lists.1.len(), is_told)
+    };
+    assert_eq!(read("b"), (0, 1, true));
+    assert_eq!(read(" "), (2, 0, false));
 }
