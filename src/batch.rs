@@ -314,6 +314,13 @@ impl BatchBuilder {
         closed
     }
 
+    /// A topic's rows go elsewhere from now on. Those that were appended stay as they were mapped.
+    pub fn forget_target(&mut self, topic_slot: usize) {
+        if let Some(table) = self.table_of_topic.get_mut(topic_slot) {
+            *table = None;
+        }
+    }
+
     #[inline]
     fn table(&mut self, topic_slot: usize, target: &Arc<Target>) -> usize {
         if let Some(Some(table)) = self.table_of_topic.get(topic_slot) {

@@ -77,6 +77,9 @@ pub enum ToConsumer {
         topic: Arc<str>,
         /// Where its rows go.
         target: Option<Arc<Target>>,
+        /// The columns of the request that this table answers; empty when nobody asked: the table was
+        /// found to be so.
+        asked: Vec<NewColumn>,
     },
     /// The table of this topic cannot be made to hold these columns, this wide: records that need
     /// them are bad.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::support::connector::Connector;
 use crate::support::engine::Engine;
 use crate::support::kafka;
+use crate::support::proxy::{Network, Proxy};
 use crate::support::services::services;
 use crate::support::stage::{Stage, Topic};
 use crate::support::wait::{check, eventually, seconds};
@@ -260,6 +261,47 @@ async fn dropped_or_altered(engine: Engine) {
     assert_eq!(stage.database.number(sql).await, next);
     worker.until_tasks(&connector, "RUNNING", seconds(5)).await;
     assert_eq!(kafka::read_topic(&dead_letters.name, 1).await.len(), 0);
+}
+
+/// A worker that gives its database up in the middle of a change asks again once it is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_are_made_and_grow_after_an_outage() {
+    let stage = Stage::begin("outage_amid_changes", 1).await;
+    let topic = stage.topic("shop", 2).await;
+    let path = Proxy::to_database(stage.database.server()).await;
+    let connector = Connector::to_table(&stage, &[&topic], "shop")
+        .set("auto.create", "true")
+        .set("auto.evolve", "true");
+    let launch = Launch::new("worker").database(&path);
+    let worker = launch.start(&stage, &[&connector]).await;
+    worker.until_tasks(&connector, "RUNNING", seconds(20)).await;
+    let changes = [
+        (json!({"id": 1}), "SELECT count(*) FROM shop"),
+        (
+            json!({"id": 2, "more": 3}),
+            "SELECT count(*) FROM shop WHERE more = 3",
+        ),
+    ];
+    for (time, (value, sql)) in changes.into_iter().enumerate() {
+        path.set(Network::Cut);
+        send(&topic, vec![value; 2]).await;
+        eventually("the database is given up", seconds(20), || async {
+            let given_up = worker.logged(&["leaving the group so that others go on"]);
+            check(given_up.len() > time, || {
+                format!("{} times", given_up.len())
+            })
+        })
+        .await;
+        path.set(Network::Whole);
+        eventually(sql, seconds(20), || async {
+            let found = match stage.database.try_run(sql).await {
+                Ok(()) => stage.database.number(sql).await,
+                Err(error) => return Err(error),
+            };
+            check(found == 2, || format!("{found} of 2"))
+        })
+        .await;
+    }
 }
 
 /// What a key's text and the widest decimal cannot hold is asked for once, and costs its record alone.

@@ -14,10 +14,11 @@ use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
 use crate::database::{self, Database};
+use crate::latency;
 use crate::order::Format;
 use crate::process;
 use crate::raw::{BATCH_ROWS, Columns, Method, Row, Writer};
-use crate::report::BareProgram;
+use crate::report::{BareProgram, Latency};
 use crate::topic::Topic;
 
 /// Batches between the threads, as many as a task of the worker has.
@@ -39,18 +40,9 @@ pub(crate) fn run(
 ) -> anyhow::Result<BareProgram> {
     let table = format!("bare_{}", format.name());
     database.create_table(&table)?;
-    let (sender, batches) = sync_channel(BATCHES_IN_FLIGHT);
     let cpu_before = process::cpu_time(std::process::id())?;
     let started = Instant::now();
-    thread::scope(|scope| {
-        let reader = scope.spawn(|| read(topic, format, records, sender));
-        let written = write(&database.url, &table, &batches);
-        // A reader that finds nobody listening ends.
-        drop(batches);
-        let read = reader.join();
-        written?;
-        read.map_err(|_| anyhow::anyhow!("the reader ended early"))?
-    })?;
+    store(database, topic, format, records, Flush::Full, &table)?;
     let elapsed = started.elapsed();
     let cpu = process::cpu_time(std::process::id())?.saturating_sub(cpu_before);
     database.expect_orders(&table, records)?;
@@ -62,19 +54,75 @@ pub(crate) fn run(
     })
 }
 
+/// Stores records as they are produced at a steady rate, and measures each.
+pub(crate) fn steady(
+    database: &Database,
+    topic: &Topic,
+    format: Format,
+) -> anyhow::Result<Latency> {
+    let table = format!("bare_steady_{}", format.name());
+    database.create_table(&table)?;
+    let records = latency::records();
+    let produced = thread::scope(|scope| {
+        let storing =
+            scope.spawn(|| store(database, topic, format, records, Flush::AtOnce, &table));
+        let produced = latency::produce(topic, format);
+        let stored = storing.join();
+        stored.map_err(|_| anyhow::anyhow!("the bare program ended early"))??;
+        produced
+    })?;
+    latency::measure(&produced, format, database, &table)
+}
+
+/// When rows are handed to the connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flush {
+    /// By the full batch.
+    Full,
+    /// As soon as there is nothing more to read.
+    AtOnce,
+}
+
+fn store(
+    database: &Database,
+    topic: &Topic,
+    format: Format,
+    records: usize,
+    flush: Flush,
+    table: &str,
+) -> anyhow::Result<()> {
+    let (sender, batches) = sync_channel(BATCHES_IN_FLIGHT);
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| read(topic, format, records, flush, sender));
+        let written = write(&database.url, table, &batches);
+        // A reader that finds nobody listening ends.
+        drop(batches);
+        let read = reader.join();
+        written?;
+        read.map_err(|_| anyhow::anyhow!("the reader ended early"))?
+    })
+}
+
 fn read(
     topic: &Topic,
     format: Format,
     records: usize,
+    flush: Flush,
     batches: SyncSender<Columns>,
 ) -> anyhow::Result<()> {
     let mut columns = Columns::default();
     let mut failed = None;
     topic.read(records, |value| {
-        if let Err(error) = append(value, format, &mut columns) {
-            failed.get_or_insert(error);
-        }
-        if columns.len() == BATCH_ROWS {
+        let due = match value {
+            Some(value) => {
+                if let Err(error) = append(value, format, &mut columns) {
+                    failed.get_or_insert(error);
+                }
+                columns.len() == BATCH_ROWS
+            }
+            None => flush == Flush::AtOnce && columns.len() > 0,
+        };
+        if due {
             // The writer has ended: its error tells why.
             batches.send(std::mem::take(&mut columns)).ok();
         }

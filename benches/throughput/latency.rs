@@ -52,11 +52,21 @@ pub(crate) fn run(
     let produced = produce(topic, format)?;
     database.await_rows(assignment.table, produced.len(), VISIBLE_DEADLINE)?;
     contestant.rest.delete(assignment.connector)?;
-    database.expect_orders(assignment.table, produced.len())?;
+    measure(&produced, format, database, assignment.table)
+}
+
+/// Compares when each record was produced with when its row was committed; drops the table.
+pub(crate) fn measure(
+    produced: &[SystemTime],
+    format: Format,
+    database: &Database,
+    table: &str,
+) -> anyhow::Result<Latency> {
+    database.expect_orders(table, produced.len())?;
     let ahead_us = database.clock_ahead_us()?;
-    let committed = database.commit_times_us(assignment.table)?;
+    let committed = database.commit_times_us(table)?;
     let transaction = database.transaction_of_one_row(TRANSACTIONS)?;
-    database.drop_table(assignment.table)?;
+    database.drop_table(table)?;
     let skipped = usize::try_from(WARM_UP.as_secs() * u64::from(RECORDS_PER_S))?;
     let mut latencies = Vec::with_capacity(produced.len());
     for (produced, committed) in produced.iter().zip(&committed).skip(skipped) {
@@ -75,19 +85,24 @@ pub(crate) fn run(
     })
 }
 
+/// How many records are produced.
+pub(crate) fn records() -> usize {
+    let seconds = (WARM_UP + MEASURED).as_secs();
+    usize::try_from(seconds * u64::from(RECORDS_PER_S)).unwrap_or(usize::MAX)
+}
+
 /// One record at a time, each at its own moment; a late one does not shift the others. Returns when
 /// each was produced.
-fn produce(topic: &Topic, format: Format) -> anyhow::Result<Vec<SystemTime>> {
+pub(crate) fn produce(topic: &Topic, format: Format) -> anyhow::Result<Vec<SystemTime>> {
     let producer: BaseProducer = topic
         .producer_config()
         .set("linger.ms", PRODUCER_LINGER_MS)
         .create()?;
     let started = Instant::now();
     let interval = Duration::from_secs(1) / RECORDS_PER_S;
-    let count = (WARM_UP + MEASURED).as_secs() * u64::from(RECORDS_PER_S);
-    let mut produced = Vec::with_capacity(usize::try_from(count)?);
+    let mut produced = Vec::with_capacity(records());
     let mut value = String::new();
-    for id in 0..count {
+    for id in 0..records() {
         let order = i64::try_from(id)?;
         Order::new(order).write(format, &mut value);
         let due = started + interval * u32::try_from(id)?;

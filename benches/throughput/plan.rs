@@ -281,6 +281,10 @@ impl Stage<'_> {
             };
             let latency = latency::run(&contestant, &assignment, &topic, format, &self.database)?;
             report.latency.push(latency);
+            say(&format!("steady load, {}, bare program", format.name()));
+            let topic = self.empty_topic(&format!("bare_{name}"))?;
+            let latency = bare::steady(&self.database, &topic, format)?;
+            report.bare_latency.push(latency);
         }
         if let Some(address) = &self.options.peer {
             self.peer_latency(address, report)?;

@@ -168,7 +168,9 @@ fn footprint(report: &Report, out: &mut impl Write) -> io::Result<()> {
         .peer_latency
         .iter()
         .map(|latency| (latency, " (peer)"));
-    for (latency, whose) in ours.chain(peers) {
+    let bare = report.bare_latency.iter();
+    let bare = bare.map(|latency| (latency, " (bare program)"));
+    for (latency, whose) in ours.chain(bare).chain(peers) {
         steady(latency, whose, out)?;
     }
     Ok(())

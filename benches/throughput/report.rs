@@ -22,6 +22,7 @@ pub(crate) struct Report {
     pub(crate) starts_ms: Vec<f64>,
     pub(crate) idle: Option<Idle>,
     pub(crate) latency: Vec<Latency>,
+    pub(crate) bare_latency: Vec<Latency>,
     pub(crate) peer_ready_ms: Option<f64>,
     pub(crate) peer_latency: Option<Latency>,
     pub(crate) goals: Vec<Goal>,

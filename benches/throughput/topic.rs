@@ -118,7 +118,9 @@ impl Topic {
     /// Only consumes the topic.
     pub(crate) fn consume(&self, format: Format, records: usize) -> anyhow::Result<Consumed> {
         let mut bytes = 0;
-        let elapsed = self.read(records, |value| bytes += value.len())?;
+        let elapsed = self.read(records, |value| {
+            bytes += value.map_or(0, <[u8]>::len);
+        })?;
         Ok(Consumed {
             format: format.name(),
             rows_per_s: records as f64 / elapsed.as_secs_f64(),
@@ -127,11 +129,12 @@ impl Topic {
     }
 
     /// Consumes the topic, with the worker's consumer and its settings, on this thread, and shows
-    /// each value. Returns the time from the first record to the last.
+    /// each value; and `None` whenever there is nothing more at the moment. Returns the time from the
+    /// first record to the last.
     pub(crate) fn read(
         &self,
         records: usize,
-        mut show: impl FnMut(&[u8]),
+        mut show: impl FnMut(Option<&[u8]>),
     ) -> anyhow::Result<Duration> {
         let properties = [
             ("bootstrap.servers".to_owned(), self.bootstrap.clone()),
@@ -149,14 +152,18 @@ impl Topic {
         while count < records {
             // As the worker does it: the client looks at the clock only where it waits.
             let polled = poller.poll(Duration::ZERO);
-            let Some(event) = polled.or_else(|| poller.poll(SILENCE_MAX)) else {
+            let waited = || {
+                show(None);
+                poller.poll(SILENCE_MAX)
+            };
+            let Some(event) = polled.or_else(waited) else {
                 bail!("{}: nothing more after {count} records", self.name);
             };
             match event.content() {
                 Content::Message(message) => {
                     first.get_or_insert_with(Instant::now);
                     count += 1;
-                    show(message.value().unwrap_or_default());
+                    show(Some(message.value().unwrap_or_default()));
                 }
                 Content::Error { reason, .. } => bail!("cannot consume {}: {reason}", self.name),
                 _ => {}

@@ -15,6 +15,8 @@ use crate::decode::{Encoded, Formats};
 use crate::map::{self, TopicMapper};
 use crate::record::{RawHeader, RawRecord, RecordError, Stage};
 
+#[cfg(test)]
+mod tests;
 mod transformed;
 
 use transformed::Transforms;
@@ -60,8 +62,8 @@ enum TopicState {
     Lacking(Box<TopicMapper>, Vec<NewColumn>),
     /// Its creation was asked for.
     Creating,
-    /// Its evolution was asked for: these columns, this wide.
-    Evolving(Box<TopicMapper>, Vec<NewColumn>),
+    /// Its evolution was asked for.
+    Evolving(Box<TopicMapper>),
     /// Records can be mapped.
     Ready(Box<TopicMapper>),
 }
@@ -175,16 +177,24 @@ impl Intake {
             || (is_stuck && self.is_waiting())
     }
 
-    /// The table of the topic of this name is known, or known to be missing.
-    pub fn set_table(&mut self, topic: usize, name: &str, target: Option<Arc<Target>>) {
-        let before = std::mem::replace(self.topic(topic), TopicState::Unknown);
+    /// The table of the topic of this name is known, or known to be missing; `asked`: as the answer to
+    /// a request for these columns.
+    ///
+    /// A table may also be told because it was found changed, while a request is on its way: that is
+    /// no answer, and what records lack of it is asked for again.
+    pub fn set_table(
+        &mut self,
+        topic: usize,
+        name: &str,
+        target: Option<Arc<Target>>,
+        asked: Vec<NewColumn>,
+    ) {
+        self.builder.forget_target(topic);
         let state = match target {
             None => TopicState::Missing,
             Some(target) => {
                 let mut mapper = self.mapper(name, target);
-                if let TopicState::Evolving(_, asked) = before {
-                    mapper.evolution_answered(asked);
-                }
+                mapper.evolution_answered(asked);
                 TopicState::Ready(Box::new(mapper))
             }
         };
@@ -207,12 +217,28 @@ impl Intake {
     pub fn refuse_evolution(&mut self, topic: usize, columns: Vec<(NewColumn, String)>) {
         let state = self.topic(topic);
         *state = match std::mem::replace(state, TopicState::Unknown) {
-            TopicState::Evolving(mut mapper, _) => {
+            TopicState::Evolving(mut mapper)
+            | TopicState::Lacking(mut mapper, _)
+            | TopicState::Ready(mut mapper) => {
                 mapper.refuse_evolution(columns);
                 TopicState::Ready(mapper)
             }
             other => other,
         };
+    }
+
+    /// What was asked for may never be answered: the records that come ask again.
+    pub fn forget_requests(&mut self) {
+        self.lacks_columns = false;
+        for state in &mut self.topics {
+            *state = match std::mem::replace(state, TopicState::Unknown) {
+                TopicState::Creating => TopicState::Missing,
+                TopicState::Evolving(mapper) | TopicState::Lacking(mapper, _) => {
+                    TopicState::Ready(mapper)
+                }
+                other => other,
+            };
+        }
     }
 
     /// Takes a record in. Those of partitions that are not read any more are dropped.
@@ -319,7 +345,7 @@ impl Intake {
                 })
             }
             TopicState::Lacking(mapper, columns) => {
-                *self.topic(topic) = TopicState::Evolving(mapper, columns.clone());
+                *self.topic(topic) = TopicState::Evolving(mapper);
                 Some(TableRequest::Evolve(name, columns))
             }
             other => {

@@ -328,9 +328,13 @@ impl Running {
     fn obey(&mut self, command: ToConsumer) {
         match command {
             ToConsumer::Schemas => self.schemas_arrived(),
-            ToConsumer::Table { topic, target } => {
+            ToConsumer::Table {
+                topic,
+                target,
+                asked,
+            } => {
                 let index = self.slots.topic_index(&topic);
-                self.start.intake.set_table(index, &topic, target);
+                self.start.intake.set_table(index, &topic, target, asked);
                 self.start.intake.replay(&mut self.slots);
                 self.table_arrived();
             }

@@ -278,7 +278,7 @@ impl Pass {
         let session = self.session().await?;
         let table = session.describe_table(&name).await?;
         let target = tables::target(session, &config.sink, topic, &name, table).await?;
-        intake.set_table(slots.topic_index(topic), topic, target);
+        intake.set_table(slots.topic_index(topic), topic, target, Vec::new());
         Ok(())
     }
 
@@ -297,7 +297,7 @@ impl Pass {
                 let created = session.create_table(&wanted).await?;
                 let (sink, table) = (&config.sink, Some(created));
                 let target = tables::target(session, sink, &topic, &wanted.name, table).await?;
-                intake.set_table(slots.topic_index(&topic), &topic, target);
+                intake.set_table(slots.topic_index(&topic), &topic, target, Vec::new());
             }
             TableRequest::Evolve(topic, wanted) => {
                 return self.evolve(intake, slots, &topic, &wanted).await;
@@ -323,7 +323,7 @@ impl Pass {
             Ok(table) if before.as_ref() == Some(&table) => {
                 let sink = &config.sink;
                 let target = tables::target(session, sink, topic, &name, Some(table)).await?;
-                intake.set_table(slots.topic_index(topic), topic, target);
+                intake.set_table(slots.topic_index(topic), topic, target, wanted.to_vec());
                 Ok(Asked::Answered)
             }
             Ok(_) => Ok(Asked::Changed),

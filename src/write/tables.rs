@@ -26,7 +26,7 @@ impl WriteLoop {
         plan::check_mapped(&self.config.sink, topic).map_err(Halt::Failed)?;
         let name = plan::table_name(&self.config.sink, topic);
         let table = self.describe(&name).await?;
-        Ok(self.announce_table(topic, &name, table).await?)
+        Ok(self.announce_table(topic, &name, table, &[]).await?)
     }
 
     /// Tells the consumer's thread of a table that transforms send records to.
@@ -64,7 +64,7 @@ impl WriteLoop {
     async fn try_create(&mut self, topic: &Arc<str>, wanted: &NewTable) -> Result<(), SinkError> {
         let created = self.session().await?.create_table(wanted).await?;
         tracing::info!(%topic, table = %wanted.name, "table created");
-        self.announce_table(topic, &wanted.name, Some(created))
+        self.announce_table(topic, &wanted.name, Some(created), &[])
             .await
     }
 
@@ -128,7 +128,7 @@ impl WriteLoop {
             }
             Err(error) => return Err(error),
         };
-        self.announce_table(topic, name, table).await
+        self.announce_table(topic, name, table, wanted).await
     }
 
     /// Whether this error came from a table of the batch that is not what it was. If so, the
@@ -200,7 +200,8 @@ impl WriteLoop {
             .cloned()
             .collect();
         for topic in topics {
-            self.announce_table(&topic, name, table.cloned()).await?;
+            self.announce_table(&topic, name, table.cloned(), &[])
+                .await?;
         }
         Ok(())
     }
@@ -234,11 +235,13 @@ impl WriteLoop {
     }
 
     /// Tells the consumer's thread where a topic's rows go; or that its table is to be created.
+    /// `asked`: the columns of the request that this answers.
     async fn announce_table(
         &mut self,
         topic: &Arc<str>,
         name: &TableName,
         table: Option<Table>,
+        asked: &[NewColumn],
     ) -> Result<(), SinkError> {
         let config = Arc::clone(&self.config);
         let session = self.session().await?;
@@ -247,6 +250,7 @@ impl WriteLoop {
         self.consumer.send(ToConsumer::Table {
             topic: Arc::clone(topic),
             target,
+            asked: asked.to_vec(),
         });
         Ok(())
     }

@@ -252,7 +252,7 @@ impl Intake {
             TopicState::Unknown => return Some(TableRequest::Describe(topic)),
             TopicState::Missing => *self.topic(index) = TopicState::Creating,
             TopicState::Lacking(mapper, columns) => {
-                *self.topic(index) = TopicState::Evolving(mapper, columns.clone());
+                *self.topic(index) = TopicState::Evolving(mapper);
                 return Some(TableRequest::Evolve(topic, columns));
             }
             other => {

@@ -278,6 +278,9 @@ impl Running {
                 .collect();
             let slots: Vec<usize> = self.slots.iter().map(|(index, _)| index).collect();
             self.start.intake.forget(&slots);
+            // A write loop that gives the database up drops what it was asked for.
+            self.start.intake.forget_requests();
+            self.holds.awaiting_table = false;
             for key in &keys {
                 self.start.board.remove(key);
             }

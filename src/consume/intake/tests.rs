@@ -1,0 +1,204 @@
+//! Requests for tables, and what answers them.
+
+use rowdock_connectors::{Cell, ColumnDef, ColumnType, PartitionKey, Table, TableKind, TableName};
+
+use super::*;
+use crate::config::worker::WorkerSettings;
+use crate::map::plan;
+
+/// An intake with one partition, and what it asked for.
+struct Reading {
+    intake: Intake,
+    slots: Slots,
+    slot: usize,
+    next: i64,
+}
+
+impl Reading {
+    fn begin() -> Self {
+        let config = [
+            ("name", "orders"),
+            ("connector.class", "SqliteSink"),
+            ("topics", "orders"),
+            ("connection.url", "jdbc:sqlite:unused.db"),
+            ("value.converter", "JsonConverter"),
+            ("value.converter.schemas.enable", "false"),
+            ("errors.tolerance", "all"),
+            ("auto.create", "true"),
+            ("auto.evolve", "true"),
+        ];
+        let raw = config.map(|(key, value)| (key.to_owned(), Some(value.to_owned())));
+        let config =
+            ConnectorConfig::parse(&raw.into_iter().collect(), &WorkerSettings::default()).unwrap();
+        let formats =
+            Formats::start(&config.key_converter, &config.value_converter, |_| {}).unwrap();
+        let mut slots = Slots::default();
+        let key = PartitionKey {
+            topic: "orders".into(),
+            partition: 0,
+        };
+        let slot = slots.add(key, AssignmentTag(1));
+        slots.get_mut(slot).unwrap().state = SlotState::Reading;
+        Self {
+            intake: Intake::new(Arc::new(config), formats, true).unwrap(),
+            slots,
+            slot,
+            next: 0,
+        }
+    }
+
+    fn take(&mut self, value: &str) {
+        let headers: Vec<RawHeader> = Vec::new();
+        let record = RawRecord {
+            topic: "orders",
+            partition: 0,
+            offset: self.next,
+            timestamp_ms: None,
+            key: None,
+            value: Some(value.as_bytes()),
+            headers: &headers,
+        };
+        self.intake.take(self.slot, &record, -1, &mut self.slots);
+        self.next += 1;
+    }
+
+    fn told(&mut self, columns: Option<&[&str]>, asked: Vec<NewColumn>) {
+        let keys = &self.intake.config.sink;
+        let target = columns.map(|columns| plan::target(table(columns), keys, "orders").unwrap());
+        self.intake
+            .set_table(0, "orders", target.map(Arc::new), asked);
+        self.intake.replay(&mut self.slots);
+    }
+
+    /// What is asked for now: the names of the columns wanted.
+    fn asks(&mut self) -> Option<Vec<NewColumn>> {
+        match self.intake.request_table(&mut self.slots) {
+            Some(TableRequest::Evolve(_, columns)) => Some(columns),
+            Some(TableRequest::Create(_, table)) => Some(table.columns),
+            Some(TableRequest::Describe(_) | TableRequest::Hopeless(_)) | None => None,
+        }
+    }
+
+    /// The rows and the bad records of the batch so far.
+    fn finish(&mut self) -> (usize, usize) {
+        let rejects = self.intake.builder.reject_count();
+        let batch = self.intake.builder.finish();
+        let rows = batch.rows.tables.iter().map(|table| table.len());
+        (rows.sum(), rejects)
+    }
+}
+
+fn table(columns: &[&str]) -> Table {
+    let column = |name: &&str| ColumnDef {
+        name: (*name).to_owned(),
+        column_type: ColumnType::Int64,
+        native_type: "bigint".to_owned(),
+        native_type_id: 0,
+        nullable: true,
+        has_default: false,
+        generated: false,
+    };
+    Table {
+        name: TableName::parse("orders"),
+        kind: TableKind::default(),
+        columns: columns.iter().map(column).collect(),
+        primary_key: Vec::new(),
+        unique_keys: Vec::new(),
+        text_allows_nul: true,
+    }
+}
+
+fn names(columns: Option<Vec<NewColumn>>) -> Vec<String> {
+    let columns = columns.into_iter().flatten();
+    columns.map(|column| column.name).collect()
+}
+
+const WIDE: &str = r#"{"id":1,"more":2}"#;
+
+/// Of two batches on their way to a table that has changed, each tells of it. By the second time the
+/// records of the first may have asked for their columns already.
+#[test]
+fn a_table_found_changed_is_no_answer_to_a_request() {
+    let mut reading = Reading::begin();
+    reading.told(Some(&["id"]), Vec::new());
+    reading.take(WIDE);
+    let asked = reading.asks();
+    assert_eq!(names(asked.clone()), ["more"]);
+    reading.told(Some(&["id"]), Vec::new());
+    assert!(reading.intake.is_waiting(), "the record waits on");
+    let again = reading.asks();
+    assert_eq!(again, asked);
+    for answer in [asked, again] {
+        reading.told(Some(&["id", "more"]), answer.unwrap());
+    }
+    assert_eq!(reading.finish(), (1, 0));
+}
+
+/// The open batch has rows of the table as it was, maybe of partitions that are not read again.
+#[test]
+fn rows_of_two_shapes_of_a_table_do_not_mix() {
+    let mut reading = Reading::begin();
+    reading.told(Some(&["id", "more"]), Vec::new());
+    reading.take(WIDE);
+    reading.told(Some(&["more", "id"]), Vec::new());
+    reading.take(WIDE);
+    let batch = reading.intake.builder.finish();
+    let rows = batch.rows.tables.iter().map(|rows| {
+        let cells = rows.columns.iter().enumerate();
+        let named = cells.map(|(index, cells)| {
+            let column = rows.target.column(index);
+            (column.name.as_str(), cells.get(0))
+        });
+        named.collect::<Vec<_>>()
+    });
+    let [id, more] = [("id", Cell::Int(1)), ("more", Cell::Int(2))];
+    let expected = [vec![id.clone(), more.clone()], vec![more, id]];
+    assert_eq!(rows.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn what_the_answer_lacks_is_a_bad_record() {
+    let mut reading = Reading::begin();
+    reading.told(Some(&["id"]), Vec::new());
+    reading.take(WIDE);
+    let asked = reading.asks();
+    reading.told(Some(&["id"]), asked.unwrap());
+    assert!(!reading.intake.is_waiting());
+    assert_eq!(reading.finish(), (0, 1));
+}
+
+#[test]
+fn a_refusal_counts_though_the_table_was_told_of_meanwhile() {
+    let mut reading = Reading::begin();
+    reading.told(Some(&["id"]), Vec::new());
+    reading.take(WIDE);
+    let asked = reading.asks().unwrap();
+    reading.told(Some(&["id"]), Vec::new());
+    let refused = asked.into_iter().map(|column| (column, "no".to_owned()));
+    reading.intake.refuse_evolution(0, refused.collect());
+    reading.intake.replay(&mut reading.slots);
+    assert!(!reading.intake.is_waiting());
+    assert_eq!(reading.finish(), (0, 1));
+}
+
+/// A write loop that gives its database up drops the requests that it has.
+#[test]
+fn requests_that_are_not_answered_are_made_again() {
+    let check = |known: Option<&[&str]>, expected: &[&str]| {
+        let mut reading = Reading::begin();
+        reading.told(known, Vec::new());
+        reading.take(WIDE);
+        assert_eq!(names(reading.asks()), expected);
+        assert_eq!(names(reading.asks()), [""; 0], "asked for once");
+        reading.intake.forget(&[reading.slot]);
+        reading.intake.forget_requests();
+        let key = reading.slots.get(reading.slot).unwrap().key.clone();
+        reading.slot = reading.slots.add(key, AssignmentTag(2));
+        reading.slots.get_mut(reading.slot).unwrap().state = SlotState::Reading;
+        reading.next = 0;
+        reading.take(WIDE);
+        assert_eq!(names(reading.asks()), expected);
+    };
+    check(None, &["id", "more"]);
+    check(Some(&["id"]), &["more"]);
+}
