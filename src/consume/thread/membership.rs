@@ -159,12 +159,7 @@ impl Running {
 
     pub(super) fn drained(&mut self, marker: u64) {
         if self.stopping == Some(marker) {
-            // A mirror is not waited for: with a Kafka that does not answer that takes a minute.
-            let mode = match self.start.delivery {
-                Delivery::ExactlyOnce => CommitMode::Async,
-                Delivery::AtLeastOnce => CommitMode::Sync,
-            };
-            self.commit(mode, None);
+            self.commit(self.last_commit(), None);
             self.finished = true;
             return;
         }
@@ -174,12 +169,17 @@ impl Running {
             .position(|revocation| revocation.marker == marker);
         if let Some(done) = done {
             let revocation = self.revocations.remove(done);
-            let mode = match self.start.delivery {
-                Delivery::ExactlyOnce => CommitMode::Async,
-                Delivery::AtLeastOnce => CommitMode::Sync,
-            };
-            self.commit(mode, Some(&revocation.keys));
+            self.commit(self.last_commit(), Some(&revocation.keys));
             self.give_up(&revocation.keys);
+        }
+    }
+
+    /// How positions are committed before partitions are given up. A mirror is not waited for: with a
+    /// Kafka that does not answer that takes a minute.
+    fn last_commit(&self) -> CommitMode {
+        match self.start.delivery {
+            Delivery::ExactlyOnce => CommitMode::Async,
+            Delivery::AtLeastOnce => CommitMode::Sync,
         }
     }
 
