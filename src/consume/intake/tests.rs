@@ -152,7 +152,7 @@ fn rows_of_two_shapes_of_a_table_do_not_mix() {
         named.collect::<Vec<_>>()
     });
     let [id, more] = [("id", Cell::Int(1)), ("more", Cell::Int(2))];
-    let expected = [vec![id.clone(), more.clone()], vec![more, id]];
+    let expected = [vec![id, more], vec![more, id]];
     assert_eq!(rows.collect::<Vec<_>>(), expected);
 }
 
