@@ -177,8 +177,8 @@ impl Intake {
             || (is_stuck && self.is_waiting())
     }
 
-    /// The table of the topic of this name is known, or known to be missing; `asked`: as the answer to a
-    /// request for these columns.
+    /// The table of the topic of this name is known, or known to be missing; `asked`: as the answer to
+    /// a request for these columns.
     ///
     /// A table may also be told because it was found changed, while a request is on its way: that is
     /// no answer, and what records lack of it is asked for again.

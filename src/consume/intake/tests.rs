@@ -64,9 +64,9 @@ impl Reading {
 
     fn told(&mut self, columns: Option<&[&str]>, asked: Vec<NewColumn>) {
         let keys = &self.intake.config.sink;
-        let target =
-            columns.map(|columns| Arc::new(plan::target(table(columns), keys, "orders").unwrap()));
-        self.intake.set_table(0, "orders", target, asked);
+        let target = columns.map(|columns| plan::target(table(columns), keys, "orders").unwrap());
+        self.intake
+            .set_table(0, "orders", target.map(Arc::new), asked);
         self.intake.replay(&mut self.slots);
     }
 
@@ -152,7 +152,7 @@ fn rows_of_two_shapes_of_a_table_do_not_mix() {
         named.collect::<Vec<_>>()
     });
     let [id, more] = [("id", Cell::Int(1)), ("more", Cell::Int(2))];
-    let expected = [vec![id.clone(), more.clone()], vec![more, id]];
+    let expected = [vec![id, more], vec![more, id]];
     assert_eq!(rows.collect::<Vec<_>>(), expected);
 }
 
