@@ -193,12 +193,25 @@ impl Intake {
         let state = match target {
             None => TopicState::Missing,
             Some(target) => {
-                let mut mapper = self.mapper(name, target);
+                let mut mapper = self.mapper(name, self.shared(target));
                 mapper.evolution_answered(asked);
                 TopicState::Ready(Box::new(mapper))
             }
         };
         *self.topic(topic) = state;
+    }
+
+    /// Topics that go to one table in the same way have their rows together there: transforms may send
+    /// records of one partition to several of them, and those of one key must stay in their order.
+    fn shared(&self, target: Arc<Target>) -> Arc<Target> {
+        let known = self.topics.iter().filter_map(|state| match state {
+            TopicState::Ready(mapper)
+            | TopicState::Lacking(mapper, _)
+            | TopicState::Evolving(mapper) => Some(mapper.target()),
+            TopicState::Unknown | TopicState::Missing | TopicState::Creating => None,
+        });
+        let same = known.into_iter().find(|known| **known == target);
+        same.map_or(target, Arc::clone)
     }
 
     fn mapper(&self, topic: &str, target: Arc<Target>) -> TopicMapper {

@@ -6,7 +6,7 @@ use super::*;
 use crate::config::worker::WorkerSettings;
 use crate::map::plan;
 
-/// An intake with one partition, and what it asked for.
+/// An intake with one partition.
 struct Reading {
     intake: Intake,
     slots: Slots,
@@ -16,6 +16,10 @@ struct Reading {
 
 impl Reading {
     fn begin() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(more: &[(&str, &str)]) -> Self {
         let config = [
             ("name", "orders"),
             ("connector.class", "SqliteSink"),
@@ -27,9 +31,9 @@ impl Reading {
             ("auto.create", "true"),
             ("auto.evolve", "true"),
         ];
-        let raw = config.map(|(key, value)| (key.to_owned(), Some(value.to_owned())));
-        let config =
-            ConnectorConfig::parse(&raw.into_iter().collect(), &WorkerSettings::default()).unwrap();
+        let all = config.iter().chain(more);
+        let raw = all.map(|(key, value)| ((*key).to_owned(), Some((*value).to_owned())));
+        let config = ConnectorConfig::parse(&raw.collect(), &WorkerSettings::default()).unwrap();
         let formats =
             Formats::start(&config.key_converter, &config.value_converter, |_| {}).unwrap();
         let mut slots = Slots::default();
@@ -48,7 +52,10 @@ impl Reading {
     }
 
     fn take(&mut self, value: &str) {
-        let headers: Vec<RawHeader> = Vec::new();
+        self.take_with(value, Vec::new());
+    }
+
+    fn take_with(&mut self, value: &str, headers: Vec<RawHeader>) {
         let record = RawRecord {
             topic: "orders",
             partition: 0,
@@ -154,6 +161,47 @@ fn rows_of_two_shapes_of_a_table_do_not_mix() {
     let [id, more] = [("id", Cell::Int(1)), ("more", Cell::Int(2))];
     let expected = [vec![id, more], vec![more, id]];
     assert_eq!(rows.collect::<Vec<_>>(), expected);
+}
+
+/// A transform sends some records of the partition to another topic, and both go to one table.
+#[test]
+fn records_of_topics_that_share_a_table_stay_in_their_order() {
+    let mut reading = Reading::with(&[
+        ("table.name.format", "orders"),
+        ("transforms", "other"),
+        (
+            "transforms.other.type",
+            "org.apache.kafka.connect.transforms.RegexRouter",
+        ),
+        ("transforms.other.regex", ".*"),
+        ("transforms.other.replacement", "other"),
+        ("transforms.other.predicate", "marked"),
+        ("predicates", "marked"),
+        (
+            "predicates.marked.type",
+            "org.apache.kafka.connect.transforms.predicates.HasHeaderKey",
+        ),
+        ("predicates.marked.name", "mark"),
+    ]);
+    for topic in ["orders", "other"] {
+        let target = plan::target(table(&["id"]), &reading.intake.config.sink, topic).unwrap();
+        let index = reading.slots.topic_index(&topic.into());
+        reading
+            .intake
+            .set_table(index, topic, Some(Arc::new(target)), Vec::new());
+    }
+    let mark: RawHeader = ("mark".to_owned(), None);
+    for (id, headers) in [(1, vec![]), (2, vec![mark]), (3, vec![])] {
+        reading.take_with(&format!("{{\"id\":{id}}}"), headers);
+    }
+    let batch = reading.intake.builder.finish();
+    let [rows] = batch.rows.tables.as_slice() else {
+        panic!("{} tables", batch.rows.tables.len());
+    };
+    let ids: Vec<Cell<'_>> = (0..rows.len())
+        .map(|row| rows.columns[0].get(row))
+        .collect();
+    assert_eq!(ids, [Cell::Int(1), Cell::Int(2), Cell::Int(3)]);
 }
 
 #[test]
