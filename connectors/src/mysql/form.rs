@@ -68,8 +68,8 @@ pub(super) enum StoredDefault {
     /// There is none, or one that only its text in the catalog tells, and that is not known here.
     #[default]
     None,
-    /// A value.
-    Value,
+    /// A value, in the catalog's words.
+    Value(String),
     /// An expression of MySQL's, which may be a value in brackets.
     Expression(String),
 }

@@ -236,7 +236,7 @@ async fn columns_are_added_and_widened() {
 const DEFAULTED: &str = "\
     CREATE TABLE t (id int PRIMARY KEY, small smallint NOT NULL DEFAULT -7, \
         single float DEFAULT 1234567, amount decimal(5,2) DEFAULT -1.50, whole int DEFAULT (9), \
-        short varchar(20) DEFAULT 'it''s \\\\ \\0 \\n 😀', latin varchar(9) CHARACTER SET latin1 DEFAULT 'ü', \
+        short varchar(20) NOT NULL DEFAULT 'it''s \\\\ \\0 \\n 😀', latin varchar(9) CHARACTER SET latin1 DEFAULT 'ü', \
         tiny tinytext DEFAULT ('it''s'), raw varbinary(8) DEFAULT x'00ff275c', \
         `large` blob DEFAULT (x'00ff'), nothing varchar(9) DEFAULT '', word varchar(9) DEFAULT 'NULL', \
         bare varchar(9)) DEFAULT CHARACTER SET utf8mb4";
@@ -261,7 +261,7 @@ async fn widened_columns_keep_their_defaults() {
             "decimal(9,3) null default",
         ),
         ("whole", ColumnType::Int64, "64-bit integer null default"),
-        ("short", text(None), "text null default"),
+        ("short", text(None), "text required default"),
         ("latin", text(Some(32)), "text(32) null default"),
         ("tiny", text(None), "text null default"),
         ("raw", bytes(64), "bytes(64) null default"),

@@ -1,9 +1,9 @@
 //! Defaults that widened columns keep: a definition that is written out again says them again.
 //!
-//! The catalog shows defaults cut and bent: MySQL's without characters of four bytes, MariaDB's binary ones
-//! in the wrong character set, both a float's by six digits. So it only tells whether there is a plain value,
-//! and the value itself is asked for (`DEFAULT(column)`), of a table without rows. MySQL does not answer
-//! that for an expression: those that are a value in brackets are read from the catalog, in ASCII, and
+//! The catalog shows whole numbers and decimals as they are, and other defaults cut and bent: without characters
+//! of four bytes, bytes in the wrong character set, a float by six digits. Those are asked for
+//! (`DEFAULT(column)`), which needs a row of the table where the column must have a value. MySQL does not
+//! answer that for an expression: those that are a value in brackets are read from the catalog, in ASCII, and
 //! all others are left to people.
 
 use crate::error::{ErrorClass, SinkError};
@@ -28,7 +28,11 @@ pub(super) async fn defaults(
             continue;
         };
         match described.traits_of(column).map(|traits| &traits.default) {
-            Some(StoredDefault::Value) => asked.push(column),
+            Some(StoredDefault::Value(text)) if is_exact(&column.column_type) => {
+                let value = answered(text, &column.column_type);
+                kept.extend(value.map(|value| (column.name.clone(), value)));
+            }
+            Some(StoredDefault::Value(_)) => asked.push(column),
             Some(StoredDefault::Expression(text)) => {
                 let value = of_expression(text, &column.column_type);
                 kept.extend(value.map(|value| (column.name.clone(), value)));
@@ -41,7 +45,7 @@ pub(super) async fn defaults(
     }
     let expressions: Vec<String> = asked.iter().map(|column| question(column)).collect();
     let query = format!(
-        "SELECT {} FROM (SELECT 1) AS one LEFT JOIN {} ON FALSE",
+        "SELECT {} FROM (SELECT 1) AS one LEFT JOIN {} ON TRUE LIMIT 1",
         expressions.join(", "),
         qualified(&described.table.name)
     );
@@ -69,9 +73,20 @@ fn question(column: &ColumnDef) -> String {
         }
         ColumnType::SizedBytes { .. } => format!("HEX(DEFAULT({name}))"),
         // As a double it has all its digits.
-        ColumnType::Float32 => format!("CAST(DEFAULT({name}) + 0e0 AS CHAR)"),
-        _ => format!("CAST(DEFAULT({name}) AS CHAR)"),
+        _ => format!("CAST(DEFAULT({name}) + 0e0 AS CHAR)"),
     }
+}
+
+/// Whether the catalog shows it with all its digits.
+fn is_exact(column_type: &ColumnType) -> bool {
+    matches!(
+        column_type,
+        ColumnType::Int16
+            | ColumnType::Int32
+            | ColumnType::Int64
+            | ColumnType::IntRange { .. }
+            | ColumnType::Decimal { .. }
+    )
 }
 
 fn answered(text: &str, column_type: &ColumnType) -> Option<DefaultValue> {

@@ -75,8 +75,8 @@ fn stored_default(default: Option<&str>, extra: &str, flavor: Flavor) -> StoredD
         (Some(text), Flavor::MySql) if extra.contains("DEFAULT_GENERATED") => {
             StoredDefault::Expression(text.to_owned())
         }
-        (Some(_), Flavor::MySql) => StoredDefault::Value,
-        (Some(text), Flavor::MariaDb) if is_literal(text) => StoredDefault::Value,
+        (Some(text), Flavor::MySql) => StoredDefault::Value(text.to_owned()),
+        (Some(text), Flavor::MariaDb) if is_literal(text) => StoredDefault::Value(text.to_owned()),
         (Some(_), Flavor::MariaDb) => StoredDefault::None,
     }
 }
@@ -344,22 +344,32 @@ mod tests {
             assert_eq!(found(Flavor::MariaDb), mariadb, "{text}");
         };
         let expression = |text: &str| StoredDefault::Expression(text.to_owned());
-        let value = || StoredDefault::Value;
-        check("5", "", value(), value());
-        check("-1.50", "", value(), value());
-        check("'it''s'", "", value(), value());
-        check(r"'it\'s \\'", "", value(), value());
-        check("X'00ff'", "", value(), value());
-        check("", "", value(), StoredDefault::None);
-        check("it's", "", value(), StoredDefault::None);
+        let value = |text: &str| StoredDefault::Value(text.to_owned());
+        check("5", "", value("5"), value("5"));
+        check("-1.50", "", value("-1.50"), value("-1.50"));
+        check("'it''s'", "", value("'it''s'"), value("'it''s'"));
+        check(
+            r"'it\'s \\'",
+            "",
+            value(r"'it\'s \\'"),
+            value(r"'it\'s \\'"),
+        );
+        check("X'00ff'", "", value("X'00ff'"), value("X'00ff'"));
+        check("", "", value(""), StoredDefault::None);
+        check("it's", "", value("it's"), StoredDefault::None);
         check(
             "(1 + 2)",
             "DEFAULT_GENERATED",
             expression("(1 + 2)"),
             StoredDefault::None,
         );
-        check("'a','b'", "", value(), StoredDefault::None);
-        check("concat('a','b')", "", value(), StoredDefault::None);
+        check("'a','b'", "", value("'a','b'"), StoredDefault::None);
+        check(
+            "concat('a','b')",
+            "",
+            value("concat('a','b')"),
+            StoredDefault::None,
+        );
         assert_eq!(stored_default(None, "", Flavor::MySql), StoredDefault::None);
     }
 
