@@ -60,7 +60,7 @@ pub struct TopicMapper {
 }
 
 /// Why a record is not in the rows.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub enum Unmapped {
     /// It cannot be stored.
     Bad(RecordError),

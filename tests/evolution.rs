@@ -304,6 +304,60 @@ async fn tables_are_made_and_grow_after_an_outage() {
     }
 }
 
+/// A column that is added fills the rows that are there with its default, and keeps it when it is widened.
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_are_added_with_the_default_of_their_schema() {
+    for engine in [
+        Engine::Postgres,
+        Engine::MySql,
+        Engine::MariaDb,
+        Engine::Sqlite,
+    ] {
+        added_with_defaults(engine).await;
+    }
+}
+
+async fn added_with_defaults(engine: Engine) {
+    let stage = Stage::begin_in(engine, "defaulted", 1).await;
+    let topic = stage.topic("shop", 1).await;
+    let create = "CREATE TABLE shop (id int PRIMARY KEY)";
+    stage.database.run(create).await;
+    stage.database.run("INSERT INTO shop VALUES (1)").await;
+    let connector = Connector::to_table(&stage, &[&topic], "shop")
+        .set("auto.evolve", "true")
+        .set("value.converter.schemas.enable", "true");
+    let _worker = Launch::new("worker").start(&stage, &[&connector]).await;
+    let record = |id: i64, note: &str| {
+        json!({
+            "schema": {"type": "struct", "fields": [
+                {"field": "id", "type": "int32"},
+                {"field": "note", "type": "string", "default": "it's", "parameters": {
+                    "__debezium.source.column.type": "VARCHAR",
+                    "__debezium.source.column.length": "5",
+                }},
+            ]},
+            "payload": {"id": id, "note": note},
+        })
+    };
+    send(&topic, [record(2, "short")]).await;
+    until_number(&stage, "SELECT count(*) FROM shop", 2).await;
+    send(&topic, [record(3, "longer")]).await;
+    until_number(&stage, "SELECT count(*) FROM shop", 3).await;
+    stage.database.run("INSERT INTO shop (id) VALUES (4)").await;
+    for (rows, count) in [
+        ("id = 2 AND note = 'short'", 1),
+        ("id = 3 AND note = 'longer'", 1),
+        ("id IN (1, 4) AND note = 'it''s'", 2),
+    ] {
+        let sql = format!("SELECT count(*) FROM shop WHERE {rows}");
+        assert_eq!(
+            stage.database.number(&sql).await,
+            count,
+            "{engine:?}, {rows}"
+        );
+    }
+}
+
 /// What a key's text and the widest decimal cannot hold is asked for once, and costs its record alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_mysql_cannot_widen_costs_only_its_records() {

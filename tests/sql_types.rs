@@ -8,6 +8,7 @@
 //! table, and the options, is run against all of them.
 
 mod columns;
+mod defaults;
 mod engines;
 mod harness;
 mod mysql;

@@ -13,15 +13,16 @@
 //! | anything else               | something else                         | none: it fits, or its records are refused one by one |
 //!
 //! A column is never narrowed and never dropped, and nothing is changed that every wanted value fits
-//! already.
+//! already. An added column has the default that is wanted, which fills the rows that are there; that
+//! of a column that is there stays what it is.
 
 use std::fmt;
 
 use crate::error::{ErrorClass, SinkError};
-use crate::table::{ColumnDef, ColumnType, NewColumn, Table, TableName};
+use crate::table::{ColumnDef, ColumnType, DefaultValue, NewColumn, Table, TableName};
 
 /// One change of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// Add a column that accepts null.
     Add {
@@ -29,6 +30,8 @@ pub enum Change {
         name: String,
         /// What it shall hold.
         column_type: ColumnType,
+        /// What it holds in rows that do not say, those that are there too.
+        default: Option<DefaultValue>,
     },
     /// Let a column hold more.
     Widen {
@@ -47,6 +50,7 @@ pub fn changes(table: &Table, wanted: &[NewColumn]) -> Vec<Change> {
             None => changes.push(Change::Add {
                 name: column.name.clone(),
                 column_type: column.column_type.clone(),
+                default: column.default.clone(),
             }),
             Some(index) => {
                 let existing = &table.columns[index];
@@ -200,7 +204,9 @@ pub fn refused(table: &TableName, changes: &[Change], reason: &str, by_hand: &st
 impl fmt::Display for Change {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Add { name, column_type } => {
+            Self::Add {
+                name, column_type, ..
+            } => {
                 write!(formatter, "new column \"{name}\", {column_type}")
             }
             Self::Widen { column, to } => write!(
@@ -303,6 +309,7 @@ mod tests {
             name: name.to_owned(),
             column_type: column_type.clone(),
             nullable: false,
+            default: (name == "new").then_some(DefaultValue::Bool(true)),
         };
         let found = changes(
             &target.table,
@@ -320,6 +327,7 @@ mod tests {
             Change::Add {
                 name: "new".to_owned(),
                 column_type: ColumnType::Bool,
+                default: Some(DefaultValue::Bool(true)),
             },
         ];
         assert_eq!(found, expected);

@@ -71,8 +71,8 @@ pub use position::{
 };
 pub use row::{Batch, Cell, CellState, Column, Origin, RowKind, TableRows, Timestamp};
 pub use table::{
-    ColumnDef, ColumnType, NewColumn, NewTable, Notation, Special, Table, TableKind, TableName,
-    Target, WriteMode,
+    ColumnDef, ColumnType, DefaultValue, NewColumn, NewTable, Notation, Special, Table, TableKind,
+    TableName, Target, WriteMode,
 };
 
 use async_trait::async_trait;
@@ -130,11 +130,12 @@ pub trait Session: Send {
     async fn describe_table(&mut self, name: &TableName) -> Result<Option<Table>, SinkError>;
 
     /// Creates the table unless it exists, serialised against other creators, outside any batch;
-    /// returns the definition read back from the catalog (which may be another creator's).
+    /// returns the definition read back from the catalog (which may be another creator's). A default that
+    /// a column of this database does not take is left out.
     async fn create_table(&mut self, wanted: &NewTable) -> Result<Table, SinkError>;
 
     /// Makes the table able to hold these columns: adds those that it does not have, as columns
-    /// that accept null, and widens those that hold less than is wanted, where the database can
+    /// that accept null, with their defaults, and widens those that hold less than is wanted, where the database can
     /// do that without loss ([`evolve`]). Never narrows and never drops. What is wanted is compared
     /// with the catalog as it is now, serialised against others who change tables, outside any
     /// batch; returns the definition read back.

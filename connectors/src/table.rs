@@ -5,11 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 
 mod column_type;
+mod default;
 #[cfg(test)]
 pub(crate) mod pages;
 mod special;
 
 pub use column_type::{ColumnType, Notation, TIME_SPAN_NANOS_MAX};
+pub use default::DefaultValue;
+pub(crate) use default::hex;
 pub use special::Special;
 
 /// A table's name, as parts; quoting is each database's own business.
@@ -131,7 +134,7 @@ impl Table {
 }
 
 /// A column to be created.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NewColumn {
     /// Its name.
     pub name: String,
@@ -139,10 +142,12 @@ pub struct NewColumn {
     pub column_type: ColumnType,
     /// Accepts NULL. Key columns never do.
     pub nullable: bool,
+    /// What it holds in rows that do not say: in new ones, and in those that are there when it is added.
+    pub default: Option<DefaultValue>,
 }
 
 /// A table to be created.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NewTable {
     /// Its name.
     pub name: TableName,
@@ -150,6 +155,18 @@ pub struct NewTable {
     pub columns: Vec<NewColumn>,
     /// Names of the primary key's columns; empty for none.
     pub primary_key: Vec<String>,
+}
+
+impl NewColumn {
+    /// The same columns without defaults; `None` when none of them has one.
+    pub fn without_defaults(columns: &[Self]) -> Option<Vec<Self>> {
+        let has_default = columns.iter().any(|column| column.default.is_some());
+        let plain = |column: &Self| Self {
+            default: None,
+            ..column.clone()
+        };
+        has_default.then(|| columns.iter().map(plain).collect())
+    }
 }
 
 /// How rows meet rows that are there already.

@@ -33,6 +33,7 @@ fn columns() -> Vec<NewColumn> {
         name: name.to_owned(),
         column_type,
         nullable,
+        default: None,
     };
     let text = || ColumnType::Text { max_chars: None };
     vec![

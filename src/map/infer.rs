@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rowdock_connectors::{ColumnType, NewColumn, NewTable, Special, TableName};
+use rowdock_connectors::{ColumnType, DefaultValue, NewColumn, NewTable, Special, TableName};
 
 use super::filter::FieldFilter;
 use super::plan::{self, KAFKA_KEY_COLUMNS};
@@ -15,8 +15,10 @@ use crate::config::connector::{KeyMode, SinkKeys};
 use crate::decode::{Decode as _, Encoded, Format, Visitor, header};
 use crate::record::{Datum, Header, OwnedRecord, RawRecord, RecordError, Schema, Side, Value};
 
+mod default;
 mod schema;
 
+pub(super) use default::default_value;
 pub(super) use schema::{column_type, wraps};
 
 /// The table that fits these records of a topic.
@@ -135,22 +137,35 @@ fn assemble(
                 format!("table {name} cannot be created: no record has field \"{key}\", which pk.fields names")
             })?,
         };
+        let column_type = key_type(column_type);
+        let default = match keys.key_mode {
+            KeyMode::RecordKey => key_fields.default_value(key, &column_type, keys),
+            KeyMode::RecordValue => values.default_value(key, &column_type, keys),
+            KeyMode::None | KeyMode::Kafka | KeyMode::RecordHeader => None,
+        };
         columns.push(NewColumn {
             name: column_name(key, keys),
-            column_type: key_type(column_type),
+            column_type,
             nullable: false,
+            default,
         });
     }
     for field in &values.order {
         if filter.wants(field) && !primary_key.contains(field) && !is_zone(field) {
-            let column_type = match time_type(field, keys) {
-                Some(time) => time,
-                None => values.column_type(field).unwrap_or(TEXT),
+            let (column_type, default) = match time_type(field, keys) {
+                // What its default means is said elsewhere: by the config, or by another field.
+                Some(time) => (time, None),
+                None => {
+                    let column_type = values.column_type(field).unwrap_or(TEXT);
+                    let default = values.default_value(field, &column_type, keys);
+                    (column_type, default)
+                }
             };
             columns.push(NewColumn {
                 name: column_name(field, keys),
                 column_type,
                 nullable: values.nullable(field),
+                default,
             });
         }
     }
@@ -202,6 +217,8 @@ struct Columns {
     types: HashMap<String, Option<ColumnType>>,
     /// Fields that a schema requires.
     required: HashMap<String, bool>,
+    /// The last schema of each field: that has its default.
+    schemas: HashMap<String, Arc<Schema>>,
 }
 
 impl Columns {
@@ -209,6 +226,15 @@ impl Columns {
         self.types
             .get(field)
             .map(|known| known.clone().unwrap_or(TEXT))
+    }
+
+    fn default_value(
+        &self,
+        field: &str,
+        column_type: &ColumnType,
+        keys: &SinkKeys,
+    ) -> Option<DefaultValue> {
+        default_value(self.schemas.get(field)?, column_type, keys.zone)
     }
 
     fn nullable(&self, field: &str) -> bool {
@@ -250,6 +276,8 @@ impl Columns {
         let is_first = self.required.is_empty();
         for field in fields {
             self.see(&field.name, Some(column_type(&field.schema)));
+            let known = Arc::clone(&field.schema);
+            self.schemas.insert(field.name.to_string(), known);
             let required = !field.schema.optional && field.schema.default.is_none();
             let required = required && (is_first || self.required.contains_key(&*field.name));
             self.required

@@ -120,7 +120,10 @@ impl Evolution {
         }
         let refused = |wanted: &NewColumn| {
             let is_full = self.refused.len() >= REFUSED_MAX;
-            let is_it = |(known, _): &&(NewColumn, String)| is_full || known == wanted;
+            // With another default it would be the same column.
+            let is_it = |(known, _): &&(NewColumn, String)| {
+                is_full || known.name == wanted.name && known.column_type == wanted.column_type
+            };
             self.refused.iter().find(is_it)
         };
         match lacking.iter().find_map(refused) {
@@ -170,17 +173,20 @@ fn lack(
     rules: Rules,
 ) -> Option<NewColumn> {
     let value = datum.value_of(schema).ok()?;
-    let new_column = |name: &str, column_type| NewColumn {
+    let new_column = |name: &str, column_type, default| NewColumn {
         name: name.to_owned(),
         column_type,
         nullable: true,
+        default,
     };
     let Some(index) = target.table.column_index(name) else {
-        let column_type = match schema {
-            Some(schema) => Some(infer::column_type(schema)),
-            None => infer::value_type(&value),
+        let Some(schema) = schema else {
+            return infer::value_type(&value)
+                .map(|column_type| new_column(name, column_type, None));
         };
-        return column_type.map(|column_type| new_column(name, column_type));
+        let column_type = infer::column_type(schema);
+        let default = infer::default_value(schema, &column_type, rules.zone);
+        return Some(new_column(name, column_type, default));
     };
     let column = &target.table.columns[index];
     if column.generated {
@@ -192,7 +198,7 @@ fn lack(
     fit::fit(&value, &wider, rules).ok()?;
     // A negative number stands for one that fits.
     let wraps = column.column_type == ColumnType::UInt64 && schema.is_some_and(infer::wraps);
-    (!wraps).then(|| new_column(&column.name, needed))
+    (!wraps).then(|| new_column(&column.name, needed, None))
 }
 
 /// The narrowest type that holds the value, when the column does not.
@@ -260,7 +266,7 @@ fn needed_number(plain: &str, keeps_fractions: bool) -> Option<ColumnType> {
 
 #[cfg(test)]
 mod tests {
-    use rowdock_connectors::{Table, TableKind, TableName, WriteMode};
+    use rowdock_connectors::{DefaultValue, Table, TableKind, TableName, WriteMode};
 
     use super::*;
     use crate::config::converter::JsonOptions;
@@ -438,18 +444,29 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_gives_the_type_of_new_columns() {
+    fn a_schema_gives_type_and_default_of_new_columns() {
         let value = r#"{"schema":{"type":"struct","fields":[
-            {"field":"a","type":"int16"},{"field":"b","type":"string","optional":true}]},
+            {"field":"a","type":"int16","default":7},{"field":"b","type":"string","optional":true}]},
             "payload":{"a":1,"b":null}}"#;
         let mut evolution = evolution(true, &[]);
         let found = evolution.lacking(&record(Some("1"), value), None, &target());
-        let types: Vec<ColumnType> = found
+        let columns: Vec<_> = found
             .expect("nothing is refused")
             .into_iter()
-            .map(|column| column.column_type)
+            .map(|column| (column.column_type, column.default))
             .collect();
-        assert_eq!(types, [ColumnType::Int16, text(None)]);
+        let seven = Some(DefaultValue::Int(7));
+        assert_eq!(columns, [(ColumnType::Int16, seven), (text(None), None)]);
+        // With another default it is the same column, which cannot be had.
+        let refused = NewColumn {
+            name: "a".to_owned(),
+            column_type: ColumnType::Int16,
+            nullable: true,
+            default: None,
+        };
+        evolution.refuse(vec![(refused, "no".to_owned())]);
+        let again = evolution.lacking(&record(Some("1"), value), None, &target());
+        assert_eq!(again, Err("no".to_owned()));
     }
 
     #[test]
@@ -459,6 +476,7 @@ mod tests {
             name: name.to_owned(),
             column_type,
             nullable: true,
+            default: None,
         };
         evolution.refuse(vec![
             (refused("a", ColumnType::Int64), "no".to_owned()),

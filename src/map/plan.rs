@@ -191,6 +191,7 @@ pub fn new_tombstones(target: &Target, name: TableName) -> NewTable {
         name: target.column(written).name.clone(),
         column_type: target.column(written).column_type.clone(),
         nullable: false,
+        default: None,
     };
     let key = target.key.iter().map(|key| column(*key));
     NewTable {

@@ -837,6 +837,7 @@ fn what_was_asked_for_and_is_lacking_still_is_a_bad_record() {
         name: "new".to_owned(),
         column_type: ColumnType::Int64,
         nullable: true,
+        default: None,
     };
     mapping.mapper.evolution_answered(vec![asked]);
     let refused = mapping.map(None, Some(lacking)).unwrap_err();

@@ -89,7 +89,8 @@ impl Datum {
         self.value_of(None)
     }
 
-    /// The same for a value of this schema, whose name may tell that a text is JSON.
+    /// The same for a value of this schema, whose name may tell that a text is JSON, or a date and time what
+    /// a clock shows.
     ///
     /// # Errors
     /// As [`value`](Self::value); and for a decimal that is absurdly long.
@@ -112,6 +113,9 @@ impl Datum {
             Self::Decimal(text) => Value::Decimal(Cow::Borrowed(text)),
             Self::Date(days) => Value::Date(*days),
             Self::Time(nanos) => Value::Time(*nanos),
+            Self::Timestamp(at) if schema.is_some_and(Schema::is_local) => {
+                Value::LocalTimestamp(*at)
+            }
             Self::Timestamp(at) => Value::Timestamp(*at),
             Self::Struct(value) => match debezium::single(value) {
                 Some(single) => single?,

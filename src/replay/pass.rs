@@ -294,7 +294,7 @@ impl Pass {
             TableRequest::Describe(topic) => self.describe(intake, slots, &topic).await?,
             TableRequest::Create(topic, wanted) => {
                 let session = self.session().await?;
-                let created = session.create_table(&wanted).await?;
+                let created = tables::created(session, &wanted).await?;
                 let (sink, table) = (&config.sink, Some(created));
                 let target = tables::target(session, sink, &topic, &wanted.name, table).await?;
                 intake.set_table(slots.topic_index(&topic), &topic, target, Vec::new());
@@ -318,7 +318,7 @@ impl Pass {
         let config = Arc::clone(&self.config);
         let session = self.session().await?;
         let before = session.describe_table(&name).await?;
-        match session.evolve_table(&name, wanted).await {
+        match tables::evolved(session, &name, wanted).await {
             // It is no answer to this request any more once the letters are mapped from the start.
             Ok(table) if before.as_ref() == Some(&table) => {
                 let sink = &config.sink;

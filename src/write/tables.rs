@@ -62,7 +62,7 @@ impl WriteLoop {
     }
 
     async fn try_create(&mut self, topic: &Arc<str>, wanted: &NewTable) -> Result<(), SinkError> {
-        let created = self.session().await?.create_table(wanted).await?;
+        let created = created(self.session().await?, wanted).await?;
         tracing::info!(%topic, table = %wanted.name, "table created");
         self.announce_table(topic, &wanted.name, Some(created), &[])
             .await
@@ -117,7 +117,7 @@ impl WriteLoop {
         wanted: &[NewColumn],
     ) -> Result<(), SinkError> {
         let session = self.session().await?;
-        let table = match session.evolve_table(name, wanted).await {
+        let table = match evolved(session, name, wanted).await {
             Ok(table) => Some(table),
             Err(error) if error.table_changed() && !error.connection_lost() => {
                 match session.describe_table(name).await? {
@@ -256,6 +256,61 @@ impl WriteLoop {
     }
 }
 
+/// Creates a table; without its defaults where the database refuses it with them, such as for a character
+/// that its own has not: a default is no reason to do without the table.
+///
+/// # Errors
+/// Those of [`Session::create_table`].
+pub async fn created(session: &mut dyn Session, wanted: &NewTable) -> Result<Table, SinkError> {
+    let refused = match session.create_table(wanted).await {
+        Err(error) if error.class() != ErrorClass::Retry => error,
+        answer => return answer,
+    };
+    let Some(columns) = NewColumn::without_defaults(&wanted.columns) else {
+        return Err(refused);
+    };
+    let plain = NewTable {
+        columns,
+        ..wanted.clone()
+    };
+    without_defaults(&wanted.name, refused, session.create_table(&plain).await)
+}
+
+/// Makes a table able to hold these columns; the same way.
+///
+/// # Errors
+/// Those of [`Session::evolve_table`].
+pub async fn evolved(
+    session: &mut dyn Session,
+    name: &TableName,
+    wanted: &[NewColumn],
+) -> Result<Table, SinkError> {
+    let refused = match session.evolve_table(name, wanted).await {
+        Err(error) if error.class() != ErrorClass::Retry && !error.table_changed() => error,
+        answer => return answer,
+    };
+    let Some(plain) = NewColumn::without_defaults(wanted) else {
+        return Err(refused);
+    };
+    without_defaults(name, refused, session.evolve_table(name, &plain).await)
+}
+
+/// The second answer, unless the defaults were not what was wrong.
+fn without_defaults(
+    table: &TableName,
+    refused: SinkError,
+    answer: Result<Table, SinkError>,
+) -> Result<Table, SinkError> {
+    match answer {
+        Ok(done) => {
+            tracing::warn!(%table, "new columns have no defaults, which were refused: {refused}");
+            Ok(done)
+        }
+        Err(error) if error.class() == ErrorClass::Retry => Err(error),
+        Err(_) => Err(refused),
+    }
+}
+
 /// The columns that cannot be had, each with why, when all that is wanted together was refused like
 /// this. The others are made one by one, so that records which need just these are not refused.
 ///
@@ -272,8 +327,7 @@ pub async fn refusals(
     }
     let mut refused = Vec::new();
     for column in wanted {
-        let evolved = session.evolve_table(name, std::slice::from_ref(column));
-        match evolved.await {
+        match evolved(session, name, std::slice::from_ref(column)).await {
             Ok(_) => {}
             Err(error) if error.class() == ErrorClass::Record => {
                 refused.push((column.clone(), error.to_string()));

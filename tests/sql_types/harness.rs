@@ -9,6 +9,7 @@ use rowdock::config::worker::WorkerSettings;
 use rowdock::decode::Formats;
 use rowdock::map::{TopicMapper, Unmapped, infer, plan};
 use rowdock::record::{RawHeader, RawRecord};
+use rowdock::write::tables;
 use rowdock_connectors::mysql::MySqlSink;
 use rowdock_connectors::postgres::PostgresSink;
 use rowdock_connectors::sqlite::SqliteSink;
@@ -181,11 +182,13 @@ impl Harness {
         };
         let table = match session.describe_table(&name).await.expect("described") {
             Some(_) if config.sink.auto_evolve => {
-                let evolved = session.evolve_table(&name, &wanted().columns).await;
+                let evolved = tables::evolved(&mut *session, &name, &wanted().columns).await;
                 evolved.expect("evolved")
             }
             Some(table) => table,
-            None => session.create_table(&wanted()).await.expect("created"),
+            None => tables::created(&mut *session, &wanted())
+                .await
+                .expect("created"),
         };
         let target = Arc::new(plan::target(table, &config.sink, topic).expect("a target"));
         let mut mapper = TopicMapper::new(

@@ -7,8 +7,8 @@ use crate::support::engine::Engine;
 /// A field: its schema without the name, its value, and per engine the column that is made and what the
 /// column then shows as text.
 pub(super) struct Field {
-    schema: &'static str,
-    value: &'static str,
+    pub(super) schema: &'static str,
+    pub(super) value: &'static str,
     postgres: (&'static str, &'static str),
     mysql: (&'static str, &'static str),
     sqlite: (&'static str, &'static str),
@@ -34,7 +34,7 @@ pub(super) const fn field(
 const MICROS: &str = "1795256130123456";
 const MILLIS: &str = "1795256130123";
 
-const FIELDS: &[Field] = &[
+pub(super) const FIELDS: &[Field] = &[
     field(
         r#""type":"int8""#,
         "-128",
@@ -258,7 +258,7 @@ pub(super) async fn check(
         if found != made {
             wrong.push(format!("{}: {found}, not {made}", field.schema));
         }
-        let found = harness.text(&value_of(engine, &column, made)).await;
+        let found = harness.text(&value_of(engine, &column, made, 1)).await;
         if found != shown {
             wrong.push(format!("{}: {found}, not {shown}", field.schema));
         }
@@ -293,7 +293,7 @@ fn record(
 
 /// MariaDB's JSON is a text, which stays as it was written; it has a type of its own for UUIDs, which
 /// MySQL keeps as they are written.
-fn expected(engine: Engine, field: &Field) -> (&'static str, &'static str) {
+pub(super) fn expected(engine: Engine, field: &Field) -> (&'static str, &'static str) {
     match (engine, field.mysql.0) {
         (Engine::Postgres, _) => field.postgres,
         (Engine::MariaDb, "json") => ("longtext", field.sqlite.1),
@@ -332,7 +332,7 @@ pub(super) fn without_width(found: String) -> String {
     }
 }
 
-fn value_of(engine: Engine, column: &str, made: &str) -> String {
+pub(super) fn value_of(engine: Engine, column: &str, made: &str, row: usize) -> String {
     let shown = match (engine, made) {
         (Engine::Postgres, _) => format!("{column}::text"),
         (_, "longblob" | "BLOB" | "varbinary(16)") => format!("hex({column})"),
@@ -343,7 +343,7 @@ fn value_of(engine: Engine, column: &str, made: &str) -> String {
         }
         _ => column.to_owned(),
     };
-    format!("SELECT {shown} FROM made WHERE id = 1")
+    format!("SELECT {shown} FROM made WHERE id = {row}")
 }
 
 /// PostgreSQL's counts are no texts.

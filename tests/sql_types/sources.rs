@@ -7,7 +7,7 @@ use super::schemas::{ENGINES, Field, check, field};
 use crate::support::engine::Engine;
 
 /// By the names of schemas.
-const NAMED: &[Field] = &[
+pub(super) const NAMED: &[Field] = &[
     field(
         r#""type":"string","name":"io.debezium.time.ZonedTime","version":1"#,
         r#""10:15:30.5+02:00""#,
@@ -145,7 +145,7 @@ const NAMED: &[Field] = &[
 ];
 
 /// By what the source tells of its columns.
-const TOLD: &[Field] = &[
+pub(super) const TOLD: &[Field] = &[
     field(
         r#""type":"string","parameters":{"__debezium.source.column.type":"INET"}"#,
         r#""192.0.2.7/24""#,

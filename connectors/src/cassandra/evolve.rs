@@ -56,6 +56,8 @@ fn statement(link: &Link, table: &Table, change: &Change) -> Result<String, Sink
         Change::Add {
             name: column,
             column_type,
+            // It has none.
+            default: _,
         } => Ok(format!(
             "ALTER TABLE {} ADD {} {}",
             qualified(keyspace, name),

@@ -263,6 +263,7 @@ mod tests {
             name: (*name).to_owned(),
             column_type: ColumnType::Int64,
             nullable: true,
+            default: None,
         };
         NewTable {
             name: TableName::parse("T"),

@@ -121,7 +121,9 @@ impl Store {
         };
         for change in evolve::changes(&table.definition, wanted) {
             match change {
-                Change::Add { name, column_type } => {
+                Change::Add {
+                    name, column_type, ..
+                } => {
                     let added = nullable_column(&name, column_type.plain());
                     table.definition.columns.push(added);
                     for row in table.rows.values_mut() {

@@ -361,6 +361,7 @@ async fn tables_evolve_and_a_table_that_changed_is_noticed() {
         name: "more".to_owned(),
         column_type: crate::ColumnType::Bool,
         nullable: false,
+        default: None,
     }];
     let name = TableName::parse("t");
     let evolved = session.evolve_table(&name, &wanted).await.unwrap();

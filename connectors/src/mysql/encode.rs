@@ -7,11 +7,11 @@ use crate::error::{ErrorClass, SinkError};
 use crate::row::{Cell, TableRows};
 
 mod geometry;
-mod time;
+pub(super) mod time;
 
 const OUT_OF_RANGE: &str = "number out of the column's range";
 /// Years that a `year` column has, besides zero.
-const YEARS: std::ops::RangeInclusive<i64> = 1901..=2155;
+pub(super) const YEARS: std::ops::RangeInclusive<i64> = 1901..=2155;
 
 /// What a prepared statement's packet has besides its values, at most.
 pub(super) const PACKET_HEADER_BYTES: usize = 16;
@@ -97,7 +97,7 @@ fn fraction(encoding: &Encoding) -> u32 {
 
 /// The nearest single. A double beyond every single is an error, not infinity.
 #[expect(clippy::cast_possible_truncation, reason = "rounding is meant")]
-fn narrow(value: f64) -> Result<f32, &'static str> {
+pub(super) fn narrow(value: f64) -> Result<f32, &'static str> {
     let narrowed = value as f32;
     if narrowed.is_infinite() {
         return Err(OUT_OF_RANGE);

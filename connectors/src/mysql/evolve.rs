@@ -1,16 +1,19 @@
 //! Changing tables: columns are added and widened, in one statement.
 //!
 //! To change a column's type its whole definition must be written out. Columns with more to them
-//! than type, collation, nullability and comment are left to people.
+//! than type, collation, nullability, comment and a plain default are left to people.
 
 use super::connect::Connector;
 use super::link::Link;
+use super::schema::default::clause;
 use super::schema::native::{self, DECIMAL_PRECISION_MAX, DECIMAL_SCALE_MAX};
 use super::schema::{self, Described};
 use super::sql::{self, Flavor, literal};
 use crate::error::{ErrorClass, SinkError};
 use crate::evolve::{self, Change};
-use crate::table::{ColumnDef, ColumnType, NewColumn, Table, TableName};
+use crate::table::{ColumnDef, ColumnType, DefaultValue, NewColumn, Table, TableName};
+
+mod kept;
 
 /// Attempts against others who change the table without knowing the lock.
 const ATTEMPTS_MAX: usize = 3;
@@ -47,7 +50,8 @@ async fn evolve_once(
         definer.close().await;
         return Ok(described.table);
     }
-    let statement = statement(&described, &changes, flavor)?;
+    let kept = kept::defaults(&mut definer, &action, &described, &changes).await?;
+    let statement = statement(&described, &changes, &kept, flavor)?;
     if let Err(error) = definer.run(&action, &statement).await {
         let may_pass = error.connection_lost() || error.class() == ErrorClass::Retry;
         if may_pass {
@@ -89,10 +93,12 @@ fn changes(table: &Table, wanted: &[NewColumn], flavor: Flavor) -> Vec<Change> {
     changes
 }
 
-/// All changes in one statement, so that the table is locked, and rewritten, once.
+/// All changes in one statement, so that the table is locked, and rewritten, once. `kept` are defaults of
+/// columns to be widened.
 fn statement(
     described: &Described,
     changes: &[Change],
+    kept: &[(String, DefaultValue)],
     flavor: Flavor,
 ) -> Result<String, SinkError> {
     let table = &described.table;
@@ -100,24 +106,33 @@ fn statement(
     let on_table = format!("ALTER TABLE {}", sql::qualified(&table.name));
     for change in changes {
         match change {
-            Change::Add { name, column_type } => {
+            Change::Add {
+                name,
+                column_type,
+                default,
+            } => {
                 sql::check_identifier("column", name)?;
                 let native_type = native::plain_type(column_type, flavor)
                     .ok_or_else(|| schema::cannot_create(name))?;
+                let default = default.as_ref();
+                let default = default.and_then(|value| clause(&native_type, value, flavor));
                 actions.push(format!(
-                    "ADD COLUMN {} {native_type} NULL",
-                    sql::quoted(name)
+                    "ADD COLUMN {} {native_type} NULL{}",
+                    sql::quoted(name),
+                    default.unwrap_or_default()
                 ));
             }
             Change::Widen { column, to } => {
                 let native_type = native::plain_type(to, flavor)
                     .ok_or_else(|| schema::cannot_create(&column.name))?;
+                let default = kept.iter().find(|(name, _)| *name == column.name);
+                let default = default.and_then(|(_, value)| clause(&native_type, value, flavor));
                 let modify = format!(
                     "MODIFY COLUMN {} {native_type}{}",
                     sql::quoted(&column.name),
-                    rest_of(described, column)
+                    rest_of(described, column, default.as_deref())
                 );
-                if let Some(reason) = why_by_hand(described, column, to) {
+                if let Some(reason) = why_by_hand(described, column, to, default.is_some()) {
                     let by_hand = format!("{on_table} {modify}");
                     let name = &table.name;
                     return Err(evolve::impossible(name, column, to, reason, &by_hand));
@@ -150,7 +165,7 @@ fn holds_digits(from: &ColumnType, to: &ColumnType) -> bool {
     precision <= DECIMAL_PRECISION_MAX && scale <= DECIMAL_SCALE_MAX
 }
 
-fn rest_of(described: &Described, column: &ColumnDef) -> String {
+fn rest_of(described: &Described, column: &ColumnDef, default: Option<&str>) -> String {
     let traits = described.traits_of(column);
     let mut rest = String::new();
     if let Some(collation) = traits.and_then(|traits| traits.collation.as_deref()) {
@@ -161,13 +176,19 @@ fn rest_of(described: &Described, column: &ColumnDef) -> String {
     } else {
         " NOT NULL"
     });
+    rest.push_str(default.unwrap_or_default());
     if let Some(comment) = traits.and_then(|traits| traits.comment.as_deref()) {
         rest.push_str(&format!(" COMMENT {}", literal(comment)));
     }
     rest
 }
 
-fn why_by_hand(described: &Described, column: &ColumnDef, to: &ColumnType) -> Option<&'static str> {
+fn why_by_hand(
+    described: &Described,
+    column: &ColumnDef,
+    to: &ColumnType,
+    keeps_default: bool,
+) -> Option<&'static str> {
     if column.generated {
         return Some("the column is generated");
     }
@@ -189,8 +210,10 @@ fn why_by_hand(described: &Described, column: &ColumnDef, to: &ColumnType) -> Op
     if column.native_type.starts_with("binary") {
         return Some("zeros at the end of its values would begin to count");
     }
-    if column.has_default || is_odd {
-        return Some("the column has a default or more, which would have to be written out again");
+    if is_odd || column.has_default && !keeps_default {
+        return Some(
+            "the column has a default that is no plain value, or more, which would have to be written out again",
+        );
     }
     column
         .native_type
@@ -210,7 +233,7 @@ mod tests {
             native_type: native_type.to_owned(),
             native_type_id: 0,
             nullable: name != "id",
-            has_default: name == "defaulted",
+            has_default: matches!(name, "defaulted" | "kept"),
             generated: false,
         }
     }
@@ -238,6 +261,7 @@ mod tests {
             column("d", decimal(Some((65, 30))), "decimal(65,30)"),
             column("whole", decimal(Some((65, 10))), "decimal(65,10)"),
             column("defaulted", ColumnType::Int16, "smallint"),
+            column("kept", ColumnType::Int16, "smallint"),
             column("b", bytes(8), "varbinary(8)"),
             column("large", bytes(65_535), "blob"),
             column("fixed", bytes(8), "binary(8)"),
@@ -270,13 +294,18 @@ mod tests {
                 name: (*name).to_owned(),
                 column_type: column_type.clone(),
                 nullable: true,
+                default: Some(DefaultValue::Json("[]".to_owned())),
             })
             .collect();
         let changes = changes(&described.table, &wanted, Flavor::MySql);
         if changes.is_empty() {
             return Ok(String::new());
         }
-        statement(&described, &changes, Flavor::MySql)
+        let kept = [
+            ("kept".to_owned(), DefaultValue::Int(-7)),
+            ("v".to_owned(), DefaultValue::Text("it's".to_owned())),
+        ];
+        statement(&described, &changes, &kept, Flavor::MySql)
     }
 
     #[test]
@@ -287,13 +316,15 @@ mod tests {
             ("v", text(Some(9))),
             ("b", bytes(32)),
             ("large", bytes(131_072)),
+            ("kept", ColumnType::Int64),
         ];
         assert_eq!(
             evolved(&wanted).expect("possible"),
-            "ALTER TABLE `shop`.`orders` ADD COLUMN `n``n` json NULL, \
+            "ALTER TABLE `shop`.`orders` ADD COLUMN `n``n` json NULL DEFAULT ('[]'), \
              MODIFY COLUMN `n` bigint NULL, \
-             MODIFY COLUMN `v` varchar(9) COLLATE utf8mb4_bin NULL COMMENT 'it''s', \
-             MODIFY COLUMN `b` varbinary(32) NULL, MODIFY COLUMN `large` longblob NULL"
+             MODIFY COLUMN `v` varchar(9) COLLATE utf8mb4_bin NULL DEFAULT 'it''s' COMMENT 'it''s', \
+             MODIFY COLUMN `b` varbinary(32) NULL, MODIFY COLUMN `large` longblob NULL, \
+             MODIFY COLUMN `kept` bigint NULL DEFAULT -7"
         );
     }
 

@@ -57,8 +57,21 @@ pub(super) struct Traits {
     /// Spatial reference system that the column requires.
     pub(super) srid: Option<u32>,
     pub(super) comment: Option<String>,
+    pub(super) default: StoredDefault,
     /// Has more to it than is known here, such as a change with every update.
     pub(super) is_odd: bool,
+}
+
+/// What the catalog says of a column's default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum StoredDefault {
+    /// There is none, or one that only its text in the catalog tells, and that is not known here.
+    #[default]
+    None,
+    /// A value, in the catalog's words.
+    Value(String),
+    /// An expression of MySQL's, which may be a value in brackets.
+    Expression(String),
 }
 
 impl Form {
@@ -136,7 +149,7 @@ fn encoding(column: &ColumnDef) -> Encoding {
 }
 
 /// From `enum('a','it''s')`.
-fn labels(native_type: &str) -> Vec<String> {
+pub(super) fn labels(native_type: &str) -> Vec<String> {
     let Some((_, list)) = native_type.split_once('(') else {
         return Vec::new();
     };

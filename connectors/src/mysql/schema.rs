@@ -15,6 +15,7 @@ use super::transaction;
 use crate::error::{ErrorClass, SinkError};
 use crate::table::{ColumnDef, NewTable, Table, TableKind, TableName};
 
+pub(super) mod default;
 pub(super) mod native;
 mod special;
 
@@ -271,9 +272,12 @@ fn create_text(wanted: &NewTable, flavor: Flavor) -> Result<String, SinkError> {
         } else {
             "NOT NULL"
         };
+        let default = column.default.as_ref();
+        let default = default.and_then(|default| default::clause(&native_type, default, flavor));
         parts.push(format!(
-            "{} {native_type} {null}",
-            sql::quoted(&column.name)
+            "{} {native_type} {null}{}",
+            sql::quoted(&column.name),
+            default.unwrap_or_default()
         ));
     }
     if !wanted.primary_key.is_empty() {
@@ -304,6 +308,7 @@ mod tests {
             name: (*name).to_owned(),
             column_type: column_type.clone(),
             nullable: *nullable,
+            default: None,
         };
         NewTable {
             name: TableName::parse("shop.orders"),

@@ -85,11 +85,19 @@ fn statement(table: &Table, changes: &[Change]) -> Result<String, SinkError> {
     let on_table = format!("ALTER TABLE {}", sql::qualified(&table.name));
     for change in changes {
         match change {
-            Change::Add { name, column_type } => {
+            Change::Add {
+                name,
+                column_type,
+                default,
+            } => {
                 sql::check_identifier("column", name)?;
                 let native_type =
                     schema::native_type(column_type).ok_or_else(|| schema::cannot_create(name))?;
-                actions.push(format!("ADD COLUMN {} {native_type}", sql::quoted(name)));
+                let default = schema::default_clause(&native_type, default.as_ref());
+                actions.push(format!(
+                    "ADD COLUMN {} {native_type}{default}",
+                    sql::quoted(name)
+                ));
             }
             Change::Widen { column, to } => {
                 let name = sql::quoted(&column.name);
@@ -142,6 +150,7 @@ fn wider_type(column: &ColumnDef, to: &ColumnType) -> Result<String, (&'static s
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::DefaultValue;
 
     fn column(name: &str, column_type: ColumnType, native_type: &str, id: u32) -> ColumnDef {
         ColumnDef {
@@ -180,6 +189,7 @@ mod tests {
             Change::Add {
                 name: "say \"hi\"".to_owned(),
                 column_type: ColumnType::Json,
+                default: Some(DefaultValue::Json("[]".to_owned())),
             },
             widen(
                 column("n", ColumnType::Int32, "integer", 23),
@@ -196,7 +206,7 @@ mod tests {
         ];
         assert_eq!(
             statement(&table(), &changes).expect("possible"),
-            "ALTER TABLE \"app\".\"orders\" ADD COLUMN \"say \"\"hi\"\"\" jsonb, \
+            "ALTER TABLE \"app\".\"orders\" ADD COLUMN \"say \"\"hi\"\"\" jsonb DEFAULT '[]', \
              ALTER COLUMN \"n\" TYPE bigint, ALTER COLUMN \"v\" TYPE varchar(9), \
              ALTER COLUMN \"c\" TYPE character(9)"
         );
@@ -236,6 +246,7 @@ mod tests {
         let long = Change::Add {
             name: "x".repeat(64),
             column_type: ColumnType::Bool,
+            default: None,
         };
         check(ErrorClass::Stop, long, &["63 bytes"]);
     }

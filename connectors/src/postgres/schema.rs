@@ -11,9 +11,11 @@ use super::sql;
 use crate::error::{ErrorClass, SinkError};
 use crate::table::{ColumnDef, NewTable, Table, TableKind, TableName, Target};
 
+mod default;
 mod special;
 mod types;
 
+pub(super) use default::clause as default_clause;
 use types::Types;
 pub(super) use types::native_type;
 
@@ -166,7 +168,11 @@ fn create_text(wanted: &NewTable) -> Result<String, SinkError> {
         };
         let native_type =
             native_type(&column.column_type).ok_or_else(|| cannot_create(&column.name))?;
-        parts.push(format!("{} {native_type}{null}", sql::quoted(&column.name)));
+        let default = default_clause(&native_type, column.default.as_ref());
+        parts.push(format!(
+            "{} {native_type}{default}{null}",
+            sql::quoted(&column.name)
+        ));
     }
     if !wanted.primary_key.is_empty() {
         let key: Vec<String> = wanted
@@ -288,6 +294,7 @@ mod tests {
             name: (*name).to_owned(),
             column_type: column_type.clone(),
             nullable: *nullable,
+            default: None,
         };
         NewTable {
             name: TableName::parse("app.orders"),

@@ -108,14 +108,15 @@ fn bind_decimal(
     }
 }
 
+/// A number as a numeric column holds it.
 #[derive(Debug, PartialEq)]
-enum Number {
+pub(super) enum Number {
     Int(i64),
     Double(f64),
 }
 
 /// The number that a numeric column can hold without losing a digit.
-fn numeric_value(plain: &str) -> Option<Number> {
+pub(super) fn numeric_value(plain: &str) -> Option<Number> {
     let whole = match plain.split_once('.') {
         Some((whole, fraction)) if fraction.bytes().all(|digit| digit == b'0') => whole,
         _ => plain,
@@ -144,7 +145,7 @@ fn significant_digits(plain: &str) -> usize {
 
 /// In a column declared `JSON`, which SQLite counts as numeric, a document that is a bare number is
 /// stored as a number: fine while it reads the same afterwards.
-fn keeps_json(document: &str) -> bool {
+pub(super) fn keeps_json(document: &str) -> bool {
     let trimmed = document.trim();
     let is_number = trimmed.starts_with(|first: char| first == '-' || first.is_ascii_digit());
     !is_number || trimmed.parse::<i64>().is_ok()

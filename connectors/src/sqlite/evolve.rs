@@ -4,7 +4,7 @@
 use sqlx::sqlite::SqliteArguments;
 
 use super::connect::Connection;
-use super::schema::{declared_type, describe_table};
+use super::schema::{declared_type, default_clause, describe_table};
 use super::sql::{local_name, quoted};
 use crate::error::SinkError;
 use crate::evolve::{self, Change};
@@ -53,12 +53,19 @@ async fn described(connection: &mut Connection, name: &TableName) -> Result<Tabl
 
 fn statement(table: &Table, change: &Change) -> Result<String, SinkError> {
     match change {
-        Change::Add { name, column_type } => Ok(format!(
-            "ALTER TABLE main.{} ADD COLUMN {} {}",
-            quoted(&local_name(&table.name)),
-            quoted(name),
-            declared_type(name, column_type)?
-        )),
+        Change::Add {
+            name,
+            column_type,
+            default,
+        } => {
+            let declared = declared_type(name, column_type)?;
+            Ok(format!(
+                "ALTER TABLE main.{} ADD COLUMN {} {declared}{}",
+                quoted(&local_name(&table.name)),
+                quoted(name),
+                default_clause(&declared, default.as_ref())
+            ))
+        }
         Change::Widen { column, to } => Err(evolve::impossible(
             &table.name,
             column,

@@ -13,8 +13,10 @@ use crate::error::SinkError;
 use crate::row::TableRows;
 use crate::table::{ColumnDef, ColumnType, NewTable, Table, TableKind, TableName, Target};
 
+mod default;
 mod types;
 
+pub(super) use default::clause as default_clause;
 pub(super) use types::{Affinity, affinity, declared_type};
 
 use types::column_type;
@@ -22,6 +24,8 @@ use types::column_type;
 const DOING: &str = "read the table's definition";
 /// `hidden` in `pragma_table_xinfo`: a column of a virtual table that is not to be seen.
 const HIDDEN: i64 = 1;
+/// A primary key of just this type is the row's own number.
+const ROWID_TYPE: &str = "INTEGER";
 
 /// Reads the table's definition; `None` if there is no such table.
 ///
@@ -262,10 +266,16 @@ fn create_sql(wanted: &NewTable) -> Result<String, SinkError> {
         } else {
             ""
         };
+        let declared = declared_type(&column.name, &column.column_type)?;
+        let default = match is_key && wanted.primary_key.len() == 1 && declared == ROWID_TYPE {
+            // SQLite gives it a number, whatever the default.
+            true => None,
+            false => column.default.as_ref(),
+        };
         parts.push(format!(
-            "{} {}{not_null}",
+            "{} {declared}{}{not_null}",
             quoted(&column.name),
-            declared_type(&column.name, &column.column_type)?
+            default_clause(&declared, default)
         ));
     }
     if !wanted.primary_key.is_empty() {
@@ -309,6 +319,7 @@ mod tests {
             name: name.to_owned(),
             column_type: ColumnType::Int32,
             nullable,
+            default: None,
         };
         let wanted = NewTable {
             name: TableName::parse("a\"b"),

@@ -275,6 +275,7 @@ async fn created_with_the_keyspace_and_the_partition_key_that_are_named() {
         name: name.to_owned(),
         column_type: ColumnType::Int32,
         nullable: name == "n",
+        default: None,
     };
     let wanted = NewTable {
         name: TableName::parse("T"),

@@ -32,6 +32,7 @@ async fn letter_table(session: &mut dyn Session) -> Arc<Target> {
         name: (*name).to_owned(),
         column_type: column_type.clone(),
         nullable: name.starts_with("record_"),
+        default: None,
     };
     let wanted = NewTable {
         name: TableName::parse("letters"),

@@ -35,6 +35,7 @@ async fn wide(session: &mut dyn Session, mode: WriteMode) -> Arc<Target> {
             _ => ColumnType::Int32,
         },
         nullable: *name != "id",
+        default: None,
     };
     let wanted = NewTable {
         name: TableName::parse("wide"),

@@ -50,6 +50,7 @@ async fn table(session: &mut dyn Session, name: &str) -> Arc<Target> {
             _ => ColumnType::Int64,
         },
         nullable: *name != "id",
+        default: None,
     };
     let wanted = NewTable {
         name: TableName::parse(name),

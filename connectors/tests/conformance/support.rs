@@ -188,6 +188,7 @@ pub(crate) async fn table(session: &mut dyn Session, name: &str, is_keyed: bool)
         name: name.to_owned(),
         column_type,
         nullable: name != "n",
+        default: None,
     };
     let columns = [
         ("id", ColumnType::Int64),

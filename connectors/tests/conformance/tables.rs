@@ -10,6 +10,7 @@ fn wanted() -> NewTable {
         name: name.to_owned(),
         column_type,
         nullable: true,
+        default: None,
     };
     let columns = [
         ("id", ColumnType::Text { max_chars: None }),
@@ -57,6 +58,7 @@ pub(crate) async fn many_evolve_one_table(database: &impl Database) {
         name: name.to_owned(),
         column_type,
         nullable: true,
+        default: None,
     };
     let mut session = session(database).await;
     table(&mut *session, "t", true).await;

@@ -24,6 +24,7 @@ async fn remembering(session: &mut dyn Session) -> Arc<Target> {
         name: name.to_owned(),
         column_type,
         nullable: false,
+        default: None,
     };
     let wanted = NewTable {
         name: TableName::parse("t_deleted"),

@@ -131,6 +131,7 @@ fn orders() -> NewTable {
         name: name.to_owned(),
         column_type,
         nullable: true,
+        default: None,
     };
     let columns = [
         ("id", ColumnType::Int64),
@@ -156,6 +157,42 @@ fn orders() -> NewTable {
         columns: columns.into_iter().map(column).collect(),
         primary_key: vec!["id".to_owned()],
     }
+}
+
+#[tokio::test]
+async fn widened_columns_keep_their_defaults() {
+    let database = Database::new().await;
+    database
+        .run(
+            "CREATE TABLE t (id int4, n int2 DEFAULT -7, v varchar(9) DEFAULT 'it''s', \
+             d numeric(5,2) DEFAULT 1.50, r real DEFAULT 0.5)",
+        )
+        .await;
+    let wanted = [
+        ("n", ColumnType::Int64),
+        ("v", text(None)),
+        ("d", decimal(Some((9, 3)))),
+        ("r", ColumnType::Float64),
+    ];
+    let wanted = wanted.map(|(name, column_type)| NewColumn {
+        name: name.to_owned(),
+        column_type,
+        nullable: true,
+        default: None,
+    });
+    let mut session = database.session().await;
+    let evolved = session.evolve_table(&TableName::parse("t"), &wanted).await;
+    let expected = [
+        "id 32-bit integer null",
+        "n 64-bit integer null default",
+        "v text null default",
+        "d decimal(9,3) null default",
+        "r 64-bit float null default",
+    ];
+    assert_eq!(shown(&evolved.expect("evolved")), expected);
+    database.run("INSERT INTO t (id) VALUES (1)").await;
+    let rows = database.texts("SELECT t::text FROM t").await;
+    assert_eq!(rows, ["(1,-7,it's,1.500,0.5)"]);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use rowdock_connectors::{TableRows, Target};
 
 use super::{Content, RowWriter, SideReader};
 use crate::decode::Visitor as _;
-use crate::record::{Datum, Header, RecordError, Schema, Side, Value};
+use crate::record::{Datum, Header, RecordError, Schema, Side};
 
 impl SideReader {
     /// Puts the fields of a struct or map, or a single value, into the row.
@@ -79,12 +79,6 @@ impl RowWriter<'_> {
         let value = value.map_err(|reason| {
             RecordError::new(self.stage, format!("field \"{name}\": {reason}"))
         })?;
-        let value = match value {
-            Value::Timestamp(at) if schema.is_some_and(Schema::is_local) => {
-                Value::LocalTimestamp(at)
-            }
-            value => value,
-        };
         self.field(column, name, &value)
     }
 }

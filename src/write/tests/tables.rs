@@ -99,6 +99,7 @@ fn wanted(name: &str, column_type: ColumnType) -> Vec<NewColumn> {
         name: name.to_owned(),
         column_type,
         nullable: true,
+        default: None,
     }]
 }
 

@@ -13,14 +13,14 @@ const SECOND_NANOS: i64 = 1_000_000_000;
 const OUT_OF_RANGE: &str = "date or time out of range: the database has the years 0001 to 9999";
 
 /// A day.
-pub(super) fn date(days: i32) -> Result<Value, &'static str> {
+pub(in crate::mysql) fn date(days: i32) -> Result<Value, &'static str> {
     let date = NaiveDate::from_epoch_days(days).ok_or(OUT_OF_RANGE)?;
     let (year, month, day) = fields(date)?;
     Ok(Value::Date(year, month, day, 0, 0, 0, 0))
 }
 
 /// A time of day, or a span of time either way. What is finer than `digits` is cut off.
-pub(super) fn time_span(nanos: i64, digits: u32) -> Result<Value, &'static str> {
+pub(in crate::mysql) fn time_span(nanos: i64, digits: u32) -> Result<Value, &'static str> {
     const RULE: &str = "a time lies between -838:59:59 and 838:59:59";
     if !(-TIME_SPAN_NANOS_MAX..=TIME_SPAN_NANOS_MAX).contains(&nanos) {
         return Err(RULE);
@@ -44,7 +44,7 @@ pub(super) fn time_span(nanos: i64, digits: u32) -> Result<Value, &'static str> 
 }
 
 /// A date and time. What is finer than `digits` is cut off, towards the past.
-pub(super) fn timestamp(at: Timestamp, digits: u32) -> Result<Value, &'static str> {
+pub(in crate::mysql) fn timestamp(at: Timestamp, digits: u32) -> Result<Value, &'static str> {
     let moment = DateTime::from_timestamp(at.seconds, at.nanos).ok_or(OUT_OF_RANGE)?;
     let (year, month, day) = fields(moment.date_naive())?;
     let part = |value: u32| u8::try_from(value).map_err(|_| OUT_OF_RANGE);

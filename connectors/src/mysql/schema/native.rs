@@ -3,7 +3,7 @@
 use mysql_async::Row;
 
 use super::{number, special, text};
-use crate::mysql::form::{Traits, is_geometry, is_unsigned, type_length, type_word};
+use crate::mysql::form::{StoredDefault, Traits, is_geometry, is_unsigned, type_length, type_word};
 use crate::mysql::sql::Flavor;
 use crate::table::{ColumnDef, ColumnType, NewColumn, NewTable, Notation};
 
@@ -26,10 +26,7 @@ pub(super) fn column(row: &Row, flavor: Flavor) -> (ColumnDef, Traits) {
     let extra = text(row, 4).unwrap_or_default().to_ascii_uppercase();
     let default = text(row, 3);
     // MariaDB writes out that there is none.
-    let has_default = match flavor {
-        Flavor::MySql => default.is_some(),
-        Flavor::MariaDb => default.is_some_and(|default| default != "NULL"),
-    };
+    let default = default.filter(|default| flavor == Flavor::MySql || default != "NULL");
     let generated = [
         "VIRTUAL GENERATED",
         "STORED GENERATED",
@@ -53,7 +50,10 @@ pub(super) fn column(row: &Row, flavor: Flavor) -> (ColumnDef, Traits) {
         collation,
         srid: number(row, 9).and_then(|srid| u32::try_from(srid).ok()),
         comment: text(row, 11).filter(|comment| !comment.is_empty()),
-        is_odd: extra.contains("ON UPDATE") || extra.contains("INVISIBLE"),
+        default: stored_default(default.as_deref(), &extra, flavor),
+        is_odd: ["ON UPDATE", "INVISIBLE", "AUTO_INCREMENT"]
+            .iter()
+            .any(|sign| extra.contains(sign)),
     };
     let definition = ColumnDef {
         name: text(row, 0).unwrap_or_default(),
@@ -61,10 +61,47 @@ pub(super) fn column(row: &Row, flavor: Flavor) -> (ColumnDef, Traits) {
         native_type,
         native_type_id: 0,
         nullable: text(row, 2).as_deref() == Some("YES"),
-        has_default: has_default || generated || extra.contains("AUTO_INCREMENT"),
+        has_default: default.is_some() || generated || extra.contains("AUTO_INCREMENT"),
         generated,
     };
     (definition, traits)
+}
+
+/// `default` as the catalog shows it: MySQL says of expressions that they are some, MariaDB shows literals as
+/// literals.
+fn stored_default(default: Option<&str>, extra: &str, flavor: Flavor) -> StoredDefault {
+    match (default, flavor) {
+        (None, _) => StoredDefault::None,
+        (Some(text), Flavor::MySql) if extra.contains("DEFAULT_GENERATED") => {
+            StoredDefault::Expression(text.to_owned())
+        }
+        (Some(text), Flavor::MySql) => StoredDefault::Value(text.to_owned()),
+        (Some(text), Flavor::MariaDb) if is_literal(text) => StoredDefault::Value(text.to_owned()),
+        (Some(_), Flavor::MariaDb) => StoredDefault::None,
+    }
+}
+
+/// One number, or one text or binary string in quotes.
+fn is_literal(text: &str) -> bool {
+    let quoted = text.strip_prefix('X').unwrap_or(text);
+    let Some(inner) = quoted
+        .strip_prefix('\'')
+        .and_then(|rest| rest.strip_suffix('\''))
+    else {
+        return text.parse::<f64>().is_ok_and(f64::is_finite);
+    };
+    let mut characters = inner.chars();
+    while let Some(character) = characters.next() {
+        let is_inside = match character {
+            '\\' => characters.next().is_some(),
+            '\'' => characters.next() == Some('\''),
+            _ => true,
+        };
+        if !is_inside {
+            return false;
+        }
+    }
+    true
 }
 
 /// What the catalog says about a type's size.
@@ -299,6 +336,43 @@ mod tests {
         check("sys_refcursor", ColumnType::Unsupported);
     }
 
+    #[test]
+    fn defaults_from_the_catalog() {
+        let check = |text: &str, extra: &str, mysql: StoredDefault, mariadb: StoredDefault| {
+            let found = |flavor| stored_default(Some(text), extra, flavor);
+            assert_eq!(found(Flavor::MySql), mysql, "{text}");
+            assert_eq!(found(Flavor::MariaDb), mariadb, "{text}");
+        };
+        let expression = |text: &str| StoredDefault::Expression(text.to_owned());
+        let value = |text: &str| StoredDefault::Value(text.to_owned());
+        check("5", "", value("5"), value("5"));
+        check("-1.50", "", value("-1.50"), value("-1.50"));
+        check("'it''s'", "", value("'it''s'"), value("'it''s'"));
+        check(
+            r"'it\'s \\'",
+            "",
+            value(r"'it\'s \\'"),
+            value(r"'it\'s \\'"),
+        );
+        check("X'00ff'", "", value("X'00ff'"), value("X'00ff'"));
+        check("", "", value(""), StoredDefault::None);
+        check("it's", "", value("it's"), StoredDefault::None);
+        check(
+            "(1 + 2)",
+            "DEFAULT_GENERATED",
+            expression("(1 + 2)"),
+            StoredDefault::None,
+        );
+        check("'a','b'", "", value("'a','b'"), StoredDefault::None);
+        check(
+            "concat('a','b')",
+            "",
+            value("concat('a','b')"),
+            StoredDefault::None,
+        );
+        assert_eq!(stored_default(None, "", Flavor::MySql), StoredDefault::None);
+    }
+
     const PAGE: &str = include_str!("../README.md");
 
     #[test]
@@ -337,6 +411,7 @@ mod tests {
                     name: name.to_owned(),
                     column_type: ColumnType::Text { max_chars: None },
                     nullable: true,
+                    default: None,
                 })
                 .to_vec(),
             primary_key: key.iter().map(|name| (*name).to_owned()).collect(),
@@ -346,6 +421,7 @@ mod tests {
                 name: "a".to_owned(),
                 column_type,
                 nullable: true,
+                default: None,
             };
             let found = native_type(&table(key), &column, Flavor::MariaDb);
             assert_eq!(found.as_deref(), Some(expected), "{key:?}");

@@ -118,6 +118,7 @@ fn column(name: &str, column_type: ColumnType) -> NewColumn {
         name: name.to_owned(),
         column_type,
         nullable: false,
+        default: None,
     }
 }
 

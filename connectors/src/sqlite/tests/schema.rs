@@ -94,6 +94,7 @@ fn wanted(columns: &[(&str, ColumnType)]) -> NewTable {
         name: (*name).to_owned(),
         column_type: column_type.clone(),
         nullable: true,
+        default: None,
     };
     NewTable {
         name: TableName::parse("made \"here\""),
