@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rowdock_connectors::{ColumnType, DefaultValue, NewColumn, NewTable, Special, TableName};
+use rowdock_connectors::{
+    ColumnType, DefaultValue, NewColumn, NewTable, Special, TableName, evolve,
+};
 
 use super::filter::FieldFilter;
 use super::plan::{self, KAFKA_KEY_COLUMNS};
@@ -391,29 +393,71 @@ pub(super) fn value_type(value: &Value<'_>) -> Option<ColumnType> {
     }
 }
 
+/// The narrowest type that holds values of both; text holds all.
 fn widest(one: Option<ColumnType>, other: Option<ColumnType>) -> Option<ColumnType> {
-    let is_number = |column_type: &ColumnType| {
-        matches!(
-            column_type,
-            ColumnType::Int64 | ColumnType::Float64 | ColumnType::Decimal { .. }
-        )
+    use ColumnType::{Decimal, Float32, Float64, Int16, Int32, Int64, Json};
+    let (one, other) = match (one, other) {
+        (None, known) | (known, None) => return known,
+        (Some(one), Some(other)) if one == other => return Some(one),
+        (Some(one), Some(other)) => (one.plain().clone(), other.plain().clone()),
     };
-    match (one, other) {
-        (None, known) | (known, None) => known,
-        (Some(one), Some(other)) if one == other => Some(one),
-        (Some(ColumnType::Int64), Some(other)) if is_number(&other) => Some(other),
-        (Some(one), Some(ColumnType::Int64)) if is_number(&one) => Some(one),
-        (Some(one), Some(other)) if is_number(&one) && is_number(&other) => {
-            Some(ColumnType::Decimal {
-                precision: None,
-                scale: None,
-            })
+    Some(match (&one, &other) {
+        _ if one == other => one,
+        (Json, _) | (_, Json) => Json,
+        (Int16 | Int32 | Int64, Float32 | Float64) | (Float32 | Float64, Int16 | Int32 | Int64) => {
+            Float64
         }
-        (Some(ColumnType::Json), Some(_)) | (Some(_), Some(ColumnType::Json)) => {
-            Some(ColumnType::Json)
-        }
-        (Some(one @ ColumnType::Special { .. }), other) => widest(Some(one.plain().clone()), other),
-        (one, Some(other @ ColumnType::Special { .. })) => widest(one, Some(other.plain().clone())),
-        _ => Some(TEXT),
+        (Decimal { .. }, Float32 | Float64) | (Float32 | Float64, Decimal { .. }) => Decimal {
+            precision: None,
+            scale: None,
+        },
+        _ => evolve::widened(&one, &other)
+            .or_else(|| evolve::widened(&other, &one))
+            .unwrap_or(TEXT),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_narrowest_type_for_two_records_holds_both() {
+        use ColumnType::{Bool, Bytes, Date, Float32, Float64, Int16, Int32, Int64, Json};
+        let decimal = |digits: Option<(u32, u32)>| ColumnType::Decimal {
+            precision: digits.map(|(precision, _)| precision),
+            scale: digits.map(|(_, scale)| scale),
+        };
+        let text = |max_chars| ColumnType::Text { max_chars };
+        let year = ColumnType::or_plain(Special::Year, Int32);
+        let check = |one: ColumnType, other: ColumnType, expected: ColumnType| {
+            for (one, other) in [(&one, &other), (&other, &one)] {
+                let found = widest(Some(one.clone()), Some(other.clone()));
+                assert_eq!(found.as_ref(), Some(&expected), "{one} and {other}");
+            }
+            assert_eq!(widest(None, Some(one.clone())), Some(one));
+        };
+        check(Int32, Int32, Int32);
+        check(Int16, Int32, Int32);
+        check(Int32, Int64, Int64);
+        check(Int32, Float64, Float64);
+        check(Int16, Float32, Float64);
+        check(Float32, Float64, Float64);
+        check(Int64, decimal(None), decimal(None));
+        check(Float64, decimal(Some((9, 2))), decimal(None));
+        check(
+            decimal(Some((9, 2))),
+            decimal(Some((9, 4))),
+            decimal(Some((11, 4))),
+        );
+        check(text(Some(5)), text(Some(9)), text(Some(9)));
+        check(text(Some(5)), TEXT, TEXT);
+        check(Json, Int64, Json);
+        check(Date, Int64, TEXT);
+        check(Bool, Int32, TEXT);
+        check(Bytes, Date, TEXT);
+        check(year.clone(), year.clone(), year.clone());
+        check(year.clone(), Int32, Int32);
+        check(year, Int64, Int64);
     }
 }
