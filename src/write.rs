@@ -139,6 +139,8 @@ pub struct LoopState {
     renewal: Option<RenewRequest>,
     /// Topics whose table is known to the consumer's thread.
     tables: HashSet<Arc<str>>,
+    /// Topics whose table was to be changed, and when: some of that may have been refused.
+    evolved: HashMap<Arc<str>, Instant>,
     /// Partitions that a newer generation holds, and when to claim them anyway.
     yielded: Vec<(PartitionKey, AssignmentTag, Instant)>,
     backoff: Backoff,
@@ -170,10 +172,7 @@ impl WriteLoop {
                     Some(event) => self.handle(event).await,
                     None => break,
                 },
-                _ = topic_check.tick() => match self.look_at_topics().await {
-                    Ok(()) => self.look_for_standstill().await,
-                    halted => halted,
-                },
+                _ = topic_check.tick() => self.look_around().await,
                 () = sleep_until(yielded_due.unwrap_or_else(Instant::now)), if yielded_due.is_some() =>
                     self.claim_yielded().await,
             };
@@ -186,6 +185,13 @@ impl WriteLoop {
         if let Some(session) = self.state.session.take() {
             session.close().await;
         }
+    }
+
+    /// What no event tells.
+    async fn look_around(&mut self) -> Result<(), Halt> {
+        self.look_at_topics().await?;
+        self.forget_refusals().await?;
+        self.look_for_standstill().await
     }
 
     async fn look_at_topics(&mut self) -> Result<(), Halt> {

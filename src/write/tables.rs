@@ -5,10 +5,12 @@
 //! read on from where the database stands. Nothing was written of it, so nothing is lost or doubled.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rowdock_connectors::{
     ErrorClass, NewColumn, NewTable, Session, SinkError, Table, TableName, Target,
 };
+use tokio::time::Instant;
 
 use super::claim::ClaimError;
 use super::{Halt, WriteLoop};
@@ -16,6 +18,10 @@ use crate::batch::ReadBatch;
 use crate::config::connector::SinkKeys;
 use crate::handover::ToConsumer;
 use crate::map::plan;
+
+/// How long what was refused counts as impossible. Then the records that need it ask again: somebody may
+/// have changed the table by hand, or been given the rights to.
+const REFUSED_FOR: Duration = Duration::from_secs(30);
 
 impl WriteLoop {
     /// Describes a topic's table, once, and tells the consumer's thread.
@@ -75,6 +81,9 @@ impl WriteLoop {
         wanted: Vec<NewColumn>,
     ) -> Result<(), Halt> {
         let name = plan::table_name(&self.config.sink, &topic);
+        self.state
+            .evolved
+            .insert(Arc::clone(&topic), Instant::now());
         loop {
             let error = match self.try_evolve(&topic, &name, &wanted).await {
                 Ok(()) => {
@@ -99,6 +108,23 @@ impl WriteLoop {
                 Err(error) => self.pause_or_give_up(&error).await?,
             }
         }
+    }
+
+    /// Tells the consumer's thread once more of tables that were to be changed a while ago: it forgets
+    /// what it knows to be refused.
+    pub(super) async fn forget_refusals(&mut self) -> Result<(), Halt> {
+        if self.state.failed {
+            return Ok(());
+        }
+        let is_due = |asked_at: &Instant| asked_at.elapsed() >= REFUSED_FOR;
+        let evolved = self.state.evolved.iter();
+        let due = evolved.filter(|(_, asked_at)| is_due(asked_at));
+        let due: Vec<Arc<str>> = due.map(|(topic, _)| Arc::clone(topic)).collect();
+        for topic in due {
+            self.describe_table(&topic).await?;
+            self.state.evolved.remove(&topic);
+        }
+        Ok(())
     }
 
     async fn refusals(

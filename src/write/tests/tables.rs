@@ -131,6 +131,35 @@ fn tables_are_evolved_through_faults() {
     });
 }
 
+/// Whatever came of a change: the table is told anew a while later, once.
+#[test]
+fn what_was_refused_may_be_possible_later() {
+    runtime().block_on(async {
+        let mut harness = Harness::new(true).await;
+        known_table(&mut harness).await;
+        let columns = wanted("more", ColumnType::Bool);
+        let evolved = harness
+            .write_loop
+            .evolve_table("orders".into(), columns)
+            .await;
+        assert!(evolved.is_ok(), "{evolved:?}");
+        harness.obey();
+        let evolved = harness.target.table.clone();
+        for (wait_s, table_now, expected) in [
+            (29, changed_table(), &evolved),
+            (1, changed_table(), &changed_table()),
+            (60, table(), &changed_table()),
+        ] {
+            let _changed = harness.database.clone().with_table(table_now);
+            tokio::time::advance(Duration::from_secs(wait_s)).await;
+            let looked = harness.write_loop.forget_refusals().await;
+            assert!(looked.is_ok(), "{looked:?}");
+            harness.obey();
+            assert_eq!(&harness.target.table, expected, "after {wait_s} s");
+        }
+    });
+}
+
 #[test]
 fn evolving_a_table_that_is_gone_stops_the_task() {
     runtime().block_on(async {
