@@ -1,0 +1,207 @@
+//! Which tables records go to, which tables can take them, and those that are made for them.
+
+use super::*;
+
+#[test]
+fn hopeless_targets_are_refused_with_advice() {
+    let check = |table: Table, keys: &SinkKeys, expected: &str| {
+        let reason = plan::target(table, keys, "orders").unwrap_err();
+        assert!(reason.contains(expected), "{reason}");
+    };
+    check(
+        orders(),
+        &keys(KeyMode::RecordValue, &["nope"]),
+        "key column \"nope\" is not in table orders",
+    );
+    check(
+        orders(),
+        &keys(KeyMode::RecordValue, &["note"]),
+        "ALTER TABLE orders ADD UNIQUE (\"note\")",
+    );
+    let mut keyless = orders();
+    keyless.primary_key.clear();
+    check(
+        keyless,
+        &keys(KeyMode::RecordValue, &[]),
+        "pk.fields must name the key's columns",
+    );
+    let mut without_id = keys(KeyMode::None, &[]);
+    without_id.fields_include = entries(&["note"]);
+    check(orders(), &without_id, "fields.whitelist");
+    let mut of_another = keys(KeyMode::None, &[]);
+    of_another.fields_include = entries(&["payments:note"]);
+    check(
+        orders(),
+        &of_another,
+        "no column of table orders is written",
+    );
+}
+
+#[test]
+fn tables_are_named_by_format() {
+    let check = |format: &str, topic: &str, expected: (Option<&str>, &str)| {
+        let mut keys = keys(KeyMode::None, &[]);
+        keys.table_name_format = format.into();
+        let name = plan::table_name(&keys, topic);
+        assert_eq!((name.schema.as_deref(), name.name.as_str()), expected);
+    };
+    check("${topic}", "a.b", (None, "a.b"));
+    check("shop.${topic}", "a.b", (Some("shop"), "a.b"));
+    check("kafka_${topic}_v1", "t", (None, "kafka_t_v1"));
+    let check = |dots: TopicDots, format: &str, topic: &str, expected: (Option<&str>, &str)| {
+        let mut keys = keys(KeyMode::None, &[]);
+        keys.table_name_format = format.into();
+        keys.topic_dots = dots;
+        let name = plan::table_name(&keys, topic);
+        assert_eq!((name.schema.as_deref(), name.name.as_str()), expected);
+    };
+    check(TopicDots::Underscore, "${topic}", "a.b", (None, "a_b"));
+    check(
+        TopicDots::Underscore,
+        "s.${topic}",
+        "a.b",
+        (Some("s"), "a_b"),
+    );
+    check(TopicDots::Schema, "${topic}", "a.b", (Some("a"), "b"));
+    check(TopicDots::Schema, "${topic}", "db.a.b", (Some("a"), "b"));
+    check(TopicDots::Schema, "${topic}_v1", "b", (None, "b_v1"));
+    check(TopicDots::Schema, "${topic}", "b.", (None, "b."));
+    let mut keys = keys(KeyMode::None, &[]);
+    keys.table_name_format = "s.${topic}_v1".into();
+    keys.table_name_normalize = true;
+    let name = plan::table_name(&keys, "a.b-ü");
+    assert_eq!((name.schema, name.name.as_str()), (None, "s_a_b___v1"));
+    keys.tables_of_topics = BTreeMap::from([("t".into(), "shop.orders".into())]);
+    let name = plan::table_name(&keys, "t");
+    assert_eq!(
+        (name.schema.as_deref(), name.name.as_str()),
+        (Some("shop"), "orders")
+    );
+    assert!(plan::check_mapped(&keys, "t").is_ok());
+    let refused = plan::check_mapped(&keys, "u").unwrap_err();
+    assert!(refused.contains("topic u has no table"), "{refused}");
+}
+
+#[test]
+fn tables_are_designed_from_the_first_records() {
+    let design = |key_mode,
+                  fields: &[&str],
+                  key: &Converter,
+                  value: &Converter,
+                  records: &[(&str, &str)]| {
+        let records: Vec<RawRecord<'_>> = records
+            .iter()
+            .map(|(key, value)| RawRecord {
+                topic: "t",
+                partition: 0,
+                offset: 0,
+                timestamp_ms: None,
+                key: Some(key.as_bytes()),
+                value: Some(value.as_bytes()),
+                headers: &(),
+            })
+            .collect();
+        infer::table(
+            "t",
+            &records,
+            &keys(key_mode, fields),
+            &mut format(key),
+            &mut format(value),
+        )
+        .map(|table| {
+            let columns: Vec<String> = table
+                .columns
+                .iter()
+                .map(|column| {
+                    format!(
+                        "{} {}{}",
+                        column.name,
+                        column.column_type,
+                        if column.nullable { "" } else { "!" }
+                    )
+                })
+                .collect();
+            format!("{} / {}", columns.join(", "), table.primary_key.join(","))
+        })
+    };
+    let made = design(
+        KeyMode::None,
+        &[],
+        &TEXT,
+        &SCHEMALESS,
+        &[
+            ("", r#"{"a":1,"b":null,"c":[1],"d":true}"#),
+            ("", r#"{"a":1.5,"e":"x"}"#),
+            ("", "broken"),
+        ],
+    );
+    assert_eq!(
+        made.unwrap(),
+        "a 64-bit float, b text, c json, d boolean, e text / "
+    );
+    let made = design(
+        KeyMode::RecordKey,
+        &["k"],
+        &TEXT,
+        &SCHEMALESS,
+        &[("x", r#"{"a":1}"#)],
+    );
+    assert_eq!(made.unwrap(), "k text!, a 64-bit integer / k");
+    let made = design(KeyMode::None, &[], &TEXT, &TEXT, &[("", "any")]);
+    assert_eq!(made.unwrap(), "record_value text / ");
+    let made = design(
+        KeyMode::RecordKey,
+        &[],
+        &SCHEMALESS,
+        &SCHEMALESS,
+        &[(r#"{"k":1}"#, r#"{"a":1}"#)],
+    );
+    assert_eq!(made.unwrap(), "k 64-bit integer!, a 64-bit integer / k");
+    let made = design(
+        KeyMode::Kafka,
+        &[],
+        &TEXT,
+        &SCHEMALESS,
+        &[("", r#"{"a":1}"#)],
+    );
+    assert!(
+        made.unwrap()
+            .starts_with("__connect_topic text!, __connect_partition 32-bit integer!")
+    );
+    let envelope = r#"{"schema":{"type":"struct","fields":[{"type":"int16","field":"a"},{"type":"string","optional":true,"field":"b"}]},"payload":{"a":1}}"#;
+    let made = design(
+        KeyMode::RecordValue,
+        &["a"],
+        &TEXT,
+        &ENVELOPE,
+        &[("", envelope)],
+    );
+    assert_eq!(made.unwrap(), "a 16-bit integer!, b text / a");
+    // Of special types, those of a key are plain but for integers.
+    let inet = r#""type":"string","parameters":{"__debezium.source.column.type":"INET"}"#;
+    let envelope = format!(
+        r#"{{"schema":{{"type":"struct","fields":[{{"type":"int8","field":"a"}},{{{inet},"field":"b"}},{{{inet},"field":"c"}}]}},"payload":{{"a":1,"b":"::1","c":"::1"}}}}"#
+    );
+    let made = design(
+        KeyMode::RecordValue,
+        &["a", "b"],
+        &TEXT,
+        &ENVELOPE,
+        &[("", &envelope)],
+    );
+    assert_eq!(
+        made.unwrap(),
+        "a integer from -128 to 127!, b text!, c network address! / a,b"
+    );
+    assert!(design(KeyMode::None, &[], &TEXT, &SCHEMALESS, &[("", "[]")]).is_err());
+    assert!(
+        design(
+            KeyMode::RecordValue,
+            &["z"],
+            &TEXT,
+            &SCHEMALESS,
+            &[("", r#"{"a":1}"#)]
+        )
+        .is_err()
+    );
+}
