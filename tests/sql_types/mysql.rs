@@ -219,6 +219,31 @@ async fn rows_with_zero_dates_can_be_updated() {
     }
 }
 
+/// MySQL 9 has a type for them, MariaDB 10 has none.
+#[tokio::test]
+async fn vectors_are_vectors_where_there_are_any() {
+    for (engine, made, shown) in [
+        (Engine::MySql, "vector(16383)", "VECTOR_TO_STRING(v)"),
+        (Engine::MariaDb, "longtext", "v"),
+    ] {
+        let harness = Harness::of(engine).await;
+        let record = r#"{"schema":{"type":"struct","fields":[{"field":"v","type":"array",
+            "items":{"type":"float"},"name":"io.debezium.data.FloatVector"}]},
+            "payload":{"v":[1.5,-2,0.25]}}"#;
+        let keys = [
+            ("auto.create", "true"),
+            ("value.converter.schemas.enable", "true"),
+        ];
+        harness.stored("vectors", &keys, &[record]).await;
+        let types = "SELECT COLUMN_TYPE FROM information_schema.COLUMNS \
+                     WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'vectors'";
+        assert_eq!(harness.text(types).await, made);
+        let text = harness.text(&format!("SELECT {shown} FROM vectors")).await;
+        let numbers: Vec<f64> = serde_json::from_str(&text).expect("a list");
+        assert_eq!(numbers, [1.5, -2.0, 0.25], "{engine:?}");
+    }
+}
+
 /// Views of tables with transactions, tables in partitions, generated columns, and numbers that the
 /// server gives.
 #[tokio::test]

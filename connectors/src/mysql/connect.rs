@@ -32,6 +32,8 @@ use crate::options::{SinkOptions, SinkTimeouts};
 /// The oldest versions that have all that is used here: row aliases and `SKIP LOCKED`.
 const OLDEST_MYSQL: (u32, u32, u32) = (8, 0, 19);
 const OLDEST_MARIADB: (u32, u32, u32) = (10, 6, 0);
+/// MySQL has vectors from here on.
+const FIRST_WITH_VECTORS: (u32, u32, u32) = (9, 0, 0);
 /// Detects a vanished peer.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
 /// Statements that a session keeps prepared; the largest takes the server a few megabytes.
@@ -237,11 +239,12 @@ fn flavor_of(version: &str) -> Result<Flavor, SinkError> {
     let mut next = || parts.next().unwrap_or(0);
     let found: (u32, u32, u32) = (next(), next(), next());
     if found >= oldest {
-        return Ok(flavor);
+        let has_vectors = flavor == Flavor::MySql && found >= FIRST_WITH_VECTORS;
+        return Ok(if has_vectors { Flavor::MySql9 } else { flavor });
     }
     let (first, second, third) = oldest;
     let needed = match flavor {
-        Flavor::MySql => format!("MySQL {first}.{second}.{third}"),
+        Flavor::MySql | Flavor::MySql9 => format!("MySQL {first}.{second}.{third}"),
         Flavor::MariaDb => format!("MariaDB {first}.{second}"),
     };
     Err(SinkError::stop(format!(
@@ -260,7 +263,7 @@ fn set_up_text(timeouts: &SinkTimeouts, flavor: Flavor, session: &str) -> String
             ", max_statement_time = {}",
             (timeouts.statement * 9 / 10).as_secs().max(1)
         ),
-        Flavor::MySql => String::new(),
+        Flavor::MySql | Flavor::MySql9 => String::new(),
     };
     format!(
         "SET NAMES utf8mb4; \
@@ -357,7 +360,8 @@ mod tests {
             assert_eq!(flavor_of(version).ok(), expected, "{version}");
         };
         check("8.0.19", Some(Flavor::MySql));
-        check("9.7.4-2", Some(Flavor::MySql));
+        check("8.4.6", Some(Flavor::MySql));
+        check("9.7.4-2", Some(Flavor::MySql9));
         check("8.0.18-log", None);
         check("5.7.44", None);
         check("10.11.18-MariaDB-0+deb12u1", Some(Flavor::MariaDb));

@@ -116,7 +116,7 @@ impl Given<'_> {
             qualified(&target.table.name)
         ));
         let word = match self.flavor {
-            Flavor::MySql => "ROW",
+            Flavor::MySql | Flavor::MySql9 => "ROW",
             Flavor::MariaDb => "",
         };
         let row = format!("{word}({})", places.join(","));

@@ -113,7 +113,7 @@ fn catalog_text(name: &TableName, flavor: Flavor) -> String {
     );
     // MariaDB's JSON is a text with a check.
     let (srid, is_json, key_expression) = match flavor {
-        Flavor::MySql => ("SRS_ID", "0".to_owned(), "EXPRESSION IS NOT NULL"),
+        Flavor::MySql | Flavor::MySql9 => ("SRS_ID", "0".to_owned(), "EXPRESSION IS NOT NULL"),
         Flavor::MariaDb => (
             "NULL",
             format!(

@@ -18,6 +18,8 @@ const IDENTIFIER_CHARS_MAX: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flavor {
     MySql,
+    /// From 9.0 on, which has vectors.
+    MySql9,
     MariaDb,
 }
 
@@ -166,10 +168,10 @@ fn insert(target: &Target, forms: &[Form], columns: &[usize], row_count: usize) 
 
 fn push_conflict_clause(text: &mut String, target: &Target, flavor: Flavor, columns: &[usize]) {
     let new = |column: usize| match flavor {
-        Flavor::MySql => format!("`new row`.{}", name(target, column)),
+        Flavor::MySql | Flavor::MySql9 => format!("`new row`.{}", name(target, column)),
         Flavor::MariaDb => format!("VALUES({})", name(target, column)),
     };
-    if flavor == Flavor::MySql {
+    if flavor != Flavor::MariaDb {
         text.push_str(" AS `new row`");
     }
     text.push_str(" ON DUPLICATE KEY UPDATE ");

@@ -40,6 +40,8 @@ pub enum Special {
         /// Only points.
         is_point: bool,
     },
+    /// A vector of single precision, in a type for searches by distance.
+    Vector,
     /// Raw bytes, bounded.
     Bytes {
         /// Most bytes.
@@ -88,6 +90,7 @@ impl fmt::Display for Special {
             Self::UnsignedLong => "64-bit unsigned integer",
             Self::Geometry { is_point: true } => "point as a geometry",
             Self::Geometry { is_point: false } => "geometry",
+            Self::Vector => "vector",
             Self::Bytes { max_bytes } => return write!(formatter, "bytes({max_bytes})"),
             Self::Fraction { digits } => {
                 return write!(formatter, "time with {digits} digits after the second");

@@ -114,6 +114,7 @@ fn named(schema: &Schema) -> Option<Special> {
         (Kind::String, Some("data.EnumSet")) => labels(schema, true),
         (Kind::String, Some("data.Xml")) => Some(Special::Xml),
         (Kind::String, Some("data.Tsvector")) => Some(Special::TextSearch),
+        (Kind::Array(_), Some("data.FloatVector")) => Some(Special::Vector),
         (Kind::Struct(_), Some("data.geometry.Point")) => {
             Some(Special::Geometry { is_point: true })
         }

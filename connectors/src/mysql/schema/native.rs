@@ -26,7 +26,7 @@ pub(super) fn column(row: &Row, flavor: Flavor) -> (ColumnDef, Traits) {
     let extra = text(row, 4).unwrap_or_default().to_ascii_uppercase();
     let default = text(row, 3);
     // MariaDB writes out that there is none.
-    let default = default.filter(|default| flavor == Flavor::MySql || default != "NULL");
+    let default = default.filter(|default| flavor != Flavor::MariaDb || default != "NULL");
     let generated = [
         "VIRTUAL GENERATED",
         "STORED GENERATED",
@@ -72,10 +72,10 @@ pub(super) fn column(row: &Row, flavor: Flavor) -> (ColumnDef, Traits) {
 fn stored_default(default: Option<&str>, extra: &str, flavor: Flavor) -> StoredDefault {
     match (default, flavor) {
         (None, _) => StoredDefault::None,
-        (Some(text), Flavor::MySql) if extra.contains("DEFAULT_GENERATED") => {
+        (Some(text), Flavor::MySql | Flavor::MySql9) if extra.contains("DEFAULT_GENERATED") => {
             StoredDefault::Expression(text.to_owned())
         }
-        (Some(text), Flavor::MySql) => StoredDefault::Value(text.to_owned()),
+        (Some(text), Flavor::MySql | Flavor::MySql9) => StoredDefault::Value(text.to_owned()),
         (Some(text), Flavor::MariaDb) if is_literal(text) => StoredDefault::Value(text.to_owned()),
         (Some(_), Flavor::MariaDb) => StoredDefault::None,
     }
@@ -247,7 +247,7 @@ fn key_text(table: &NewTable, max_chars: Option<u32>, flavor: Flavor) -> String 
     let fits = key_chars(table);
     let chars = max_chars.filter(|chars| *chars > 0).unwrap_or(fits);
     let collation = match flavor {
-        Flavor::MySql => "utf8mb4_0900_bin",
+        Flavor::MySql | Flavor::MySql9 => "utf8mb4_0900_bin",
         Flavor::MariaDb => "utf8mb4_nopad_bin",
     };
     format!(

@@ -13,6 +13,8 @@ const LABEL_CHARS_MAX: usize = 255;
 const LABELS_BYTES_MAX: usize = 32_768;
 /// Beyond it bytes become a blob: a row holds 65,535 bytes, all its `varbinary` together.
 const VARBINARY_BYTES_MAX: u32 = 4_000;
+/// The server's bound of `vector(n)`, which keeps no more than a value has.
+const VECTOR_ENTRIES_MAX: usize = 16_383;
 const BLOB_BYTES_MAX: u32 = 65_535;
 const MEDIUM_BLOB_BYTES_MAX: u32 = 16_777_215;
 
@@ -35,7 +37,11 @@ pub(super) fn native_type(kind: &Special, plain: &ColumnType, flavor: Flavor) ->
             // The type called timestamp ends in 2038.
             _ => return Some(format!("datetime({digits})")),
         },
+        Special::Vector if flavor == Flavor::MySql9 => {
+            return Some(format!("vector({VECTOR_ENTRIES_MAX})"));
+        }
         Special::Notation(_)
+        | Special::Vector
         | Special::Xml
         | Special::TextSearch
         | Special::Money
@@ -94,7 +100,7 @@ fn labels_type(labels: &[String], several: bool, flavor: Flavor) -> Option<Strin
         return None;
     }
     let collation = match flavor {
-        Flavor::MySql => "utf8mb4_0900_bin",
+        Flavor::MySql | Flavor::MySql9 => "utf8mb4_0900_bin",
         Flavor::MariaDb => "utf8mb4_nopad_bin",
     };
     let labels: Vec<String> = labels.iter().map(|label| literal(label)).collect();
@@ -136,6 +142,14 @@ mod tests {
         let fraction = Special::Fraction { digits: 3 };
         check(&fraction, &ColumnType::Time, Some("time(3)"));
         check(&fraction, &ColumnType::TimestampTz, Some("datetime(3)"));
+        for (flavor, expected) in [
+            (Flavor::MariaDb, None),
+            (Flavor::MySql, None),
+            (Flavor::MySql9, Some("vector(16383)")),
+        ] {
+            let found = native_type(&Special::Vector, &ColumnType::Json, flavor);
+            assert_eq!(found.as_deref(), expected);
+        }
     }
 
     #[test]

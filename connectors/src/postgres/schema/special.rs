@@ -31,6 +31,7 @@ pub(super) fn native_type(kind: &Special, plain: &ColumnType) -> Option<String> 
         | Special::Whole { .. }
         | Special::UnsignedLong
         | Special::Geometry { is_point: false }
+        | Special::Vector
         | Special::Bytes { .. } => return None,
     };
     Some(name.to_owned())

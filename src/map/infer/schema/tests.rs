@@ -93,6 +93,10 @@ fn names_ask_for_types_that_not_every_database_has() {
     bits("9", "BIT", "bits(9)");
     bits("9", "VARBIT", "bits(9)");
     bits("2147483647", "VARBIT", "bits");
+    let single = std::sync::Arc::new(schema(Kind::Float32, "", &[]));
+    let vector = Kind::Array(single);
+    let plain = "array of 32-bit float";
+    check(vector, "~data.FloatVector", &[], "vector", plain);
     // In arrays they stay as they were.
     let element = std::sync::Arc::new(schema(Kind::Int8, "", &[]));
     let array = "array of 16-bit integer";
