@@ -13,7 +13,7 @@ readonly LOCK_DEADLINE_SECONDS=300
 
 # A port can be taken by another program between our choice and the server's bind.
 readonly START_ATTEMPTS=3
-readonly PORT_TAKEN='address already in use|port is already allocated'
+readonly PORT_TAKEN='address already in use|is in use by another process|port is already allocated'
 
 readonly LOG_LINES_ON_FAILURE=30
 
