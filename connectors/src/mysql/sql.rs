@@ -23,6 +23,16 @@ pub(super) enum Flavor {
     MariaDb,
 }
 
+impl Flavor {
+    /// Compares byte by byte, and does not fill up with blanks.
+    pub(super) fn exact_collation(self) -> &'static str {
+        match self {
+            Self::MySql | Self::MySql9 => "utf8mb4_0900_bin",
+            Self::MariaDb => "utf8mb4_nopad_bin",
+        }
+    }
+}
+
 /// What a statement does with rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Verb {
@@ -70,6 +80,47 @@ pub(super) fn literal(text: &str) -> String {
     }
     literal.push('\'');
     literal
+}
+
+/// The text of a literal; `None` when it is not a single one.
+pub(super) fn unquoted(literal: &str) -> Option<String> {
+    let inner = literal.strip_prefix('\'')?.strip_suffix('\'')?;
+    let mut text = String::with_capacity(inner.len());
+    let mut characters = inner.chars();
+    while let Some(character) = characters.next() {
+        text.push(match character {
+            '\\' => meant(characters.next()?),
+            '\'' if characters.next() != Some('\'') => return None,
+            other => other,
+        });
+    }
+    Some(text)
+}
+
+/// What stands there once its backslashes are taken for what they mean.
+pub(super) fn unescaped(escaped: &str) -> Option<String> {
+    let mut text = String::with_capacity(escaped.len());
+    let mut characters = escaped.chars();
+    while let Some(character) = characters.next() {
+        text.push(match character {
+            '\\' => meant(characters.next()?),
+            other => other,
+        });
+    }
+    Some(text)
+}
+
+/// What a character behind a backslash stands for.
+fn meant(character: char) -> char {
+    match character {
+        '0' => '\0',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        'b' => '\u{8}',
+        'Z' => '\u{1a}',
+        other => other,
+    }
 }
 
 /// Refuses names that the server cannot hold. `kind` is what is named: `table`.

@@ -11,7 +11,7 @@ use crate::evolve::Change;
 use crate::mysql::form::StoredDefault;
 use crate::mysql::link::Link;
 use crate::mysql::schema::{self, Described};
-use crate::mysql::sql::{qualified, quoted};
+use crate::mysql::sql::{qualified, quoted, unescaped, unquoted};
 use crate::table::{ColumnDef, ColumnType, DefaultValue};
 
 /// Of the columns to be widened, each with its default's value, where that is known.
@@ -142,46 +142,6 @@ fn of_expression(text: &str, column_type: &ColumnType) -> Option<DefaultValue> {
         }
         ColumnType::Float32 => None,
         _ => text.parse().ok().map(DefaultValue::Int),
-    }
-}
-
-/// A text in single quotes, without them.
-fn unquoted(literal: &str) -> Option<String> {
-    let inner = literal.strip_prefix('\'')?.strip_suffix('\'')?;
-    let mut text = String::with_capacity(inner.len());
-    let mut characters = inner.chars();
-    while let Some(character) = characters.next() {
-        text.push(match character {
-            '\\' => meant(characters.next()?),
-            '\'' if characters.next() != Some('\'') => return None,
-            other => other,
-        });
-    }
-    Some(text)
-}
-
-fn unescaped(escaped: &str) -> Option<String> {
-    let mut text = String::with_capacity(escaped.len());
-    let mut characters = escaped.chars();
-    while let Some(character) = characters.next() {
-        text.push(match character {
-            '\\' => meant(characters.next()?),
-            other => other,
-        });
-    }
-    Some(text)
-}
-
-/// What a character behind a backslash stands for.
-fn meant(character: char) -> char {
-    match character {
-        '0' => '\0',
-        'n' => '\n',
-        'r' => '\r',
-        't' => '\t',
-        'b' => '\u{8}',
-        'Z' => '\u{1a}',
-        other => other,
     }
 }
 

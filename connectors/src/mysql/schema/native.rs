@@ -4,7 +4,7 @@ use mysql_async::Row;
 
 use super::{number, special, text};
 use crate::mysql::form::{StoredDefault, Traits, is_geometry, is_unsigned, type_length, type_word};
-use crate::mysql::sql::Flavor;
+use crate::mysql::sql::{Flavor, unquoted};
 use crate::table::{ColumnDef, ColumnType, NewColumn, NewTable, Notation};
 
 /// The servers' bounds of `decimal(p,s)`.
@@ -84,24 +84,7 @@ fn stored_default(default: Option<&str>, extra: &str, flavor: Flavor) -> StoredD
 /// One number, or one text or binary string in quotes.
 fn is_literal(text: &str) -> bool {
     let quoted = text.strip_prefix('X').unwrap_or(text);
-    let Some(inner) = quoted
-        .strip_prefix('\'')
-        .and_then(|rest| rest.strip_suffix('\''))
-    else {
-        return text.parse::<f64>().is_ok_and(f64::is_finite);
-    };
-    let mut characters = inner.chars();
-    while let Some(character) = characters.next() {
-        let is_inside = match character {
-            '\\' => characters.next().is_some(),
-            '\'' => characters.next() == Some('\''),
-            _ => true,
-        };
-        if !is_inside {
-            return false;
-        }
-    }
-    true
+    unquoted(quoted).is_some() || text.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
 /// What the catalog says about a type's size.
@@ -246,10 +229,7 @@ fn decimal(precision: Option<u32>, scale: Option<u32>) -> String {
 fn key_text(table: &NewTable, max_chars: Option<u32>, flavor: Flavor) -> String {
     let fits = key_chars(table);
     let chars = max_chars.filter(|chars| *chars > 0).unwrap_or(fits);
-    let collation = match flavor {
-        Flavor::MySql | Flavor::MySql9 => "utf8mb4_0900_bin",
-        Flavor::MariaDb => "utf8mb4_nopad_bin",
-    };
+    let collation = flavor.exact_collation();
     format!(
         "varchar({}) CHARACTER SET utf8mb4 COLLATE {collation}",
         chars.min(fits)

@@ -99,10 +99,7 @@ fn labels_type(labels: &[String], several: bool, flavor: Flavor) -> Option<Strin
     if !can_be {
         return None;
     }
-    let collation = match flavor {
-        Flavor::MySql | Flavor::MySql9 => "utf8mb4_0900_bin",
-        Flavor::MariaDb => "utf8mb4_nopad_bin",
-    };
+    let collation = flavor.exact_collation();
     let labels: Vec<String> = labels.iter().map(|label| literal(label)).collect();
     Some(format!(
         "{name}({}) CHARACTER SET utf8mb4 COLLATE {collation}",
