@@ -103,6 +103,13 @@ fn wanted(name: &str, column_type: ColumnType) -> Vec<NewColumn> {
     }]
 }
 
+/// Asks for one more column of the table.
+async fn add_more(harness: &mut Harness) -> Result<(), Halt> {
+    let columns = wanted("more", ColumnType::Bool);
+    let topic = "orders".into();
+    harness.write_loop.evolve_table(topic, columns).await
+}
+
 #[test]
 fn tables_are_evolved_through_faults() {
     runtime().block_on(async {
@@ -112,11 +119,7 @@ fn tables_are_evolved_through_faults() {
             (Call::EvolveTable, Fault::Refused),
             (Call::EvolveTable, Fault::LostReplyDone),
         ]));
-        let columns = wanted("more", ColumnType::Bool);
-        let evolved = harness
-            .write_loop
-            .evolve_table("orders".into(), columns)
-            .await;
+        let evolved = add_more(&mut harness).await;
         assert!(evolved.is_ok(), "{evolved:?}");
         harness.obey();
         let names: Vec<&str> = harness
@@ -137,11 +140,7 @@ fn what_was_refused_may_be_possible_later() {
     runtime().block_on(async {
         let mut harness = Harness::new(true).await;
         known_table(&mut harness).await;
-        let columns = wanted("more", ColumnType::Bool);
-        let evolved = harness
-            .write_loop
-            .evolve_table("orders".into(), columns)
-            .await;
+        let evolved = add_more(&mut harness).await;
         assert!(evolved.is_ok(), "{evolved:?}");
         harness.obey();
         let evolved = harness.target.table.clone();
@@ -166,11 +165,7 @@ fn evolving_a_table_that_is_gone_stops_the_task() {
         let mut harness = Harness::new(true).await;
         known_table(&mut harness).await;
         harness.database.drop_table("orders");
-        let columns = wanted("more", ColumnType::Bool);
-        let halted = harness
-            .write_loop
-            .evolve_table("orders".into(), columns)
-            .await;
+        let halted = add_more(&mut harness).await;
         assert!(
             matches!(&halted, Err(Halt::Failed(trace)) if trace.contains("does not exist")),
             "{halted:?}"
