@@ -204,13 +204,13 @@ impl Intake {
     /// Topics that go to one table in the same way have their rows together there: transforms may send
     /// records of one partition to several of them, and those of one key must stay in their order.
     fn shared(&self, target: Arc<Target>) -> Arc<Target> {
-        let known = self.topics.iter().filter_map(|state| match state {
+        let mut known = self.topics.iter().filter_map(|state| match state {
             TopicState::Ready(mapper)
             | TopicState::Lacking(mapper, _)
             | TopicState::Evolving(mapper) => Some(mapper.target()),
             TopicState::Unknown | TopicState::Missing | TopicState::Creating => None,
         });
-        let same = known.into_iter().find(|known| **known == target);
+        let same = known.find(|known| **known == target);
         same.map_or(target, Arc::clone)
     }
 
