@@ -59,6 +59,9 @@ pub struct TopicMapper {
     evolution: Option<Evolution>,
 }
 
+const DELETE_NOT_ENABLED: &str = "the record has no value: a delete; set delete.enabled=true with \
+                                  pk.mode=record_key or record_header to apply deletes";
+
 /// Why a record is not in the rows.
 #[derive(Debug, PartialEq)]
 pub enum Unmapped {
@@ -307,11 +310,7 @@ impl TopicMapper {
 
     fn check_delete(&self, rows: &TableRows) -> Result<(), RecordError> {
         if !self.delete_enabled {
-            return Err(RecordError::new(
-                Stage::TaskPut,
-                "the record has no value: a delete; set delete.enabled=true with \
-                 pk.mode=record_key or record_header to apply deletes",
-            ));
+            return Err(RecordError::new(Stage::TaskPut, DELETE_NOT_ENABLED));
         }
         for index in self.target.key.iter().chain(&self.target.guard) {
             self.check_present(*index, rows)?;

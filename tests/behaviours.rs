@@ -41,7 +41,7 @@
 //! | 33 | arrays and bytes in bulk | `every_type_of_postgres_there_and_back` |
 //! | 34 | deletes and rows mixed | `deletes_and_writes_keep_their_order` |
 //! | 35 | a missing table is created only when asked for | `a_table_that_is_gone_stops_the_task_unless_it_may_be_created` |
-//! | 36 | a table whose first record is a delete (here: it waits for a record with fields) | `tables_are_designed_from_the_first_records` |
+//! | 36 | a table whose first record is a delete (here: there is nothing to delete, and it comes with the first record that has fields) | `a_topic_may_begin_with_records_of_which_no_table_can_be_made`, `deletes_and_bad_records_come_before_the_table` |
 //! | 37 | new fields become columns | `a_table_grows_with_its_records_under_several_tasks`, `a_table_grows_in_mysql`, `a_table_grows_in_sqlite` |
 //! | 38 | fields that are gone leave their column alone | `absent_columns_take_their_default_or_keep_their_value` |
 //! | 39 | defaults of a schema stand for missing fields (here: in the row; created columns have no `DEFAULT`) | `envelopes_bring_types_defaults_and_nulls` |

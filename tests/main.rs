@@ -56,4 +56,5 @@ mod support;
 mod takeover;
 mod tokens;
 mod tombstones;
+mod topic_heads;
 mod transforms;

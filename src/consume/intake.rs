@@ -12,9 +12,10 @@ use crate::batch::{AssignmentTag, BatchBuilder};
 use crate::config::connector::ConnectorConfig;
 use crate::decode::sides::RecordDecoder;
 use crate::decode::{Encoded, Formats};
-use crate::map::{self, TopicMapper};
+use crate::map::TopicMapper;
 use crate::record::{RawHeader, RawRecord, RecordError, Stage};
 
+mod tables;
 #[cfg(test)]
 mod tests;
 mod transformed;
@@ -48,7 +49,7 @@ pub enum TableRequest {
     Create(Arc<str>, NewTable),
     /// To have these columns, this wide.
     Evolve(Arc<str>, Vec<NewColumn>),
-    /// No table can be made of the records: why.
+    /// No table can be made, whatever the records: why.
     Hopeless(String),
 }
 
@@ -146,25 +147,37 @@ impl Intake {
         let Some(held) = self.held_back.pop_front() else {
             return;
         };
-        let is_ours = |slot: &&mut Slot| slot.tag == held.tag && slot.state == SlotState::Reading;
-        let Some(slot) = slots.get_mut(held.slot).filter(is_ours) else {
-            return;
-        };
-        let key = slot.key.clone();
-        let record = held.record(&key.topic, key.partition);
+        let record = held.record("", 0);
         let key_is_there =
             Encoded::key(&record).is_none_or(|encoded| self.formats.key().is_ready(encoded));
         let stage = match key_is_there {
             true => Stage::ValueConverter,
             false => Stage::KeyConverter,
         };
+        self.leave_out(&held, slots, Err(RecordError::new(stage, reason)));
+    }
+
+    /// Accounts for a record that goes to no table: for nothing, or since it is bad.
+    fn leave_out(
+        &mut self,
+        held: &HeldRecord,
+        slots: &mut Slots,
+        outcome: Result<(), RecordError>,
+    ) {
+        let is_ours = |slot: &&mut Slot| slot.tag == held.tag && slot.state == SlotState::Reading;
+        let Some(slot) = slots.get_mut(held.slot).filter(is_ours) else {
+            return;
+        };
+        let key = slot.key.clone();
+        let record = held.record(&key.topic, key.partition);
         let position = self
             .builder
             .position(held.slot, slot.next, || (key.clone(), held.tag));
-        let error = RecordError::new(stage, reason);
-        self.builder.reject(position, &record, error);
-        self.builder
-            .advance(position, held.offset + 1, held.leader_epoch);
+        match outcome {
+            Ok(()) => self.builder.skip(),
+            Err(error) => self.builder.reject(position, &record, error),
+        }
+        self.builder.read(position, &record, held.leader_epoch);
         slot.next = held.offset + 1;
     }
 
@@ -328,80 +341,6 @@ impl Intake {
                 return;
             }
         }
-    }
-
-    /// What the first waiting record needs of its table, once. `None` when nothing is to be asked
-    /// for.
-    pub fn request_table(&mut self, slots: &mut Slots) -> Option<TableRequest> {
-        // What is no longer ours must not block the others.
-        self.held_back.retain(|held| {
-            slots
-                .get(held.slot)
-                .is_some_and(|slot| slot.tag == held.tag && slot.state == SlotState::Reading)
-        });
-        self.lacks_columns = false;
-        if self.transforms.is_some() {
-            return self.request_transformed_table(slots);
-        }
-        let topic = slots.get(self.held_back.front()?.slot)?.topic;
-        let name = Arc::clone(slots.topic_name(topic)?);
-        match std::mem::replace(self.topic(topic), TopicState::Unknown) {
-            TopicState::Missing => {
-                let design = self.design_table(topic, &name, slots);
-                *self.topic(topic) = match design {
-                    Some(_) => TopicState::Creating,
-                    None => TopicState::Missing,
-                };
-                Some(match design? {
-                    Ok(table) => TableRequest::Create(name, table),
-                    Err(reason) => TableRequest::Hopeless(reason),
-                })
-            }
-            TopicState::Lacking(mapper, columns) => {
-                *self.topic(topic) = TopicState::Evolving(mapper);
-                Some(TableRequest::Evolve(name, columns))
-            }
-            other => {
-                *self.topic(topic) = other;
-                None
-            }
-        }
-    }
-
-    /// `None`: schemas are to be fetched first.
-    fn design_table(
-        &mut self,
-        topic: usize,
-        name: &str,
-        slots: &Slots,
-    ) -> Option<Result<NewTable, String>> {
-        let mut key_format = self.formats.key();
-        let mut value_format = self.formats.value();
-        // All of them are asked for at once.
-        let mut ready = true;
-        for held in self.held_back.iter().take(SAMPLE_RECORDS_MAX) {
-            let record = held.record("", 0);
-            ready &= Encoded::key(&record).is_none_or(|key| key_format.is_ready(key));
-            ready &= Encoded::value(&record).is_none_or(|value| value_format.is_ready(value));
-        }
-        self.awaits_schemas = !ready;
-        if !ready {
-            return None;
-        }
-        let sample: Vec<RawRecord<'_>> = self
-            .held_back
-            .iter()
-            .filter(|held| slots.get(held.slot).is_some_and(|slot| slot.topic == topic))
-            .take(SAMPLE_RECORDS_MAX)
-            .map(|held| held.record(name, 0))
-            .collect();
-        Some(map::infer::table(
-            name,
-            &sample,
-            &self.config.sink,
-            &mut key_format,
-            &mut value_format,
-        ))
     }
 
     /// Drops what was read of these partitions and is in no closed batch.

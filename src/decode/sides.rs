@@ -57,6 +57,16 @@ impl RecordDecoder {
         Ok(OwnedRecord::new(origin, record.timestamp_ms, key, value))
     }
 
+    /// Decodes a record; of a change event, its row.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn decode_unwrapped(&mut self, record: &RawRecord<'_>) -> Result<OwnedRecord, RecordError> {
+        let mut whole = self.decode(record)?;
+        self.unwrap(&mut whole)?;
+        Ok(whole)
+    }
+
     /// Puts the row of a change event in its place, where values are change events. After the
     /// transforms: they work on events.
     ///

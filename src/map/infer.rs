@@ -3,6 +3,10 @@
 //! With a schema, the schema says it. Without, the first records do: the union of their fields,
 //! each with the narrowest type that holds all values seen. A field that was only ever null
 //! becomes text.
+//!
+//! A topic may begin with records of which no table can be made: deletes of rows that compaction
+//! has removed since, values that cannot be read. They are accounted for without a table
+//! ([`without_table`]), and those behind them say what it is.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,17 +15,29 @@ use rowdock_connectors::{
     ColumnType, DefaultValue, NewColumn, NewTable, Special, TableName, evolve,
 };
 
+use super::DELETE_NOT_ENABLED;
 use super::filter::FieldFilter;
 use super::plan::{self, KAFKA_KEY_COLUMNS};
 use crate::config::connector::{KeyMode, SinkKeys};
 use crate::decode::{Decode as _, Encoded, Format, Visitor, header};
-use crate::record::{Datum, Header, OwnedRecord, RawRecord, RecordError, Schema, Side, Value};
+use crate::record::{
+    Change, Datum, Header, OwnedRecord, RawRecord, RecordError, Schema, Side, Stage, Value,
+};
 
 mod default;
 mod schema;
 
 pub(super) use default::default_value;
 pub(super) use schema::{column_type, wraps};
+
+/// Why no table can be made of the first records.
+#[derive(Debug, PartialEq)]
+pub enum NoTable {
+    /// Every one of them lacks what a table needs; others may have it.
+    Records(String),
+    /// Whatever the records are.
+    Settings(String),
+}
 
 /// The table that fits these records of a topic.
 ///
@@ -33,7 +49,7 @@ pub fn table(
     keys: &SinkKeys,
     key_format: &mut Format,
     value_format: &mut Format,
-) -> Result<NewTable, String> {
+) -> Result<NewTable, NoTable> {
     let mut value_columns = Columns::default();
     let mut key_columns = Columns::default();
     let single_keys = keys.key_fields.first().map_or("", String::as_str);
@@ -63,7 +79,7 @@ pub fn table_of_owned(
     topic: &str,
     records: &[OwnedRecord],
     keys: &SinkKeys,
-) -> Result<NewTable, String> {
+) -> Result<NewTable, NoTable> {
     let mut value_columns = Columns::default();
     let mut key_columns = Columns::default();
     for record in records {
@@ -79,11 +95,46 @@ pub fn table_of_owned(
     assemble(topic, value_columns, key_columns, keys)
 }
 
+/// What becomes of a record that waits for a table which cannot be made of it (`reason`), as it was
+/// decoded, and unwrapped if it is a change event. `Ok`: nothing, its position moves on.
+///
+/// # Errors
+/// When it cannot be stored: it is bad.
+pub fn without_table(
+    record: &OwnedRecord,
+    keys: &SinkKeys,
+    reason: &str,
+) -> Result<(), RecordError> {
+    let deletes = match record.change {
+        // There is nothing to empty.
+        Some(Change::Nothing | Change::Truncate) => return Ok(()),
+        Some(Change::Delete) => true,
+        None => record.value.datum.is_null(),
+    };
+    let bad = |reason| Err(RecordError::new(Stage::TaskPut, reason));
+    match deletes {
+        false => bad(reason.to_owned()),
+        true if !keys.delete_enabled && !keys.change_events => bad(DELETE_NOT_ENABLED.to_owned()),
+        // What was deleted when has to be remembered: a late record must not bring it back.
+        true if keys.delete_enabled && keys.guard_field.is_some() => bad(format!(
+            "{reason}; the record is a delete, which upsert.guard.field needs a table to remember"
+        )),
+        // There is nothing to delete.
+        true => Ok(()),
+    }
+}
+
 fn no_fields(name: &TableName) -> String {
     format!(
         "table {name} does not exist and cannot be created from the first records: none of \
          them is an object with fields"
     )
+}
+
+fn lacking(name: &TableName, what: &str) -> NoTable {
+    NoTable::Records(format!(
+        "table {name} does not exist and cannot be created: no record has {what}"
+    ))
 }
 
 fn no_columns(name: &TableName) -> String {
@@ -100,10 +151,10 @@ fn assemble(
     values: Columns,
     key_fields: Columns,
     keys: &SinkKeys,
-) -> Result<NewTable, String> {
+) -> Result<NewTable, NoTable> {
     let name = plan::table_name(keys, topic);
     if values.order.is_empty() {
-        return Err(no_fields(&name));
+        return Err(NoTable::Records(no_fields(&name)));
     }
     let filter = FieldFilter::new(keys, topic);
     let is_zone = |field: &str| keys.zoned_fields.iter().any(|(_, zone)| zone == field);
@@ -119,9 +170,12 @@ fn assemble(
         _ => keys.key_fields.clone(),
     };
     if keys.key_mode != KeyMode::None && primary_key.is_empty() {
-        return Err(format!(
+        if keys.key_mode == KeyMode::RecordKey && !key_fields.seen {
+            return Err(lacking(&name, "a key"));
+        }
+        return Err(NoTable::Settings(format!(
             "table {name} cannot be created: pk.fields must name the key's columns"
-        ));
+        )));
     }
     for (position, key) in primary_key.iter().enumerate() {
         let column_type = match keys.key_mode {
@@ -129,14 +183,14 @@ fn assemble(
                 .get(position)
                 .cloned()
                 .unwrap_or(TEXT),
-            KeyMode::RecordKey => key_fields.column_type(key).ok_or_else(|| {
-                format!("table {name} cannot be created: no record has key field \"{key}\"")
-            })?,
-            KeyMode::RecordHeader => key_fields.column_type(key).ok_or_else(|| {
-                format!("table {name} cannot be created: no record has header \"{key}\"")
-            })?,
+            KeyMode::RecordKey => key_fields
+                .column_type(key)
+                .ok_or_else(|| lacking(&name, &format!("key field \"{key}\"")))?,
+            KeyMode::RecordHeader => key_fields
+                .column_type(key)
+                .ok_or_else(|| lacking(&name, &format!("header \"{key}\"")))?,
             _ => values.column_type(key).ok_or_else(|| {
-                format!("table {name} cannot be created: no record has field \"{key}\", which pk.fields names")
+                lacking(&name, &format!("field \"{key}\", which pk.fields names"))
             })?,
         };
         let column_type = key_type(column_type);
@@ -172,7 +226,7 @@ fn assemble(
         }
     }
     if columns.is_empty() {
-        return Err(no_columns(&name));
+        return Err(NoTable::Settings(no_columns(&name)));
     }
     Ok(NewTable {
         name,
@@ -215,6 +269,8 @@ pub(super) fn time_type(field: &str, keys: &SinkKeys) -> Option<ColumnType> {
 /// What is known of the fields so far.
 #[derive(Default)]
 struct Columns {
+    /// Some record has this side.
+    seen: bool,
     order: Vec<String>,
     types: HashMap<String, Option<ColumnType>>,
     /// Fields that a schema requires.
@@ -247,6 +303,7 @@ impl Columns {
     /// column of a side that is no object by its schema, `schemaless` that of one that just looks
     /// like it; without a name such a side teaches nothing either.
     fn learn(&mut self, encoded: Encoded<'_>, format: &mut Format, single: &str, schemaless: &str) {
+        self.seen = true;
         match format.schema(encoded) {
             Ok(Some(schema)) => self.learn_schema(&schema, single),
             Ok(None) => {
@@ -291,6 +348,7 @@ impl Columns {
 
     /// The same from what transforms made of a side.
     fn learn_side(&mut self, side: &Side, single: &str, schemaless: &str) {
+        self.seen |= !side.datum.is_null();
         match (&side.datum, &side.schema) {
             (Datum::Struct(value), _) => self.learn_schema(value.schema(), single),
             (Datum::Map(map), None) => {

@@ -18,7 +18,7 @@ use crate::config::connector::{KeyMode, SinkKeys};
 use crate::decimal;
 use crate::decode::sides::RecordDecoder;
 use crate::record::zone::Zone;
-use crate::record::{Datum, OwnedRecord, RawRecord, RecordError, Schema, Side, Value};
+use crate::record::{Datum, OwnedRecord, RawRecord, Schema, Side, Value};
 
 /// Shortest column that is asked for, in characters of texts and in bytes: values grow, and every change
 /// locks the table.
@@ -69,12 +69,6 @@ impl Evolution {
         self.refused.extend(columns);
     }
 
-    fn decode_row(&mut self, record: &RawRecord<'_>) -> Result<OwnedRecord, RecordError> {
-        let mut whole = self.decoder.decode(record)?;
-        self.decoder.unwrap(&mut whole)?;
-        Ok(whole)
-    }
-
     /// The columns that this record needs and the table does not have, or not wide enough.
     ///
     /// # Errors
@@ -87,7 +81,7 @@ impl Evolution {
     ) -> Result<Vec<NewColumn>, String> {
         let decoded = match transformed {
             Some(_) => None,
-            None => self.decode_row(record).ok(),
+            None => self.decoder.decode_unwrapped(record).ok(),
         };
         let mut lacking = Vec::new();
         if let Some(whole) = transformed.or(decoded.as_ref()) {

@@ -236,7 +236,8 @@ impl Pass {
                             return Ok(Mapped::Again);
                         }
                     }
-                    None if intake.awaits_schemas() => {}
+                    // Or no table could be made of them, and they stay letters.
+                    None if intake.awaits_schemas() || !intake.is_waiting() => {}
                     None => return Err(SinkError::stop("the letters' table cannot be made known")),
                 }
             }

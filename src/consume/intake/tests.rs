@@ -27,6 +27,7 @@ impl Reading {
             ("connection.url", "jdbc:sqlite:unused.db"),
             ("value.converter", "JsonConverter"),
             ("value.converter.schemas.enable", "false"),
+            ("key.converter", "StringConverter"),
             ("errors.tolerance", "all"),
             ("auto.create", "true"),
             ("auto.evolve", "true"),
@@ -56,13 +57,21 @@ impl Reading {
     }
 
     fn take_with(&mut self, value: &str, headers: Vec<RawHeader>) {
+        self.take_record(None, Some(value), headers);
+    }
+
+    fn take_keyed(&mut self, value: Option<&str>) {
+        self.take_record(Some("7"), value, Vec::new());
+    }
+
+    fn take_record(&mut self, key: Option<&str>, value: Option<&str>, headers: Vec<RawHeader>) {
         let record = RawRecord {
             topic: "orders",
             partition: 0,
             offset: self.next,
             timestamp_ms: None,
-            key: None,
-            value: Some(value.as_bytes()),
+            key: key.map(str::as_bytes),
+            value: value.map(str::as_bytes),
             headers: &headers,
         };
         self.intake.take(self.slot, &record, -1, &mut self.slots);
@@ -249,4 +258,72 @@ fn requests_that_are_not_answered_are_made_again() {
     };
     check(None, &["id", "more"]);
     check(Some(&["id"]), &["more"]);
+}
+
+/// What is asked for once `values` (`None`: no value) of the topic's beginning have been read and its
+/// table is missing, and how many of them are bad; then once a record with a field has been, too.
+#[test]
+fn a_topic_may_begin_with_records_of_which_no_table_can_be_made() {
+    let check = |more: &[(&str, &str)], values: &[Option<&str>], bad: usize| {
+        let mut reading = Reading::with(more);
+        reading.told(None, Vec::new());
+        for value in values {
+            reading.take_keyed(*value);
+        }
+        assert_eq!(names(reading.asks()), [""; 0], "{values:?}");
+        assert!(!reading.intake.is_waiting(), "{values:?}");
+        let slot = reading.slots.get(reading.slot).unwrap();
+        assert_eq!(slot.next, reading.next, "{values:?}");
+        assert_eq!(reading.intake.builder.reject_count(), bad, "{values:?}");
+        reading.take_keyed(values[0]);
+        reading.take_keyed(Some(WIDE));
+        let columns = names(reading.asks());
+        assert!(
+            columns.iter().any(|name| name == "more"),
+            "{more:?} {values:?}: {columns:?}"
+        );
+    };
+    let many = vec![None; SAMPLE_RECORDS_MAX * 3 + 1];
+    let deletes = [
+        ("pk.mode", "record_key"),
+        ("pk.fields", "id"),
+        ("insert.mode", "upsert"),
+        ("delete.enabled", "true"),
+    ];
+    let through_a_transform = [
+        ("transforms", "same"),
+        (
+            "transforms.same.type",
+            "org.apache.kafka.connect.transforms.RegexRouter",
+        ),
+        ("transforms.same.regex", "nothing"),
+        ("transforms.same.replacement", "other"),
+    ];
+    let both = [&deletes[..], &through_a_transform].concat();
+    for deletes in [&deletes[..], &both] {
+        check(deletes, &many, 0);
+        check(deletes, &[None, Some("broken"), Some("[]")], 2);
+    }
+    for plain in [&[][..], &through_a_transform] {
+        check(plain, &[None], 1);
+        check(plain, &[Some("broken"), Some("5"), Some("{}"), None], 4);
+    }
+    let guarded = [
+        ("upsert.guard.field", "more"),
+        ("delete.tombstone.table", "${table}_gone"),
+    ];
+    check(&[&deletes[..], &guarded].concat(), &[None], 1);
+}
+
+#[test]
+fn settings_of_which_no_table_can_be_made_are_told() {
+    let mut reading = Reading::with(&[("fields.whitelist", "other")]);
+    reading.told(None, Vec::new());
+    reading.take(WIDE);
+    let asked = reading.intake.request_table(&mut reading.slots);
+    let Some(TableRequest::Hopeless(reason)) = asked else {
+        panic!("a table is asked for");
+    };
+    assert!(reason.contains("fields.whitelist"), "{reason}");
+    assert!(reading.intake.is_waiting());
 }

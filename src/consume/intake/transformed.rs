@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::tables::Request;
 use super::{Intake, SAMPLE_RECORDS_MAX, TableRequest, TopicState};
 use crate::config::connector::ConnectorConfig;
 use crate::consume::slots::Slots;
@@ -109,6 +110,29 @@ impl Transforms {
             }
         }
         Ok(vec![record])
+    }
+
+    /// What a record is in the end, if it goes to the table of this topic, and to no other one: for
+    /// several it is bad when one of them is missing, a delete as well.
+    pub(super) fn meant_for(
+        &mut self,
+        topic: usize,
+        raw: &RawRecord<'_>,
+        slots: &mut Slots,
+    ) -> Option<Result<OwnedRecord, RecordError>> {
+        // What fails or is dropped here is again accounted for when it is appended.
+        let mut found = self.apply(raw).ok()?;
+        let place = found
+            .iter()
+            .position(|whole| slots.topic_index(&whole.topic) == topic)?;
+        if found.len() > 1 {
+            let reason = format!(
+                "the record goes to several tables, of which {} does not exist and cannot be created from it",
+                found[place].topic
+            );
+            return Some(Err(RecordError::new(Stage::TaskPut, reason)));
+        }
+        found.pop().map(Ok)
     }
 
     /// A route, shared with the record before where it is the same.
@@ -219,7 +243,7 @@ impl Intake {
     }
 
     /// What the first waiting record needs, by the topic that it is transformed to.
-    pub(super) fn request_transformed_table(&mut self, slots: &mut Slots) -> Option<TableRequest> {
+    pub(super) fn request_transformed_table(&mut self, slots: &mut Slots) -> Option<Request> {
         let transforms = self.transforms.as_mut()?;
         // All schemas are asked for at once.
         let mut ready = true;
@@ -249,21 +273,19 @@ impl Intake {
         sample.retain(|record| record.topic == topic);
         let index = slots.topic_index(&topic);
         match std::mem::replace(self.topic(index), TopicState::Unknown) {
-            TopicState::Unknown => return Some(TableRequest::Describe(topic)),
-            TopicState::Missing => *self.topic(index) = TopicState::Creating,
+            TopicState::Unknown => Some(Request::Table(TableRequest::Describe(topic))),
+            TopicState::Missing => {
+                let design = map::infer::table_of_owned(&topic, &sample, &self.config.sink);
+                self.wanted(index, topic, Some(design))
+            }
             TopicState::Lacking(mapper, columns) => {
                 *self.topic(index) = TopicState::Evolving(mapper);
-                return Some(TableRequest::Evolve(topic, columns));
+                Some(Request::Table(TableRequest::Evolve(topic, columns)))
             }
             other => {
                 *self.topic(index) = other;
-                return None;
+                None
             }
         }
-        let keys = &self.config.sink;
-        Some(match map::infer::table_of_owned(&topic, &sample, keys) {
-            Ok(table) => TableRequest::Create(topic, table),
-            Err(reason) => TableRequest::Hopeless(reason),
-        })
     }
 }
