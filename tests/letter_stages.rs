@@ -246,6 +246,38 @@ async fn nothing_passes_while_the_topic_is_down() {
     assert_eq!(found.len(), 1, "{found:?}");
 }
 
+/// A bad record that is larger than the client, and topics by default, let a letter be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_may_be_as_large_as_its_record() {
+    const BYTES: usize = 2_000_000;
+    let stage = Stage::begin("letters_large", 1).await;
+    let topic = stage
+        .topic_with("orders", 1, &[("max.message.bytes", "3000000")])
+        .await;
+    let letters = stage.named_topic("letters", 1);
+    let connector = Connector::append(&stage, &topic, "kept").dead_letters(&letters);
+    stage.database.create_append_table("kept").await;
+    let producer: FutureProducer = kafka::client()
+        .set("message.max.bytes", "3000000")
+        .create()
+        .unwrap();
+    let broken = "x".repeat(BYTES);
+    let record = FutureRecord::<str, str>::to(&topic.name).payload(&broken);
+    let sent = producer.send(record, seconds(30)).await;
+    sent.map_err(|(error, _)| error).unwrap();
+    let worker = Launch::new("worker").start(&stage, &[&connector]).await;
+    eventually("the letter", seconds(30), || async {
+        let tasks = worker.tasks(&connector).await;
+        let (read, end) = kafka::watermarks(&letters.name, 0).await;
+        check((read, end) == (0, 1), || {
+            format!("{end} letters, {tasks:?}")
+        })
+    })
+    .await;
+    let found = kafka::read_topic(&letters.name, 1).await;
+    assert_eq!(found[0].value.as_ref().map(Vec::len), Some(BYTES));
+}
+
 /// `errors.tolerance=all` with neither: legal in Kafka Connect, and never silent.
 #[tokio::test(flavor = "multi_thread")]
 async fn skipped_records_are_counted_and_logged() {

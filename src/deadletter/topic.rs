@@ -29,6 +29,15 @@ const TASK_CLASS: &str = "org.apache.kafka.connect.sink.SinkTask";
 /// For what went wrong between two transforms.
 const TRANSFORM_CLASS: &str = "org.apache.kafka.connect.transforms.Transformation";
 
+/// What a letter may be, so that the topic decides and not the client, which takes 1 MB by default: a
+/// bad record may be as large as its topic lets it, and its letter has more headers. As much as a
+/// consumer takes by default (`receive.message.max.bytes`).
+const LETTER_BYTES_MAX: usize = 100_000_000;
+
+/// What the topic takes that is made here: more than other topics, whose limit is 1 MiB by default; no
+/// more than hosted clusters let a topic have.
+const TOPIC_LETTER_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// Deadline of one delivery, and of creating the topic.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -95,7 +104,14 @@ impl LetterTopic {
             .send(record, DELIVERY_TIMEOUT)
             .await
             .map(|_| ())
-            .map_err(|(error, _)| error.to_string())
+            .map_err(|(error, _)| match error.rdkafka_error_code() {
+                Some(RDKafkaErrorCode::MessageSizeTooLarge) => format!(
+                    "the letter of record {} of partition {} of {} is larger than it takes; raise \
+                     its max.message.bytes, and producer.override.max.request.size if that is set",
+                    reject.offset, key.partition, key.topic
+                ),
+                _ => error.to_string(),
+            })
     }
 
     /// Header names and meanings: Kafka Connect's `DeadLetterQueueReporter`.
@@ -140,11 +156,17 @@ impl LetterTopic {
             config.set("enable.idempotence", "true");
             config.set("acks", "all");
             config.set("linger.ms", "5");
-            if config.get("delivery.timeout.ms").is_none() {
-                config.set(
+            let defaults = [
+                (
                     "delivery.timeout.ms",
                     DELIVERY_TIMEOUT.as_millis().to_string(),
-                );
+                ),
+                ("message.max.bytes", LETTER_BYTES_MAX.to_string()),
+            ];
+            for (name, value) in defaults {
+                if config.get(name).is_none() {
+                    config.set(name, value);
+                }
             }
             let producer = config.create_with_context(LoginContext).map_err(|error| {
                 SinkError::stop(format!("cannot create the dead letter producer: {error}"))
@@ -167,11 +189,13 @@ impl LetterTopic {
         let admin = login::admin_client(self.client_config())
             .await
             .map_err(|error| SinkError::stop(format!("cannot create an admin client: {error}")))?;
+        let limit = TOPIC_LETTER_BYTES_MAX.to_string();
         let wanted = NewTopic::new(
             &topic.topic,
             1,
             TopicReplication::Fixed(topic.replication_factor),
-        );
+        )
+        .set("max.message.bytes", &limit);
         let options = AdminOptions::new().operation_timeout(Some(DELIVERY_TIMEOUT));
         let failed = |reason: String| {
             SinkError::retry(format!(
