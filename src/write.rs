@@ -384,7 +384,7 @@ impl WriteLoop {
             connector = %self.config.name,
             pause_ms = pause.as_millis(),
             source = error_source(error),
-            "database error, trying again: {error}"
+            "not done, trying again: {error}"
         );
         self.status
             .send_modify(|status| status.retrying = Some(error.to_string()));
@@ -415,7 +415,7 @@ impl WriteLoop {
 
     fn recovered(&mut self) {
         if self.state.backoff.reset() {
-            tracing::info!(connector = %self.config.name, "database works again");
+            tracing::info!(connector = %self.config.name, "works again");
             self.status.send_modify(|status| status.retrying = None);
         }
     }

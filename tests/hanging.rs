@@ -138,6 +138,43 @@ async fn database() {
     assert!((2800..=3200).contains(&rows), "{rows} rows");
 }
 
+/// A worker that is told to end does not wait for its database longer than it may; what was on its way
+/// is written once, by the next one.
+#[tokio::test(flavor = "multi_thread")]
+async fn database_of_a_worker_that_ends() {
+    const GRACE: Duration = seconds(2);
+    // To leave the group and end the rest, on a busy machine; far less than a hanging session lasts.
+    const SLACK: Duration = seconds(18);
+    let stage = Stage::begin("hanging_end", 2).await;
+    let mut orders = Orders::prepare(&stage, 4).await;
+    let path = Proxy::to_database(stage.database.server()).await;
+    let direct = orders.connector.clone();
+    let url = stage.database.url(Some(&path));
+    orders.connector = orders.connector.set("connection.url", &url);
+    let grace = GRACE.as_millis().to_string();
+    let mut worker = Launch::new("hanging")
+        .setting("task.shutdown.graceful.timeout.ms", &grace)
+        .start(&stage, &[&orders.connector])
+        .await;
+    let writer = orders.writer(&stage, 1);
+    writer.send_good(0, 400, 4).await;
+    orders.judged(&stage).until_caught_up(PATIENCE).await;
+    path.set(Network::Stalled);
+    writer.send_good(400, 400, 4).await;
+    let begun = Instant::now();
+    worker.terminate();
+    let status = worker.exit(PATIENCE).await;
+    let took = begun.elapsed();
+    stage.tell(format_args!("{status} after {took:?}"));
+    assert!(took < GRACE + SLACK, "it took {took:?}");
+    path.set(Network::Whole);
+    orders.connector = direct;
+    let next = Launch::new("next")
+        .start(&stage, &[&orders.connector])
+        .await;
+    orders.judged(&stage).healed(&[&next], PATIENCE).await;
+}
+
 /// Without its database a connector's progress says that it retries, and which positions are not known.
 async fn until_it_retries(worker: &Worker, connector: &Connector) {
     let path = format!("/rowdock/connectors/{}/progress", connector.name);

@@ -236,7 +236,9 @@ async fn group_s_offsets_reset_or_deleted() {
     orders.writer(&stage, 2).send_good(0, 30, 3).await;
     let mut worker = start(&stage, &orders).await;
     judged.healed(&[&worker], seconds(20)).await;
-    let warning = worker.until_logged(&["WARN", "offset"], seconds(5)).await;
+    let warning = worker
+        .until_logged(&["WARN", "set by someone else"], seconds(5))
+        .await;
     stage.tell(format_args!("reset: {warning}"));
     worker.terminate();
     assert!(worker.exit(seconds(10)).await.success());

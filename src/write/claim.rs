@@ -68,6 +68,10 @@ impl WriteLoop {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(ClaimError::Halt(halt)) => return Err(halt),
+                // Only Kafka is asked for these.
+                Err(ClaimError::Sink(error)) if self.config.delivery == Delivery::AtLeastOnce => {
+                    self.pause_after(&error).await?;
+                }
                 Err(ClaimError::Sink(error)) => self.pause_or_give_up(&error).await?,
             }
         }

@@ -104,7 +104,7 @@ async fn node_dies_again_and_again() {
         play.flows().await;
         node.kill().await;
         play.workers[0]
-            .until_logged(&["database error, trying again"], PATIENCE)
+            .until_logged(&["not done, trying again"], PATIENCE)
             .await;
         node.start_again().await;
         let took = play.flows().await;
@@ -224,7 +224,7 @@ async fn lost_quorum() {
     until_flowing(&keyspace, &topic, PATIENCE).await;
     second.kill().await;
     worker
-        .until_logged(&["database error, trying again"], PATIENCE)
+        .until_logged(&["not done, trying again"], PATIENCE)
         .await;
     // The node that is left may not answer at once.
     let stands = || {
