@@ -234,6 +234,7 @@ mod tests {
             native_type_id: 0,
             nullable: name != "id",
             has_default: matches!(name, "defaulted" | "kept"),
+            insert_only: false,
             generated: false,
         }
     }

@@ -165,6 +165,7 @@ mod tests {
     }
 
     fn table() -> Table {
+            insert_only: false,
         Table {
             name: TableName::parse("app.orders"),
             kind: crate::table::TableKind::default(),

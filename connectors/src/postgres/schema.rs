@@ -91,7 +91,8 @@ const COLUMNS: &str = "\
         WHERE typtype = 'd'\
     ) \
     SELECT attname::text, format_type(atttypid, atttypmod), base.type_id::oid, base.modifier, \
-           base.is_required, base.has_default OR attidentity <> '', attgenerated <> '' \
+           base.is_required, base.has_default OR attidentity <> '', attgenerated <> '', \
+           attidentity = 'a' \
     FROM base \
     JOIN pg_catalog.pg_type ON pg_type.oid = base.type_id AND typtype <> 'd' \
     JOIN pg_catalog.pg_attribute \
@@ -122,6 +123,7 @@ fn column(row: &Row, types: &Types) -> ColumnDef {
         has_default: row.get(5),
         generated: row.get(6),
     }
+        insert_only: row.get(7),
 }
 
 /// Creates the table unless it exists, and reads it back.
