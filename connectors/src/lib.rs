@@ -141,11 +141,11 @@ pub trait Session: Send {
     /// batch; returns the definition read back.
     ///
     /// # Errors
-    /// Of class *record* when a column cannot be widened, or the database refuses to: records that
-    /// need it are bad, and all others of the table are not. The error is then of all that is wanted,
-    /// and one column alone may be possible. *Stop* when the database refuses to add a column, such as
-    /// without the right to it. Both name column, types and the statement to run by hand. With [`SinkError::table_changed`] when
-    /// there is no such table.
+    /// Of class *record* when a column cannot be added or widened, or the database refuses to: records
+    /// that need it are bad, and all others of the table are not. The error is then of all that is wanted,
+    /// and one column alone may be possible. *Stop* without the right to change the table. Both name
+    /// column, types and the statement to run by hand. With [`SinkError::table_changed`] when there is no
+    /// such table.
     async fn evolve_table(
         &mut self,
         table: &TableName,

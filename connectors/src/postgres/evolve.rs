@@ -75,8 +75,7 @@ async fn alter(
     if may_pass || failure.table_changed() {
         return Err(failure);
     }
-    let reason = failure.to_string();
-    Err(evolve::refused(&table.name, changes, &reason, statement))
+    Err(evolve::refused(&table.name, changes, &failure, statement))
 }
 
 /// All changes in one statement, so that the table is locked, and rewritten, once.
@@ -90,9 +89,9 @@ fn statement(table: &Table, changes: &[Change]) -> Result<String, SinkError> {
                 column_type,
                 default,
             } => {
-                sql::check_identifier("column", name)?;
-                let native_type =
-                    schema::native_type(column_type).ok_or_else(|| schema::cannot_create(name))?;
+                sql::check_identifier("column", name).map_err(|error| evolve::unfit(&error))?;
+                let native_type = schema::native_type(column_type, extensions)
+                    .ok_or_else(|| schema::cannot_create(name))?;
                 let default = schema::default_clause(&native_type, default.as_ref());
                 actions.push(format!(
                     "ADD COLUMN {} {native_type}{default}",
@@ -215,15 +214,15 @@ mod tests {
 
     #[test]
     fn what_would_change_meaning_is_left_to_people() {
-        let check = |class: ErrorClass, change: Change, expected: &[&str]| {
-            let error = statement(&table(), &[change]).expect_err("refused");
-            assert_eq!(error.class(), class);
+        let check = |change: Change, expected: &[&str]| {
+            let error =
+                statement(&table(), &[change], &Extensions::default()).expect_err("refused");
+            assert_eq!(error.class(), ErrorClass::Record);
             for part in expected {
                 assert!(error.to_string().contains(part), "{error}");
             }
         };
         check(
-            ErrorClass::Record,
             widen(
                 column("n", ColumnType::Int32, "app.small", 23),
                 ColumnType::Int64,
@@ -237,7 +236,6 @@ mod tests {
             ],
         );
         check(
-            ErrorClass::Record,
             widen(
                 column("c", text(Some(3)), "character(3)", type_id::BPCHAR),
                 text(None),
@@ -249,6 +247,6 @@ mod tests {
             column_type: ColumnType::Bool,
             default: None,
         };
-        check(ErrorClass::Stop, long, &["63 bytes"]);
+        check(long, &["63 bytes"]);
     }
 }
