@@ -75,6 +75,8 @@ pub use table::{
     TableName, Target, WriteMode,
 };
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 /// A database that rows are written to: one per connector, shared by its tasks.
@@ -151,6 +153,16 @@ pub trait Session: Send {
         table: &TableName,
         wanted: &[NewColumn],
     ) -> Result<Table, SinkError>;
+
+    /// Asks the database whether an upsert, or an insert that passes over what is there, finds rows by the
+    /// target's key. For tables whose unique keys are in no catalog, such as views.
+    ///
+    /// # Errors
+    /// *Stop* when it does not, or when this database cannot be asked: why, and what to do.
+    async fn confirm_key(&mut self, target: &Arc<Target>) -> Result<(), SinkError> {
+        let reason = "this database does not tell which unique keys lie behind it";
+        Err(statement::key_not_found(target, reason))
+    }
 
     /// Takes the partitions over: stores `claim_id` and returns what stood there, one answer per
     /// requested partition, in the request's order. All in one transaction.

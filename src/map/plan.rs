@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use rowdock_connectors::{
-    ColumnDef, ColumnType, NewColumn, NewTable, Table, TableName, Target, WriteMode,
+    ColumnDef, ColumnType, NewColumn, NewTable, Table, TableKind, TableName, Target, WriteMode,
 };
 
 use super::filter::FieldFilter;
@@ -120,10 +120,7 @@ pub fn target(table: Table, keys: &SinkKeys, topic: &str) -> Result<Target, Stri
         }
         key_columns.push(column);
     }
-    if matches!(
-        keys.insert_mode,
-        WriteMode::Upsert | WriteMode::InsertIgnore
-    ) {
+    if needs_unique_key(keys.insert_mode) && has_catalog_of_keys(&table) {
         check_unique(&table, &key_columns, keys.insert_mode)?;
     }
     let filter = FieldFilter::new(keys, topic);
@@ -248,6 +245,9 @@ pub fn with_tombstones(target: Target, tombstones: Table) -> Result<Target, Stri
 }
 
 /// The written column of the guard, which must have an order that every database agrees on.
+fn guard(table: &Table, written: &[usize], name: &str) -> Result<usize, String> {
+    let column = written_column(table, written, "upsert.guard.field", name)?;
+    let definition = &table.columns[written[column]];
     if definition.insert_only {
         return Err(format!(
             "upsert.guard.field: column \"{name}\" of table {} is GENERATED ALWAYS AS IDENTITY, which no \
@@ -255,9 +255,6 @@ pub fn with_tombstones(target: Target, tombstones: Table) -> Result<Target, Stri
             table.name
         ));
     }
-fn guard(table: &Table, written: &[usize], name: &str) -> Result<usize, String> {
-    let column = written_column(table, written, "upsert.guard.field", name)?;
-    let definition = &table.columns[written[column]];
     let has_order = !matches!(
         definition.column_type,
         ColumnType::Text { .. }
@@ -330,6 +327,20 @@ fn key_names(table: &Table, keys: &SinkKeys) -> Result<Vec<String>, String> {
     }
 }
 
+/// Whether only the database can say that it finds rows by this target's key.
+pub fn has_unknown_key(target: &Target) -> bool {
+    needs_unique_key(target.mode) && !has_catalog_of_keys(&target.table)
+}
+
+fn needs_unique_key(mode: WriteMode) -> bool {
+    matches!(mode, WriteMode::Upsert | WriteMode::InsertIgnore)
+}
+
+/// The keys of what lies behind views and foreign tables are not theirs.
+fn has_catalog_of_keys(table: &Table) -> bool {
+    matches!(table.kind, TableKind::Table | TableKind::Partitioned)
+}
+
 /// A conflict is found by a unique constraint on exactly the key; without one the database cannot
 /// tell what a conflict is.
 fn check_unique(table: &Table, key: &[usize], mode: WriteMode) -> Result<(), String> {
@@ -352,10 +363,17 @@ fn check_unique(table: &Table, key: &[usize], mode: WriteMode) -> Result<(), Str
         WriteMode::InsertIgnore => "insert_ignore",
         _ => "upsert",
     };
+    let advice = match has_catalog_of_keys(table) {
+        true => format!(
+            "create it with: ALTER TABLE {} ADD UNIQUE ({columns})",
+            table.name
+        ),
+        false => format!("a {} has none: name the table behind it", table.kind.name()),
+    };
     Err(format!(
         "insert.mode={mode} needs a primary key or unique constraint on exactly ({columns}) of \
-         table {}; create it with: ALTER TABLE {} ADD UNIQUE ({columns})",
-        table.name, table.name
+         table {}; {advice}",
+        table.name
     ))
 }
 
