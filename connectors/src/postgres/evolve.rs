@@ -1,7 +1,7 @@
 //! Changing tables: columns are added and widened, in one statement and one transaction.
 
 use super::link::Link;
-use super::schema::{self, LOCK_DEFINITIONS};
+use super::schema::{self, Extensions, LOCK_DEFINITIONS};
 use super::sql::{self, type_id};
 use super::transaction;
 use crate::committed::Committed;
@@ -39,7 +39,8 @@ async fn evolve_once(
     let table = described(link, name).await?;
     let changes = evolve::changes(&table, wanted);
     if !changes.is_empty() {
-        let statement = statement(&table, &changes)?;
+        let extensions = Extensions::look_up(link, &action, wanted).await?;
+        let statement = statement(&table, &changes, &extensions)?;
         alter(link, &action, &table, &changes, &statement).await?;
         tracing::info!(table = %name, changes = changes.len(), "table is changed: {statement}");
     }
@@ -79,7 +80,11 @@ async fn alter(
 }
 
 /// All changes in one statement, so that the table is locked, and rewritten, once.
-fn statement(table: &Table, changes: &[Change]) -> Result<String, SinkError> {
+fn statement(
+    table: &Table,
+    changes: &[Change],
+    extensions: &Extensions,
+) -> Result<String, SinkError> {
     let mut actions = Vec::with_capacity(changes.len());
     let on_table = format!("ALTER TABLE {}", sql::qualified(&table.name));
     for change in changes {
@@ -114,7 +119,7 @@ fn statement(table: &Table, changes: &[Change]) -> Result<String, SinkError> {
 
 /// The native type to change to; or why that is left to a person, and the type that person may use.
 fn wider_type(column: &ColumnDef, to: &ColumnType) -> Result<String, (&'static str, String)> {
-    let native = schema::native_type(to).unwrap_or_default();
+    let native = schema::native_type(to, &Extensions::default()).unwrap_or_default();
     let is_domain = match column.column_type {
         ColumnType::Int16 => column.native_type != "smallint",
         ColumnType::Int32 => column.native_type != "integer",
@@ -160,11 +165,11 @@ mod tests {
             nullable: true,
             has_default: false,
             generated: false,
+            insert_only: false,
         }
     }
 
     fn table() -> Table {
-            insert_only: false,
         Table {
             name: TableName::parse("app.orders"),
             kind: crate::table::TableKind::default(),
@@ -205,7 +210,7 @@ mod tests {
             ),
         ];
         assert_eq!(
-            statement(&table(), &changes).expect("possible"),
+            statement(&table(), &changes, &Extensions::default()).expect("possible"),
             "ALTER TABLE \"app\".\"orders\" ADD COLUMN \"say \"\"hi\"\"\" jsonb DEFAULT '[]', \
              ALTER COLUMN \"n\" TYPE bigint, ALTER COLUMN \"v\" TYPE varchar(9), \
              ALTER COLUMN \"c\" TYPE character(9)"

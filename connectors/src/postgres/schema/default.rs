@@ -36,7 +36,7 @@ fn literal(native_type: &str, default: &DefaultValue) -> Option<String> {
         (DefaultValue::Float(value), "real" | "double precision") => Some(float(*value)),
         (DefaultValue::Decimal(plain), "numeric") => Some(format!("'{plain}'")),
         (DefaultValue::Decimal(plain), "money") => money(plain),
-        (DefaultValue::Text(text), "text" | "varchar") => quoted(text),
+        (DefaultValue::Text(text), "text" | "varchar" | "citext") => quoted(text),
         (DefaultValue::Json(text), "jsonb") if !text.contains(JSON_NUL) => quoted(text),
         (DefaultValue::Bytes(bytes), "bytea") => quoted(&format!("\\x{}", hex(bytes))),
         (DefaultValue::Date(days), "date") => date(*days),
