@@ -101,6 +101,7 @@ fn table() -> Table {
                 nullable: true,
                 has_default: false,
                 generated: false,
+                insert_only: false,
             })
             .collect(),
         primary_key: Vec::new(),

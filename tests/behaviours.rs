@@ -44,17 +44,17 @@
 //! | 36 | a table whose first record is a delete (here: there is nothing to delete, and it comes with the first record that has fields) | `a_topic_may_begin_with_records_of_which_no_table_can_be_made`, `deletes_and_bad_records_come_before_the_table` |
 //! | 37 | new fields become columns | `a_table_grows_with_its_records_under_several_tasks`, `a_table_grows_in_mysql`, `a_table_grows_in_sqlite` |
 //! | 38 | fields that are gone leave their column alone | `absent_columns_take_their_default_or_keep_their_value` |
-//! | 39 | defaults of a schema stand for missing fields (here: in the row; created columns have no `DEFAULT`) | `envelopes_bring_types_defaults_and_nulls` |
+//! | 39 | defaults of a schema stand for missing fields: in the row, and as the `DEFAULT` of columns that are created or added | `envelopes_bring_types_defaults_and_nulls`, `columns_are_made_with_the_defaults_of_their_schema`, `columns_are_added_with_the_default_of_their_schema` |
 //! | 40 | an explicit null stays null where the field has a default (here: with `replace.null.with.default=false`), and where the column has one | `nulls_are_kept_where_the_sink_says_so`, `nulls_stand_for_defaults`, `absent_columns_take_their_default_or_keep_their_value` |
-//! | 41 | a task does not start without its table | `a_table_that_is_gone_stops_the_task_unless_it_may_be_created` |
+//! | 41 | a task does not start without its table | `a_table_that_is_gone_stops_the_task_unless_it_may_be_created`, `a_task_does_not_start_without_its_table` |
 //! | 42 | changes that are impossible are told | `what_cannot_be_changed_is_told_and_costs_only_its_records`, `tables_that_are_not_plain` |
 //! | 43 | fields find columns of another case | `schemaless_fields_go_to_the_columns_of_their_name` |
 //! | 44 | a change that others were faster with is no error | `tables_are_widened_by_many_at_once_and_keep_their_rows` |
 //! | 45 | a table dropped under the connector is made again | `a_table_dropped_or_altered_under_the_sink_costs_no_record`, `a_table_dropped_or_altered_in_mysql`, `a_table_dropped_or_altered_in_sqlite` |
 //! | 46 | quoting on and off | `names_are_kept_or_folded`, `names_are_kept_whatever_they_are` |
 //! | 47 | names longer than the limit (here: refused, not cut) | `unfit_names_are_refused`, `tables_to_be_created` |
-//! | 48 | partitions and views | `tables_that_are_not_plain`, `tables_that_cannot_be_copied_into_are_written_all_the_same`, `tables_of_mysql_that_are_not_plain` |
-//! | 49 | identity columns | `tables_that_cannot_be_copied_into_are_written_all_the_same`, `tables_that_are_not_plain`, `generated_and_numbered_columns` |
+//! | 48 | partitions and views | `a_view_is_upserted_by_a_key_of_the_table_behind_it`, `a_view_is_not_changed_and_costs_only_records_that_need_more`, `tables_that_are_not_plain`, `tables_that_cannot_be_copied_into_are_written_all_the_same`, `tables_of_mysql_that_are_not_plain` |
+//! | 49 | identity columns | `a_key_may_be_an_identity_that_is_always_generated`, `an_identity_that_is_always_generated_is_set_with_a_new_row_and_kept`, `tables_that_cannot_be_copied_into_are_written_all_the_same`, `tables_that_are_not_plain`, `generated_and_numbered_columns` |
 //! | 50 | the statements | `statements`, `statements_name_only_what_is_written` |
 //! | 51 | texts into uuid, json, jsonb | `every_type_of_postgres_there_and_back` |
 //! | 52 | arrays: texts, nulls, empty, numbers, booleans | `every_type_of_postgres_there_and_back`, `arrays_of_every_shape` |
@@ -81,7 +81,7 @@
 //! | 73 | a failed batch leaves nothing; no values in errors | `nothing_of_a_refused_batch_stays`, `each_rule_is_named_without_values` |
 //! | 74 | configs that cannot work are refused | `keys_and_modes_must_fit_together`, `every_key_arrives_in_its_field` |
 //! | 75 | names of tables: dots, fields of the source, normalised, mapped | `tables_are_named_by_format`, `records_choose_their_table`, `names_are_made_fit_as_the_config_says` |
-//! | 76 | fields included and excluded (here: `topic:field` of one topic only) | `left_out_fields_are_not_unknown`, `a_field_is_wanted_when_included_and_not_excluded`, `fields_that_are_not_wanted_are_no_columns` |
+//! | 76 | fields included and excluded, of all topics or `topic:field` of one | `each_topic_has_the_fields_that_are_listed_for_it`, `two_topics_in_one_table_have_fields_of_their_own`, `left_out_fields_are_not_unknown`, `a_field_is_wanted_when_included_and_not_excluded`, `fields_that_are_not_wanted_are_no_columns` |
 //! | 77 | what a sink did is told (here: positions, lag and bad records, by status and log; upserts, deletes and created tables are not counted) | `positions_are_set_by_hand`, `skipped_records_are_counted_and_logged` |
 //! | 78 | passwords are shown nowhere | `secrets_are_shown_nowhere` |
 //! | 79 | envelopes, flattened events, deletes, truncates, tombstones | `events_do_what_their_op_says`, `change_events_tell_which_row_was_deleted` |

@@ -53,6 +53,7 @@ mod rolling;
 mod schema_change;
 mod sql_types;
 mod support;
+mod table_needs;
 mod takeover;
 mod tokens;
 mod tombstones;

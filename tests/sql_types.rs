@@ -42,6 +42,10 @@ const FITTING: &[(&str, &str, &str)] = &[
     ("float8", "\"-Infinity\"", "-Infinity"),
     ("float8", "5e-324", "5e-324"),
     ("numeric", "\"NaN\"", "NaN"),
+    ("numeric(9,2)", "\"NaN\"", "NaN"),
+    ("numeric", "\"Infinity\"", "Infinity"),
+    ("numeric", "\"-Infinity\"", "-Infinity"),
+    ("numeric[]", "[1.5, \"-Infinity\"]", "{1.5,-Infinity}"),
     (
         "numeric(65,30)",
         "-99999999999999999999999999999999999.888888888888888888888888888888",

@@ -21,6 +21,7 @@ pub struct SinkError {
     connection_lost: bool,
     commit_unknown: bool,
     table_changed: bool,
+    lacks_right: bool,
     message: String,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -34,6 +35,7 @@ impl SinkError {
             connection_lost: false,
             commit_unknown: false,
             table_changed: false,
+            lacks_right: false,
             message: message.into(),
             source: None,
         }
@@ -82,6 +84,13 @@ impl SinkError {
         self
     }
 
+    /// The sink's user may not do what was tried: somebody must grant it.
+    #[must_use]
+    pub fn for_want_of_a_right(mut self) -> Self {
+        self.lacks_right = true;
+        self
+    }
+
     /// What may be done about it.
     pub fn class(&self) -> ErrorClass {
         self.class
@@ -95,6 +104,11 @@ impl SinkError {
     /// The transaction may or may not have been committed; only a renewal can tell.
     pub fn commit_unknown(&self) -> bool {
         self.commit_unknown
+    }
+
+    /// Somebody must grant the right to what was tried.
+    pub fn lacks_right(&self) -> bool {
+        self.lacks_right
     }
 
     /// The tables of the batch must be described again before anything is decided. If they are

@@ -183,18 +183,27 @@ pub fn impossible(
     SinkError::new(ErrorClass::Record, message)
 }
 
-/// Changes that the database refused. Without a new column every record that has it waits: *stop*. A
-/// column that stays as wide as it is takes all that fits it: an error of the *record* that does not.
-/// Names the columns, both types and the statement to run by hand.
-pub fn refused(table: &TableName, changes: &[Change], reason: &str, by_hand: &str) -> SinkError {
-    let widens = |change: &Change| matches!(change, Change::Widen { .. });
-    let class = match changes.iter().any(widens) {
-        true => ErrorClass::Record,
-        false => ErrorClass::Stop,
+/// A column that cannot be added, whoever tries, such as for its name: an error of the records that have it.
+pub fn unfit(error: &SinkError) -> SinkError {
+    SinkError::new(ErrorClass::Record, error.to_string())
+}
+
+/// Changes that the database refused: an error of each *record* that needs them, since all others can be
+/// written. Without the right to change the table *stop*: somebody has forgotten to grant it. Names the
+/// columns, both types and the statement to run by hand.
+pub fn refused(
+    table: &TableName,
+    changes: &[Change],
+    refusal: &SinkError,
+    by_hand: &str,
+) -> SinkError {
+    let class = match refusal.lacks_right() {
+        true => ErrorClass::Stop,
+        false => ErrorClass::Record,
     };
     let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
     let message = format!(
-        "table {table} must hold more, and the change is refused ({}): {reason}; let someone who may \
+        "table {table} must hold more, and the change is refused ({}): {refusal}; let someone who may \
          do so run: {by_hand}",
         changes.join(", ")
     );
@@ -331,15 +340,21 @@ mod tests {
             },
         ];
         assert_eq!(found, expected);
-        let error = refused(&target.table.name, &found, "no right", "ALTER ..");
-        assert_eq!(error.class(), ErrorClass::Record);
-        let only_added = refused(&target.table.name, &found[1..], "no right", "ALTER ..");
-        assert_eq!(only_added.class(), ErrorClass::Stop);
-        let refusal = error.to_string();
+        for refused_changes in [&found[..1], &found[1..]] {
+            let check = |refusal: SinkError, class| {
+                let error = refused(&target.table.name, refused_changes, &refusal, "ALTER ..");
+                assert_eq!(error.class(), class);
+            };
+            check(SinkError::stop("a view"), ErrorClass::Record);
+            let no_right = SinkError::stop("no right").for_want_of_a_right();
+            check(no_right, ErrorClass::Stop);
+        }
+        let refusal = SinkError::stop("a view");
+        let error = refused(&target.table.name, &found, &refusal, "ALTER ..");
         assert_eq!(
-            refusal,
+            error.to_string(),
             "table t must hold more, and the change is refused (column \"c1\" from 64-bit integer \
-             to decimal, new column \"new\", boolean): no right; let someone who may do so run: \
+             to decimal, new column \"new\", boolean): a view; let someone who may do so run: \
              ALTER .."
         );
     }

@@ -261,14 +261,19 @@ fn split_at_delete<'a>(rows: &TableRows, records: &'a [usize]) -> (Option<usize>
 }
 
 /// The row that these writes of one key come to: the last one if it has a value wherever any has
-/// one, else a merged row appended to `folded`. `None` for no writes.
+/// one, else a merged row appended to `folded`. `None` for no writes. What only a new row is given
+/// comes from the first: the others find the row there.
 fn fold_writes(
     rows: &TableRows,
     writes: &[usize],
     folded: &mut Cow<'_, TableRows>,
 ) -> Option<usize> {
     let (last, earlier) = writes.split_last()?;
-    let latest_cell = |column: usize| -> Cell<'_> {
+    let is_insert_only = |column: usize| rows.target.column(column).insert_only;
+    let folded_cell = |column: usize| -> Cell<'_> {
+        if is_insert_only(column) {
+            return rows.columns[column].get(writes[0]);
+        }
         let cells = writes
             .iter()
             .rev()
@@ -276,16 +281,19 @@ fn fold_writes(
         let mut given = cells.skip_while(|cell| matches!(cell, Cell::Absent));
         given.next().unwrap_or(Cell::Absent)
     };
-    let adds_to_last = |column: usize| {
-        matches!(rows.columns[column].get(*last), Cell::Absent)
-            && !matches!(latest_cell(column), Cell::Absent)
+    let changes_last = |column: usize| {
+        let of_last = rows.columns[column].get(*last);
+        match of_last {
+            Cell::Absent => folded_cell(column) != Cell::Absent,
+            _ => is_insert_only(column) && folded_cell(column) != of_last,
+        }
     };
-    if earlier.is_empty() || !(0..rows.columns.len()).any(adds_to_last) {
+    if earlier.is_empty() || !(0..rows.columns.len()).any(changes_last) {
         return Some(*last);
     }
     let merged = folded.to_mut();
     for (index, column) in merged.columns.iter_mut().enumerate() {
-        let pushed = column.push(latest_cell(index));
+        let pushed = column.push(folded_cell(index));
         debug_assert!(pushed.is_ok(), "same column, same kind");
     }
     merged.finish_row(rows.origins[*last]);
@@ -347,7 +355,7 @@ fn newest_delete(rows: &TableRows, records: &[usize]) -> (Option<usize>, Vec<usi
 }
 
 /// The writes of one key that are newer than all before them, without those whose columns a newer
-/// one has all over again.
+/// one has all over again; what only a new row is given must be the same in both.
 fn newer_writes(rows: &TableRows, writes: &[usize]) -> Vec<usize> {
     let mut kept: Vec<usize> = Vec::new();
     let guard = rows.target.guard.map(|guard| &rows.columns[guard]);
@@ -363,7 +371,10 @@ fn newer_writes(rows: &TableRows, writes: &[usize]) -> Vec<usize> {
             continue;
         }
         let covers = |earlier: &usize| {
-            (0..rows.columns.len()).all(|column| has(row, column) || !has(*earlier, column))
+            (0..rows.columns.len()).all(|column| match rows.target.column(column).insert_only {
+                true => rows.columns[column].get(row) == rows.columns[column].get(*earlier),
+                false => has(row, column) || !has(*earlier, column),
+            })
         };
         kept.retain(|earlier| !covers(earlier));
         kept.push(row);

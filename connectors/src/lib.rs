@@ -75,6 +75,8 @@ pub use table::{
     TableName, Target, WriteMode,
 };
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 /// A database that rows are written to: one per connector, shared by its tasks.
@@ -141,16 +143,26 @@ pub trait Session: Send {
     /// batch; returns the definition read back.
     ///
     /// # Errors
-    /// Of class *record* when a column cannot be widened, or the database refuses to: records that
-    /// need it are bad, and all others of the table are not. The error is then of all that is wanted,
-    /// and one column alone may be possible. *Stop* when the database refuses to add a column, such as
-    /// without the right to it. Both name column, types and the statement to run by hand. With [`SinkError::table_changed`] when
-    /// there is no such table.
+    /// Of class *record* when a column cannot be added or widened, or the database refuses to: records
+    /// that need it are bad, and all others of the table are not. The error is then of all that is wanted,
+    /// and one column alone may be possible. *Stop* without the right to change the table. Both name
+    /// column, types and the statement to run by hand. With [`SinkError::table_changed`] when there is no
+    /// such table.
     async fn evolve_table(
         &mut self,
         table: &TableName,
         wanted: &[NewColumn],
     ) -> Result<Table, SinkError>;
+
+    /// Asks the database whether an upsert, or an insert that passes over what is there, finds rows by the
+    /// target's key. For tables whose unique keys are in no catalog, such as views.
+    ///
+    /// # Errors
+    /// *Stop* when it does not, or when this database cannot be asked: why, and what to do.
+    async fn confirm_key(&mut self, target: &Arc<Target>) -> Result<(), SinkError> {
+        let reason = "this database does not tell which unique keys lie behind it";
+        Err(statement::key_not_found(target, reason))
+    }
 
     /// Takes the partitions over: stores `claim_id` and returns what stood there, one answer per
     /// requested partition, in the request's order. All in one transaction.

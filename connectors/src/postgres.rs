@@ -1,5 +1,7 @@
 #![doc = include_str!("postgres/README.md")]
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::error::SinkError;
@@ -9,7 +11,7 @@ use crate::position::{
     ClaimAnswer, ClaimRequest, RenewAnswer, RenewRequest, ResetRequest, StartRows, StoredPosition,
 };
 use crate::row::Batch;
-use crate::table::{NewColumn, NewTable, Table, TableName};
+use crate::table::{NewColumn, NewTable, Table, TableName, Target};
 use crate::{RowReject, Session, Sink, WriteOutcome, reject};
 
 mod classify;
@@ -18,6 +20,7 @@ mod copy;
 mod encode;
 mod evolve;
 mod failpoint;
+mod key;
 mod letters;
 mod link;
 mod progress;
@@ -133,6 +136,13 @@ impl Session for PostgresSession {
         let evolved = evolve::evolve(&self.link, table, wanted).await;
         self.is_busy = false;
         evolved
+    }
+
+    async fn confirm_key(&mut self, target: &Arc<Target>) -> Result<(), SinkError> {
+        self.begin_call()?;
+        let confirmed = key::confirm(&self.link, target).await;
+        self.is_busy = false;
+        confirmed
     }
 
     async fn claim(&mut self, request: &ClaimRequest) -> Result<Vec<ClaimAnswer>, SinkError> {

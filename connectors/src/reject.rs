@@ -11,7 +11,9 @@
 //!
 //! **Cost.** Most often a single row is at fault. So when the first one is found, all that come
 //! after it are tried together: among 5,000 rows that is 16 trials at most. With `b` refused rows
-//! among `n` there are at most `2 b (log2(n) + 1) + 1`, and never more than `2 n + log2(n)`.
+//! among `n` there are at most `2 b (log2(n) + 1) + 1`, and never more than `2 n + log2(n)`. Where each
+//! row is a statement of its own, a trial has as many as rows: to find a single refused row, each is
+//! written three times at most.
 
 use async_trait::async_trait;
 

@@ -8,9 +8,26 @@
 //! A database that can be told with each row which of its columns count needs no statement per set of
 //! columns: rows are *marked* then, [`few_groups`].
 
+use crate::error::SinkError;
 use crate::fold::RowSet;
 use crate::row::{CellState, TableRows};
-use crate::table::WriteMode;
+use crate::table::{Target, WriteMode};
+
+/// Of a table that does not find its rows by the target's key; `reason` says why not.
+pub(crate) fn key_not_found(target: &Target, reason: &str) -> SinkError {
+    let key = target.key.iter().map(|column| &target.column(*column).name);
+    let key: Vec<String> = key.map(|name| format!("\"{name}\"")).collect();
+    let mode = match target.mode {
+        WriteMode::InsertIgnore => "insert_ignore",
+        _ => "upsert",
+    };
+    let (table, kind) = (&target.table.name, target.table.kind.name());
+    SinkError::stop(format!(
+        "insert.mode={mode} cannot find the rows of {table}, a {kind}, by ({}): {reason}; write to the \
+         table behind it, or set insert.mode=insert or update",
+        key.join(", ")
+    ))
+}
 
 /// Bits of a [`mark`]: as many as a signed number has besides its sign.
 pub const MARKED_COLUMNS_MAX: usize = 63;

@@ -66,6 +66,8 @@ pub struct ColumnDef {
     pub has_default: bool,
     /// Computed by the database: must never be written.
     pub generated: bool,
+    /// Takes a value with a new row only: PostgreSQL's `GENERATED ALWAYS AS IDENTITY`. No update may set it.
+    pub insert_only: bool,
 }
 
 /// What rows can be written to.
@@ -248,6 +250,7 @@ mod tests {
             nullable: true,
             has_default: false,
             generated: false,
+            insert_only: false,
         };
         let table = Table {
             name: TableName::parse("t"),

@@ -3,9 +3,11 @@
 mod database;
 mod errors;
 mod faults;
+mod keys;
 mod modes;
 mod positions;
 mod rejects;
+mod rights;
 mod rows;
 mod secured;
 mod tables;

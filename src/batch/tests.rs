@@ -24,6 +24,7 @@ fn target() -> Arc<Target> {
         nullable: false,
         has_default: false,
         generated: false,
+        insert_only: false,
     };
     let table = Table {
         name: TableName::parse("t"),

@@ -6,7 +6,7 @@
 //! | boolean   | boolean; the numbers 0 and 1                                          |
 //! | integers  | a number without fraction, in range; booleans as 0 and 1              |
 //! | floats    | a number in range; `NaN`, `Infinity`, `-Infinity` as text             |
-//! | decimal   | a number, or a text that is one, within precision and scale; `NaN`    |
+//! | decimal   | a number, or a text that is one, within precision and scale; `NaN`, and infinities where it has no precision |
 //! | text      | text, number (as written), boolean, object or array (as JSON)         |
 //! | bytes     | bytes; text as base64                                                 |
 //! | date      | date; text `2026-11-21`                                               |

@@ -307,6 +307,7 @@ mod tests {
                 nullable: true,
                 has_default: false,
                 generated: false,
+                insert_only: false,
             })
             .collect();
         Target {

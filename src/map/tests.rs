@@ -49,6 +49,7 @@ fn column(name: &str, column_type: ColumnType, nullable: bool) -> ColumnDef {
         nullable,
         has_default: false,
         generated: false,
+        insert_only: false,
     }
 }
 

@@ -260,6 +260,7 @@ mod tests {
             nullable: true,
             has_default: false,
             generated: false,
+            insert_only: false,
         };
         let target = Target {
             table: Table {

@@ -66,6 +66,7 @@ fn database() -> MemorySink {
         nullable: false,
         has_default: false,
         generated: false,
+        insert_only: false,
     };
     let refusal: Refusal = Arc::new(|_, row| match row[0] {
         Value::Int(id) if is_refused(id % 1000) => Some("refused".to_owned()),

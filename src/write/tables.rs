@@ -367,8 +367,8 @@ pub async fn refusals(
 /// Where a topic's rows go; `None`: its table is to be created.
 ///
 /// # Errors
-/// *Stop* says why the topic's records cannot be written. Besides that, what the session says when it
-/// looks for the table of tombstones, or creates it.
+/// *Stop* says why the topic's records cannot be written. Besides that, what the session says when it is
+/// asked for the key of a view, or looks for the table of tombstones, or creates it.
 pub async fn target(
     session: &mut dyn Session,
     keys: &SinkKeys,
@@ -385,8 +385,12 @@ pub async fn target(
             )));
         }
     };
+    let target = Arc::new(target);
+    if plan::has_unknown_key(&target) {
+        session.confirm_key(&target).await?;
+    }
     let Some(name) = plan::tombstone_table(keys, &target.table.name) else {
-        return Ok(Some(Arc::new(target)));
+        return Ok(Some(target));
     };
     let tombstones = match session.describe_table(&name).await? {
         Some(tombstones) => tombstones,
@@ -402,6 +406,7 @@ pub async fn target(
             )));
         }
     };
+    let target = Arc::unwrap_or_clone(target);
     let target = plan::with_tombstones(target, tombstones).map_err(SinkError::stop)?;
     Ok(Some(Arc::new(target)))
 }

@@ -57,6 +57,7 @@ fn table() -> Table {
             nullable: false,
             has_default: false,
             generated: false,
+            insert_only: false,
         }],
         primary_key: Vec::new(),
         unique_keys: Vec::new(),

@@ -95,6 +95,8 @@ const WITHOUT: &[&str] = &[
     "bit varying",
     "xml",
     "tsvector",
+    "ltree",
+    "hstore",
     "point",
     "geometry",
     "inet",

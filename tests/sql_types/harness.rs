@@ -190,7 +190,8 @@ impl Harness {
                 .await
                 .expect("created"),
         };
-        let target = Arc::new(plan::target(table, &config.sink, topic).expect("a target"));
+        let target = tables::target(&mut *session, &config.sink, topic, &name, Some(table)).await;
+        let target = target.expect("a target").expect("of the table");
         let mut mapper = TopicMapper::new(
             Arc::clone(&target),
             &config.sink,
@@ -225,8 +226,9 @@ impl Harness {
         let mut session = self.session().await;
         let name = plan::table_name(&config.sink, topic);
         let table = session.describe_table(&name).await.expect("described");
+        let refused = tables::target(&mut *session, &config.sink, topic, &name, table).await;
         session.close().await;
-        plan::target(table.expect("exists"), &config.sink, topic).expect_err("refused")
+        refused.expect_err("refused").to_string()
     }
 
     fn config(&self, topic: &str, keys: &[(&str, &str)]) -> ConnectorConfig {

@@ -265,6 +265,15 @@ async fn tables_that_are_not_plain() {
         assert_eq!(harness.text(rows).await, "1 5 10,2 7 14", "{mode}");
     }
     harness.stored("shown", &[], &[r#"{"id":3,"n":1}"#]).await;
+    for n in 1..=2 {
+        let record = format!(r#"{{"id":3,"n":{n},"number":{n}}}"#);
+        for table in ["shown", "base"] {
+            let keys = [&keyed("upsert", "id")[..], &[("fields.unknown", "ignore")]].concat();
+            harness.stored(table, &keys, &[&record]).await;
+        }
+    }
+    let refused = harness.refused_target("shown", &keyed("upsert", "n")).await;
+    assert!(refused.contains("the table behind it"), "{refused}");
     let keys = [
         ("insert.mode", "upsert"),
         ("pk.mode", "record_value"),

@@ -88,7 +88,7 @@ pub(super) const NAMED: &[Field] = &[
     field(
         r#""type":"string","name":"io.debezium.data.Ltree","version":1"#,
         r#""Top.Science""#,
-        ("text", "Top.Science"),
+        ("ltree", "Top.Science"),
         ("longtext", "Top.Science"),
         ("TEXT", "Top.Science"),
     ),
@@ -225,9 +225,23 @@ pub(super) const TOLD: &[Field] = &[
     field(
         r#""type":"string","parameters":{"__debezium.source.column.type":"CITEXT"}"#,
         r#""MiXed""#,
-        ("text", "MiXed"),
+        ("citext", "MiXed"),
         ("longtext", "MiXed"),
         ("TEXT", "MiXed"),
+    ),
+    field(
+        r#""type":"map","keys":{"type":"string"},"values":{"type":"string","optional":true},"parameters":{"__debezium.source.column.type":"HSTORE"}"#,
+        r#"{"a":"it's","b":null}"#,
+        ("hstore", r#""a"=>"it's", "b"=>NULL"#),
+        ("json", r#"{"a": "it's", "b": null}"#),
+        ("JSON", r#"{"a":"it's","b":null}"#),
+    ),
+    field(
+        r#""type":"string","name":"io.debezium.data.Json","version":1,"parameters":{"__debezium.source.column.type":"HSTORE"}"#,
+        r#""{\"a\":\"1\"}""#,
+        ("hstore", r#""a"=>"1""#),
+        ("json", r#"{"a": "1"}"#),
+        ("JSON", r#"{"a":"1"}"#),
     ),
     field(
         r#""type":"bytes","name":"org.apache.kafka.connect.data.Decimal","version":1,"parameters":{"scale":"2","__debezium.source.column.type":"MONEY"}"#,

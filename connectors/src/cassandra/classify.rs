@@ -138,11 +138,11 @@ fn of_code(code: &DbError, message: &str, what: &str, phase: Phase) -> SinkError
         // While a statement is prepared no row can be at fault.
         DbError::Invalid if phase == Phase::Preparing => SinkError::stop(text).with_changed_table(),
         DbError::Invalid => SinkError::new(ErrorClass::Record, text).with_changed_table(),
+        DbError::Unauthorized => SinkError::stop(text).for_want_of_a_right(),
         DbError::SyntaxError
         | DbError::AlreadyExists { .. }
         | DbError::FunctionFailure { .. }
         | DbError::AuthenticationError
-        | DbError::Unauthorized
         | DbError::ConfigError
         | DbError::ProtocolError => SinkError::stop(text),
         _ => SinkError::retry(text),

@@ -44,7 +44,7 @@ pub(super) async fn evolve(
     Err(match refused {
         Some((error, _, _)) if error.class() == crate::ErrorClass::Retry => error,
         Some((error, text, changes)) => {
-            evolve::refused(name, &changes, &error.to_string(), &text).with_source(error)
+            evolve::refused(name, &changes, &error, &text).with_source(error)
         }
         None => SinkError::retry(format!("table {name} is being changed by others")),
     })

@@ -139,6 +139,7 @@ fn column(name: &str, column_type: ColumnType, native: &str, nullable: bool) -> 
         nullable,
         has_default: false,
         generated: false,
+        insert_only: false,
     }
 }
 

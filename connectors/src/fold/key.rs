@@ -98,12 +98,18 @@ pub(crate) fn compare_values(left: Cell<'_>, right: Cell<'_>) -> Ordering {
     }
 }
 
-/// By size; NaN above all numbers, as PostgreSQL has it.
+/// By size; infinities around all numbers and NaN above them, as PostgreSQL has it.
 fn compare_decimals(left: &str, right: &str) -> Ordering {
-    let is_number = |plain: &str| plain != "NaN";
-    match (is_number(left), is_number(right)) {
-        (true, true) => {}
-        (left, right) => return right.cmp(&left),
+    const NUMBER: u8 = 1;
+    let rank = |plain: &str| match plain {
+        "-Infinity" => 0,
+        "Infinity" => 2,
+        "NaN" => 3,
+        _ => NUMBER,
+    };
+    match (rank(left), rank(right)) {
+        (NUMBER, NUMBER) => {}
+        (left, right) => return left.cmp(&right),
     }
     let (left_negative, left_whole, left_fraction) = decimal_parts(left);
     let (right_negative, right_whole, right_fraction) = decimal_parts(right);
@@ -242,7 +248,9 @@ mod tests {
         check(Cell::Decimal("-1"), Cell::Decimal("1"), Ordering::Greater);
         check(Cell::Decimal("1.01"), Cell::Decimal("1.1"), Ordering::Less);
         check(Cell::Decimal("10"), Cell::Decimal("1"), Ordering::Greater);
-        check(Cell::Decimal("NaN"), Cell::Decimal("NaN"), Ordering::Equal);
+        for word in ["NaN", "Infinity", "-Infinity"] {
+            check(Cell::Decimal(word), Cell::Decimal(word), Ordering::Equal);
+        }
         check(Cell::Int(i64::MIN), Cell::Int(i64::MAX), Ordering::Less);
         check(Cell::Int(-1), Cell::Int(0), Ordering::Less);
     }
@@ -250,7 +258,20 @@ mod tests {
     #[test]
     fn decimals_are_compared_by_size() {
         let ascending = [
-            "-100", "-12.5", "-12.05", "-1", "-0.1", "0", "0.01", "0.1", "0.11", "9", "10", "10.5",
+            "-Infinity",
+            "-100",
+            "-12.5",
+            "-12.05",
+            "-1",
+            "-0.1",
+            "0",
+            "0.01",
+            "0.1",
+            "0.11",
+            "9",
+            "10",
+            "10.5",
+            "Infinity",
             "NaN",
         ];
         for (place, left) in ascending.iter().enumerate() {

@@ -114,6 +114,51 @@ fn upserts_fold_each_key() {
 }
 
 #[test]
+fn what_only_a_new_row_is_given_comes_from_the_first() {
+    let check = |guard, ops: &[Op], writes: &[KeyAndCells<'static>]| {
+        let mut rows = rows_of(WriteMode::Upsert, ops);
+        let mut target = Target::clone(&rows.target);
+        target.table.columns[1].insert_only = true;
+        target.guard = guard;
+        rows.target = Arc::new(target);
+        let plan = plan(&rows);
+        let phases = plan.phases.iter();
+        let written = phases.flat_map(|phase| phase.writes.iter(&plan.rows));
+        let written: Vec<_> = written.map(|row| cells(&plan.rows, row)).collect();
+        assert_eq!(written, writes, "{ops:?}");
+    };
+    let (one, two) = (int(1), int(2));
+    let changed = [Write(1, one, one), Write(1, two, two)];
+    check(None, &changed, &[(1, one, two)]);
+    check(
+        None,
+        &[Write(1, one, one), Write(1, ABSENT, two)],
+        &[(1, one, two)],
+    );
+    check(
+        None,
+        &[Write(1, ABSENT, one), Write(1, one, two)],
+        &[(1, ABSENT, two)],
+    );
+    check(
+        None,
+        &[Write(1, one, one), Write(1, one, two)],
+        &[(1, one, two)],
+    );
+    check(
+        None,
+        &[Write(1, one, one), Delete(1), Write(1, two, two)],
+        &[(1, two, two)],
+    );
+    check(Some(2), &changed, &[(1, one, one), (1, two, two)]);
+    check(
+        Some(2),
+        &[Write(1, one, one), Write(1, one, two)],
+        &[(1, one, two)],
+    );
+}
+
+#[test]
 fn the_first_insert_wins_where_others_are_ignored() {
     let (one, two) = (int(1), int(2));
     let check = |ops: &[Op], deletes: &[i64], writes: &[KeyAndCells<'static>]| {

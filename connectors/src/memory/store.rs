@@ -376,6 +376,7 @@ fn nullable_column(name: &str, column_type: &ColumnType) -> ColumnDef {
         nullable: true,
         has_default: false,
         generated: false,
+        insert_only: false,
     }
 }
 

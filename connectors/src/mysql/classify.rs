@@ -195,6 +195,11 @@ fn is_changed_table(code: u16) -> bool {
     matches!(code, 1054 | 1060 | 1146 | 1906 | 3105)
 }
 
+/// The user may not do this: to the database, to a table or a column, or without a privilege of its own.
+fn is_want_of_a_right(code: u16) -> bool {
+    matches!(code, 1044 | 1142 | 1143 | 1227)
+}
+
 /// A `COMMIT` answered with this error is known to have been rolled back.
 pub(super) fn commit_is_known(code: u16) -> bool {
     matches!(code, DEADLOCK | ROLLED_BACK_AT_COMMIT)
@@ -243,6 +248,9 @@ fn sink_error(action: &str, error: &mysql_async::ServerError, verdict: Verdict) 
     let mut failed = SinkError::new(verdict.class, message);
     if is_changed_table(error.code) {
         failed = failed.with_changed_table();
+    }
+    if is_want_of_a_right(error.code) {
+        failed = failed.for_want_of_a_right();
     }
     if ends_session(error.code) {
         return failed.losing_connection();

@@ -61,8 +61,7 @@ async fn evolve_once(
         if error.table_changed() {
             return Err(error);
         }
-        let reason = error.to_string();
-        return Err(evolve::refused(name, &changes, &reason, &statement));
+        return Err(evolve::refused(name, &changes, &error, &statement));
     }
     tracing::info!(table = %name, changes = changes.len(), "table is changed: {statement}");
     // The lock ends with the connection.
@@ -111,7 +110,7 @@ fn statement(
                 column_type,
                 default,
             } => {
-                sql::check_identifier("column", name)?;
+                sql::check_identifier("column", name).map_err(|error| evolve::unfit(&error))?;
                 let native_type = native::plain_type(column_type, flavor)
                     .ok_or_else(|| schema::cannot_create(name))?;
                 let default = default.as_ref();
@@ -235,6 +234,7 @@ mod tests {
             nullable: name != "id",
             has_default: matches!(name, "defaulted" | "kept"),
             generated: false,
+            insert_only: false,
         }
     }
 

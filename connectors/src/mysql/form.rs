@@ -261,6 +261,7 @@ mod tests {
             nullable: true,
             has_default: false,
             generated: false,
+            insert_only: false,
         }
     }
 

@@ -29,12 +29,43 @@ const POOLER: &str = "a connection pooler in transaction mode lies between: \
 
 const PROTOCOL_VIOLATION: &str = "08P01";
 const BINARY_REPRESENTATION: &str = "22P03";
+const FEATURE_NOT_SUPPORTED: &str = "0A000";
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
+
+/// What PL/pgSQL's `RAISE` is called in errors, in every language.
+const RAISE: &str = "exec_stmt_raise";
+/// What reads a `numeric` that arrives, and what turns one into an integer, as `money` is.
+const NUMERIC_READER: &str = "numeric_recv";
+const NUMERIC_TO_INTEGER: &str = "numeric_int8";
+
+/// The classes of PostgreSQL's codes (its manual, appendix A). Codes of other classes are made up by
+/// functions and triggers.
+const CLASSES: &[&str] = &[
+    "00", "01", "02", "03", "08", "09", "0A", "0B", "0F", "0L", "0P", "0Z", "10", "20", "21", "22",
+    "23", "24", "25", "26", "27", "28", "2B", "2D", "2F", "34", "38", "39", "3B", "3D", "3F", "40",
+    "42", "44", "53", "54", "55", "57", "58", "72", "F0", "HV", "P0", "XX",
+];
+
+const MADE_UP: Verdict = Verdict {
+    class: Record,
+    condition: "a trigger or function of the table raised an error of its own",
+    advice: "",
+};
+
+/// Of a number that the column's type has no value for: infinity before PostgreSQL 14, NaN in `money`.
+const NO_SUCH_NUMBER: Verdict = Verdict {
+    class: Record,
+    condition: "the column cannot hold NaN or infinity",
+    advice: "",
+};
 
 /// Codes and the beginnings of codes; the longest that fits decides.
 ///
 /// * *Retry*: what passes by itself or when someone mends the server.
 /// * *Record*: what a row's values cause and other rows would not.
 /// * *Stop*: all else, since repeating an error that is not understood helps nobody.
+///
+/// Codes of other [`CLASSES`] are [`MADE_UP`].
 const TABLE: &[(&str, ErrorClass, &str, &str)] = &[
     ("", Stop, "unexpected error", ""),
     ("08", Retry, "connection failure", ""),
@@ -212,6 +243,12 @@ const TABLE: &[(&str, ErrorClass, &str, &str)] = &[
     ("72000", Retry, "snapshot too old", ""),
     ("HV00N", Retry, "foreign server cannot be reached", ""),
     (
+        "P0",
+        Record,
+        "a trigger or function of the table raised an error",
+        "",
+    ),
+    (
         "P0001",
         Record,
         "a trigger or function of the table raised an exception",
@@ -245,6 +282,9 @@ const TABLE: &[(&str, ErrorClass, &str, &str)] = &[
 
 /// What may be done about an error with this SQLSTATE.
 pub(super) fn classify(code: &str) -> Verdict {
+    if is_made_up(code) {
+        return MADE_UP;
+    }
     let fitting = TABLE.iter().filter(|entry| code.starts_with(entry.0));
     let (_, class, condition, advice) = fitting
         .max_by_key(|entry| entry.0.len())
@@ -255,6 +295,13 @@ pub(super) fn classify(code: &str) -> Verdict {
         condition,
         advice,
     }
+}
+
+/// In the form of an SQLSTATE, of a class that PostgreSQL does not have.
+fn is_made_up(code: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+    let has_form = code.len() == 5 && code.bytes().all(is_letter);
+    has_form && !CLASSES.iter().any(|class| code.starts_with(class))
 }
 
 /// The server ended the session with this error.
@@ -298,14 +345,38 @@ pub(super) fn row_error(action: &str, error: &DbError) -> SinkError {
         // A value of fewer or more bytes than its column takes.
         return sink_error(action, error, classify(BINARY_REPRESENTATION));
     }
-    sink_error(action, error, classify(code))
+    if is_no_such_number(error) {
+        return sink_error(action, error, NO_SUCH_NUMBER);
+    }
+    let mut verdict = classify(code);
+    if verdict.class == Record && ends_session(error) {
+        // Whoever made this code up, it was not a trigger.
+        verdict.class = Stop;
+    }
+    sink_error(action, error, verdict)
+}
+
+/// Both come with codes that say something else, of statements and tables.
+fn is_no_such_number(error: &DbError) -> bool {
+    let routine = error.routine().unwrap_or_default();
+    match error.code().code() {
+        BINARY_REPRESENTATION => routine == NUMERIC_READER,
+        FEATURE_NOT_SUPPORTED => routine.starts_with(NUMERIC_TO_INTEGER),
+        _ => false,
+    }
 }
 
 /// `action` is what was done: `write rows`.
 fn sink_error(action: &str, error: &DbError, verdict: Verdict) -> SinkError {
     let code = error.code().code();
+    // Which code a trigger raises is its own choice, and so are its words.
+    let is_raised = error.routine() == Some(RAISE);
     let mut message = match verdict.class {
         Record => verdict.condition.to_owned(),
+        _ if is_raised => format!(
+            "cannot {action}: {}, as a trigger or function of the table has it",
+            verdict.condition
+        ),
         _ => format!(
             "cannot {action}: {}: {}",
             verdict.condition,
@@ -320,8 +391,11 @@ fn sink_error(action: &str, error: &DbError, verdict: Verdict) -> SinkError {
         push(&mut message, format_args!("; {}", verdict.advice));
     }
     let mut failed = SinkError::new(verdict.class, message);
-    if is_changed_table(error.code()) {
+    if is_changed_table(error.code()) && verdict != NO_SUCH_NUMBER {
         failed = failed.with_changed_table();
+    }
+    if code == INSUFFICIENT_PRIVILEGE {
+        failed = failed.for_want_of_a_right();
     }
     if ends_session(error) {
         return failed.losing_connection();
@@ -357,67 +431,4 @@ fn push(message: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_have_classes() {
-        let check = |class: ErrorClass, codes: &[&str]| {
-            for code in codes {
-                assert_eq!(classify(code).class, class, "{code}");
-            }
-        };
-        check(
-            Retry,
-            &[
-                "08000", "08001", "08003", "08004", "08006", "08007", "08P01", "25006", "25P02",
-                "25P03", "25P04", "40001", "40002", "40003", "40P01", "53000", "53100", "53200",
-                "53300", "53400", "55006", "55P03", "57000", "57014", "57P01", "57P02", "57P03",
-                "57P04", "57P05", "58000", "58030", "72000",
-            ],
-        );
-        check(
-            Record,
-            &[
-                "22000", "22001", "22003", "22004", "22008", "22021", "22P02", "22P05", "23000",
-                "23502", "23503", "23505", "23514", "23P01", "42622", "44000", "54000", "54001",
-                "P0001", "38000",
-            ],
-        );
-        check(
-            Stop,
-            &[
-                "0A000", "21000", "22P03", "22P04", "2200H", "25001", "26000", "28000", "28P01",
-                "3D000", "3F000", "42501", "42601", "42703", "42804", "42883", "428C9", "42P01",
-                "42P10", "54011", "54023", "55000", "58P01", "F0000", "XX000", "XX001", "99999",
-                "",
-            ],
-        );
-    }
-
-    #[test]
-    fn the_longest_beginning_decides() {
-        assert_eq!(classify("23505").condition, "key that is there already");
-        assert_eq!(classify("23999").condition, "integrity rule violated");
-        assert_eq!(classify("ZZZZZ").condition, "unexpected error");
-        let mut codes: Vec<_> = TABLE.iter().map(|entry| entry.0).collect();
-        codes.sort_unstable();
-        codes.dedup();
-        assert_eq!(codes.len(), TABLE.len(), "no code twice");
-    }
-
-    #[test]
-    fn a_binary_copy_names_its_column() {
-        let check = |context: &str, expected: Option<&str>| {
-            assert_eq!(copied_column(context), expected, "{context}");
-        };
-        check("COPY orders, line 7, column amount", Some("amount"));
-        check(
-            "SQL function \"f\"\nCOPY orders, line 1, column a, b",
-            Some("a, b"),
-        );
-        check("COPY orders, line 7", None);
-        check("COPY orders, line 7, column amount: \"12\"", None);
-        check("PL/pgSQL function f() line 3", None);
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! Changing tables: columns are added and widened, in one statement and one transaction.
 
 use super::link::Link;
-use super::schema::{self, LOCK_DEFINITIONS};
+use super::schema::{self, Extensions, LOCK_DEFINITIONS};
 use super::sql::{self, type_id};
 use super::transaction;
 use crate::committed::Committed;
@@ -39,7 +39,8 @@ async fn evolve_once(
     let table = described(link, name).await?;
     let changes = evolve::changes(&table, wanted);
     if !changes.is_empty() {
-        let statement = statement(&table, &changes)?;
+        let extensions = Extensions::look_up(link, &action, wanted).await?;
+        let statement = statement(&table, &changes, &extensions)?;
         alter(link, &action, &table, &changes, &statement).await?;
         tracing::info!(table = %name, changes = changes.len(), "table is changed: {statement}");
     }
@@ -75,12 +76,15 @@ async fn alter(
     if may_pass || failure.table_changed() {
         return Err(failure);
     }
-    let reason = failure.to_string();
-    Err(evolve::refused(&table.name, changes, &reason, statement))
+    Err(evolve::refused(&table.name, changes, &failure, statement))
 }
 
 /// All changes in one statement, so that the table is locked, and rewritten, once.
-fn statement(table: &Table, changes: &[Change]) -> Result<String, SinkError> {
+fn statement(
+    table: &Table,
+    changes: &[Change],
+    extensions: &Extensions,
+) -> Result<String, SinkError> {
     let mut actions = Vec::with_capacity(changes.len());
     let on_table = format!("ALTER TABLE {}", sql::qualified(&table.name));
     for change in changes {
@@ -90,9 +94,9 @@ fn statement(table: &Table, changes: &[Change]) -> Result<String, SinkError> {
                 column_type,
                 default,
             } => {
-                sql::check_identifier("column", name)?;
-                let native_type =
-                    schema::native_type(column_type).ok_or_else(|| schema::cannot_create(name))?;
+                sql::check_identifier("column", name).map_err(|error| evolve::unfit(&error))?;
+                let native_type = schema::native_type(column_type, extensions)
+                    .ok_or_else(|| schema::cannot_create(name))?;
                 let default = schema::default_clause(&native_type, default.as_ref());
                 actions.push(format!(
                     "ADD COLUMN {} {native_type}{default}",
@@ -115,7 +119,7 @@ fn statement(table: &Table, changes: &[Change]) -> Result<String, SinkError> {
 
 /// The native type to change to; or why that is left to a person, and the type that person may use.
 fn wider_type(column: &ColumnDef, to: &ColumnType) -> Result<String, (&'static str, String)> {
-    let native = schema::native_type(to).unwrap_or_default();
+    let native = schema::native_type(to, &Extensions::default()).unwrap_or_default();
     let is_domain = match column.column_type {
         ColumnType::Int16 => column.native_type != "smallint",
         ColumnType::Int32 => column.native_type != "integer",
@@ -161,6 +165,7 @@ mod tests {
             nullable: true,
             has_default: false,
             generated: false,
+            insert_only: false,
         }
     }
 
@@ -205,7 +210,7 @@ mod tests {
             ),
         ];
         assert_eq!(
-            statement(&table(), &changes).expect("possible"),
+            statement(&table(), &changes, &Extensions::default()).expect("possible"),
             "ALTER TABLE \"app\".\"orders\" ADD COLUMN \"say \"\"hi\"\"\" jsonb DEFAULT '[]', \
              ALTER COLUMN \"n\" TYPE bigint, ALTER COLUMN \"v\" TYPE varchar(9), \
              ALTER COLUMN \"c\" TYPE character(9)"
@@ -214,15 +219,15 @@ mod tests {
 
     #[test]
     fn what_would_change_meaning_is_left_to_people() {
-        let check = |class: ErrorClass, change: Change, expected: &[&str]| {
-            let error = statement(&table(), &[change]).expect_err("refused");
-            assert_eq!(error.class(), class);
+        let check = |change: Change, expected: &[&str]| {
+            let error =
+                statement(&table(), &[change], &Extensions::default()).expect_err("refused");
+            assert_eq!(error.class(), ErrorClass::Record);
             for part in expected {
                 assert!(error.to_string().contains(part), "{error}");
             }
         };
         check(
-            ErrorClass::Record,
             widen(
                 column("n", ColumnType::Int32, "app.small", 23),
                 ColumnType::Int64,
@@ -236,7 +241,6 @@ mod tests {
             ],
         );
         check(
-            ErrorClass::Record,
             widen(
                 column("c", text(Some(3)), "character(3)", type_id::BPCHAR),
                 text(None),
@@ -248,6 +252,6 @@ mod tests {
             column_type: ColumnType::Bool,
             default: None,
         };
-        check(ErrorClass::Stop, long, &["63 bytes"]);
+        check(long, &["63 bytes"]);
     }
 }

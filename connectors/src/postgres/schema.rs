@@ -16,6 +16,7 @@ mod special;
 mod types;
 
 pub(super) use default::clause as default_clause;
+pub(super) use special::Extensions;
 use types::Types;
 pub(super) use types::native_type;
 
@@ -91,7 +92,8 @@ const COLUMNS: &str = "\
         WHERE typtype = 'd'\
     ) \
     SELECT attname::text, format_type(atttypid, atttypmod), base.type_id::oid, base.modifier, \
-           base.is_required, base.has_default OR attidentity <> '', attgenerated <> '' \
+           base.is_required, base.has_default OR attidentity <> '', attgenerated <> '', \
+           attidentity = 'a' \
     FROM base \
     JOIN pg_catalog.pg_type ON pg_type.oid = base.type_id AND typtype <> 'd' \
     JOIN pg_catalog.pg_attribute \
@@ -121,13 +123,15 @@ fn column(row: &Row, types: &Types) -> ColumnDef {
         nullable: !row.get::<_, bool>(4),
         has_default: row.get(5),
         generated: row.get(6),
+        insert_only: row.get(7),
     }
 }
 
 /// Creates the table unless it exists, and reads it back.
 pub(super) async fn create(link: &Link, wanted: &NewTable) -> Result<Table, SinkError> {
-    let text = create_text(wanted)?;
     let action = format!("create table {}", wanted.name);
+    let extensions = Extensions::look_up(link, &action, &wanted.columns).await?;
+    let text = create_text(wanted, &extensions)?;
     // Statements sent together are one transaction.
     let script = format!("{LOCK_DEFINITIONS}; {text}");
     let created = link
@@ -156,7 +160,7 @@ pub(super) async fn create(link: &Link, wanted: &NewTable) -> Result<Table, Sink
     })
 }
 
-fn create_text(wanted: &NewTable) -> Result<String, SinkError> {
+fn create_text(wanted: &NewTable, extensions: &Extensions) -> Result<String, SinkError> {
     sql::check_table_name(&wanted.name)?;
     let mut parts = Vec::new();
     for column in &wanted.columns {
@@ -166,8 +170,8 @@ fn create_text(wanted: &NewTable) -> Result<String, SinkError> {
         } else {
             " NOT NULL"
         };
-        let native_type =
-            native_type(&column.column_type).ok_or_else(|| cannot_create(&column.name))?;
+        let native_type = native_type(&column.column_type, extensions)
+            .ok_or_else(|| cannot_create(&column.name))?;
         let default = default_clause(&native_type, column.default.as_ref());
         parts.push(format!(
             "{} {native_type}{default}{null}",
@@ -306,7 +310,7 @@ mod tests {
     #[test]
     fn tables_to_be_created() {
         let check = |columns: &[(&str, ColumnType, bool)], key: &[&str], expected: &str| {
-            let text = create_text(&wanted(columns, key)).expect("fits");
+            let text = create_text(&wanted(columns, key), &Extensions::default()).expect("fits");
             assert_eq!(
                 text,
                 format!("CREATE TABLE IF NOT EXISTS \"app\".\"orders\" ({expected})")
@@ -332,8 +336,8 @@ mod tests {
     #[test]
     fn unfit_tables_are_refused() {
         let check = |column: &str, column_type: ColumnType, expected: &str| {
-            let error =
-                create_text(&wanted(&[(column, column_type, true)], &[])).expect_err("unfit");
+            let wanted = wanted(&[(column, column_type, true)], &[]);
+            let error = create_text(&wanted, &Extensions::default()).expect_err("unfit");
             assert_eq!(error.class(), ErrorClass::Stop);
             assert!(error.to_string().contains(expected), "{error}");
         };

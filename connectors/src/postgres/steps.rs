@@ -143,10 +143,15 @@ pub(super) fn steps<'a>(plan: &'a Plan<'_>, way: Way) -> Vec<Step<'a>> {
 fn write_verb(target: &Target, way: Way, row_count: usize, columns: &[usize]) -> Option<Verb> {
     let has_key = !target.key.is_empty() && !columns.is_empty();
     let has_whole_key = has_key && target.key.iter().all(|key| columns.contains(key));
+    let changes_any = || {
+        columns
+            .iter()
+            .any(|column| sql::is_updated(target, *column))
+    };
     Some(match target.mode {
         WriteMode::Upsert if has_key => Verb::Upsert,
         WriteMode::InsertIgnore if has_key => Verb::Ignore,
-        WriteMode::Update if has_whole_key && columns.len() > target.key.len() => Verb::Update,
+        WriteMode::Update if has_whole_key && changes_any() => Verb::Update,
         WriteMode::Update => return None,
         WriteMode::Upsert | WriteMode::InsertIgnore => Verb::Insert,
         WriteMode::Insert => {
@@ -231,6 +236,18 @@ mod tests {
                 (Verb::Upsert, &[0, 1], &[3]),
             ],
         );
+    }
+
+    #[test]
+    fn updates_of_nothing_are_left_out() {
+        let mut target = Target::clone(&integer_target(3, 1, WriteMode::Update));
+        target.table.columns[1].insert_only = true;
+        let mut rows = TableRows::new(std::sync::Arc::new(target));
+        push_row(&mut rows, &[v(1), v(7), A], false);
+        push_row(&mut rows, &[v(2), v(7), v(3)], false);
+        push_row(&mut rows, &[v(3), A, A], false);
+        let way = Way::Folded { copies: true };
+        check(&rows, way, &[(Verb::Update, &[0, 1, 2], &[1])]);
     }
 
     #[test]

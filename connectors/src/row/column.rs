@@ -25,7 +25,7 @@ pub enum Cell<'a> {
     Int(i64),
     /// Float of any width.
     Float(f64),
-    /// Decimal in plain notation: `-?digits[.digits]`, or `NaN`.
+    /// Decimal in plain notation: `-?digits[.digits]`, `NaN` or `-?Infinity`.
     Decimal(&'a str),
     /// Text.
     Text(&'a str),

@@ -15,6 +15,7 @@ pub(crate) fn target(types: &[ColumnType], key_columns: usize, mode: WriteMode) 
         nullable: index >= key_columns,
         has_default: false,
         generated: false,
+        insert_only: false,
     };
     let columns: Vec<ColumnDef> = types.iter().enumerate().map(column).collect();
     Arc::new(Target {

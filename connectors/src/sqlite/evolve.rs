@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteArguments;
 use super::connect::Connection;
 use super::schema::{declared_type, default_clause, describe_table};
 use super::sql::{local_name, quoted};
-use crate::error::SinkError;
+use crate::error::{ErrorClass, SinkError};
 use crate::evolve::{self, Change};
 use crate::table::{NewColumn, Table, TableName};
 
@@ -37,9 +37,14 @@ async fn evolve_in_transaction(
     }
     for change in &changes {
         let sql = statement(&table, change)?;
-        connection
-            .execute("add a column", sql, SqliteArguments::default())
-            .await?;
+        let adding = connection.execute("add a column", sql.clone(), SqliteArguments::default());
+        adding.await.map_err(|error| {
+            let may_pass = error.class() == ErrorClass::Retry || error.connection_lost();
+            if may_pass || error.table_changed() {
+                return error;
+            }
+            evolve::refused(name, std::slice::from_ref(change), &error, &sql)
+        })?;
     }
     described(connection, name).await
 }

@@ -99,6 +99,7 @@ fn column_definition(row: &SqliteRow, hidden: i64) -> Result<ColumnDef, SinkErro
         nullable: !read::<bool>(row, "notnull")?,
         has_default: read::<bool>(row, "has_default")? || generated,
         generated,
+        insert_only: false,
     })
 }
 

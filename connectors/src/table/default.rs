@@ -12,7 +12,7 @@ pub enum DefaultValue {
     Int(i64),
     /// Float of any width.
     Float(f64),
-    /// Decimal in plain notation: `-?digits[.digits]`, or `NaN`.
+    /// Decimal in plain notation: `-?digits[.digits]`, `NaN` or `-?Infinity`.
     Decimal(String),
     /// Text.
     Text(String),

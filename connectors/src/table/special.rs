@@ -40,8 +40,14 @@ pub enum Special {
         /// Only points.
         is_point: bool,
     },
+    /// A geometry on the globe.
+    Geography,
     /// A vector of single precision, in a type for searches by distance.
     Vector,
+    /// A vector of half precision, the same way.
+    HalfVector,
+    /// PostgreSQL's type of this name, where the extension that it comes with is installed.
+    Extension(&'static str),
     /// Raw bytes, bounded.
     Bytes {
         /// Most bytes.
@@ -90,7 +96,10 @@ impl fmt::Display for Special {
             Self::UnsignedLong => "64-bit unsigned integer",
             Self::Geometry { is_point: true } => "point as a geometry",
             Self::Geometry { is_point: false } => "geometry",
+            Self::Geography => "geography",
             Self::Vector => "vector",
+            Self::HalfVector => "vector of half precision",
+            Self::Extension(name) => return write!(formatter, "{name} of an extension"),
             Self::Bytes { max_bytes } => return write!(formatter, "bytes({max_bytes})"),
             Self::Fraction { digits } => {
                 return write!(formatter, "time with {digits} digits after the second");

@@ -128,7 +128,7 @@ async fn conditions_of_the_server_are_no_record_errors() {
             .run(&format!(
                 "DROP TABLE IF EXISTS t; CREATE TABLE t (n int8);
                  CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-                 BEGIN RAISE EXCEPTION '{what}' USING ERRCODE = '{code}'; END $$;
+                 BEGIN RAISE EXCEPTION '{what}, s3cret' USING ERRCODE = '{code}'; END $$;
                  CREATE TRIGGER refuses BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION refuse()"
             ))
             .await;
@@ -140,6 +140,7 @@ async fn conditions_of_the_server_are_no_record_errors() {
         let error = session.write(&written).await.expect_err(what);
         assert_eq!(error.class(), ErrorClass::Retry, "{code}: {error}");
         assert!(!error.commit_unknown(), "{code}: {error}");
+        assert!(!error.to_string().contains("s3cret"), "{code}: {error}");
         database.run("DROP TRIGGER refuses ON t").await;
         if error.connection_lost() {
             session = database.session().await;

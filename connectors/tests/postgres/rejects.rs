@@ -31,10 +31,12 @@ async fn each_rule_is_named_without_values() {
              CREATE TABLE parent (id int8 PRIMARY KEY); \
              CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
                  $$BEGIN IF NEW.note = 's3cret trigger' THEN RAISE 'no %', NEW.note; END IF; \
+                   IF NEW.note = 's3cret code' THEN \
+                       RAISE EXCEPTION 'no %', NEW.note USING ERRCODE = 'ZX001'; END IF; \
                    RETURN NEW; END$$; \
              CREATE TABLE t (id int8 CONSTRAINT t_key PRIMARY KEY, \
                  needed text NOT NULL, short varchar(5), feeling mood, doc jsonb, \
-                 amount numeric(4,2), parent int8 CONSTRAINT has_parent REFERENCES parent, \
+                 amount numeric(4,2), price money, parent int8 CONSTRAINT has_parent REFERENCES parent, \
                  note text CONSTRAINT no_secret CHECK (note <> 's3cret'), \
                  big text, at timestamp); \
              CREATE UNIQUE INDEX on_big ON t (big); \
@@ -48,7 +50,7 @@ async fn each_rule_is_named_without_values() {
         .map(|n| format!("{:x}", (n * n * 7919) % 104_729))
         .collect();
     let long = "s3cret too long";
-    let cases: [(&str, Cell<'_>, &[&str]); 10] = [
+    let cases: [(&str, Cell<'_>, &[&str]); 13] = [
         (
             "id",
             Cell::Int(1),
@@ -87,6 +89,17 @@ async fn each_rule_is_named_without_values() {
             Cell::Text("s3cret trigger"),
             &["raised an exception", "P0001"],
         ),
+        (
+            "note",
+            Cell::Text("s3cret code"),
+            &["an error of its own", "ZX001"],
+        ),
+        (
+            "amount",
+            Cell::Decimal("-Infinity"),
+            &["out of the column's range", "22003"],
+        ),
+        ("price", Cell::Decimal("NaN"), &["NaN", "0A000"]),
     ];
     for (column, cell, expected) in cases {
         check(&database, &mut *session, column, cell, expected).await;

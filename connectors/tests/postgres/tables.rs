@@ -1,9 +1,11 @@
 //! Tables: described as the catalog has them, created by many at once.
 
 use rowdock_connectors::postgres::PostgresSink;
-use rowdock_connectors::{ColumnType, ErrorClass, NewColumn, NewTable, Sink, Table, TableName};
+use rowdock_connectors::{
+    ColumnType, ErrorClass, NewColumn, NewTable, Sink, Special, Table, TableName,
+};
 
-use super::database::Database;
+use super::database::{Database, open};
 use crate::wire::{End, dying_amid_handshakes};
 
 fn text(max_chars: Option<u32>) -> ColumnType {
@@ -156,6 +158,63 @@ fn orders() -> NewTable {
         name: TableName::parse("orders"),
         columns: columns.into_iter().map(column).collect(),
         primary_key: vec!["id".to_owned()],
+    }
+}
+
+/// The extension lies in a schema of its own, which a session may look into or not.
+#[tokio::test]
+async fn types_of_extensions_are_used_where_their_names_are_seen() {
+    let database = Database::new().await;
+    database
+        .run(
+            "SET client_min_messages = warning; SELECT pg_advisory_lock(77); \
+             CREATE EXTENSION IF NOT EXISTS hstore SCHEMA public; \
+             CREATE EXTENSION IF NOT EXISTS citext SCHEMA public; \
+             CREATE EXTENSION IF NOT EXISTS ltree SCHEMA public; \
+             SELECT pg_advisory_unlock(77)",
+        )
+        .await;
+    let column = |(name, plain): (&'static str, ColumnType)| NewColumn {
+        name: name.to_owned(),
+        column_type: ColumnType::or_plain(Special::Extension(name), plain),
+        nullable: true,
+        default: None,
+    };
+    let wanted = [
+        ("ltree", text(None)),
+        ("citext", text(None)),
+        ("hstore", ColumnType::Json),
+        ("sparsevec", text(None)),
+    ];
+    let columns: Vec<NewColumn> = wanted.map(column).to_vec();
+    let schema = &database.schema;
+    for (path, expected) in [
+        (schema.clone(), ["text", "text", "jsonb", "text"]),
+        (
+            format!("{schema},public"),
+            ["ltree", "citext", "hstore", "text"],
+        ),
+    ] {
+        let mut options = database.options();
+        options.url = options.url.replace(schema, &path);
+        options.stores_positions = false;
+        let mut session = open(options).await;
+        let types = |table: &Table| -> Vec<String> {
+            let columns = table.columns.iter();
+            columns.map(|column| column.native_type.clone()).collect()
+        };
+        let new_table = NewTable {
+            name: TableName::parse("made"),
+            columns: columns.clone(),
+            primary_key: Vec::new(),
+        };
+        let made = session.create_table(&new_table).await.expect("created");
+        assert_eq!(types(&made), expected);
+        database.run("DROP TABLE made; CREATE TABLE made ()").await;
+        let evolved = session.evolve_table(&new_table.name, &columns).await;
+        assert_eq!(types(&evolved.expect("evolved")), expected);
+        database.run("DROP TABLE made").await;
+        session.close().await;
     }
 }
 

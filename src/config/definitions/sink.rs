@@ -427,7 +427,7 @@ pub(in crate::config) static AUTO_EVOLVE: ConfigKey = ConfigKey::new(
     Kind::Boolean,
     Group::Tables,
     "Auto-evolve",
-    "Whether a table is changed so that it holds what its records have: missing columns are added, and columns are widened where that loses nothing (longer texts and bytes, larger integers and decimals, single to double). Nothing is ever narrowed or dropped. What the database refuses makes bad records, whose error names the statement to run by hand; half a minute later such records try again. Takes the place of `fields.unknown`.",
+    "Whether a table is changed so that it holds what its records have: missing columns are added, and columns are widened where that loses nothing (longer texts and bytes, larger integers and decimals, single to double). Nothing is ever narrowed or dropped. What the database refuses makes bad records, whose error names the statement to run by hand; half a minute later such records try again. Without the right to change the table the task stops, with the statement. Takes the place of `fields.unknown`.",
 )
 .default("false");
 

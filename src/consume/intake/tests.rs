@@ -113,6 +113,7 @@ fn table(columns: &[&str]) -> Table {
         nullable: true,
         has_default: false,
         generated: false,
+        insert_only: false,
     };
     Table {
         name: TableName::parse("orders"),

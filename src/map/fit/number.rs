@@ -104,15 +104,22 @@ pub(super) fn exact<'v>(
     precision: Option<u32>,
     scale: Option<u32>,
 ) -> Result<Fitted<'v>, Misfit> {
+    if let Some(word) = not_finite(value) {
+        let is_bounded = precision.is_some() || scale.is_some();
+        return match word {
+            "NaN" => Ok(Fitted::Cell(Cell::Decimal(word))),
+            _ if is_bounded => Err("infinity fits no column with a precision".into()),
+            _ => Ok(Fitted::Cell(Cell::Decimal(word))),
+        };
+    }
     let plain = match value {
         Value::Number(text) => decimal::plain(text),
         Value::Decimal(text) => decimal::plain(text),
-        Value::Text(text) if **text == *"NaN" => return Ok(Fitted::Cell(Cell::Decimal("NaN"))),
         Value::Text(text) => decimal::plain(text),
         Value::Int(number) => Some(Cow::Owned(number.to_string())),
         // The shortest decimal that reads back as the same float.
-        Value::Float32(number) if number.is_finite() => Some(Cow::Owned(number.to_string())),
-        Value::Float64(number) if number.is_finite() => Some(Cow::Owned(number.to_string())),
+        Value::Float32(number) => Some(Cow::Owned(number.to_string())),
+        Value::Float64(number) => Some(Cow::Owned(number.to_string())),
         _ => None,
     }
     .ok_or("only decimal numbers fit")?;
@@ -132,6 +139,28 @@ pub(super) fn exact<'v>(
         Cow::Borrowed(plain) => Fitted::Cell(Cell::Decimal(plain)),
         Cow::Owned(plain) => Fitted::Decimal(plain),
     })
+}
+
+/// NaN and the infinities, as floats and as the texts that stand for them in JSON. Not every database has
+/// them among its decimals; those that have not refuse them.
+fn not_finite(value: &Value<'_>) -> Option<&'static str> {
+    let float = match value {
+        Value::Float32(number) => f64::from(*number),
+        Value::Float64(number) => *number,
+        Value::Text(text) => match &**text {
+            "NaN" => f64::NAN,
+            "Infinity" => f64::INFINITY,
+            "-Infinity" => f64::NEG_INFINITY,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    match float {
+        _ if float.is_nan() => Some("NaN"),
+        f64::INFINITY => Some("Infinity"),
+        f64::NEG_INFINITY => Some("-Infinity"),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -206,6 +235,8 @@ mod tests {
         check(&number("-1"), None);
         check(&number("1.5"), None);
         check(&words("NaN"), None);
+        check(&Value::Float64(f64::NAN), None);
+        check(&Value::Float64(f64::INFINITY), None);
         check(&Value::Bool(true), Some("1"));
     }
 
@@ -249,7 +280,22 @@ mod tests {
         let long = "123456789012345678901234567890.123456789";
         check(&number(long), &unbounded, decimal(long));
         check(&number("1e2"), &unbounded, decimal("100"));
-        check(&words("NaN"), &unbounded, decimal("NaN"));
+        for column in [&unbounded, &money] {
+            check(&words("NaN"), column, decimal("NaN"));
+            check(&Value::Float64(f64::NAN), column, decimal("NaN"));
+            check(&Value::Float32(-f32::NAN), column, decimal("NaN"));
+        }
+        let infinite = [
+            (Value::Float64(f64::INFINITY), "Infinity"),
+            (Value::Float32(f32::NEG_INFINITY), "-Infinity"),
+            (words("Infinity"), "Infinity"),
+            (words("-Infinity"), "-Infinity"),
+        ];
+        for (value, word) in infinite {
+            check(&value, &unbounded, decimal(word));
+            check(&value, &money, None);
+        }
+        check(&words("infinite"), &unbounded, None);
         let widest = ColumnType::Decimal {
             precision: Some(65),
             scale: Some(30),

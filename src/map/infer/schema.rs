@@ -114,16 +114,20 @@ fn named(schema: &Schema) -> Option<Special> {
         (Kind::String, Some("data.EnumSet")) => labels(schema, true),
         (Kind::String, Some("data.Xml")) => Some(Special::Xml),
         (Kind::String, Some("data.Tsvector")) => Some(Special::TextSearch),
-        (Kind::Array(_), Some("data.FloatVector")) => Some(Special::Vector),
+        (Kind::String, Some("data.Ltree")) => Some(Special::Extension("ltree")),
+        (Kind::Array(_), Some("data.FloatVector")) => Some(source::vector(schema)),
+        (Kind::Array(_), Some("data.DoubleVector")) => Some(Special::Extension("vector")),
         (Kind::Struct(_), Some("data.geometry.Point")) => {
             Some(Special::Geometry { is_point: true })
         }
-        (Kind::Struct(_), Some("data.geometry.Geometry" | "data.geometry.Geography")) => {
+        (Kind::Struct(_), Some("data.geometry.Geometry")) => {
             Some(Special::Geometry { is_point: false })
         }
+        (Kind::Struct(_), Some("data.geometry.Geography")) => Some(Special::Geography),
         (Kind::Struct(_), Some(_)) => match Single::of(schema)? {
             Single::ZonedTime => notation(Notation::TimeTz),
             Single::Duration => notation(Notation::Interval),
+            Single::SparseVector => Some(Special::Extension("sparsevec")),
             _ => None,
         },
         _ => None,

@@ -37,6 +37,31 @@ fn hopeless_targets_are_refused_with_advice() {
     );
 }
 
+/// Whether a view finds rows by a key, the database must say.
+#[test]
+fn keys_of_views_are_left_to_the_database() {
+    let view = |kind| {
+        let mut table = orders();
+        table.kind = kind;
+        table.primary_key.clear();
+        table.unique_keys.clear();
+        table
+    };
+    let mut keys = keys(KeyMode::RecordValue, &["id"]);
+    for kind in TableKind::ALL {
+        let is_view = matches!(kind, TableKind::View | TableKind::Foreign);
+        for mode in [WriteMode::Upsert, WriteMode::InsertIgnore] {
+            keys.insert_mode = mode;
+            let target = plan::target(view(kind), &keys, "orders");
+            assert_eq!(target.is_ok(), is_view, "{kind:?}");
+            assert!(target.is_ok_and(|target| plan::has_unknown_key(&target)) == is_view);
+        }
+        keys.insert_mode = WriteMode::Update;
+        let target = plan::target(view(kind), &keys, "orders").unwrap();
+        assert!(!plan::has_unknown_key(&target), "{kind:?}");
+    }
+}
+
 #[test]
 fn tables_are_named_by_format() {
     let check = |format: &str, topic: &str, expected: (Option<&str>, &str)| {

@@ -63,6 +63,7 @@ pub(super) fn column(row: &Row, flavor: Flavor) -> (ColumnDef, Traits) {
         nullable: text(row, 2).as_deref() == Some("YES"),
         has_default: default.is_some() || generated || extra.contains("AUTO_INCREMENT"),
         generated,
+        insert_only: false,
     };
     (definition, traits)
 }

@@ -30,18 +30,20 @@ pub(super) fn native_type(kind: &Special, plain: &ColumnType, flavor: Flavor) ->
         Special::Whole { low, high } => integer(*low, *high)?,
         Special::UnsignedLong => "bigint unsigned",
         Special::Geometry { is_point: true } => "point",
-        Special::Geometry { is_point: false } => "geometry",
+        Special::Geometry { is_point: false } | Special::Geography => "geometry",
         Special::Bytes { max_bytes } => return bytes_type(*max_bytes),
         Special::Fraction { digits } => match plain {
             ColumnType::Time => return Some(format!("time({digits})")),
             // The type called timestamp ends in 2038.
             _ => return Some(format!("datetime({digits})")),
         },
-        Special::Vector if flavor == Flavor::MySql9 => {
+        Special::Vector | Special::HalfVector if flavor == Flavor::MySql9 => {
             return Some(format!("vector({VECTOR_ENTRIES_MAX})"));
         }
         Special::Notation(_)
         | Special::Vector
+        | Special::HalfVector
+        | Special::Extension(_)
         | Special::Xml
         | Special::TextSearch
         | Special::Money

@@ -9,6 +9,9 @@ use bytes::{BufMut, BytesMut};
 const POSITIVE: u16 = 0x0000;
 const NEGATIVE: u16 = 0x4000;
 const NOT_A_NUMBER: u16 = 0xC000;
+/// Since PostgreSQL 14.
+const POSITIVE_INFINITY: u16 = 0xD000;
+const NEGATIVE_INFINITY: u16 = 0xF000;
 /// Decimal digits per digit on the wire.
 const GROUP: usize = 4;
 /// Most decimal digits after the point that PostgreSQL keeps.
@@ -19,10 +22,16 @@ const WHOLE_DIGITS_MAX: usize = 131_072;
 const NOT_DECIMAL: &str = "not a decimal number in plain notation";
 const OUT_OF_RANGE: &str = "number with more digits than the column's type can hold";
 
-/// Appends the number with its length, from `-?digits[.digits]` or `NaN`.
+/// Appends the number with its length, from `-?digits[.digits]`, `NaN` or `-?Infinity`.
 pub(super) fn put_numeric(buffer: &mut BytesMut, plain: &[u8]) -> Result<(), &'static str> {
-    if plain == b"NaN" {
-        put_without_digits(buffer, NOT_A_NUMBER, 0);
+    let special = match plain {
+        b"NaN" => Some(NOT_A_NUMBER),
+        b"Infinity" => Some(POSITIVE_INFINITY),
+        b"-Infinity" => Some(NEGATIVE_INFINITY),
+        _ => None,
+    };
+    if let Some(sign) = special {
+        put_without_digits(buffer, sign, 0);
         return Ok(());
     }
     let (sign, digits) = match plain.strip_prefix(b"-") {

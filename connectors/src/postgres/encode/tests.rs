@@ -130,6 +130,8 @@ fn decimals() {
     check("0", 0, 0, 0, &[]);
     check("-0.00", 0, 0, 2, &[]);
     check("NaN", 0, 0xC000, 0, &[]);
+    check("Infinity", 0, 0xD000, 0, &[]);
+    check("-Infinity", 0, 0xF000, 0, &[]);
     check("1", 0, 0, 0, &[1]);
     check("-1", 0, 0x4000, 0, &[1]);
     check("0001", 0, 0, 0, &[1]);
@@ -167,7 +169,17 @@ fn what_does_not_fit_is_refused() {
     }
     let long = "9".repeat(140_000);
     for plain in [
-        "", ".", "-", "1e5", "+1", "1.2.3", " 1", "Infinity", "٣", &long,
+        "",
+        ".",
+        "-",
+        "1e5",
+        "+1",
+        "1.2.3",
+        " 1",
+        "infinity",
+        "+Infinity",
+        "٣",
+        &long,
     ] {
         check(DECIMAL, Cell::Decimal(plain));
     }

@@ -36,7 +36,7 @@ fn literal(native_type: &str, default: &DefaultValue) -> Option<String> {
         (DefaultValue::Float(value), "real" | "double precision") => Some(float(*value)),
         (DefaultValue::Decimal(plain), "numeric") => Some(format!("'{plain}'")),
         (DefaultValue::Decimal(plain), "money") => money(plain),
-        (DefaultValue::Text(text), "text" | "varchar") => quoted(text),
+        (DefaultValue::Text(text), "text" | "varchar" | "citext") => quoted(text),
         (DefaultValue::Json(text), "jsonb") if !text.contains(JSON_NUL) => quoted(text),
         (DefaultValue::Bytes(bytes), "bytea") => quoted(&format!("\\x{}", hex(bytes))),
         (DefaultValue::Date(days), "date") => date(*days),
@@ -80,8 +80,9 @@ fn float(value: f64) -> String {
 /// Without quotes: in a text the sign of the point is the locale's.
 fn money(plain: &str) -> Option<String> {
     let whole = plain.split_once('.').map_or(plain, |(whole, _)| whole);
-    let is_number = plain != "NaN" && whole.trim_start_matches('-').len() <= MONEY_DIGITS;
-    is_number.then(|| plain.to_owned())
+    let digits = whole.trim_start_matches('-');
+    let is_number = digits.bytes().all(|digit| digit.is_ascii_digit());
+    (is_number && digits.len() <= MONEY_DIGITS).then(|| plain.to_owned())
 }
 
 fn infinity(is_positive: bool) -> String {
@@ -155,6 +156,8 @@ mod tests {
         );
         check("numeric(12,2)", decimal("-123.45"), "'-123.45'");
         check("numeric", decimal("NaN"), "'NaN'");
+        check("numeric", decimal("-Infinity"), "'-Infinity'");
+        check("citext", text("it's"), "'it''s'");
         check("money", decimal("-1234.50"), "-1234.50");
         check("text", text("it's 😀\n"), "'it''s 😀\n'");
         check("varchar(9)", text(r"a\'b"), r"E'a\\''b'");
@@ -200,6 +203,8 @@ mod tests {
         check("jsonb", DefaultValue::Json(r#""a\u0000""#.to_owned()));
         check("oid", DefaultValue::Int(-1));
         check("money", DefaultValue::Decimal("1".repeat(17)));
+        check("money", DefaultValue::Decimal("NaN".to_owned()));
+        check("ltree", text("a.b"));
         check("date", DefaultValue::Date(2_932_897));
         check("time", DefaultValue::Time(-1));
         let at = Timestamp {

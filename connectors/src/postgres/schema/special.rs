@@ -1,15 +1,83 @@
-//! Types that the database has and others have not. Pure.
+//! Types that the database has and others have not.
 //!
-//! Only those that every database has: what comes with an extension (`ltree`, `citext`, `hstore`, `vector`,
-//! PostGIS's) may be missing, and then a table could not be created.
+//! What comes with an extension (`ltree`, `citext`, `hstore`, `vector`, PostGIS's) may be missing, and then
+//! a table could not be created with it. So the catalog is asked first.
 
-use crate::table::{ColumnType, Notation, Special};
+use tokio_postgres::types::ToSql;
+
+use crate::error::SinkError;
+use crate::postgres::link::Link;
+use crate::table::{ColumnType, NewColumn, Notation, Special};
 
 /// The server's bound of `bit(n)` and `varbit(n)`.
 const BITS_MAX: u32 = 83_886_080;
 
+/// Types of extensions that can be named without a schema.
+#[derive(Debug, Default)]
+pub(in crate::postgres) struct Extensions {
+    types: Vec<String>,
+}
+
+impl Extensions {
+    /// Looks up those that these columns ask for; asks nothing when none does.
+    pub(in crate::postgres) async fn look_up(
+        link: &Link,
+        action: &str,
+        columns: &[NewColumn],
+    ) -> Result<Self, SinkError> {
+        let wanted = columns
+            .iter()
+            .filter_map(|column| match &column.column_type {
+                ColumnType::Special { kind, .. } => extension_type(kind),
+                _ => None,
+            });
+        let wanted: Vec<&str> = wanted.collect();
+        if wanted.is_empty() {
+            return Ok(Self::default());
+        }
+        let parameters: [&(dyn ToSql + Sync); 1] = [&wanted];
+        let query = link.client().query(EXTENSION_TYPES, &parameters);
+        let found = link.answer(action, query).await?;
+        Ok(Self {
+            types: found.iter().map(|row| row.get(0)).collect(),
+        })
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.types.iter().any(|known| known == name)
+    }
+}
+
+/// Those of these names that belong to an extension, and that a name without a schema means.
+const EXTENSION_TYPES: &str = "\
+    SELECT typname::text FROM pg_catalog.pg_type \
+    WHERE typname = ANY($1::text[]) AND pg_catalog.pg_type_is_visible(pg_type.oid) \
+      AND EXISTS (\
+          SELECT FROM pg_catalog.pg_depend \
+          WHERE classid = 'pg_catalog.pg_type'::regclass AND objid = pg_type.oid AND deptype = 'e'\
+      )";
+
+/// The type of an extension that this asks for.
+fn extension_type(kind: &Special) -> Option<&'static str> {
+    match kind {
+        Special::Extension(name) => Some(name),
+        Special::Vector => Some("vector"),
+        Special::HalfVector => Some("halfvec"),
+        Special::Geometry { is_point: false } => Some("geometry"),
+        Special::Geography => Some("geography"),
+        _ => None,
+    }
+}
+
 /// The type of a column that shall hold this; `None` when the database has no such type.
-pub(super) fn native_type(kind: &Special, plain: &ColumnType) -> Option<String> {
+pub(super) fn native_type(
+    kind: &Special,
+    plain: &ColumnType,
+    extensions: &Extensions,
+) -> Option<String> {
+    if let Some(name) = extension_type(kind) {
+        return extensions.has(name).then(|| name.to_owned());
+    }
     let name = match kind {
         Special::Notation(notation) => return notation_type(notation),
         Special::Xml => "xml",
@@ -31,7 +99,10 @@ pub(super) fn native_type(kind: &Special, plain: &ColumnType) -> Option<String> 
         | Special::Whole { .. }
         | Special::UnsignedLong
         | Special::Geometry { is_point: false }
+        | Special::Geography
         | Special::Vector
+        | Special::HalfVector
+        | Special::Extension(_)
         | Special::Bytes { .. } => return None,
     };
     Some(name.to_owned())
@@ -73,7 +144,7 @@ mod tests {
     #[test]
     fn types_to_be_created() {
         let check = |kind: Special, plain: ColumnType, expected: Option<&str>| {
-            let found = native_type(&kind, &plain);
+            let found = native_type(&kind, &plain, &Extensions::default());
             assert_eq!(found.as_deref(), expected, "{kind}");
         };
         let notation = |notation, expected| {
@@ -98,5 +169,23 @@ mod tests {
         check(fraction(), ColumnType::TimestampTz, Some("timestamptz(3)"));
         let numbers = Special::Whole { low: 0, high: 255 };
         check(numbers, ColumnType::Int16, None);
+    }
+
+    #[test]
+    fn types_of_extensions_that_are_there() {
+        let extensions = Extensions {
+            types: ["vector", "geography", "ltree"].map(str::to_owned).to_vec(),
+        };
+        let check = |kind: Special, expected: Option<&str>| {
+            let found = native_type(&kind, &ColumnType::Json, &extensions);
+            assert_eq!(found.as_deref(), expected, "{kind}");
+        };
+        check(Special::Vector, Some("vector"));
+        check(Special::Extension("ltree"), Some("ltree"));
+        check(Special::Geography, Some("geography"));
+        check(Special::HalfVector, None);
+        check(Special::Extension("citext"), None);
+        check(Special::Geometry { is_point: false }, None);
+        check(Special::Geometry { is_point: true }, Some("point"));
     }
 }

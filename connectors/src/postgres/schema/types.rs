@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use tokio_postgres::types::ToSql;
 
-use super::special;
+use super::special::{self, Extensions};
 use crate::error::SinkError;
 use crate::postgres::link::Link;
 use crate::postgres::sql::type_id;
@@ -235,7 +235,10 @@ fn numeric(modifier: i32) -> ColumnType {
 }
 
 /// The type of a column that shall hold this.
-pub(in crate::postgres) fn native_type(column_type: &ColumnType) -> Option<String> {
+pub(in crate::postgres) fn native_type(
+    column_type: &ColumnType,
+    extensions: &Extensions,
+) -> Option<String> {
     let name = match column_type {
         ColumnType::Bool => "boolean",
         ColumnType::Int16 => "smallint",
@@ -259,7 +262,9 @@ pub(in crate::postgres) fn native_type(column_type: &ColumnType) -> Option<Strin
         ColumnType::TimestampTz => "timestamptz",
         ColumnType::Uuid => "uuid",
         ColumnType::Json => "jsonb",
-        ColumnType::Array(element) => return native_type(element).map(|name| name + "[]"),
+        ColumnType::Array(element) => {
+            return native_type(element, extensions).map(|name| name + "[]");
+        }
         // None of these is asked for by a record; they are met in tables that are there.
         ColumnType::IntRange { .. } => "bigint",
         ColumnType::UInt64 => "numeric(20,0)",
@@ -267,7 +272,8 @@ pub(in crate::postgres) fn native_type(column_type: &ColumnType) -> Option<Strin
         ColumnType::SizedBytes { .. } | ColumnType::Geometry => "bytea",
         ColumnType::TimeSpan => "interval",
         ColumnType::Special { kind, plain } => {
-            return special::native_type(kind, plain).or_else(|| native_type(plain));
+            return special::native_type(kind, plain, extensions)
+                .or_else(|| native_type(plain, extensions));
         }
         ColumnType::Literal(_) | ColumnType::Unsupported => return None,
     };
@@ -350,7 +356,8 @@ mod tests {
     #[test]
     fn the_page_tells_what_is_created() {
         let page = include_str!("../README.md");
-        let created = |column_type: &ColumnType| native_type(column_type).expect("a type");
+        let none = Extensions::default();
+        let created = |column_type: &ColumnType| native_type(column_type, &none).expect("a type");
         check_created(page, "| for | column |", &created_types(), created);
         check_created(page, "| for | of | column |", &special_types(), created);
     }

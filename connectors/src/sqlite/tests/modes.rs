@@ -179,6 +179,24 @@ async fn a_type_that_cannot_be_changed_is_told() {
     assert!(gone.unwrap_err().table_changed());
 }
 
+/// SQLite's tables have 2,000 columns at most.
+#[tokio::test]
+async fn a_column_that_cannot_be_added_is_told() {
+    let columns: Vec<String> = (0..2_000).map(|number| format!("c{number}")).collect();
+    let database = Database::new(&format!("CREATE TABLE t ({})", columns.join(", "))).await;
+    let mut session = database.session().await;
+    let more = [column("more", ColumnType::Bool)];
+    let refused = session.evolve_table(&TableName::parse("t"), &more).await;
+    let error = refused.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Record);
+    for part in ["\"more\"", "boolean", "too many columns", "ADD COLUMN"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    // The session is as good as before.
+    let unchanged = session.evolve_table(&TableName::parse("t"), &[]).await;
+    assert_eq!(unchanged.unwrap().columns.len(), 2_000);
+}
+
 #[tokio::test]
 async fn a_table_that_changed_is_noticed() {
     for change in [

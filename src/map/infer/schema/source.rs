@@ -49,6 +49,7 @@ pub(super) fn special(schema: &Schema, plain: &ColumnType) -> Option<Special> {
             _ => None,
         },
         ColumnType::Bytes if schema.name.is_none() => of_bytes(&source, number(schema, LENGTH)),
+        ColumnType::Json if source == "HSTORE" => Some(Special::Extension("hstore")),
         _ => None,
     }
 }
@@ -69,6 +70,7 @@ fn of_text(source: &str) -> Option<Special> {
         scale: None,
     };
     Some(Special::Notation(match source {
+        "CITEXT" => return Some(Special::Extension("citext")),
         "INET" => Notation::Inet,
         "CIDR" => Notation::Cidr,
         "MACADDR" => Notation::MacAddress { bytes: 6 },
@@ -95,6 +97,14 @@ fn of_integer(source: &str) -> Option<Special> {
         "INT UNSIGNED" | "INTEGER UNSIGNED" | "INT4 UNSIGNED" => whole(0, 4_294_967_295),
         _ if is_unsigned_long(source) => Some(Special::UnsignedLong),
         _ => None,
+    }
+}
+
+/// Of an array of single precision.
+pub(super) fn vector(schema: &Schema) -> Special {
+    match type_name(schema).as_deref() {
+        Some("HALFVEC") => Special::HalfVector,
+        _ => Special::Vector,
     }
 }
 

@@ -59,7 +59,7 @@ fn names_ask_for_types_that_not_every_database_has() {
     check(Kind::Int32, "~time.Year", &[], "year", "32-bit integer");
     check(text(), "~data.Xml", &[], "XML", "text");
     check(text(), "~data.Tsvector", &[], "words for searches", "text");
-    check(text(), "~data.Ltree", &[], "text", "text");
+    check(text(), "~data.Ltree", &[], "ltree of an extension", "text");
     check(
         none.clone(),
         "~data.geometry.Point",
@@ -71,7 +71,7 @@ fn names_ask_for_types_that_not_every_database_has() {
         none.clone(),
         "~data.geometry.Geography",
         &[],
-        "geometry",
+        "geography",
         "json",
     );
     check(
@@ -96,7 +96,25 @@ fn names_ask_for_types_that_not_every_database_has() {
     let single = std::sync::Arc::new(schema(Kind::Float32, "", &[]));
     let vector = Kind::Array(single);
     let plain = "array of 32-bit float";
-    check(vector, "~data.FloatVector", &[], "vector", plain);
+    check(vector.clone(), "~data.FloatVector", &[], "vector", plain);
+    let half = [("type", "HALFVEC")];
+    let expected = "vector of half precision";
+    check(vector, "~data.FloatVector", &half, expected, plain);
+    let double = std::sync::Arc::new(schema(Kind::Float64, "", &[]));
+    check(
+        Kind::Array(double),
+        "~data.DoubleVector",
+        &[],
+        "vector of an extension",
+        "array of 64-bit float",
+    );
+    check(
+        Kind::Struct(Vec::new()),
+        "~data.SparseDoubleVector",
+        &[],
+        "sparsevec of an extension",
+        "text",
+    );
     // In arrays they stay as they were.
     let element = std::sync::Arc::new(schema(Kind::Int8, "", &[]));
     let array = "array of 16-bit integer";
@@ -155,7 +173,12 @@ fn sources_tell_what_their_columns_were() {
         "range of timestamp with time zone",
         "text",
     );
-    of(text(), "CITEXT", "", "text", "text");
+    of(text(), "CITEXT", "", "citext of an extension", "text");
+    let texts = Kind::Map {
+        key: std::sync::Arc::new(schema(text(), "", &[])),
+        value: std::sync::Arc::new(schema(text(), "", &[])),
+    };
+    of(texts, "HSTORE", "", "hstore of an extension", "json");
     of(Kind::Int64, "OID", "", "object id", "64-bit integer");
     of(
         Kind::Int16,
