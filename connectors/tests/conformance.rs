@@ -65,6 +65,7 @@ macro_rules! with_transactions {
             claims::one_partition_of_several_is_fenced,
             writes::batches_without_positions,
             writes::many_tables_are_one_transaction,
+            writes::batches_of_more_tables_than_are_remembered,
             rejects::a_refused_row_is_found,
             rejects::several_refused_rows_are_found,
             rejects::nothing_of_a_refused_batch_stays,
