@@ -98,6 +98,7 @@ impl Evolution {
             let single = &self.single_value_column;
             let rules = Rules {
                 text_allows_nul: target.table.text_allows_nul,
+                takes_zero_dates: target.table.has_zero_dates,
                 zone: self.zone,
             };
             look_at(&whole.value, single, target, rules, &mut lacking, &|name| {
@@ -328,6 +329,7 @@ mod tests {
                 primary_key: vec!["id".to_owned()],
                 unique_keys: Vec::new(),
                 text_allows_nul: false,
+                has_zero_dates: false,
             },
         }
     }

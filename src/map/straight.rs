@@ -121,6 +121,7 @@ mod tests {
         }
         let rules = fit::Rules {
             text_allows_nul: allows_nul,
+            takes_zero_dates: false,
             zone: None,
         };
         let fitted = fit::fit(value, column_type, rules).unwrap();

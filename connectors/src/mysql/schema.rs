@@ -97,6 +97,7 @@ pub(super) async fn describe(
         primary_key,
         unique_keys,
         text_allows_nul: true,
+        has_zero_dates: true,
     };
     Ok(Some(Described { table, traits }))
 }

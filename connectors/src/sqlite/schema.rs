@@ -85,6 +85,7 @@ pub(super) async fn describe_table(
         primary_key: key.into_iter().map(|(_, name)| name).collect(),
         unique_keys,
         text_allows_nul: true,
+        has_zero_dates: false,
     }))
 }
 
