@@ -207,6 +207,7 @@ async fn look_up(link: &mut Link, target: &Target) -> Result<Vec<Form>, SinkErro
         let message = format!("there is no table {name}; create it or set auto.create");
         SinkError::stop(message).with_changed_table()
     })?;
+    let flavor = link.server.flavor;
     let written = (0..target.written.len()).map(|column| target.column(column));
     written
         .map(|column| {
@@ -214,7 +215,7 @@ async fn look_up(link: &mut Link, target: &Target) -> Result<Vec<Form>, SinkErro
                 found.name == column.name && found.native_type == column.native_type
             });
             match place {
-                Some(place) => Ok(Form::of(column, &described.traits[place])),
+                Some(place) => Ok(Form::of(column, &described.traits[place], flavor)),
                 None => Err(SinkError::stop(format!(
                     "column \"{}\" of table {name} is not {} any more",
                     column.name, column.native_type
