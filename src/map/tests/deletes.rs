@@ -97,4 +97,16 @@ fn guards_and_soft_deletes_need_columns_of_their_kind() {
     check(Some("note"), None, "must be a number");
     check(None, Some("missing"), "is not in table");
     check(None, Some("version"), "must be boolean");
+    // Of one byte, as MySQL's booleans are.
+    let mut table = versioned();
+    let version = table.column_index("version").unwrap();
+    table.columns[version].column_type = ColumnType::IntRange {
+        low: -128,
+        high: 127,
+    };
+    let keys = SinkKeys {
+        soft_delete_field: Some("version".to_owned()),
+        ..keys(KeyMode::RecordKey, &["id"])
+    };
+    assert!(plan::target(table, &keys, "orders").is_ok());
 }
