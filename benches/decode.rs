@@ -107,6 +107,7 @@ fn table() -> Table {
         primary_key: Vec::new(),
         unique_keys: Vec::new(),
         text_allows_nul: false,
+        has_zero_dates: false,
     }
 }
 

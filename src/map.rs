@@ -102,6 +102,7 @@ impl TopicMapper {
         let key = KeySource::of(keys, &target);
         let rules = Rules {
             text_allows_nul: target.table.text_allows_nul,
+            takes_zero_dates: target.table.has_zero_dates,
             zone: keys.zone,
         };
         let soft_field = keys.soft_delete_field.as_deref();

@@ -65,7 +65,7 @@
 //! | 57 | infinite times, alone and among others | `every_type_of_postgres_there_and_back` |
 //! | 58 | 24:00:00; microseconds of intervals | `times_of_day`, `every_type_of_postgres_there_and_back` |
 //! | 59 | unsigned integers, tinyint, bits of several bytes | `columns_are_described_with_their_limits`, `digits_of_every_kind_of_value`, `every_type_there_and_back`, `every_type_of_mysql_there_and_back`, `negative_longs_are_unsigned_where_the_source_says_so` |
-//! | 60 | labels with quotes; zero dates (here: refused) | `labels_are_told_apart`, `labels_that_the_server_keeps`, `every_type_there_and_back`, `dates`, `rows_with_zero_dates_can_be_updated` |
+//! | 60 | labels with quotes; zero dates (kept on MySQL and MariaDB) | `labels_are_told_apart`, `labels_that_the_server_keeps`, `every_type_there_and_back`, `dates_that_are_none`, `every_type_of_mysql_there_and_back`, `rows_with_zero_dates_can_be_updated` |
 //! | 61 | precision of times comes from the source's column, and is the column's | `sources_tell_fractions_of_seconds`, `what_names_and_sources_tell_becomes_the_column_that_is_created`, `every_type_there_and_back` |
 //! | 62 | texts of every length; floats near zero | `values_of_16_mib_and_empty_ones`, `every_type_of_postgres_there_and_back` |
 //! | 63 | days are not shifted by a zone | `zones_of_the_database_and_of_the_record` |

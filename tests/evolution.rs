@@ -358,7 +358,7 @@ async fn added_with_defaults(engine: Engine) {
     }
 }
 
-/// What a key's text and the widest decimal cannot hold is asked for once, and costs its record alone.
+/// What a key's index and the widest decimal cannot hold is asked for once, and costs its record alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_mysql_cannot_widen_costs_only_its_records() {
     bounded(Engine::MySql).await;
@@ -373,8 +373,8 @@ async fn bounded(engine: Engine) {
     let stage = Stage::begin_in(engine, "bounded", 1).await;
     let topic = stage.topic("shop", 1).await;
     let dead_letters = stage.topic("dead", 1).await;
-    let create = "CREATE TABLE shop (id int PRIMARY KEY, email varchar(50) NOT NULL UNIQUE, \
-                  amount decimal(65,30), raw varbinary(4))";
+    let create = "CREATE TABLE shop (id int PRIMARY KEY, \
+                  email varchar(700) CHARACTER SET utf8mb4 NOT NULL UNIQUE, amount decimal(65,30), raw varbinary(4))";
     stage.database.run(create).await;
     let connector = Connector::to_table(&stage, &[&topic], "shop")
         .set("auto.evolve", "true")
@@ -383,10 +383,10 @@ async fn bounded(engine: Engine) {
     let email = |length| "x".repeat(length);
     let digits = |count| Value::String("7".repeat(count));
     let values = [
-        json!({"id": 1, "email": email(50), "amount": digits(35), "raw": "AAEC".repeat(11)}),
-        json!({"id": 2, "email": email(51), "more": 1}),
+        json!({"id": 1, "email": email(700), "amount": digits(35), "raw": "AAEC".repeat(11)}),
+        json!({"id": 2, "email": email(701), "more": 1}),
         json!({"id": 3, "email": "c", "amount": digits(36)}),
-        json!({"id": 4, "email": email(52)}),
+        json!({"id": 4, "email": email(702)}),
         json!({"id": 5, "email": "e", "amount": digits(5), "more": 2}),
     ];
     send(&topic, values).await;
@@ -400,8 +400,8 @@ async fn bounded(engine: Engine) {
     let expected = [
         [
             "\"email\"",
-            "varchar(50)",
-            "text(64)",
+            "varchar(700)",
+            "text(1024)",
             "MODIFY COLUMN `email`",
         ],
         [
@@ -410,7 +410,7 @@ async fn bounded(engine: Engine) {
             "decimal(66,30)",
             "MODIFY COLUMN `amount`",
         ],
-        ["\"email\"", "varchar(50)", "text(64)", "in a key"],
+        ["\"email\"", "varchar(700)", "text(1024)", "too long"],
     ];
     assert_eq!(letters.len(), expected.len());
     for (letter, parts) in letters.iter().zip(expected) {

@@ -5,6 +5,7 @@
 //! |-----------------------------|----------------------------------------|---------------------------|
 //! | any type                    | nothing of this name                   | add it, accepting null    |
 //! | an integer                  | a narrower integer                     | the wanted integer        |
+//! | an unsigned integer         | a narrower unsigned integer            | the wanted integer        |
 //! | double                      | single                                 | double                    |
 //! | a decimal                   | integers                               | a decimal that holds both |
 //! | a decimal or an integer     | decimals of fewer digits before or after the point | a decimal that holds both |
@@ -87,6 +88,17 @@ pub fn widened(from: &ColumnType, wanted: &ColumnType) -> Option<ColumnType> {
             let mut wider = [Int16, Int32, Int64].into_iter();
             wider.find(holds_both).filter(|_| both != (*low, *high))
         }
+        (
+            IntRange { low: 0, high },
+            IntRange {
+                low: 0,
+                high: wanted,
+            },
+        ) if wanted > high => Some(IntRange {
+            low: 0,
+            high: *wanted,
+        }),
+        (IntRange { low: 0, .. }, UInt64) => Some(UInt64),
         (UInt64, Int16 | Int32 | Int64) => Some(Decimal {
             precision: Some(20),
             scale: Some(0),
@@ -261,6 +273,21 @@ mod tests {
         );
         check(&byte, &decimal(Some((20, 0))), Some(decimal(Some((20, 0)))));
         check(&ColumnType::UInt64, &Int16, Some(decimal(Some((20, 0)))));
+        let to = |high| ColumnType::IntRange { low: 0, high };
+        check(&byte, &to(65_535), Some(to(65_535)));
+        check(&to(65_535), &byte, None);
+        check(
+            &to(4_294_967_295),
+            &ColumnType::UInt64,
+            Some(ColumnType::UInt64),
+        );
+        check(&ColumnType::UInt64, &to(65_535), None);
+        let signed = ColumnType::IntRange {
+            low: -128,
+            high: 127,
+        };
+        check(&signed, &byte, None);
+        check(&signed, &ColumnType::UInt64, None);
         check(
             &ColumnType::SizedText { max_bytes: 255 },
             &text(None),

@@ -30,7 +30,8 @@
 //! **Equal keys.** Two keys are one when the database would say so: numbers by value (`1.0` is
 //! `1.00`, `-0.0` is `0.0`, every NaN is one), everything else by its bytes. Cells are expected at
 //! the precision of their column. Collations that find different texts equal (case-insensitive
-//! keys) are not known here; such keys count as different.
+//! keys) are not known here; such keys count as different. A sink that meets some of them writes
+//! [in the order of the log](in_log_order) instead.
 //!
 //! Sorting stands in for hashing, because the result must be sorted anyway: 10,000 integer keys
 //! take well under a millisecond.
@@ -43,9 +44,11 @@ use crate::row::{Cell, CellState, Origin, RowKind, TableRows};
 use crate::table::WriteMode;
 
 mod key;
+mod log;
 
 use key::KeyOrder;
-pub(crate) use key::compare_values;
+pub(crate) use key::{compare_values, decimal_parts};
+pub use log::in_log_order;
 
 /// What to run for the rows of one table.
 #[derive(Debug, Clone)]
@@ -64,7 +67,7 @@ pub struct Plan<'a> {
 /// Deletes, then writes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Phase {
-    /// Rows whose keys are deleted, sorted by key, each key once. A target without a key cannot
+    /// Rows whose keys are deleted, sorted by key, each key once (but [in_log_order]). A target without a key cannot
     /// carry these out: a sink must refuse them, not delete without a condition.
     pub deletes: Vec<usize>,
     /// Rows that are written, as the target's mode says.

@@ -16,7 +16,9 @@ mod column;
 #[cfg(test)]
 pub(crate) mod fixture;
 
-pub use column::{Cell, CellKindMismatch, CellState, Column, Strings, Timestamp, Values};
+pub use column::{
+    Cell, CellKindMismatch, CellState, Column, Strings, Timestamp, Values, ZERO_DATE,
+};
 
 /// What one transaction writes: rows of any number of tables, and the moves of all partitions
 /// they came from.

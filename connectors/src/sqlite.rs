@@ -21,6 +21,7 @@ mod classify;
 mod connect;
 mod encode;
 mod evolve;
+mod key;
 mod letters;
 mod location;
 mod progress;

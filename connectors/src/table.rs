@@ -115,6 +115,9 @@ pub struct Table {
     pub unique_keys: Vec<Vec<String>>,
     /// Text columns can hold the character U+0000.
     pub text_allows_nul: bool,
+    /// Columns of dates, and of dates and times, can hold `0000-00-00`, whose cells are
+    /// [`ZERO_DATE`](crate::row::ZERO_DATE) and [`Timestamp::ZERO_DATE`](crate::Timestamp::ZERO_DATE).
+    pub has_zero_dates: bool,
 }
 
 impl Table {
@@ -259,6 +262,7 @@ mod tests {
             primary_key: Vec::new(),
             unique_keys: Vec::new(),
             text_allows_nul: true,
+            has_zero_dates: false,
         };
         let check = |name: &str, expected| assert_eq!(table.column_index(name), expected, "{name}");
         check("id", Some(0));

@@ -65,6 +65,7 @@ macro_rules! with_transactions {
             claims::one_partition_of_several_is_fenced,
             writes::batches_without_positions,
             writes::many_tables_are_one_transaction,
+            writes::batches_of_more_tables_than_are_remembered,
             rejects::a_refused_row_is_found,
             rejects::several_refused_rows_are_found,
             rejects::nothing_of_a_refused_batch_stays,
@@ -82,10 +83,22 @@ macro_rules! with_transactions {
     };
 }
 
+/// What holds where tables can be made and changed from outside.
+macro_rules! with_tables_of_others {
+    ($database:expr) => {
+        run! { $database;
+            tables::a_changed_table_is_told,
+            faults::only_the_key_that_is_named_is_upserted,
+            faults::only_the_key_that_is_named_is_passed_over,
+        }
+    };
+}
+
 /// What holds where sessions are connections to a server.
 macro_rules! with_server {
     ($database:expr) => {
         with_transactions! { $database }
+        with_tables_of_others! { $database }
         with_a_progress_table! { $database }
         run! { $database;
             faults::a_write_waits_for_a_lock_and_goes_on,
@@ -94,10 +107,7 @@ macro_rules! with_server {
             faults::a_session_that_is_ended_is_replaced,
             faults::a_stopped_holder_is_ended_by_its_successor,
             rejects::a_refused_row_among_thousands_is_found_in_few_statements,
-            tables::a_changed_table_is_told,
             tombstones::a_delete_meets_a_late_write,
-            faults::only_the_key_that_is_named_is_upserted,
-            faults::only_the_key_that_is_named_is_passed_over,
         }
     };
 }
@@ -115,6 +125,7 @@ mod memory {
 
 mod sqlite {
     with_transactions! { super::databases::sqlite::Sqlite::new() }
+    with_tables_of_others! { super::databases::sqlite::Sqlite::new() }
     with_a_progress_table! { super::databases::sqlite::Sqlite::new() }
 }
 

@@ -33,6 +33,7 @@ fn target() -> Arc<Target> {
         primary_key: Vec::new(),
         unique_keys: Vec::new(),
         text_allows_nul: false,
+        has_zero_dates: false,
     };
     Arc::new(Target {
         table,

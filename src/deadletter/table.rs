@@ -209,6 +209,7 @@ fn push(rows: &mut TableRows, name: &str, value: &Value<'_>) -> Result<(), Strin
     let column_type = &target.column(written).column_type;
     let rules = Rules {
         text_allows_nul: target.table.text_allows_nul,
+        takes_zero_dates: target.table.has_zero_dates,
         zone: None,
     };
     let fitted = fit(value, column_type, rules)
@@ -320,6 +321,7 @@ mod tests {
                 primary_key: Vec::new(),
                 unique_keys: Vec::new(),
                 text_allows_nul: true,
+                has_zero_dates: false,
             },
             written: Vec::new(),
             key: Vec::new(),

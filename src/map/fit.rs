@@ -47,6 +47,8 @@ pub type Misfit = Cow<'static, str>;
 pub struct Rules {
     /// The database's text can hold U+0000.
     pub text_allows_nul: bool,
+    /// Its dates can be `0000-00-00`.
+    pub takes_zero_dates: bool,
     /// Zone of dates and times without one, in records and in columns; `None` is UTC.
     pub zone: Option<Zone>,
 }
@@ -101,10 +103,10 @@ pub fn fit<'v>(
         ColumnType::Decimal { precision, scale } => number::exact(value, *precision, *scale),
         ColumnType::Text { max_chars } => text::text(value, *max_chars, rules.text_allows_nul),
         ColumnType::Bytes => binary::bytes(value),
-        ColumnType::Date => time::date(value),
+        ColumnType::Date => time::date(value, rules.takes_zero_dates),
         ColumnType::Time => time::time(value),
-        ColumnType::Timestamp => time::timestamp(value, false, rules.zone),
-        ColumnType::TimestampTz => time::timestamp(value, true, rules.zone),
+        ColumnType::Timestamp => time::timestamp(value, false, rules),
+        ColumnType::TimestampTz => time::timestamp(value, true, rules),
         ColumnType::Uuid => text::identifier(value),
         ColumnType::Json => text::document(value),
         other => fit_rare(value, other, rules),

@@ -9,7 +9,7 @@
 //! Nothing is asked for twice of a table as it is: whatever the database made of a request, the
 //! records that still need it are bad then, as they are without `auto.evolve`.
 
-use rowdock_connectors::{Cell, ColumnDef, ColumnType, NewColumn, Target, evolve};
+use rowdock_connectors::{Cell, ColumnDef, ColumnType, NewColumn, Special, Target, evolve};
 
 use super::filter::FieldFilter;
 use super::fit::{self, Rules};
@@ -92,6 +92,7 @@ impl Evolution {
             let single = &self.single_value_column;
             let rules = Rules {
                 text_allows_nul: target.table.text_allows_nul,
+                takes_zero_dates: target.table.has_zero_dates,
                 zone: self.zone,
             };
             look_at(&whole.value, single, target, rules, &mut lacking, &|name| {
@@ -188,11 +189,42 @@ fn lack(
         return None;
     }
     let needed = needed_type(&value, column, rules)?;
+    let needed = of_the_source(schema, column).unwrap_or(needed);
     let wider = evolve::widened(&column.column_type, &needed)?;
-    fit::fit(&value, &wider, rules).ok()?;
-    // A negative number stands for one that fits.
-    let wraps = column.column_type == ColumnType::UInt64 && schema.is_some_and(infer::wraps);
-    (!wraps).then(|| new_column(&column.name, needed, None))
+    let wraps = schema.is_some_and(infer::wraps);
+    if wraps && column.column_type == ColumnType::UInt64 {
+        // A negative number stands for one that fits.
+        return None;
+    }
+    if !(wraps && wider == ColumnType::UInt64) {
+        fit::fit(&value, &wider, rules).ok()?;
+    }
+    Some(new_column(&column.name, needed, None))
+}
+
+/// What an unsigned column becomes when the value's column at home is unsigned: that.
+fn of_the_source(schema: Option<&Schema>, column: &ColumnDef) -> Option<ColumnType> {
+    let ColumnType::IntRange { low: 0, high } = column.column_type else {
+        return None;
+    };
+    match infer::column_type(schema?) {
+        ColumnType::Special {
+            kind: Special::UnsignedLong,
+            ..
+        } => Some(ColumnType::UInt64),
+        ColumnType::Special {
+            kind:
+                Special::Whole {
+                    low: 0,
+                    high: wanted,
+                },
+            ..
+        } if wanted > high => Some(ColumnType::IntRange {
+            low: 0,
+            high: wanted,
+        }),
+        _ => None,
+    }
 }
 
 /// The narrowest type that holds the value, when the column does not.
@@ -323,6 +355,7 @@ mod tests {
                 primary_key: vec!["id".to_owned()],
                 unique_keys: Vec::new(),
                 text_allows_nul: false,
+                has_zero_dates: false,
             },
         }
     }
@@ -462,6 +495,39 @@ mod tests {
         evolution.refuse(vec![(refused, "no".to_owned())]);
         let again = evolution.lacking(&record(Some("1"), value), None, &target());
         assert_eq!(again, Err("no".to_owned()));
+    }
+
+    /// As the sinks of such databases create them.
+    #[test]
+    fn unsigned_columns_become_what_the_source_is() {
+        let check = |source: &str, value: &str, expected: Option<ColumnType>| {
+            let mut target = target();
+            let unsigned = ColumnType::IntRange {
+                low: 0,
+                high: 65_535,
+            };
+            target.table.columns[1].column_type = unsigned;
+            let value = format!(
+                r#"{{"schema":{{"type":"struct","fields":[{{"field":"small","type":"int64",
+                "parameters":{{"__debezium.source.column.type":"{source}"}}}}]}},
+                "payload":{{"small":{value}}}}}"#
+            );
+            let mut evolution = evolution(true, &[]);
+            let found = evolution.lacking(&record(Some("1"), &value), None, &target);
+            let found = found.expect("nothing is refused").pop();
+            let found = found.map(|column| column.column_type);
+            assert_eq!(found, expected, "{source} {value}");
+        };
+        let wider = ColumnType::IntRange {
+            low: 0,
+            high: 4_294_967_295,
+        };
+        check("INT UNSIGNED", "65536", Some(wider));
+        check("INT UNSIGNED", "65535", None);
+        check("BIGINT UNSIGNED", "65536", Some(ColumnType::UInt64));
+        check("BIGINT UNSIGNED", "-1", Some(ColumnType::UInt64));
+        check("BIGINT", "65536", Some(ColumnType::Int32));
+        check("BIGINT", "-1", Some(ColumnType::Int32));
     }
 
     #[test]

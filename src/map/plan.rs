@@ -286,7 +286,12 @@ pub(super) fn soft_delete(target: &Target, name: &str) -> Result<usize, String> 
     let table = &target.table;
     let column = written_column(table, &target.written, "delete.soft.field", name)?;
     match target.column(column).column_type {
-        ColumnType::Bool => Ok(column),
+        // A number of one byte is MySQL's boolean.
+        ColumnType::Bool
+        | ColumnType::IntRange {
+            low: -128,
+            high: 127,
+        } => Ok(column),
         _ => Err(format!(
             "delete.soft.field: column \"{name}\" of table {} is {}; it must be boolean",
             table.name,

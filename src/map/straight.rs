@@ -38,6 +38,10 @@ impl Straight {
                 low: i64::MIN,
                 high: i64::MAX,
             },
+            ColumnType::IntRange { low, high } => Self::Int {
+                low: *low,
+                high: *high,
+            },
             ColumnType::Float64 => Self::Float64,
             ColumnType::Bool => Self::Bool,
             ColumnType::Text { max_chars } => Self::Text {
@@ -59,6 +63,11 @@ impl Straight {
             },
             (Self::Int { low, high }, Value::Int(number)) => {
                 (low..=high).contains(number) && cells.push_int(*number)
+            }
+            // MySQL's booleans are numbers.
+            (Self::Int { low, high }, Value::Bool(value)) => {
+                let number = i64::from(*value);
+                (low..=high).contains(&number) && cells.push_int(number)
             }
             (Self::Float64, Value::Number(text)) => match text.parse::<f64>() {
                 Ok(number) => number.is_finite() && cells.push_float(number),
@@ -101,6 +110,10 @@ mod tests {
             Just(ColumnType::Int16),
             Just(ColumnType::Int32),
             Just(ColumnType::Int64),
+            Just(ColumnType::IntRange {
+                low: -128,
+                high: 127
+            }),
             Just(ColumnType::Float32),
             Just(ColumnType::Float64),
             Just(ColumnType::Text { max_chars: None }),
@@ -121,6 +134,7 @@ mod tests {
         }
         let rules = fit::Rules {
             text_allows_nul: allows_nul,
+            takes_zero_dates: false,
             zone: None,
         };
         let fitted = fit::fit(value, column_type, rules).unwrap();

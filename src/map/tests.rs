@@ -72,6 +72,7 @@ fn orders() -> Table {
         primary_key: vec!["id".into()],
         unique_keys: Vec::new(),
         text_allows_nul: false,
+        has_zero_dates: false,
     }
 }
 

@@ -270,6 +270,7 @@ mod tests {
                 primary_key: Vec::new(),
                 unique_keys: Vec::new(),
                 text_allows_nul: true,
+                has_zero_dates: false,
             },
             written: vec![0],
             key: Vec::new(),

@@ -80,6 +80,7 @@ fn database() -> MemorySink {
             primary_key: Vec::new(),
             unique_keys: Vec::new(),
             text_allows_nul: true,
+            has_zero_dates: false,
         })
         .refusing(refusal)
 }

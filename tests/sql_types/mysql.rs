@@ -10,6 +10,7 @@ const FITTING: &[Fitting] = &[
     // Numbers, booleans and their extremes.
     ("tinyint(1)", "true", "c", "1"),
     ("tinyint(1)", "0", "c", "0"),
+    ("tinyint(1)", "-7", "c", "-7"),
     ("bit(1)", "true", "c + 0", "1"),
     ("tinyint", "-128", "c", "-128"),
     ("tinyint unsigned", "255", "c", "255"),
@@ -74,6 +75,19 @@ const FITTING: &[Fitting] = &[
     // Dates and times.
     ("date", "\"0001-01-01\"", "c", "0001-01-01"),
     ("date", "\"9999-12-31\"", "c", "9999-12-31"),
+    ("date", "\"0000-00-00\"", "c", "0000-00-00"),
+    (
+        "datetime(3)",
+        "\"0000-00-00T00:00:00\"",
+        "c",
+        "0000-00-00 00:00:00.000",
+    ),
+    (
+        "timestamp NULL",
+        "\"0000-00-00 00:00:00Z\"",
+        "c",
+        "0000-00-00 00:00:00",
+    ),
     ("time(6)", "\"10:15:30.123456789\"", "c", "10:15:30.123456"),
     ("time", "\"24:00:00\"", "c", "24:00:00"),
     ("time", "\"-838:59:59\"", "c", "-838:59:59"),
@@ -138,7 +152,8 @@ const OF_MARIADB: &[Fitting] = &[
 ];
 
 const UNFIT: &[Unfit] = &[
-    ("tinyint(1)", "2", "only true and false"),
+    ("tinyint(1)", "128", "out of the column's range"),
+    ("bit(1)", "2", "only true and false"),
     ("tinyint", "128", "out of the column's range"),
     ("int unsigned", "-1", "out of the column's range"),
     ("int", "1.5", "has a fraction"),
@@ -154,7 +169,7 @@ const UNFIT: &[Unfit] = &[
     ("varchar(2)", "\"abc\"", "longer than 2 characters"),
     ("varbinary(1)", "\"AQI=\"", "more than 1 bytes"),
     ("longblob", "\"?\"", "not base64"),
-    ("date", "\"0000-00-00\"", "only dates"),
+    ("date", "\"2026-00-00\"", "only dates"),
     ("time", "\"839:00:00\"", "only times"),
     ("datetime", "\"2026-02-30 00:00:00\"", "only timestamps"),
 ];

@@ -85,6 +85,7 @@ pub(super) async fn describe(
         unique_keys: key_prefixes(&partition_key, &clustering_key),
         primary_key,
         text_allows_nul: true,
+        has_zero_dates: false,
     };
     Ok(Some(Described {
         table,

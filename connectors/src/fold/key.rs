@@ -190,7 +190,7 @@ fn first_bytes(bytes: &[u8]) -> u64 {
 
 /// Sign, digits before and after the point, without the zeros that do not count. Orders by text,
 /// not by size: all that matters is that equal values are equal.
-fn decimal_parts(plain: &str) -> (bool, &str, &str) {
+pub(crate) fn decimal_parts(plain: &str) -> (bool, &str, &str) {
     let (negative, digits) = match plain.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, plain),

@@ -106,6 +106,7 @@ impl Store {
             primary_key: wanted.primary_key.clone(),
             unique_keys: Vec::new(),
             text_allows_nul: true,
+            has_zero_dates: false,
         };
         self.add_table(created.clone());
         created

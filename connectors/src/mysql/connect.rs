@@ -34,6 +34,8 @@ const OLDEST_MYSQL: (u32, u32, u32) = (8, 0, 19);
 const OLDEST_MARIADB: (u32, u32, u32) = (10, 6, 0);
 /// MySQL has vectors from here on.
 const FIRST_WITH_VECTORS: (u32, u32, u32) = (9, 0, 0);
+/// MariaDB has UUIDs from here on.
+const FIRST_WITH_UUIDS: (u32, u32, u32) = (10, 7, 0);
 /// Detects a vanished peer.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
 /// Statements that a session keeps prepared; the largest takes the server a few megabytes.
@@ -239,13 +241,16 @@ fn flavor_of(version: &str) -> Result<Flavor, SinkError> {
     let mut next = || parts.next().unwrap_or(0);
     let found: (u32, u32, u32) = (next(), next(), next());
     if found >= oldest {
-        let has_vectors = flavor == Flavor::MySql && found >= FIRST_WITH_VECTORS;
-        return Ok(if has_vectors { Flavor::MySql9 } else { flavor });
+        return Ok(match flavor {
+            Flavor::MySql if found >= FIRST_WITH_VECTORS => Flavor::MySql9,
+            Flavor::MariaDb if found < FIRST_WITH_UUIDS => Flavor::MariaDb106,
+            flavor => flavor,
+        });
     }
     let (first, second, third) = oldest;
     let needed = match flavor {
         Flavor::MySql | Flavor::MySql9 => format!("MySQL {first}.{second}.{third}"),
-        Flavor::MariaDb => format!("MariaDB {first}.{second}"),
+        Flavor::MariaDb106 | Flavor::MariaDb => format!("MariaDB {first}.{second}"),
     };
     Err(SinkError::stop(format!(
         "the server is {version:?}; rowdock needs {needed} or later"
@@ -253,13 +258,16 @@ fn flavor_of(version: &str) -> Result<Flavor, SinkError> {
 }
 
 /// The last statement returns what must be known about the server.
+///
+/// `NO_ZERO_DATE` is not among the modes: a date that is none comes from a record that says so. What is no
+/// date at all is refused without it.
 fn set_up_text(timeouts: &SinkTimeouts, flavor: Flavor, session: &str) -> String {
     let lock = seconds(timeouts.lock);
     // A peer that is cut off in the middle of a statement or of its answer.
     let network = seconds(timeouts.idle_in_transaction);
     let statement_limit = match flavor {
         // The server's own end of a statement comes before the client's, so that it is seen.
-        Flavor::MariaDb => format!(
+        Flavor::MariaDb106 | Flavor::MariaDb => format!(
             ", max_statement_time = {}",
             (timeouts.statement * 9 / 10).as_secs().max(1)
         ),
@@ -267,7 +275,7 @@ fn set_up_text(timeouts: &SinkTimeouts, flavor: Flavor, session: &str) -> String
     };
     format!(
         "SET NAMES utf8mb4; \
-         SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,\
+         SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_IN_DATE,\
          ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', \
          time_zone = '+00:00', autocommit = 1, completion_type = 0, foreign_key_checks = 1, \
          unique_checks = 1, innodb_lock_wait_timeout = {lock}, lock_wait_timeout = {lock}, \
@@ -365,7 +373,9 @@ mod tests {
         check("8.0.18-log", None);
         check("5.7.44", None);
         check("10.11.18-MariaDB-0+deb12u1", Some(Flavor::MariaDb));
-        check("5.5.5-10.6.1-MariaDB", Some(Flavor::MariaDb));
+        check("5.5.5-10.6.1-MariaDB", Some(Flavor::MariaDb106));
+        check("10.7.1-MariaDB", Some(Flavor::MariaDb));
+        check("11.8.2-MariaDB-ubu2404", Some(Flavor::MariaDb));
         check("10.5.27-MariaDB", None);
         check("", None);
     }

@@ -65,6 +65,7 @@ fn value(cell: Cell<'_>, encoding: &Encoding) -> Result<Value, &'static str> {
         Cell::Text(digits) if *encoding == Encoding::Bits => {
             Value::UInt(u64::from_str_radix(digits, 2).map_err(|_| OUT_OF_RANGE)?)
         }
+        Cell::Text(text) if *encoding == Encoding::Singles => Value::Bytes(singles(text)?),
         Cell::Text(text) => {
             if let Encoding::Labels(labels) = encoding {
                 check_label(text, labels)?;
@@ -103,6 +104,28 @@ pub(super) fn narrow(value: f64) -> Result<f32, &'static str> {
         return Err(OUT_OF_RANGE);
     }
     Ok(narrowed)
+}
+
+/// From a list of numbers in brackets: singles, the least significant byte first.
+fn singles(text: &str) -> Result<Vec<u8>, &'static str> {
+    const RULE: &str = "not a vector such as [1,2.5]";
+    let list = text.trim().strip_prefix('[').ok_or(RULE)?;
+    let list = list.strip_suffix(']').ok_or(RULE)?;
+    let is_part = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
+    let mut bytes = Vec::new();
+    for entry in list.split(',').map(str::trim) {
+        // Else words such as `inf` would be numbers.
+        let number = entry
+            .parse::<f32>()
+            .ok()
+            .filter(|_| entry.bytes().all(is_part));
+        let single = number.ok_or(RULE)?;
+        if single.is_infinite() {
+            return Err(OUT_OF_RANGE);
+        }
+        bytes.extend(single.to_le_bytes());
+    }
+    Ok(bytes)
 }
 
 /// From plain notation; the mapping lets no fraction through but zeros.

@@ -15,6 +15,9 @@ use crate::table::{ColumnDef, ColumnType, DefaultValue, NewColumn, Table, TableN
 
 mod kept;
 
+/// Bytes that an index of InnoDB's takes of a column, and what that is of characters of one byte.
+const INDEX_BYTES_MAX: u32 = 3_072;
+const KEY_CHARS_MAX: u32 = INDEX_BYTES_MAX;
 /// Attempts against others who change the table without knowing the lock.
 const ATTEMPTS_MAX: usize = 3;
 
@@ -191,13 +194,7 @@ fn why_by_hand(
     if column.generated {
         return Some("the column is generated");
     }
-    let table = &described.table;
-    let mut keys = std::iter::once(&table.primary_key).chain(&table.unique_keys);
-    let is_sized = matches!(
-        to,
-        ColumnType::Text { .. } | ColumnType::Bytes | ColumnType::SizedBytes { .. }
-    );
-    if is_sized && keys.any(|key| key.contains(&column.name)) {
+    if is_in_key(&described.table, column) && !can_be_indexed(to) {
         return Some("the column is in a key, and what an index holds is bounded");
     }
     if !holds_digits(&column.column_type, to) {
@@ -216,8 +213,24 @@ fn why_by_hand(
     }
     column
         .native_type
-        .contains("unsigned")
-        .then_some("the column is unsigned")
+        .contains("zerofill")
+        .then_some("the column fills its numbers up with zeros")
+}
+
+fn is_in_key(table: &Table, column: &ColumnDef) -> bool {
+    let mut keys = std::iter::once(&table.primary_key).chain(&table.unique_keys);
+    keys.any(|key| key.contains(&column.name))
+}
+
+/// Whether an index may have room for it, which is the server's to say. What becomes `longtext` or
+/// `longblob` needs an index of other columns' beginnings.
+fn can_be_indexed(to: &ColumnType) -> bool {
+    match to {
+        ColumnType::Text { max_chars } => max_chars.is_some_and(|chars| chars <= KEY_CHARS_MAX),
+        ColumnType::SizedBytes { max_bytes } => *max_bytes <= INDEX_BYTES_MAX,
+        ColumnType::Bytes => false,
+        _ => true,
+    }
 }
 
 #[cfg(test)]
@@ -253,6 +266,10 @@ mod tests {
         }
     }
 
+    fn unsigned(high: i64) -> ColumnType {
+        ColumnType::IntRange { low: 0, high }
+    }
+
     fn orders() -> Described {
         let columns = vec![
             column("id", text(Some(20)), "varchar(20)"),
@@ -265,7 +282,8 @@ mod tests {
             column("b", bytes(8), "varbinary(8)"),
             column("large", bytes(65_535), "blob"),
             column("fixed", bytes(8), "binary(8)"),
-            column("u", ColumnType::Int32, "smallint unsigned"),
+            column("u", unsigned(65_535), "smallint unsigned"),
+            column("filled", unsigned(65_535), "smallint(5) unsigned zerofill"),
         ];
         let traits = columns.iter().map(|column| Traits {
             collation: matches!(column.column_type, ColumnType::Text { .. })
@@ -282,6 +300,7 @@ mod tests {
                 primary_key: vec!["id".to_owned()],
                 unique_keys: Vec::new(),
                 text_allows_nul: true,
+                has_zero_dates: false,
             },
         }
     }
@@ -336,6 +355,22 @@ mod tests {
     }
 
     #[test]
+    fn unsigned_columns_stay_unsigned_where_the_source_is() {
+        let check = |name: &str, column_type: ColumnType, expected: &str| {
+            let widened = evolved(&[(name, column_type)]).expect("possible");
+            let expected = format!("ALTER TABLE `shop`.`orders` MODIFY COLUMN `{name}` {expected}");
+            assert_eq!(widened, expected);
+        };
+        check("u", unsigned(16_777_215), "mediumint unsigned NULL");
+        check("u", unsigned(4_294_967_295), "int unsigned NULL");
+        check("u", ColumnType::UInt64, "bigint unsigned NULL");
+        check("u", ColumnType::Int32, "int NULL");
+        check("u", decimal(Some((20, 0))), "decimal(20,0) NULL");
+        let key = "varchar(64) COLLATE utf8mb4_bin NOT NULL";
+        check("id", text(Some(64)), key);
+    }
+
+    #[test]
     fn what_would_be_lost_is_left_to_people() {
         let check = |name: &str, column_type: ColumnType, expected: &str| {
             let error = evolved(&[(name, column_type)]).expect_err(name);
@@ -345,10 +380,10 @@ mod tests {
             assert!(message.contains("ALTER TABLE"), "{message}");
         };
         check("defaulted", ColumnType::Int64, "a default");
-        check("u", ColumnType::Int64, "unsigned");
+        check("filled", ColumnType::Int64, "zeros");
         check("fixed", bytes(32), "zeros");
         check("id", text(None), "in a key");
-        check("id", text(Some(21)), "in a key");
+        check("id", text(Some(4_096)), "in a key");
         check("d", decimal(Some((36, 0))), "so many digits");
         check("n", decimal(Some((66, 0))), "so many digits");
         check("whole", decimal(None), "so many digits");

@@ -1,5 +1,6 @@
 //! How the values of one column travel, and when the table finds two of them equal. Pure.
 
+use super::sql::Flavor;
 use crate::table::{ColumnDef, ColumnType, Notation};
 
 /// One column, as statements and encoders need it.
@@ -30,6 +31,9 @@ pub(super) enum Encoding {
     Labels(Vec<String>),
     /// Well-known binary, which must be whole.
     Geometry,
+    /// Text of a vector, bound as the bytes that the column holds: MariaDB makes null of a text that it
+    /// cannot read.
+    Singles,
     /// A time or timestamp with this many digits after the second; the rest is cut off.
     Fraction(u32),
 }
@@ -85,10 +89,10 @@ impl Form {
         }
     }
 
-    pub(super) fn of(column: &ColumnDef, traits: &Traits) -> Self {
-        let encoding = encoding(column);
+    pub(super) fn of(column: &ColumnDef, traits: &Traits, flavor: Flavor) -> Self {
+        let encoding = encoding(column, flavor);
         Self {
-            placeholder: placeholder(column, traits),
+            placeholder: placeholder(column, traits, flavor),
             comparand: comparand(column, &encoding),
             equality: equality(column, traits, &encoding),
             encoding,
@@ -128,7 +132,7 @@ pub(super) fn is_geometry(type_word: &str) -> bool {
     )
 }
 
-fn encoding(column: &ColumnDef) -> Encoding {
+fn encoding(column: &ColumnDef, flavor: Flavor) -> Encoding {
     let word = type_word(&column.native_type);
     match (&column.column_type, word) {
         (ColumnType::Float32, _) => Encoding::Single,
@@ -136,6 +140,7 @@ fn encoding(column: &ColumnDef) -> Encoding {
         (ColumnType::Literal(Notation::Bits { .. }), _) => Encoding::Bits,
         (_, "year") => Encoding::Year,
         (_, word) if is_geometry(word) => Encoding::Geometry,
+        (_, "vector") if flavor.is_mariadb() => Encoding::Singles,
         (_, "enum" | "set") => Encoding::Labels(labels(&column.native_type)),
         (
             ColumnType::Time
@@ -171,7 +176,7 @@ pub(super) fn labels(native_type: &str) -> Vec<String> {
     labels
 }
 
-fn placeholder(column: &ColumnDef, traits: &Traits) -> String {
+fn placeholder(column: &ColumnDef, traits: &Traits, flavor: Flavor) -> String {
     let word = type_word(&column.native_type);
     if is_geometry(word) {
         return match traits.srid {
@@ -183,6 +188,8 @@ fn placeholder(column: &ColumnDef, traits: &Traits) -> String {
         };
     }
     match word {
+        // The column takes no text.
+        "vector" if flavor.is_mariadb() => "CAST(? AS BINARY)".to_owned(),
         "vector" => "STRING_TO_VECTOR(?)".to_owned(),
         _ => "?".to_owned(),
     }
@@ -270,7 +277,7 @@ mod tests {
             collation: collation.map(str::to_owned),
             ..Traits::default()
         };
-        Form::of(&column(column_type, native_type), &traits)
+        Form::of(&column(column_type, native_type), &traits, Flavor::MySql9)
     }
 
     const TEXT: ColumnType = ColumnType::Text { max_chars: None };
@@ -322,7 +329,7 @@ mod tests {
                 srid,
                 ..Traits::default()
             };
-            Form::of(&point, &traits).placeholder
+            Form::of(&point, &traits, Flavor::MySql).placeholder
         };
         assert_eq!(here(None), "ST_GeomFromWKB(CAST(? AS BINARY))");
         assert_eq!(here(Some(0)), "ST_GeomFromWKB(CAST(? AS BINARY))");
@@ -330,6 +337,20 @@ mod tests {
             here(Some(4326)),
             "ST_GeomFromWKB(CAST(? AS BINARY),4326,'axis-order=long-lat')"
         );
+    }
+
+    #[test]
+    fn vectors_are_read_by_mysql_and_told_mariadb() {
+        let vector = column(TEXT, "vector(3)");
+        let check = |flavor, placeholder: &str, encoding| {
+            let form = Form::of(&vector, &Traits::default(), flavor);
+            assert_eq!(
+                (form.placeholder.as_str(), form.encoding),
+                (placeholder, encoding)
+            );
+        };
+        check(Flavor::MySql9, "STRING_TO_VECTOR(?)", Encoding::Plain);
+        check(Flavor::MariaDb, "CAST(? AS BINARY)", Encoding::Singles);
     }
 
     #[test]

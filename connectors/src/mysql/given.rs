@@ -117,7 +117,7 @@ impl Given<'_> {
         ));
         let word = match self.flavor {
             Flavor::MySql | Flavor::MySql9 => "ROW",
-            Flavor::MariaDb => "",
+            Flavor::MariaDb106 | Flavor::MariaDb => "",
         };
         let row = format!("{word}({})", places.join(","));
         push_repeated(&mut text, &row, ",", self.row_count);

@@ -97,6 +97,7 @@ pub(super) async fn describe(
         primary_key,
         unique_keys,
         text_allows_nul: true,
+        has_zero_dates: true,
     };
     Ok(Some(Described { table, traits }))
 }
@@ -114,7 +115,7 @@ fn catalog_text(name: &TableName, flavor: Flavor) -> String {
     // MariaDB's JSON is a text with a check.
     let (srid, is_json, key_expression) = match flavor {
         Flavor::MySql | Flavor::MySql9 => ("SRS_ID", "0".to_owned(), "EXPRESSION IS NOT NULL"),
-        Flavor::MariaDb => (
+        Flavor::MariaDb106 | Flavor::MariaDb => (
             "NULL",
             format!(
                 "EXISTS (SELECT 1 FROM information_schema.CHECK_CONSTRAINTS AS c \

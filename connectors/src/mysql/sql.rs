@@ -20,15 +20,21 @@ pub(super) enum Flavor {
     MySql,
     /// From 9.0 on, which has vectors.
     MySql9,
+    /// 10.6, which has no UUIDs yet.
+    MariaDb106,
     MariaDb,
 }
 
 impl Flavor {
+    pub(super) fn is_mariadb(self) -> bool {
+        matches!(self, Self::MariaDb106 | Self::MariaDb)
+    }
+
     /// Compares byte by byte, and does not fill up with blanks.
     pub(super) fn exact_collation(self) -> &'static str {
         match self {
             Self::MySql | Self::MySql9 => "utf8mb4_0900_bin",
-            Self::MariaDb => "utf8mb4_nopad_bin",
+            Self::MariaDb106 | Self::MariaDb => "utf8mb4_nopad_bin",
         }
     }
 }
@@ -220,9 +226,9 @@ fn insert(target: &Target, forms: &[Form], columns: &[usize], row_count: usize) 
 fn push_conflict_clause(text: &mut String, target: &Target, flavor: Flavor, columns: &[usize]) {
     let new = |column: usize| match flavor {
         Flavor::MySql | Flavor::MySql9 => format!("`new row`.{}", name(target, column)),
-        Flavor::MariaDb => format!("VALUES({})", name(target, column)),
+        Flavor::MariaDb106 | Flavor::MariaDb => format!("VALUES({})", name(target, column)),
     };
-    if flavor != Flavor::MariaDb {
+    if !flavor.is_mariadb() {
         text.push_str(" AS `new row`");
     }
     text.push_str(" ON DUPLICATE KEY UPDATE ");

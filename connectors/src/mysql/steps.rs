@@ -10,14 +10,12 @@
 //! With tombstones deletes are remembered, and what is older is buried, in the place of the deletes, and
 //! again behind the writes.
 
-use std::borrow::Cow;
-
 use super::form::Form;
 use super::key;
 use super::sql::Verb;
 use crate::error::SinkError;
 use crate::fold::{self, Plan, RowSet};
-use crate::row::{CellState, Origin, RowKind, TableRows};
+use crate::row::{Origin, RowKind, TableRows};
 use crate::statement;
 use crate::table::{Target, WriteMode};
 
@@ -48,13 +46,10 @@ pub(super) struct Step<'a> {
 }
 
 /// How the rows of a table become steps, to be kept while these are used.
-pub(super) enum Order<'a> {
-    Folded(Plan<'a>),
-    OfTheLog {
-        rows: Cow<'a, TableRows>,
-        /// As of a [`Plan`].
-        tombstones: Option<TableRows>,
-    },
+pub(super) struct Order<'a> {
+    plan: Plan<'a>,
+    /// A key may be there several times in a phase.
+    is_of_the_log: bool,
 }
 
 /// Decides how a table's rows are written.
@@ -71,28 +66,20 @@ pub(super) fn order<'a>(rows: &'a TableRows, forms: &[Form]) -> Result<Order<'a>
         )));
     }
     let is_plain_insert = rows.target.mode == WriteMode::Insert && !has_deletes;
-    if is_plain_insert || key::are_told_apart(rows, forms) {
-        Ok(Order::Folded(fold::plan(rows)))
-    } else {
-        let first = fold::after_truncate(rows);
-        let is_delete = |row: &usize| is_delete(&rows.origins[*row]);
-        let deletes: Vec<usize> = (first..rows.len()).filter(is_delete).collect();
-        Ok(Order::OfTheLog {
-            rows: Cow::Borrowed(rows),
-            tombstones: fold::tombstones(rows, &deletes),
-        })
-    }
+    let is_of_the_log = !is_plain_insert && !key::are_told_apart(rows, forms);
+    let plan = match is_of_the_log {
+        true => fold::in_log_order(rows),
+        false => fold::plan(rows),
+    };
+    Ok(Order {
+        plan,
+        is_of_the_log,
+    })
 }
 
 /// The steps, to be run in order.
 pub(super) fn steps<'a>(order: &'a Order<'_>) -> Vec<Step<'a>> {
-    match order {
-        Order::Folded(plan) => folded(plan),
-        Order::OfTheLog { rows, tombstones } => in_log_order(rows, tombstones.as_ref()),
-    }
-}
-
-fn folded<'a>(plan: &'a Plan<'_>) -> Vec<Step<'a>> {
+    let plan = &order.plan;
     let rows: &'a TableRows = &plan.rows;
     let mut steps = Vec::new();
     if plan.truncate {
@@ -102,7 +89,12 @@ fn folded<'a>(plan: &'a Plan<'_>) -> Vec<Step<'a>> {
     for phase in &plan.phases {
         graves.dig(&phase.deletes, &mut steps);
         for group in statement::few_groups(rows, &phase.writes, SHAPES_MAX) {
-            if let Some(verb) = write_verb(&rows.target, &group.columns) {
+            let verb = match write_verb(&rows.target, &group.columns) {
+                // In a join the first of several rows of a key would count, and they alone.
+                Some(Verb::Update) if order.is_of_the_log => Some(Verb::UpdateEach),
+                verb => verb,
+            };
+            if let Some(verb) = verb {
                 steps.push(Step {
                     verb,
                     columns: group.columns,
@@ -183,59 +175,6 @@ fn delete_all(rows: &TableRows) -> Step<'_> {
         rows,
         row_set: RowSet::default(),
     }
-}
-
-fn in_log_order<'a>(rows: &'a TableRows, tombstones: Option<&'a TableRows>) -> Vec<Step<'a>> {
-    let mut steps = Vec::new();
-    let mut graves = Graves::new(rows, tombstones);
-    let mut start = fold::after_truncate(rows);
-    if start > 0 {
-        steps.push(delete_all(rows));
-    }
-    while start < rows.len() {
-        let delete = rows.origins[start].kind == RowKind::Delete;
-        let columns = if delete {
-            rows.target.key.clone()
-        } else {
-            given(rows, start)
-        };
-        let does_alike = |row: &usize| {
-            (rows.origins[*row].kind == RowKind::Delete) == delete
-                && (delete || given(rows, *row) == columns)
-        };
-        let end = (start + 1..rows.len())
-            .find(|row| !does_alike(row))
-            .unwrap_or(rows.len());
-        let members: Vec<usize> = (start..end).collect();
-        start = end;
-        if delete {
-            graves.dig(&members, &mut steps);
-            continue;
-        }
-        let row_set = RowSet::Some(members);
-        let verb = write_verb(&rows.target, &columns).map(|verb| match verb {
-            // In a join the first of several rows of a key would count, and they alone.
-            Verb::Update => Verb::UpdateEach,
-            verb => verb,
-        });
-        if let Some(verb) = verb {
-            steps.push(Step {
-                verb,
-                columns,
-                marked: Vec::new(),
-                rows,
-                row_set: row_set.clone(),
-            });
-        }
-        graves.close(&row_set, &mut steps);
-    }
-    steps
-}
-
-fn given(rows: &TableRows, row: usize) -> Vec<usize> {
-    (0..rows.columns.len())
-        .filter(|column| rows.columns[*column].state(row) != CellState::Absent)
-        .collect()
 }
 
 /// `None` when there is nothing to do: an update of no column, or of rows without a whole key.

@@ -5,7 +5,7 @@
 //! only when the server has confirmed every statement before it, and that they are still in the
 //! transaction.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use fail::fail_point;
@@ -42,8 +42,9 @@ const STATEMENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Rows per statement of deletes by several columns, whose conditions the server's optimizer looks
 /// at one by one.
 const DELETED_ROWS_MAX: usize = 256;
-/// Tables, or versions of their definitions, that a session remembers. Beyond it all are forgotten,
-/// since so many are rare and not worth an order of eviction.
+/// Tables, or versions of their definitions, that a session remembers besides those of a batch. Beyond
+/// it those that a batch does not need are forgotten, since so many are rare and not worth an order of
+/// eviction.
 const TARGETS_MAX: usize = 256;
 const ACTION: &str = "write a batch";
 
@@ -144,6 +145,7 @@ impl Writer {
         link: &mut Link,
         tables: &[TableRows],
     ) -> Result<Vec<Arc<Access>>, SinkError> {
+        self.make_room(tables);
         for rows in tables {
             let target = &rows.target;
             if self.known.contains_key(&address(target)) {
@@ -154,9 +156,6 @@ impl Writer {
                 Some(tombstones) => look_up(link, tombstones).await?,
                 None => Vec::new(),
             };
-            if self.known.len() >= TARGETS_MAX {
-                self.known.clear();
-            }
             self.targets += 1;
             let access = Access {
                 forms,
@@ -170,6 +169,20 @@ impl Writer {
             self.known.insert(address(target), known);
         }
         self.known_accesses(tables)
+    }
+
+    /// Once for all tables, so that none of them makes room for another.
+    fn make_room(&mut self, tables: &[TableRows]) {
+        if self.known.len() < TARGETS_MAX {
+            return;
+        }
+        let needed: HashSet<usize> = tables.iter().map(|rows| address(&rows.target)).collect();
+        if needed
+            .iter()
+            .any(|address| !self.known.contains_key(address))
+        {
+            self.known.retain(|address, _| needed.contains(address));
+        }
     }
 
     fn known_accesses(&self, tables: &[TableRows]) -> Result<Vec<Arc<Access>>, SinkError> {
@@ -194,6 +207,7 @@ async fn look_up(link: &mut Link, target: &Target) -> Result<Vec<Form>, SinkErro
         let message = format!("there is no table {name}; create it or set auto.create");
         SinkError::stop(message).with_changed_table()
     })?;
+    let flavor = link.server.flavor;
     let written = (0..target.written.len()).map(|column| target.column(column));
     written
         .map(|column| {
@@ -201,7 +215,7 @@ async fn look_up(link: &mut Link, target: &Target) -> Result<Vec<Form>, SinkErro
                 found.name == column.name && found.native_type == column.native_type
             });
             match place {
-                Some(place) => Ok(Form::of(column, &described.traits[place])),
+                Some(place) => Ok(Form::of(column, &described.traits[place], flavor)),
                 None => Err(SinkError::stop(format!(
                     "column \"{}\" of table {name} is not {} any more",
                     column.name, column.native_type

@@ -177,6 +177,7 @@ mod tests {
             primary_key: Vec::new(),
             unique_keys: Vec::new(),
             text_allows_nul: false,
+            has_zero_dates: false,
         }
     }
 

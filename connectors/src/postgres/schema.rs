@@ -45,6 +45,7 @@ pub(super) async fn describe(link: &Link, name: &TableName) -> Result<Option<Tab
         primary_key: Vec::new(),
         unique_keys: Vec::new(),
         text_allows_nul: false,
+        has_zero_dates: false,
     };
     for key in keys {
         let columns: Vec<String> = key.get(1);

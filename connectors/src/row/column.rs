@@ -12,6 +12,18 @@ pub struct Timestamp {
     pub nanos: u32,
 }
 
+/// The days of MySQL's `0000-00-00`, a date that is none. Only where
+/// [`has_zero_dates`](crate::Table::has_zero_dates).
+pub const ZERO_DATE: i32 = i32::MIN + 1;
+
+impl Timestamp {
+    /// As [`ZERO_DATE`], with the time 00:00.
+    pub const ZERO_DATE: Self = Self {
+        seconds: i64::MIN,
+        nanos: 1,
+    };
+}
+
 /// One cell, borrowed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Cell<'a> {

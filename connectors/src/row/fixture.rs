@@ -31,6 +31,7 @@ pub(crate) fn target(types: &[ColumnType], key_columns: usize, mode: WriteMode) 
             columns,
             unique_keys: Vec::new(),
             text_allows_nul: true,
+            has_zero_dates: false,
         },
     })
 }

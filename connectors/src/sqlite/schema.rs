@@ -8,6 +8,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use super::classify::sink_error;
 use super::connect::Connection;
 use super::encode::bound;
+use super::key::{self, Collation, LooseColumn};
 use super::sql::{local_name, quoted};
 use crate::error::SinkError;
 use crate::row::TableRows;
@@ -84,6 +85,7 @@ pub(super) async fn describe_table(
         primary_key: key.into_iter().map(|(_, name)| name).collect(),
         unique_keys,
         text_allows_nul: true,
+        has_zero_dates: false,
     }))
 }
 
@@ -145,6 +147,7 @@ pub(super) struct Checked {
 
 struct CheckedTarget {
     target: Arc<Target>,
+    loose_key: Vec<LooseColumn>,
     takes_marks: bool,
 }
 
@@ -152,6 +155,12 @@ impl Checked {
     /// Rows of this target may be [marked](crate::statement::few_groups): see [`takes_marks`].
     pub(super) fn takes_marks(&self, target: &Arc<Target>) -> bool {
         self.find(target).is_some_and(|found| found.takes_marks)
+    }
+
+    /// Keys of these rows are the same to the fold when they are to the table.
+    pub(super) fn are_told_apart(&self, rows: &TableRows) -> bool {
+        self.find(&rows.target)
+            .is_some_and(|found| key::are_told_apart(rows, &found.loose_key))
     }
 
     fn find(&self, target: &Arc<Target>) -> Option<&CheckedTarget> {
@@ -200,18 +209,84 @@ pub(super) async fn require_unchanged(
                 return Err(SinkError::stop(message).with_changed_table());
             }
         }
+        let loose_key = loose_key(connection, target).await?;
         checked.targets.push(CheckedTarget {
             target: Arc::clone(target),
-            takes_marks: takes_marks(connection, target).await?,
+            takes_marks: loose_key.is_empty() && takes_marks(connection, target).await?,
+            loose_key,
         });
     }
     connection.checked = checked;
     Ok(())
 }
 
+/// The columns of the key that do not compare as the fold does.
+async fn loose_key(
+    connection: &mut Connection,
+    target: &Target,
+) -> Result<Vec<LooseColumn>, SinkError> {
+    let mut loose_key = Vec::new();
+    for column in &target.key {
+        let is_text = matches!(
+            target.column(*column).column_type,
+            ColumnType::Text { .. } | ColumnType::Json
+        );
+        let collation = match is_text {
+            true => collation(connection, target, *column).await?,
+            false => Collation::default(),
+        };
+        loose_key.extend(LooseColumn::of(target, *column, collation));
+    }
+    Ok(loose_key)
+}
+
+/// What is not looked at by the column, which deletes and updates compare with, or by a unique index, which
+/// decides about inserts. The catalog does not show a column's collation, so it is asked for: a text takes
+/// the place of the column's values.
+async fn collation(
+    connection: &mut Connection,
+    target: &Target,
+    column: usize,
+) -> Result<Collation, SinkError> {
+    let local = local_name(&target.table.name);
+    let (table, name) = (quoted(&local), &target.column(column).name);
+    let of_column = format!(
+        "SELECT given = 'A' AS ignores_case, given = 'a ' AS ignores_blanks FROM \
+         (SELECT {table}.{} AS given FROM main.{table} WHERE false UNION ALL SELECT 'a')",
+        quoted(name)
+    );
+    let found = connection
+        .fetch(DOING, of_column, SqliteArguments::default())
+        .await?;
+    let mut collation = Collation::default();
+    if let Some(row) = found.first() {
+        collation.ignores_case = read(row, "ignores_case")?;
+        collation.ignores_blanks = read(row, "ignores_blanks")?;
+    }
+    let of_indexes = "SELECT DISTINCT lower(info.coll) AS collation, info.name AS column_name \
+                      FROM pragma_index_list(?1, 'main') AS list, \
+                      pragma_index_xinfo(list.name, 'main') AS info \
+                      WHERE list.\"unique\" AND info.key AND info.name IS NOT NULL";
+    for row in rows_about(connection, of_indexes, &local).await? {
+        if !read::<String>(&row, "column_name")?.eq_ignore_ascii_case(name) {
+            continue;
+        }
+        match read::<String>(&row, "collation")?.as_str() {
+            "binary" => {}
+            "nocase" => collation.ignores_case = true,
+            "rtrim" => collation.ignores_blanks = true,
+            _ => {
+                collation.ignores_case = true;
+                collation.ignores_blanks = true;
+            }
+        }
+    }
+    Ok(collation)
+}
+
 /// A marked row also sets columns that it lacks, to what they are. That can be told from leaving them
 /// alone by triggers only (`UPDATE OF`). And it looks for the row that is there by the key's bytes, so the
-/// table must not find different keys equal: by a collation, or because it makes one number of several texts.
+/// table must not make one number of several texts.
 async fn takes_marks(connection: &mut Connection, target: &Target) -> Result<bool, SinkError> {
     let is_exact = |column: &usize| {
         let column = target.column(*column);
@@ -227,11 +302,7 @@ async fn takes_marks(connection: &mut Connection, target: &Target) -> Result<boo
     let table = local_name(&target.table.name);
     let triggers = "SELECT 1 FROM main.sqlite_schema \
                     WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE LIMIT 1";
-    let collations = "SELECT 1 FROM pragma_index_list(?1, 'main') AS list, \
-                      pragma_index_xinfo(list.name, 'main') AS info \
-                      WHERE list.\"unique\" AND info.key AND info.coll <> 'BINARY' LIMIT 1";
-    Ok(rows_about(connection, triggers, &table).await?.is_empty()
-        && rows_about(connection, collations, &table).await?.is_empty())
+    Ok(rows_about(connection, triggers, &table).await?.is_empty())
 }
 
 /// Creates the table unless it exists, in a transaction of its own, and reads it back in the same.

@@ -230,7 +230,8 @@ pub(super) fn bury_sql(target: &Target, row_count: usize) -> String {
     let of_key = quoted(&local_name(&tombstones.table.name));
     let mut conditions: Vec<String> = column_names(target, &target.key)
         .into_iter()
-        .map(|name| format!("{of_key}.{name} = {table}.{name}"))
+        // The left side's collation counts: the table's own.
+        .map(|name| format!("{table}.{name} = {of_key}.{name}"))
         .collect();
     let guard = column_name(target, guard);
     conditions.push(newer(target, &guard, &format!("{of_key}.{guard}")));
@@ -280,7 +281,7 @@ mod tests {
         assert_eq!(
             bury_sql(&target, 2),
             "DELETE FROM main.\"t\" WHERE (\"t\".\"c0\") IN (VALUES (?),(?)) AND EXISTS (SELECT 1 FROM \
-             main.\"gone\" WHERE \"gone\".\"c0\" = \"t\".\"c0\" AND (\"t\".\"c1\" IS NULL OR \
+             main.\"gone\" WHERE \"t\".\"c0\" = \"gone\".\"c0\" AND (\"t\".\"c1\" IS NULL OR \
              \"t\".\"c1\" < \"gone\".\"c1\"))"
         );
     }

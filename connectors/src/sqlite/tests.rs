@@ -17,6 +17,7 @@ use crate::table::{Target, WriteMode};
 
 mod connection;
 mod fence;
+mod keys;
 mod modes;
 mod rejects;
 mod rows;

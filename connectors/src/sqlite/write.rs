@@ -13,7 +13,7 @@ use crate::WriteOutcome;
 use crate::error::{ErrorClass, SinkError};
 use crate::fold::{self, RowSet};
 use crate::reject::Trial;
-use crate::row::{Batch, TableRows};
+use crate::row::{Batch, Origin, RowKind, TableRows};
 use crate::statement::{self, Group};
 use crate::table::WriteMode;
 
@@ -39,6 +39,8 @@ enum Sizes {
     Few,
     /// As many rows as there are: to have few statements once.
     Any,
+    /// One row: of several that a join finds for a row of the table, any one would count.
+    One,
 }
 
 /// Moves the positions and writes the rows, or neither.
@@ -87,7 +89,15 @@ async fn write_rows(
     sizes: Sizes,
 ) -> Result<(), SinkError> {
     for table in &batch.tables {
-        let plan = fold::plan(table);
+        let is_of_the_log = goes_in_log_order(connection, table);
+        let plan = match is_of_the_log {
+            true => fold::in_log_order(table),
+            false => fold::plan(table),
+        };
+        let sizes_of_writes = match is_of_the_log && table.target.mode == WriteMode::Update {
+            true => Sizes::One,
+            false => sizes,
+        };
         if plan.truncate {
             let sql = truncate_sql(&table.target);
             connection
@@ -99,7 +109,7 @@ async fn write_rows(
         }
         for phase in &plan.phases {
             delete_rows(connection, &plan.rows, &phase.deletes, sizes).await?;
-            write_set(connection, &plan.rows, &phase.writes, sizes).await?;
+            write_set(connection, &plan.rows, &phase.writes, sizes_of_writes).await?;
             if table.target.tombstones.is_some() {
                 let written: Vec<usize> = phase.writes.iter(&plan.rows).collect();
                 delete_rows(connection, &plan.rows, &written, sizes).await?;
@@ -107,6 +117,15 @@ async fn write_rows(
         }
     }
     Ok(())
+}
+
+/// Only the table knows which of these keys are the same.
+fn goes_in_log_order(connection: &Connection, rows: &TableRows) -> bool {
+    let is_delete = |origin: &Origin| origin.kind == RowKind::Delete;
+    let is_plain_insert =
+        rows.target.mode == WriteMode::Insert && !rows.origins.iter().any(is_delete);
+    let has_key = !rows.target.key.is_empty();
+    has_key && !is_plain_insert && !connection.checked.are_told_apart(rows)
 }
 
 async fn write_set(
@@ -202,7 +221,7 @@ impl Sizes {
     /// How many of `remaining` rows, at least one, the next statement takes.
     fn rows_of(self, remaining: usize, column_count: usize) -> usize {
         // A row of defaults has a statement of its own, and no bound values.
-        if column_count == 0 {
+        if column_count == 0 || self == Self::One {
             return 1;
         }
         if self == Self::Any {
@@ -249,6 +268,7 @@ impl RowTrial<'_> {
 }
 
 async fn try_part(connection: &mut Connection, part: &Batch) -> Result<(), SinkError> {
+    schema::require_unchanged(connection, &part.tables).await?;
     savepoint(connection, "SAVEPOINT part").await?;
     let Err(refused) = write_rows(connection, part, Sizes::Any).await else {
         return savepoint(connection, "RELEASE part").await;
@@ -300,5 +320,6 @@ mod tests {
         assert_eq!(Sizes::Any.rows_of(600, 5), 600);
         assert_eq!(Sizes::Any.rows_of(600, 100), 327);
         assert_eq!(Sizes::Any.rows_of(2, 0), 1);
+        assert_eq!(Sizes::One.rows_of(600, 5), 1);
     }
 }

@@ -49,6 +49,19 @@ pub(crate) fn check_columns(
     assert_eq!(names, expected);
 }
 
+/// A database that statements can be executed in from outside.
+#[async_trait]
+pub(crate) trait Outside: Database {
+    async fn execute(&self, sql: &str);
+}
+
+#[async_trait]
+impl<S: Server> Outside for S {
+    async fn execute(&self, sql: &str) {
+        self.run(sql).await;
+    }
+}
+
 /// A database whose sessions are connections that others can get in the way of.
 #[async_trait]
 pub(crate) trait Server: Database {

@@ -2,8 +2,8 @@
 
 use rowdock_connectors::{ColumnType, NewColumn, NewTable, TableName};
 
-use super::support::{check_columns, int, put, rows, rows_only, session, table, upserted};
-use super::{Database, Server};
+use super::Database;
+use super::support::{Outside, check_columns, int, put, rows, rows_only, session, table, upserted};
 
 fn wanted() -> NewTable {
     let column = |(name, column_type): (&str, ColumnType)| NewColumn {
@@ -94,18 +94,18 @@ pub(crate) async fn many_evolve_one_table(database: &impl Database) {
 }
 
 /// A table that is dropped or changed under the sink is told from a row that is refused.
-pub(crate) async fn a_changed_table_is_told(server: &impl Server) {
-    let mut session = session(server).await;
+pub(crate) async fn a_changed_table_is_told(database: &impl Outside) {
+    let mut session = session(database).await;
     let target = upserted(&mut *session, "t").await;
     let written = rows_only(vec![rows(
         &target,
         &[put(1, int(1), rowdock_connectors::Cell::Null)],
     )]);
     session.write(&written).await.expect("written");
-    server.run("ALTER TABLE t DROP COLUMN note").await;
+    database.execute("ALTER TABLE t DROP COLUMN note").await;
     let error = session.write(&written).await.expect_err("no such column");
     assert!(error.table_changed() && !error.connection_lost(), "{error}");
-    server.run("DROP TABLE t").await;
+    database.execute("DROP TABLE t").await;
     let error = session.write(&written).await.expect_err("no such table");
     assert!(error.table_changed() && !error.connection_lost(), "{error}");
     let target = upserted(&mut *session, "t").await;
@@ -114,5 +114,5 @@ pub(crate) async fn a_changed_table_is_told(server: &impl Server) {
         &[put(1, int(1), rowdock_connectors::Cell::Null)],
     )]);
     session.write(&written).await.expect("written");
-    assert_eq!(server.rows("t", &["id"]).await, ["1"]);
+    assert_eq!(database.rows("t", &["id"]).await, ["1"]);
 }

@@ -149,6 +149,39 @@ pub(crate) async fn many_tables_are_one_transaction(database: &impl Database) {
     assert_eq!(database.rows("b", &["id"]).await, ["1"]);
 }
 
+/// More tables, or versions of their definitions, than a session remembers.
+pub(crate) async fn batches_of_more_tables_than_are_remembered(database: &impl Database) {
+    const TABLES: i64 = 300;
+    let mut session = session(database).await;
+    let first = upserted(&mut *session, "t").await;
+    // Sessions know a table by its target: as many targets of one table are as many tables to them.
+    let targets: Vec<_> = (0..TABLES)
+        .map(|_| std::sync::Arc::new(rowdock_connectors::Target::clone(&first)))
+        .collect();
+    let batch = |n: i64, bad: Option<usize>| {
+        let tables = targets.iter().zip(0..).map(|(target, id)| {
+            let is_bad = usize::try_from(id).ok() == bad;
+            rows(target, &[put(id, if is_bad { NULL } else { int(n) }, NULL)])
+        });
+        tables.collect::<Vec<_>>()
+    };
+    for n in 0..2 {
+        write(&mut *session, batch(n, None)).await;
+        let stored = database.rows("t", &["n"]).await;
+        assert_eq!(stored, vec![n.to_string(); targets.len()]);
+    }
+    let refused = rows_only(batch(2, Some(271)));
+    let error = session.write(&refused).await.expect_err("no number");
+    assert_eq!(
+        error.class(),
+        rowdock_connectors::ErrorClass::Record,
+        "{error}"
+    );
+    let found = session.find_rejects(&refused).await.expect("found");
+    let places: Vec<usize> = found.iter().map(|reject| reject.table).collect();
+    assert_eq!(places, [271]);
+}
+
 /// More rows, and more values, than any statement takes.
 pub(crate) async fn batches_beyond_a_statement(database: &impl Database) {
     const ROWS: i64 = 5_457;

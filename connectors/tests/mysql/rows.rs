@@ -58,7 +58,7 @@ async fn every_type_there_and_back() {
         1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x24, 0x40, 0, 0, 0, 0, 0, 0, 0x34, 0x40,
     ];
     let cases: &[(&str, Cell<'_>, &str, &str)] = &[
-        ("tinyint(1)", Cell::Bool(true), "c", "1"),
+        ("tinyint(1)", int(1), "c", "1"),
         ("tinyint", int(-128), "c", "-128"),
         ("tinyint unsigned", int(255), "c", "255"),
         ("smallint unsigned", int(65_535), "c", "65535"),
@@ -79,7 +79,7 @@ async fn every_type_there_and_back() {
             "HEX(c)",
             "FFFFFFFFFFFFFFFF",
         ),
-        ("tinyint(1)", Cell::Bool(false), "c", "0"),
+        ("tinyint(1)", int(-128), "c", "-128"),
         ("mediumint unsigned", int(16_777_215), "c", "16777215"),
         ("int unsigned zerofill", int(7), "c + 0", "7"),
         ("year", int(2026), "c", "2026"),
@@ -385,7 +385,7 @@ async fn columns_are_described_with_their_limits() {
     use rowdock_connectors::{ColumnType, Notation};
     let range = |low, high| ColumnType::IntRange { low, high };
     let cases = [
-        ("tinyint(1)", ColumnType::Bool),
+        ("tinyint(1)", range(-128, 127)),
         ("tinyint", range(-128, 127)),
         ("tinyint unsigned", range(0, 255)),
         ("smallint unsigned", range(0, 65_535)),

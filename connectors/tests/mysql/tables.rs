@@ -54,7 +54,7 @@ async fn tables_are_described_as_the_catalog_has_them() {
                 "doc json null",
                 "at timestamp with time zone null",
                 "on_day date null",
-                "flag boolean null",
+                "flag integer from -128 to 127 null",
                 "twice 32-bit integer null default generated",
                 "spot geometry null",
             ]
@@ -138,7 +138,7 @@ async fn every_type_can_be_created() {
         for expected in [
             "id text(255) required",
             "raw_id bytes(255) required",
-            "yes boolean null",
+            "yes integer from -128 to 127 null",
             "eight 64-bit integer null",
             "single 32-bit float null",
             "any_amount decimal(65,30) null",
@@ -217,12 +217,76 @@ async fn columns_are_added_and_widened() {
                 column(
                     "id",
                     ColumnType::Text {
-                        max_chars: Some(64),
+                        max_chars: Some(4_096),
                     },
                 ),
-                "MODIFY COLUMN `id` varchar(64)",
+                "MODIFY COLUMN `id` longtext",
             ),
             (column("d", decimal(Some(66), Some(30))), "decimal(65,30)"),
+        ] {
+            let refused = session.evolve_table(&name, &[refused]).await;
+            let error = refused.expect_err(said);
+            assert_eq!(error.class(), ErrorClass::Record, "{error}");
+            assert!(error.to_string().contains(said), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn unsigned_columns_and_keys_are_widened() {
+    let unsigned = |high| ColumnType::IntRange { low: 0, high };
+    let text = |max_chars| ColumnType::Text {
+        max_chars: Some(max_chars),
+    };
+    let column = |name: &str, column_type| NewColumn {
+        name: name.to_owned(),
+        column_type,
+        nullable: true,
+        default: None,
+    };
+    for server in servers().await {
+        server
+            .run(
+                "CREATE TABLE t (a varchar(700) NOT NULL, b varchar(20) NOT NULL DEFAULT 'x', \
+                 tiny tinyint unsigned DEFAULT 7, more int unsigned NOT NULL, most bigint unsigned, \
+                 signed smallint unsigned, flag tinyint(1), filled smallint unsigned zerofill, \
+                 PRIMARY KEY (a, b)) DEFAULT CHARACTER SET utf8mb4",
+            )
+            .await;
+        server
+            .run("INSERT INTO t VALUES ('a', 'b', 255, 4294967295, 18446744073709551615, 65535, -1, 9)")
+            .await;
+        let mut session = session_without_positions(&server).await;
+        let wanted = [
+            column("b", text(64)),
+            column("tiny", unsigned(4_294_967_295)),
+            column("more", ColumnType::UInt64),
+            column("most", ColumnType::Int64),
+            column("signed", ColumnType::Int32),
+            column("flag", ColumnType::Int32),
+        ];
+        let name = TableName::parse("t");
+        let evolved = session.evolve_table(&name, &wanted).await;
+        assert_eq!(
+            shown(&evolved.expect("evolved")),
+            [
+                "a text(700) required",
+                "b text(64) required default",
+                "tiny integer from 0 to 4294967295 null default",
+                "more 64-bit unsigned integer required",
+                "most decimal(20,0) null",
+                "signed 32-bit integer null",
+                "flag 32-bit integer null",
+                "filled integer from 0 to 65535 null",
+            ]
+        );
+        let row = "SELECT CONCAT_WS(',', a, b, tiny, more, most, signed, flag) FROM t";
+        let kept = "a,b,255,4294967295,18446744073709551615,65535,-1";
+        assert_eq!(server.texts(row).await, [kept]);
+        // More than the index has room for, and what would look otherwise.
+        for (refused, said) in [
+            (column("b", text(128)), "MODIFY COLUMN `b` varchar(128)"),
+            (column("filled", ColumnType::Int32), "fills its numbers up"),
         ] {
             let refused = session.evolve_table(&name, &[refused]).await;
             let error = refused.expect_err(said);

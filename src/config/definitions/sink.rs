@@ -457,7 +457,7 @@ pub(in crate::config) static DELIVERY_GUARANTEE: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Delivery,
     "Delivery guarantee",
-    "`exactly_once`: rows and positions are one transaction in the target database. `at_least_once`: positions are kept in Kafka's consumer group and committed after the rows; a crash repeats rows.",
+    "`exactly_once`: rows and positions are one transaction in the target database. `at_least_once`: positions are kept in Kafka's consumer group and committed after the rows; a crash repeats rows. A connector that goes back from `at_least_once` to `exactly_once` reads on at the positions that it once left in the database, and writes what came since again. To prevent that, stop it, note its positions (`GET /connectors/{name}/offsets`), change this key, set the positions to those (`PATCH`), and resume it.",
 )
 .default("exactly_once")
 .rule(Rule::OneOfIgnoringCase(&["exactly_once", "at_least_once"]))

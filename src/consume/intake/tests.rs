@@ -122,6 +122,7 @@ fn table(columns: &[&str]) -> Table {
         primary_key: Vec::new(),
         unique_keys: Vec::new(),
         text_allows_nul: true,
+        has_zero_dates: false,
     }
 }
 

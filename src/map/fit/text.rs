@@ -148,6 +148,7 @@ mod tests {
         check(&words("a\0b"), &TEXT, None);
         let allowing = Rules {
             text_allows_nul: true,
+            takes_zero_dates: false,
             zone: None,
         };
         assert!(fit(&words("a\0b"), &TEXT, allowing).is_ok());

@@ -3,10 +3,11 @@
 //! A leap second is the first moment after it, as in the databases.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
+use rowdock_connectors::row::ZERO_DATE;
 use rowdock_connectors::table::TIME_SPAN_NANOS_MAX;
 use rowdock_connectors::{Cell, Timestamp};
 
-use super::{Fitted, Misfit};
+use super::{Fitted, Misfit, Rules};
 use crate::record::zone::{Zone, offset_seconds};
 use crate::record::{Value, timestamp_from_millis};
 
@@ -21,13 +22,17 @@ const MINUS_INFINITY: Timestamp = Timestamp {
     nanos: 0,
 };
 
-pub(super) fn date<'v>(value: &Value<'_>) -> Result<Fitted<'v>, Misfit> {
+/// How MySQL writes a date that is none.
+const ZERO_DATE_TEXT: &str = "0000-00-00";
+
+pub(super) fn date<'v>(value: &Value<'_>, takes_zero: bool) -> Result<Fitted<'v>, Misfit> {
     const RULE: &str = "only dates such as 2026-11-21 fit";
     let days = match value {
         Value::Date(days) => *days,
         Value::Text(text) => match &**text {
             "infinity" => i32::MAX,
             "-infinity" => i32::MIN,
+            ZERO_DATE_TEXT if takes_zero => ZERO_DATE,
             text => NaiveDate::parse_from_str(text, "%Y-%m-%d")
                 .map_err(|_| RULE)?
                 .to_epoch_days(),
@@ -132,14 +137,32 @@ fn span_nanos(text: &str) -> Option<i64> {
 pub(super) fn timestamp<'v>(
     value: &Value<'_>,
     holds_instants: bool,
-    zone: Option<Zone>,
+    rules: Rules,
 ) -> Result<Fitted<'v>, Misfit> {
+    if rules.takes_zero_dates && is_zero(value) {
+        return Ok(Fitted::Cell(Cell::Timestamp(Timestamp::ZERO_DATE)));
+    }
     let (at, is_instant) = moment(value)?;
-    let at = match zone {
+    let at = match rules.zone {
         Some(zone) if is_instant != holds_instants => converted(at, is_instant, zone)?,
         _ => at,
     };
     Ok(Fitted::Cell(Cell::Timestamp(at)))
+}
+
+/// `0000-00-00T00:00:00`, in a zone or in none: it is the same everywhere.
+fn is_zero(value: &Value<'_>) -> bool {
+    let Value::Text(text) = value else {
+        return false;
+    };
+    let Some(time) = text.strip_prefix(ZERO_DATE_TEXT) else {
+        return false;
+    };
+    let Some(time) = time.strip_prefix(['T', ' ']) else {
+        return false;
+    };
+    let zero = time.trim_end_matches('Z');
+    zoned_time(zero).is_some_and(|(nanos, _)| nanos == 0)
 }
 
 /// A date and time, and whether it is a point in time: else it is what clocks show.
@@ -262,6 +285,7 @@ mod tests {
         let rules = Rules {
             zone: Zone::parse("Europe/Berlin"),
             text_allows_nul: false,
+            takes_zero_dates: false,
         };
         let check = |value: &Value<'_>, local: i64, instant: i64| {
             for (column, seconds) in [
@@ -305,6 +329,42 @@ mod tests {
         check(&words("0000-00-00"), None);
         check(&words("infinity"), Some(i32::MAX));
         check(&number("1"), None);
+    }
+
+    /// Of databases that have them.
+    #[test]
+    fn dates_that_are_none() {
+        let rules = Rules {
+            takes_zero_dates: true,
+            zone: Zone::parse("Europe/Berlin"),
+            ..Rules::default()
+        };
+        let check = |text: &str, column: &ColumnType, expected: Option<Cell<'_>>| {
+            let value = words(text);
+            let fitted = fit(&value, column, rules);
+            let cell = fitted.as_ref().ok().map(Fitted::cell);
+            assert_eq!(cell, expected, "{text} into {column}");
+        };
+        check("0000-00-00", &ColumnType::Date, Some(Cell::Date(ZERO_DATE)));
+        check("0000-00-01", &ColumnType::Date, None);
+        check("0000-00-00T00:00:00", &ColumnType::Date, None);
+        let zero = Some(Cell::Timestamp(Timestamp::ZERO_DATE));
+        for column in [ColumnType::Timestamp, ColumnType::TimestampTz] {
+            check("0000-00-00T00:00:00", &column, zero);
+            check("0000-00-00 00:00:00.000000", &column, zero);
+            check("0000-00-00T00:00:00+00:00", &column, zero);
+            check("0000-00-00T00:00:00Z", &column, zero);
+            check("0000-00-00T00:00:01", &column, None);
+            check("0000-00-00", &column, None);
+            check(
+                "1970-01-01T00:00:00Z",
+                &column,
+                match column {
+                    ColumnType::Timestamp => at(3_600, 0),
+                    _ => at(0, 0),
+                },
+            );
+        }
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub(in crate::map) fn default_value(
 fn fitted(value: &Value<'_>, column_type: &ColumnType, zone: Option<Zone>) -> Option<DefaultValue> {
     let rules = Rules {
         text_allows_nul: true,
+        takes_zero_dates: false,
         zone,
     };
     let fitted = fit::fit(value, column_type, rules).ok()?;

@@ -1,7 +1,7 @@
 use mysql_async::Value;
 
 use super::*;
-use crate::row::Timestamp;
+use crate::row::{Timestamp, ZERO_DATE};
 
 fn check(cell: Cell<'_>, encoding: &Encoding, expected: Result<Value, &str>) {
     let found = value(cell, encoding);
@@ -55,6 +55,28 @@ fn values_of_narrow_columns() {
 }
 
 #[test]
+fn vectors_are_singles() {
+    let check = |text, expected| check(Cell::Text(text), &Encoding::Singles, expected);
+    let bytes = [0, 0, 128, 63, 0, 0, 32, 192].to_vec();
+    check("[1, -2.5]", Ok(Value::Bytes(bytes)));
+    check(" [3e2]", Ok(Value::Bytes(vec![0, 0, 150, 67])));
+    check("[1e39]", Err("out of"));
+    for no_vector in [
+        "",
+        "1,2",
+        "[]",
+        "[1,]",
+        "[1,null]",
+        "[inf]",
+        "[NaN]",
+        "[[1]]",
+        "{\"a\":1}",
+    ] {
+        check(no_vector, Err("not a vector"));
+    }
+}
+
+#[test]
 fn numbers_are_no_labels() {
     let labels = Encoding::Labels(["small", "2", "x,y"].map(str::to_owned).to_vec());
     let check = |text, expected| check(Cell::Text(text), &labels, expected);
@@ -71,12 +93,18 @@ fn numbers_are_no_labels() {
 
 #[test]
 fn dates_and_times() {
+    let at = |seconds, nanos| Cell::Timestamp(Timestamp { seconds, nanos });
     check_plain(Cell::Date(0), Ok(Value::Date(1970, 1, 1, 0, 0, 0, 0)));
     check_plain(Cell::Date(-719_162), Ok(Value::Date(1, 1, 1, 0, 0, 0, 0)));
     check_plain(
         Cell::Date(2_932_896),
         Ok(Value::Date(9999, 12, 31, 0, 0, 0, 0)),
     );
+    let no_date = || Ok(Value::Date(0, 0, 0, 0, 0, 0, 0));
+    check_plain(Cell::Date(ZERO_DATE), no_date());
+    check_plain(Cell::Timestamp(Timestamp::ZERO_DATE), no_date());
+    check_plain(at(i64::MIN, 0), Err("range"));
+    check_plain(Cell::Date(i32::MIN), Err("range"));
     check_plain(Cell::Date(-719_163), Err("0001"));
     check_plain(Cell::Date(2_932_897), Err("9999"));
     check_plain(Cell::Date(i32::MAX), Err("range"));
@@ -95,7 +123,6 @@ fn dates_and_times() {
     check_plain(Cell::Time(-last), Ok(Value::Time(true, 34, 22, 59, 59, 0)));
     check_plain(Cell::Time(last + 1), Err("838:59:59"));
     check_plain(Cell::Time(-1_000), Ok(Value::Time(true, 0, 0, 0, 0, 1)));
-    let at = |seconds, nanos| Cell::Timestamp(Timestamp { seconds, nanos });
     check_plain(
         at(-1, 999_999_999),
         Ok(Value::Date(1969, 12, 31, 23, 59, 59, 999_999)),

@@ -3,17 +3,23 @@
 use chrono::{DateTime, Datelike, NaiveDate, Timelike};
 use mysql_async::Value;
 
-use crate::row::Timestamp;
+use crate::row::{Timestamp, ZERO_DATE};
 use crate::table::TIME_SPAN_NANOS_MAX;
 
 /// Digits after the second that the server keeps at most.
 pub(super) const FRACTION_DIGITS_MAX: u32 = 6;
+
+/// `0000-00-00`, with a time or without.
+const NO_DATE: Value = Value::Date(0, 0, 0, 0, 0, 0, 0);
 
 const SECOND_NANOS: i64 = 1_000_000_000;
 const OUT_OF_RANGE: &str = "date or time out of range: the database has the years 0001 to 9999";
 
 /// A day.
 pub(in crate::mysql) fn date(days: i32) -> Result<Value, &'static str> {
+    if days == ZERO_DATE {
+        return Ok(NO_DATE);
+    }
     let date = NaiveDate::from_epoch_days(days).ok_or(OUT_OF_RANGE)?;
     let (year, month, day) = fields(date)?;
     Ok(Value::Date(year, month, day, 0, 0, 0, 0))
@@ -45,6 +51,9 @@ pub(in crate::mysql) fn time_span(nanos: i64, digits: u32) -> Result<Value, &'st
 
 /// A date and time. What is finer than `digits` is cut off, towards the past.
 pub(in crate::mysql) fn timestamp(at: Timestamp, digits: u32) -> Result<Value, &'static str> {
+    if at == Timestamp::ZERO_DATE {
+        return Ok(NO_DATE);
+    }
     let moment = DateTime::from_timestamp(at.seconds, at.nanos).ok_or(OUT_OF_RANGE)?;
     let (year, month, day) = fields(moment.date_naive())?;
     let part = |value: u32| u8::try_from(value).map_err(|_| OUT_OF_RANGE);

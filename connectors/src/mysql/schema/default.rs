@@ -21,7 +21,7 @@ pub(in crate::mysql) fn clause(
     let is_large = ["text", "blob", "json"]
         .iter()
         .any(|large| type_word(native_type).ends_with(large));
-    Some(match is_large && flavor != Flavor::MariaDb {
+    Some(match is_large && !flavor.is_mariadb() {
         true => format!(" DEFAULT ({said})"),
         false => format!(" DEFAULT {said}"),
     })

@@ -26,7 +26,7 @@ pub(super) fn column(row: &Row, flavor: Flavor) -> (ColumnDef, Traits) {
     let extra = text(row, 4).unwrap_or_default().to_ascii_uppercase();
     let default = text(row, 3);
     // MariaDB writes out that there is none.
-    let default = default.filter(|default| flavor != Flavor::MariaDb || default != "NULL");
+    let default = default.filter(|default| !flavor.is_mariadb() || default != "NULL");
     let generated = [
         "VIRTUAL GENERATED",
         "STORED GENERATED",
@@ -77,8 +77,10 @@ fn stored_default(default: Option<&str>, extra: &str, flavor: Flavor) -> StoredD
             StoredDefault::Expression(text.to_owned())
         }
         (Some(text), Flavor::MySql | Flavor::MySql9) => StoredDefault::Value(text.to_owned()),
-        (Some(text), Flavor::MariaDb) if is_literal(text) => StoredDefault::Value(text.to_owned()),
-        (Some(_), Flavor::MariaDb) => StoredDefault::None,
+        (Some(text), Flavor::MariaDb106 | Flavor::MariaDb) => match is_literal(text) {
+            true => StoredDefault::Value(text.to_owned()),
+            false => StoredDefault::None,
+        },
     }
 }
 
@@ -101,8 +103,7 @@ fn column_type(native_type: &str, limits: &Limits, collation: Option<&str>) -> C
     let range = |low, high| ColumnType::IntRange { low, high };
     let bound = |number: Option<i64>| number.and_then(|number| u32::try_from(number).ok());
     match type_word(native_type) {
-        // What BOOLEAN stands for; any other tinyint is a number.
-        "tinyint" if native_type.starts_with("tinyint(1)") && !unsigned => ColumnType::Bool,
+        // That of one digit, which BOOLEAN stands for, is a number too.
         "tinyint" if unsigned => range(0, 255),
         "tinyint" => range(-128, 127),
         "year" => range(0, YEAR_MAX),
@@ -193,8 +194,8 @@ pub(in crate::mysql) fn plain_type(column_type: &ColumnType, flavor: Flavor) -> 
         ColumnType::Uuid if flavor == Flavor::MariaDb => "uuid",
         ColumnType::Uuid => "char(36) CHARACTER SET ascii COLLATE ascii_bin",
         ColumnType::Json | ColumnType::Array(_) => "json",
-        // None of these is asked for by a record; they are met in tables that are there.
-        ColumnType::IntRange { .. } => "bigint",
+        // None of these is asked for by a record's type alone; they are met in tables that are there.
+        ColumnType::IntRange { low, high } => special::integer(*low, *high).unwrap_or("bigint"),
         ColumnType::UInt64 => "bigint unsigned",
         ColumnType::SizedText { .. } => "longtext",
         ColumnType::SizedBytes {
@@ -270,7 +271,7 @@ mod tests {
         };
         let range = |low, high| ColumnType::IntRange { low, high };
         let text = ColumnType::Text { max_chars: None };
-        check("tinyint(1)", ColumnType::Bool);
+        check("tinyint(1)", range(-128, 127));
         check("tinyint(4)", range(-128, 127));
         check("tinyint", range(-128, 127));
         check("tinyint unsigned", range(0, 255));
@@ -381,6 +382,19 @@ mod tests {
             plain_type(column_type, Flavor::MySql).expect("a type")
         });
         check_created(PAGE, "| for | of | column |", &special_types(), created);
+    }
+
+    #[test]
+    fn uuids_are_texts_where_there_is_no_type_for_them() {
+        let check = |flavor, expected: &str| {
+            let found = plain_type(&ColumnType::Uuid, flavor);
+            assert_eq!(found.as_deref(), Some(expected));
+        };
+        let text = "char(36) CHARACTER SET ascii COLLATE ascii_bin";
+        check(Flavor::MySql, text);
+        check(Flavor::MySql9, text);
+        check(Flavor::MariaDb106, text);
+        check(Flavor::MariaDb, "uuid");
     }
 
     #[test]

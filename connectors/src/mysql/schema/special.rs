@@ -65,7 +65,7 @@ fn bytes_type(max_bytes: u32) -> Option<String> {
     })
 }
 
-fn integer(low: i64, high: i64) -> Option<&'static str> {
+pub(super) fn integer(low: i64, high: i64) -> Option<&'static str> {
     Some(match (low, high) {
         (-128, 127) => "tinyint",
         (0, 255) => "tinyint unsigned",

@@ -41,6 +41,7 @@ fn target(key: Vec<usize>) -> Target {
             primary_key: Vec::new(),
             unique_keys: Vec::new(),
             text_allows_nul: false,
+            has_zero_dates: false,
         },
     }
 }

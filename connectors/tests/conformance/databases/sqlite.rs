@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use rowdock_connectors::Sink;
 use rowdock_connectors::sqlite::SqliteSink;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Row, SqliteConnection};
 use tempfile::TempDir;
 
-use crate::conformance::support::{Database, options};
+use crate::conformance::support::{Database, Outside, options};
 
 pub(crate) struct Sqlite {
     path: PathBuf,
@@ -24,6 +24,23 @@ impl Sqlite {
             _folder: folder,
         }
     }
+
+    async fn connect(&self) -> SqliteConnection {
+        let options = SqliteConnectOptions::new()
+            .filename(&self.path)
+            .create_if_missing(true);
+        options.connect().await.expect("connects")
+    }
+}
+
+#[async_trait]
+impl Outside for Sqlite {
+    async fn execute(&self, sql: &str) {
+        let mut connection = self.connect().await;
+        let statement = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+        statement.execute(&mut connection).await.expect(sql);
+        connection.close().await.expect("closed");
+    }
 }
 
 #[async_trait]
@@ -35,8 +52,7 @@ impl Database for Sqlite {
     }
 
     async fn rows(&self, table: &str, columns: &[&str]) -> Vec<String> {
-        let options = SqliteConnectOptions::new().filename(&self.path);
-        let mut connection = options.connect().await.expect("connects");
+        let mut connection = self.connect().await;
         let cells: Vec<String> = columns
             .iter()
             .map(|column| format!("coalesce(CAST({column} AS TEXT), 'null')"))

@@ -1,0 +1,115 @@
+//! The order of the log, for keys of which only the table knows whether they are the same.
+
+use super::{Phase, Plan, RowSet, after_truncate, tombstones};
+use crate::row::{CellState, RowKind, TableRows};
+
+/// Makes the rows of one table into deletes and writes without a look at their keys, for databases that
+/// take the rows of a statement one after the other. A phase holds neighbours: deletes, and writes behind
+/// them that have the same columns. A key may be there several times, among deletes as among writes.
+pub fn in_log_order(rows: &TableRows) -> Plan<'_> {
+    let first = after_truncate(rows);
+    let mixed: Vec<usize> = (0..rows.columns.len())
+        .filter(|column| rows.columns[*column].absent_count() > 0)
+        .collect();
+    let mut deletes = Vec::new();
+    let mut phases: Vec<(Vec<usize>, Vec<usize>)> = vec![Default::default()];
+    for row in first..rows.len() {
+        let is_delete = rows.origins[row].kind == RowKind::Delete;
+        let current = phases.len() - 1;
+        let goes_on = match phases[current].1.last() {
+            Some(last) => !is_delete && have_same_columns(rows, &mixed, *last, row),
+            None => true,
+        };
+        if !goes_on {
+            phases.push(Default::default());
+        }
+        let place = phases.len() - 1;
+        if is_delete {
+            phases[place].0.push(row);
+            deletes.push(row);
+        } else {
+            phases[place].1.push(row);
+        }
+    }
+    let phases = phases.into_iter().map(|(deletes, writes)| Phase {
+        deletes,
+        writes: RowSet::Some(writes),
+    });
+    Plan {
+        rows: std::borrow::Cow::Borrowed(rows),
+        truncate: first > 0,
+        phases: phases.collect(),
+        tombstones: tombstones(rows, &deletes),
+    }
+}
+
+/// `mixed` are the columns that not all rows have.
+fn have_same_columns(rows: &TableRows, mixed: &[usize], left: usize, right: usize) -> bool {
+    let has = |column: usize, row: usize| rows.columns[column].state(row) != CellState::Absent;
+    mixed
+        .iter()
+        .all(|column| has(*column, left) == has(*column, right))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::Cell;
+    use crate::row::fixture::{integer_target, push_kind};
+    use crate::table::WriteMode;
+
+    const A: Cell<'static> = Cell::Absent;
+    const V: Cell<'static> = Cell::Int(7);
+
+    fn check(
+        records: &[([Cell<'_>; 2], RowKind)],
+        truncate: bool,
+        expected: &[(&[usize], &[usize])],
+    ) {
+        let mut rows = TableRows::new(integer_target(2, 1, WriteMode::Upsert));
+        for (cells, kind) in records {
+            push_kind(&mut rows, cells, *kind);
+        }
+        let plan = in_log_order(&rows);
+        let found: Vec<(Vec<usize>, Vec<usize>)> = plan
+            .phases
+            .into_iter()
+            .map(|phase| (phase.deletes, phase.writes.iter(&rows).collect()))
+            .collect();
+        let expected: Vec<(Vec<usize>, Vec<usize>)> = expected
+            .iter()
+            .map(|(deletes, writes)| (deletes.to_vec(), writes.to_vec()))
+            .collect();
+        assert_eq!(found, expected, "{records:?}");
+        assert_eq!(plan.truncate, truncate);
+    }
+
+    #[test]
+    fn neighbours_that_do_alike_are_written_together() {
+        use RowKind::{Delete, Truncate, Write};
+        check(&[], false, &[(&[], &[])]);
+        check(
+            &[([V, V], Write), ([V, V], Write)],
+            false,
+            &[(&[], &[0, 1])],
+        );
+        check(
+            &[
+                ([V, V], Write),
+                ([V, A], Write),
+                ([V, A], Delete),
+                ([V, A], Delete),
+                ([V, V], Write),
+                ([V, V], Write),
+                ([V, A], Delete),
+            ],
+            false,
+            &[(&[], &[0]), (&[], &[1]), (&[2, 3], &[4, 5]), (&[6], &[])],
+        );
+        check(
+            &[([V, V], Write), ([A, A], Truncate), ([V, V], Write)],
+            true,
+            &[(&[], &[2])],
+        );
+    }
+}
