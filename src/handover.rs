@@ -14,8 +14,8 @@
 //! The thread writes the board, the loop reads it before every attempt: what is no longer current
 //! is cut out, without a message that could come too late.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use rowdock_connectors::{NewColumn, NewTable, PartitionKey, Target};
@@ -173,7 +173,12 @@ pub struct Board {
     settled: AtomicU64,
     turns: AtomicU64,
     next_tag: AtomicU64,
+    refusals: Mutex<BTreeMap<Subject, String>>,
+    has_refusals: AtomicBool,
 }
+
+/// What a refusal is about: a partition, a topic as a whole, or, without either, the group.
+pub type Subject = Option<(String, Option<u32>)>;
 
 impl Board {
     /// A tag never used before.
@@ -247,7 +252,95 @@ impl Board {
         }
     }
 
+    /// Kafka refuses something; the client says so once, and tries again for ever. At most one is kept
+    /// for each partition and topic.
+    pub fn refused(&self, about: Subject, reason: String) {
+        self.lock_refusals().insert(about, reason);
+        self.has_refusals.store(true, Ordering::Release);
+    }
+
+    /// What has been refused and has not come to pass since.
+    pub fn refusal(&self) -> Option<String> {
+        if !self.has_refusals.load(Ordering::Acquire) {
+            return None;
+        }
+        self.lock_refusals().values().next_back().cloned()
+    }
+
+    /// These partitions are read: whatever was refused of them, of their topics or of the group is not
+    /// any more.
+    pub fn granted<'key>(&self, keys: impl IntoIterator<Item = &'key PartitionKey>) {
+        if !self.has_refusals.load(Ordering::Acquire) {
+            return;
+        }
+        let mut refusals = self.lock_refusals();
+        for key in keys {
+            refusals.remove(&None);
+            refusals.remove(&Some((key.topic.to_string(), None)));
+            refusals.remove(&Some((
+                key.topic.to_string(),
+                u32::try_from(key.partition).ok(),
+            )));
+        }
+        self.has_refusals
+            .store(!refusals.is_empty(), Ordering::Release);
+    }
+
+    /// These partitions are somebody else's now, and whatever was refused of them.
+    pub fn forget_refusals(&self, keys: &[PartitionKey]) {
+        if !self.has_refusals.load(Ordering::Acquire) {
+            return;
+        }
+        let mut refusals = self.lock_refusals();
+        for key in keys {
+            refusals.remove(&Some((
+                key.topic.to_string(),
+                u32::try_from(key.partition).ok(),
+            )));
+        }
+        self.has_refusals
+            .store(!refusals.is_empty(), Ordering::Release);
+    }
+
+    /// The partitions that are ours.
+    pub fn partitions(&self) -> Vec<PartitionKey> {
+        self.lock().keys().cloned().collect()
+    }
+
+    fn lock_refusals(&self) -> std::sync::MutexGuard<'_, BTreeMap<Subject, String>> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PartitionKey, AssignmentTag>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_is_told_until_it_comes_to_pass() {
+        let board = Board::default();
+        let key = |topic: &str, partition| PartitionKey {
+            topic: topic.into(),
+            partition,
+        };
+        assert_eq!(board.refusal(), None);
+        board.refused(None, "no group".to_owned());
+        board.refused(Some(("orders".to_owned(), None)), "no topic".to_owned());
+        board.refused(Some(("orders".to_owned(), Some(1))), "no right".to_owned());
+        assert_eq!(board.refusal().as_deref(), Some("no right"));
+        // Of another partition: that one is refused still, the topic and the group are not.
+        board.granted([&key("orders", 0)]);
+        assert_eq!(board.refusal().as_deref(), Some("no right"));
+        board.forget_refusals(&[key("orders", 1)]);
+        assert_eq!(board.refusal(), None);
+        board.refused(Some(("orders".to_owned(), None)), "no topic".to_owned());
+        board.granted([&key("returns", 0)]);
+        assert_eq!(board.refusal().as_deref(), Some("no topic"));
+        board.granted([&key("orders", 0)]);
+        assert_eq!(board.refusal(), None);
     }
 }

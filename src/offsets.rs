@@ -13,7 +13,7 @@
 //! where the connector starts at the end), looked up now: a position that is not there would be
 //! decided later, by whoever comes first.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rowdock_connectors::{PartitionKey, ResetRequest, SetPosition, SinkError, StoredPosition};
@@ -23,9 +23,10 @@ use crate::sessions::{Lease, RequestSessions};
 use crate::write::start::Watermarks;
 pub(crate) use kafka::Kafka;
 use kafka::Known;
-use waiting::Behind;
+pub use progress::{Progress, Report};
 
 mod kafka;
+mod progress;
 mod waiting;
 
 /// A connector whose positions are asked for.
@@ -51,30 +52,6 @@ pub enum OffsetsError {
     /// Kafka or the database does not answer, or refuses.
     #[error("{0}")]
     Failed(String),
-}
-
-/// A partition, where it stands and where its log ends.
-#[derive(Debug, Clone)]
-pub struct Progress {
-    /// The partition.
-    pub key: PartitionKey,
-    /// Next offset to store.
-    pub next_offset: i64,
-    /// The database's row of it; `None` when the position is the consumer group's.
-    pub stored: Option<StoredPosition>,
-    /// What Kafka has of it; `None` when the topic is gone.
-    pub marks: Option<Watermarks>,
-    /// When the first record that waits was produced, in milliseconds since the epoch; `None` when
-    /// none does, or when it could not be read in time.
-    pub waits_since_ms: Option<i64>,
-}
-
-impl Progress {
-    /// Records that are there and not stored.
-    pub fn lag(&self) -> Option<i64> {
-        let marks = self.marks?;
-        Some((marks.high - self.next_offset).max(0))
-    }
 }
 
 impl From<SinkError> for OffsetsError {
@@ -114,76 +91,6 @@ impl Positions {
         }
         kafka.close().await;
         Ok(offsets.into_iter().collect())
-    }
-
-    /// The same with what Kafka has of each partition, for those whose positions are stored. Where the
-    /// group's offsets count, partitions that have none stand where they will be begun.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
-    pub async fn progress(&self) -> Result<Vec<Progress>, OffsetsError> {
-        let kafka = Kafka::open(self)?;
-        let mut progress = match self.config.delivery {
-            Delivery::ExactlyOnce => self.progress_of_rows(&kafka).await?,
-            Delivery::AtLeastOnce => self.progress_of_group(&kafka).await?,
-        };
-        let behind = progress.iter().filter_map(|one| {
-            let lag = one.lag().filter(|lag| *lag > 0)?;
-            Some(Behind {
-                key: one.key.clone(),
-                next_offset: one.next_offset,
-                lag,
-            })
-        });
-        let behind: Vec<Behind> = behind.collect();
-        let times = kafka.ask(move |consumer| Ok(waiting::first_times(consumer, behind)?));
-        let times = times.await?;
-        for one in &mut progress {
-            one.waits_since_ms = times.get(&one.key).copied();
-        }
-        kafka.close().await;
-        Ok(progress)
-    }
-
-    async fn progress_of_rows(&self, kafka: &Kafka) -> Result<Vec<Progress>, OffsetsError> {
-        let stored = self.stored(kafka).await?;
-        let topics = stored.iter().map(|row| Arc::clone(&row.key.topic));
-        let mut known = HashMap::new();
-        for topic in topics.collect::<BTreeSet<_>>() {
-            let partitions = kafka.facts.partitions(topic).await?;
-            known.extend(kafka.facts.watermarks(partitions).await?);
-        }
-        let progress = stored.into_iter().map(|stored| Progress {
-            key: stored.key.clone(),
-            next_offset: stored.next_offset,
-            marks: known.get(&stored.key).copied(),
-            waits_since_ms: None,
-            stored: Some(stored),
-        });
-        Ok(progress.collect())
-    }
-
-    async fn progress_of_group(&self, kafka: &Kafka) -> Result<Vec<Progress>, OffsetsError> {
-        let mut progress = Vec::new();
-        for topic in kafka.topics(&self.config.topics).await? {
-            let partitions = kafka.facts.partitions(topic).await?;
-            if partitions.is_empty() {
-                continue;
-            }
-            let committed = kafka.facts.committed(partitions.clone()).await?;
-            for (key, marks) in kafka.facts.watermarks(partitions).await? {
-                let committed = committed.get(&key).map(|committed| committed.offset);
-                progress.push(Progress {
-                    next_offset: committed.unwrap_or_else(|| self.start(marks)),
-                    key,
-                    stored: None,
-                    marks: Some(marks),
-                    waits_since_ms: None,
-                });
-            }
-        }
-        progress.sort_by(|one, other| one.key.cmp(&other.key));
-        Ok(progress)
     }
 
     /// Sets these positions; `None` is where a new connector would start.

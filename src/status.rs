@@ -33,4 +33,6 @@ pub struct TaskStatus {
     pub topics: BTreeSet<Arc<str>>,
     /// While RUNNING: the error that is being retried, when there is one.
     pub retrying: Option<String>,
+    /// While RUNNING: what Kafka refuses to the consumer until a person acts, such as to read a topic.
+    pub refused: Option<String>,
 }

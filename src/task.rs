@@ -89,6 +89,7 @@ impl TaskHandle {
             restartable: false,
             topics: BTreeSet::new(),
             retrying: None,
+            refused: None,
         });
         let status = Arc::new(status);
         let task = RunningTask {

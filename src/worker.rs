@@ -212,8 +212,9 @@ async fn serve_until(stop: impl Future<Output = ()>, listeners: Vec<Bound>, stat
         info!(%address, "rest api listening");
     }
     stop.await;
-    stopping.send_replace(true);
+    // Handing tasks over takes its time, and whoever asks meanwhile is told.
     cluster.stop().await;
+    stopping.send_replace(true);
     while let Some(server) = servers.join_next().await {
         if let Err(error) = server {
             warn!(error = %error, "rest api broke down");

@@ -189,9 +189,19 @@ impl WriteLoop {
 
     /// What no event tells.
     async fn look_around(&mut self) -> Result<(), Halt> {
+        self.tell_of_refusals();
         self.look_at_topics().await?;
         self.forget_refusals().await?;
         self.look_for_standstill().await
+    }
+
+    fn tell_of_refusals(&self) {
+        let refused = self.board.refusal();
+        self.status.send_if_modified(|status| {
+            let has_changed = status.refused != refused;
+            status.refused = refused;
+            has_changed
+        });
     }
 
     async fn look_at_topics(&mut self) -> Result<(), Halt> {
@@ -209,6 +219,7 @@ impl WriteLoop {
                 generation,
                 partitions,
             } => {
+                self.board.granted(partitions.iter().map(|(key, _)| key));
                 if self.state.failed {
                     return Ok(());
                 }
@@ -216,7 +227,6 @@ impl WriteLoop {
             }
             ToWriter::Batch(batch) => {
                 self.state.idle_since_check = None;
-                self.state.standstill.moves();
                 let stored = if self.state.failed {
                     Ok(Vec::new())
                 } else {
@@ -226,6 +236,7 @@ impl WriteLoop {
                 // Sent even when nothing was written: it wakes the thread.
                 let (positions, halted) = match stored {
                     Ok(positions) => {
+                        self.board.granted(positions.iter().map(|(key, _)| key));
                         self.note_topics(&positions);
                         (positions, Ok(()))
                     }
@@ -239,6 +250,7 @@ impl WriteLoop {
                 Ok(())
             }
             ToWriter::Gone(partitions) => {
+                self.board.forget_refusals(&partitions);
                 for key in &partitions {
                     if self.is_gone(key) {
                         self.state.held.remove(key);

@@ -23,6 +23,7 @@
 //! | the worker that wrote last cut off; no worker talks to another | `network::cut_off_as_the_writer` |       |
 //! | a bad line: latency, and every fifth packet lost           | `network::a_bad_line`              | 10 minutes |
 //! | brokers killed one after the other                         | `brokers::rolling_kills`           |         |
+//! | a broker killed, and then a worker                         | `brokers::one_killed_and_a_worker` |         |
 //! | the coordinator of the group frozen, both group protocols  | `brokers::coordinator_frozen_*`    |         |
 //! | no broker at all for a while                               | `brokers::all_away`                | 5 minutes |
 //! | positions set by hand, forward and back, tasks racing      | `limits::positions_set_while_tasks_end` |    |
@@ -73,7 +74,8 @@ macro_rules! every_scenario {
                 cut_off_from_kafka cut_off_from_the_database cut_off_as_the_writer a_bad_line
             }
             brokers {
-                rolling_kills coordinator_frozen_classic coordinator_frozen_consumer_protocol all_away
+                rolling_kills one_killed_and_a_worker coordinator_frozen_classic
+                coordinator_frozen_consumer_protocol all_away
             }
             limits {
                 positions_set_while_tasks_end database_stalls clock_jumps memory

@@ -15,7 +15,9 @@ use crate::support::stage::Stage;
 use crate::support::wait::{PATIENCE, check, eventually};
 use crate::support::worker::{FENCED, Launch, Worker};
 
+mod company;
 mod positions;
+mod progress;
 
 const NAMES: [&str; 3] = ["first", "second", "third"];
 

@@ -29,8 +29,26 @@ struct Step {
     method: &'static str,
     path: String,
     body: Option<Value>,
-    /// Why the answers differ, where that is meant.
-    differs: Option<&'static str>,
+    /// Where the answers are meant to differ.
+    differs: Option<Difference>,
+}
+
+/// An answer that is meant to be another one than Kafka Connect's.
+#[derive(Clone, Copy)]
+struct Difference {
+    reason: &'static str,
+    /// Our status, and words of our message.
+    ours: (u16, &'static str),
+}
+
+impl Difference {
+    /// What is wrong with our answer, if anything.
+    fn violated(self, ours: &Answer) -> Option<String> {
+        let (code, words) = self.ours;
+        let told = ours.body.to_string();
+        let is_meant = ours.code == code && told.contains(words);
+        (!is_meant).then(|| format!("meant {code} {words:?}\n  ours  {} {told}", ours.code))
+    }
 }
 
 fn step(method: &'static str, path: &str, body: Option<Value>) -> Step {
@@ -43,8 +61,10 @@ fn step(method: &'static str, path: &str, body: Option<Value>) -> Step {
 }
 
 impl Step {
-    fn differs(mut self, reason: &'static str) -> Self {
-        self.differs = Some(reason);
+    /// For this reason this is our answer.
+    fn differs(mut self, reason: &'static str, code: u16, words: &'static str) -> Self {
+        let ours = (code, words);
+        self.differs = Some(Difference { reason, ours });
         self
     }
 }
@@ -94,7 +114,11 @@ fn creation() -> Vec<Step> {
     let post = |body: Value| step("POST", "/connectors", Some(body));
     let no_class = json!({"name": "c", "config": {"topics": "t"}});
     vec![
-        post(no_class).differs("the config is not repeated in the message: it may hold passwords"),
+        post(no_class).differs(
+            "the config is not repeated in the message: it may hold passwords",
+            400,
+            "Connector config {name=c} contains no connector type",
+        ),
         post(create(&[("connector.class", json!("org.acme.Nope"))])),
         post(create(&[("name", json!("other"))])),
         post(create(&[("tasks.max", json!("dog"))])),
@@ -107,9 +131,16 @@ fn creation() -> Vec<Step> {
             json!("conformance"),
         )])),
         post(create(&[("errors.tolerance", json!("some"))])),
-        post(json!({"name": "c"}))
-            .differs("a body without a config is the client's mistake: 400, not 500"),
-        post(json!([])).differs("a body that is no object is the client's mistake: 400, not 500"),
+        post(json!({"name": "c"})).differs(
+            "a body without a config is the client's mistake: 400, not 500",
+            400,
+            "config is missing",
+        ),
+        post(json!([])).differs(
+            "a body that is no object is the client's mistake: 400, not 500",
+            400,
+            "must be a JSON object",
+        ),
         post(create(&[])),
         post(create(&[])),
     ]
@@ -127,8 +158,11 @@ fn reading() -> Vec<Step> {
         get("/connectors/c/tasks/-1/status"),
         get("/connectors/c/tasks-config"),
         get("/connectors/c/topics"),
-        get("/connectors/c/offsets")
-            .differs("positions are in the database, and there is none at the connector's address"),
+        get("/connectors/c/offsets").differs(
+            "positions are in the database, and there is none at the connector's address",
+            500,
+            "Failed to list consumer group offsets for connector c: cannot connect",
+        ),
         get("/connectors/"),
         get("/connectors?expand=status&expand=info"),
         get("/connectors?expand=bogus"),
@@ -179,6 +213,8 @@ fn changing() -> Vec<Step> {
         patch(json!({"name": null})),
         patch(json!({"name": "other"})).differs(
             "Kafka Connect renames the config and not the connector, by accident: 400 here",
+            400,
+            "Connector name configuration (other) doesn't match connector name in the URL (c)",
         ),
         patch(json!({"tasks.max": "dog"})),
         step("PUT", "/connectors/c/pause", None),
@@ -229,18 +265,25 @@ fn others() -> Vec<Step> {
         )
     };
     vec![
-        validate(json!({"connector.class": "org.acme.OtherSinkConnector", "topics": "t"}))
-            .differs("the classes that are built in differ"),
+        validate(json!({"connector.class": "org.acme.OtherSinkConnector", "topics": "t"})).differs(
+            "the classes that are built in differ",
+            400,
+            "org.acme.OtherSinkConnector",
+        ),
         step("GET", "/connector-plugins/Nope/config", None),
-        step("GET", "/admin/loggers/nope", None).differs(NO_LOGGERS),
-        step("PUT", "/admin/loggers/root", Some(json!({"level": "LOUD"}))).differs(NO_LOGGERS),
+        step("GET", "/admin/loggers/nope", None).differs(NO_LOGGERS, 404, "Logger nope not found."),
+        step("PUT", "/admin/loggers/root", Some(json!({"level": "LOUD"}))).differs(
+            NO_LOGGERS,
+            404,
+            "invalid log level 'LOUD'.",
+        ),
         step("PUT", "/admin/loggers/root", Some(json!({}))),
         step(
             "PUT",
             "/admin/loggers/root?scope=cluster",
             Some(json!({"level": "WARN"})),
         )
-        .differs(NO_LOGGERS),
+        .differs(NO_LOGGERS, 204, ""),
     ]
 }
 
@@ -320,8 +363,14 @@ async fn answers_are_kafka_connects() {
             step.body.clone().unwrap_or_default()
         );
         match (theirs == ours, step.differs) {
-            (true, None) | (false, Some(_)) => {}
-            (true, Some(reason)) => wrong.push(format!("{asked}\n  is the same, though {reason}")),
+            (true, None) => {}
+            (false, Some(difference)) => {
+                let violated = difference.violated(&ours);
+                wrong.extend(violated.map(|problem| format!("{asked}\n  {problem}")));
+            }
+            (true, Some(Difference { reason, .. })) => {
+                wrong.push(format!("{asked}\n  is the same, though {reason}"));
+            }
             (false, None) => {
                 wrong.push(format!(
                     "{asked}\n  theirs {} {}\n  ours   {} {}",

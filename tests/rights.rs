@@ -25,7 +25,10 @@ async fn those_that_are_documented_are_enough() {
     let stage = Stage::begin("rights", 2).await;
     let mut orders = Orders::prepare(&stage, 2).await;
     let letters = stage.named_topic("letters", 1);
-    orders.connector = orders.connector.dead_letters(&letters);
+    orders.connector = orders
+        .connector
+        .dead_letters(&letters)
+        .set("consumer.override.metadata.max.age.ms", "1000");
     let configs = stage.named_topic("configs", 1).name;
     let statuses = stage.named_topic("statuses", 5).name;
     let endpoint = Endpoint::start(CLERK);
@@ -80,8 +83,6 @@ async fn those_that_are_documented_are_enough() {
             (Topic(&configs), &[Read]),
             (Topic(&statuses), &[Read]),
             (Group(&workers), &[Read, Describe]),
-            (Topic(&orders.topic.name), &[Describe, Read]),
-            (Group(&orders.connector.group()), &[Read, Describe]),
             (Topic(&letters.name), &[Describe, Write, Create]),
         ],
     );
@@ -115,6 +116,32 @@ async fn those_that_are_documented_are_enough() {
         check(answer.code == 201, || answer.body.to_string())
     })
     .await;
+    // The connector's own rights: what is lacking is said by its task, and it goes on once it is given.
+    let lacks = async |words: &str| {
+        let name = &orders.connector.name;
+        eventually("the task to say what it lacks", PATIENCE, || async {
+            let path = format!("/rowdock/connectors/{name}/progress");
+            let progress = worker.rest.get(&path).await.body;
+            let tasks = worker.tasks(&orders.connector).await;
+            let says = tasks.iter().any(|task| task.trace.contains(words));
+            let is_seen = progress["health"] == "retrying";
+            check(says && is_seen, || format!("{tasks:?} {progress}"))
+        })
+        .await;
+    };
+    let (topic, group) = (orders.topic.name.as_str(), orders.connector.group());
+    lacks(&format!(
+        "group {group} may not be used: allow Read and Describe on it"
+    ))
+    .await;
+    give(CLERK, &[(Group(&group), &[Describe])]);
+    lacks("Group authorization failed").await;
+    give(CLERK, &[(Group(&group), &[Read])]);
+    lacks("Topic authorization failed").await;
+    give(CLERK, &[(Topic(topic), &[Describe])]);
+    lacks("Fetch").await;
+    give(CLERK, &[(Topic(topic), &[Read])]);
+
     let writer = orders.writer(&stage, 1);
     writer.send_good(0, 200, 2).await;
     writer

@@ -65,7 +65,7 @@ pub(super) async fn worker(State(state): State<ApiState>) -> Json<WorkerInfo> {
     responses(
         (status = 200, body = Health),
         (status = 500, body = Health),
-        (status = 503, body = Health, description = "still starting up")
+        (status = 503, body = Health, description = "still starting up, or stopping")
     )
 )]
 pub(super) async fn health(State(state): State<ApiState>) -> (StatusCode, Json<Health>) {
@@ -82,7 +82,12 @@ pub(super) async fn health(State(state): State<ApiState>) -> (StatusCode, Json<H
             "unhealthy",
             format!("{UNHEALTHY} {reason}"),
         ),
-        Ok(Err(_)) | Err(_) => (
+        Ok(Err(stopped)) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unhealthy",
+            stopped.to_string(),
+        ),
+        Err(_) => (
             StatusCode::INTERNAL_SERVER_ERROR,
             "unhealthy",
             UNHEALTHY.to_owned(),

@@ -16,13 +16,13 @@
 //! | 6, 7 | any worker takes any change; none is refused for a rebalance | `one_truth`, `positions_are_set_by_hand`, `workers_come_and_go` |
 //! | 8 | PATCH merges, null removes | `a_config_is_patched` |
 //! | 9 | unknown connectors and tasks, in each path's words | `unknown_connectors_have_each_endpoints_own_words` |
-//! | 10, 34 | restarts by flags and states, asked of any worker | `restart_matrix`, `a_failed_connector_can_be_restarted_stopped_and_deleted`, `restart_keeps_the_target_state`, `one_truth` |
+//! | 10, 34 | restarts by flags and states, asked of any worker | `restart_matrix`, `a_failed_connector_can_be_restarted_stopped_and_deleted`, `restart_keeps_the_target_state`, `one_truth`, `what_has_failed_is_restarted_by_those_who_have_not_got_it` |
 //! | 11 | topics: tracking and reset switched off | `tracking_can_be_switched_off` |
 //! | 12 | positions: an empty list | `offsets_are_set_on_stopped_connectors_only` |
 //! | 13 | validation by full, simple and short name | `configs_are_validated`, `the_plugin_in_the_path_must_be_the_configs` |
 //! | 14 | lists and descriptions of plugins | `plugins_are_listed_and_described` |
 //! | 15, 41 | loggers: levels, scopes, mistakes, last change | `levels_are_listed_and_set`, `mistakes_are_told`, `one_truth` |
-//! | 16, 42 | health: 200, 500, 503 with what is waited for | `health_depends_on_the_control_loop_alone`, `kafka_out_of_reach` |
+//! | 16, 42 | health: 200, 500, 503 with what is waited for | `health_depends_on_the_control_loop_alone`, `kafka_out_of_reach`, `a_worker_that_leaves_says_so` |
 //! | 17 | CORS, OPTIONS, own headers, admin apart or off, a log of requests | `pages_of_other_origins_need_permission`, `head_and_options_work_on_every_get`, `every_answer_gets_the_headers_of_the_settings`, `the_admin_part_can_stand_apart`, `every_listener_answers_its_part` |
 //! | 18 | the advertised address among listeners | `a_worker_is_known_by_its_advertised_address_or_its_listener`, `every_listener_answers_its_part` |
 //! | 19, 37 | a worker joins, leaves, dies, comes back | `workers_come_and_go` |
@@ -47,7 +47,7 @@
 //! | 40 | paths between workers are nobody's | `there_are_no_paths_between_workers` |
 //! | 43, 44, 45, 46, 47 | validation: error counts by key | `errors_are_counted_by_key`, `predicates`, `consumer_groups_must_differ_from_the_workers_group` |
 //! | 48 | validation: override policies | `override_policies` |
-//! | 64 | positions: refused unless stopped and alone, malformed bodies, a group and a Kafka of its own, twice, tried again | `offsets_are_set_on_stopped_connectors_only`, `bodies_are_read_or_refused_in_connects_words`, `positions_are_set_by_hand`, `positions_are_those_of_the_connector_s_kafka_and_group`, `the_group_s_offsets_are_tried_again` |
+//! | 64 | positions: refused unless stopped and alone, malformed bodies, a group and a Kafka of its own, twice, tried again | `offsets_are_set_on_stopped_connectors_only`, `bodies_are_read_or_refused_in_connects_words`, `positions_are_set_by_hand`, `positions_are_those_of_the_connector_s_kafka_and_group`, `the_group_s_offsets_are_tried_again`, `the_group_s_offsets_follow_the_database`, `members_of_the_newer_group_protocol_are_seen` |
 //! | 65 | topics: seen, reset, gone with their connector | `topics_are_tracked_until_they_are_reset`, `tracking_can_be_switched_off` |
 //!
 //! The requests of well-known clients, in their order, are in [`clients`].

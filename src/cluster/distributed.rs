@@ -14,6 +14,7 @@
 //! |-------------------|---------------------------------------------------------------------|
 //! | [`beginning`]     | topics, threads, catching up                                        |
 //! | [`links`]         | what the loop speaks to Kafka through                               |
+//! | [`membership`]    | who is a worker of this cluster                                     |
 //! | [`reads`]         | answering reads, after catching up                                  |
 //! | [`writes`]        | one command after the other through the log                         |
 //! | [`follow`]        | own tasks made to be as the log says; moves; leaving                 |
@@ -32,7 +33,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use tracing::{info, warn};
+use tracing::warn;
 use uuid::Uuid;
 
 use super::format::status::StatusRecord;
@@ -51,6 +52,7 @@ use crate::telemetry::{LoggerLevel, Loggers};
 mod beginning;
 mod follow;
 mod links;
+mod membership;
 mod reads;
 mod say;
 mod show;
@@ -62,6 +64,7 @@ pub use beginning::ClusterSpec;
 
 use follow::Leaving;
 use links::Links;
+use membership::Company;
 use reads::Reads;
 use say::Said;
 use writes::{Job, Waiting, Write};
@@ -135,16 +138,12 @@ struct Control<S: StartTask> {
     /// The next offset to be read of the config topic.
     position: i64,
     caught_up: (bool, bool),
-    /// Members of the group of workers, by worker id.
+    company: Company,
+    /// The workers of the cluster that are in its group, by worker id.
     members: BTreeSet<String>,
     /// Those of them that are to have tasks, sorted.
     staying: Vec<String>,
-    heard_at: Instant,
-    silence: Option<String>,
     refused: Refused,
-    /// For how long the group's thread has said nothing at all. Counted by ticks: a worker that was
-    /// frozen has heard nothing either.
-    unheard: Duration,
 
     reads: Reads,
     write: Option<Write>,
@@ -181,12 +180,18 @@ impl<S: StartTask> Control<S> {
     ) {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut may_be_asked = true;
         loop {
             tokio::select! {
-                message = mailbox.recv(), if self.leaving.is_none() => match message {
+                message = mailbox.recv(), if may_be_asked => match message {
                     Some(message) => self.receive(message),
                     // Nobody can ask any more: as if asked to stop.
-                    None => self.begin_to_leave(None),
+                    None => {
+                        may_be_asked = false;
+                        if self.leaving.is_none() {
+                            self.begin_to_leave(None);
+                        }
+                    }
                 },
                 Some(event) = events.recv() => self.hear(event),
                 _ = tick.tick() => self.look_around(),
@@ -196,10 +201,16 @@ impl<S: StartTask> Control<S> {
             }
         }
         mailbox.close();
+        while let Ok(message) = mailbox.try_recv() {
+            message.turn_away();
+        }
         self.end().await;
     }
 
     fn receive(&mut self, message: Message) {
+        if self.leaving.is_some() {
+            return message.turn_away();
+        }
         // A caller that no longer waits for its answer is none of our business: hence `ok`.
         match message {
             Message::Ping { reply } => {
@@ -259,7 +270,9 @@ impl<S: StartTask> Control<S> {
         let Refused {
             config, statuses, ..
         } = &self.refused;
-        let obstacles = [config, statuses, &self.silence].into_iter().flatten();
+        let obstacles = [config, statuses, &self.company.silence]
+            .into_iter()
+            .flatten();
         let obstacles: Vec<&str> = obstacles.map(String::as_str).collect();
         Some(match obstacles.is_empty() {
             true => stage.clone(),
@@ -271,9 +284,8 @@ impl<S: StartTask> Control<S> {
         if let Some(stage) = self.stage_as_told() {
             return Health::Starting(stage);
         }
-        if self.heard_at.elapsed() > SILENCE_MAX {
-            let reason = self.silence.as_deref().unwrap_or("nothing is heard of it");
-            return Health::Unhealthy(format!("the group of workers does not answer: {reason}"));
+        if let Some(reason) = self.company.trouble() {
+            return Health::Unhealthy(reason);
         }
         if let Some(reason) = self.reads.unreachable() {
             return Health::Unhealthy(format!("the config topic cannot be read: {reason}"));
@@ -292,10 +304,7 @@ impl<S: StartTask> Control<S> {
             Event::Status(tailed) => self.take_statuses(tailed),
             Event::End(end) => self.take_end(end),
             Event::Writer(answer) => self.writer_answered(answer),
-            Event::Group(heard) => {
-                self.unheard = Duration::ZERO;
-                self.take_group(heard);
-            }
+            Event::Group(heard) => self.take_group(heard),
             Event::Words(refused) => self.refused.words = refused,
             Event::Begun(begun) => self.begun(*begun),
             Event::Stage(stage) => self.stage = Some(stage),
@@ -313,20 +322,6 @@ impl<S: StartTask> Control<S> {
         self.look_at_keeping();
         self.look_at_placement();
         self.look_at_word();
-    }
-
-    /// Kafka's client may wait by the wall clock; one that is set back by an hour makes it wait for an
-    /// hour, and the group misses the worker meanwhile.
-    fn look_at_membership(&mut self) {
-        self.unheard += TICK;
-        if self.unheard <= SILENCE_MAX {
-            return;
-        }
-        self.unheard = Duration::ZERO;
-        if let Some(links) = &mut self.links {
-            warn!("the worker's membership in its group stands still; joining anew");
-            links.join_anew();
-        }
     }
 
     fn take_config(&mut self, tailed: Tailed) {
@@ -405,51 +400,14 @@ impl<S: StartTask> Control<S> {
         }
         self.word_is_due = true;
         self.caught_up.1 = tailed.caught_up;
-        let staying = self.statuses.staying(&self.members);
-        let have_changed = staying != self.staying;
-        self.staying = staying;
+        self.judge_members();
         if self.stage.is_some() {
-            self.finish_start();
             return;
-        }
-        if have_changed {
-            info!(staying = ?self.staying, "a worker is about to leave, or has come back");
-            self.doubt_placement();
         }
         for name in reset {
             self.follow(&name);
         }
         self.look_at_keeping();
-    }
-
-    fn take_group(&mut self, heard: Heard) {
-        match heard {
-            Heard::Members(members) => {
-                self.heard_at = Instant::now();
-                self.silence = None;
-                // An empty group is one that is being joined: nothing is known yet.
-                if members.is_empty() || members == self.members {
-                    return;
-                }
-                info!(?members, "workers of the cluster");
-                self.members = members;
-                self.word_is_due = true;
-                self.staying = self.statuses.staying(&self.members);
-                if self.stage.is_some() {
-                    self.finish_start();
-                    return;
-                }
-                self.doubt_placement();
-                self.look_at_keeping();
-            }
-            Heard::Silence(reason) => self.silence = Some(reason),
-            Heard::Foreign(workers) => self.fail(format!(
-                "the group {} has workers of Kafka Connect in it: {}. Stop all of them first; a \
-                 cluster is run by one or the other",
-                self.settings.group_id.as_deref().unwrap_or_default(),
-                workers.join(", ")
-            )),
-        }
     }
 
     /// Another process that goes by our name, and is younger: one of both must go.
@@ -496,6 +454,7 @@ impl<S: StartTask> Control<S> {
         let placed = self.registry.iter();
         Overview {
             workers: self.members.iter().map(worker).collect(),
+            strangers: self.strangers(),
             placement: placed
                 .map(|(name, definition)| (name.clone(), definition.owners.clone()))
                 .collect(),

@@ -74,6 +74,7 @@ impl FakeTasks {
             restartable: false,
             topics: BTreeSet::new(),
             retrying: None,
+            refused: None,
         };
         self.tell(connector, task, status);
     }
@@ -121,6 +122,7 @@ impl StartTask for FakeTasks {
             restartable: false,
             topics: BTreeSet::new(),
             retrying: None,
+            refused: None,
         });
         let mut inner = self.lock();
         inner.statuses.insert(id.clone(), sender);

@@ -118,6 +118,8 @@ pub struct RestartScope {
 pub struct Overview {
     /// Sorted by id.
     pub workers: Vec<WorkerView>,
+    /// Members of the workers' group that are no workers of this cluster.
+    pub strangers: Vec<Stranger>,
     /// Worker ids by connector, in the order of its tasks.
     pub placement: BTreeMap<String, Vec<String>>,
 }
@@ -131,6 +133,15 @@ pub struct WorkerView {
     pub version: Option<String>,
     /// It hands its tasks over, to stop.
     pub leaving: bool,
+}
+
+/// A member of the workers' group that is no worker of this cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stranger {
+    /// Its client id.
+    pub client_id: String,
+    /// Where it connects from.
+    pub host: String,
 }
 
 /// How a worker is.
@@ -258,6 +269,32 @@ pub(super) enum Message {
     Stop {
         reply: oneshot::Sender<()>,
     },
+}
+
+impl Message {
+    /// Answers that the worker is stopping. Whoever no longer waits for it is none of our business:
+    /// hence `ok`.
+    pub(super) fn turn_away(self) {
+        match self {
+            Self::Command { reply, .. } => {
+                reply.send(Err(ClusterError::Stopped)).ok();
+            }
+            Self::ReadOne { reply, .. } => {
+                reply.send(Err(ClusterError::Stopped)).ok();
+            }
+            Self::ReadAll { reply } => {
+                reply.send(Err(ClusterError::Stopped)).ok();
+            }
+            Self::ResetTopics { reply, .. } | Self::SetLogger { reply, .. } => {
+                reply.send(Err(ClusterError::Stopped)).ok();
+            }
+            Self::Overview { reply } => {
+                reply.send(Err(ClusterError::Stopped)).ok();
+            }
+            // These are told so by having no answer.
+            Self::Ping { .. } | Self::Stop { .. } => {}
+        }
+    }
 }
 
 impl ClusterHandle {

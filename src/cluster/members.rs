@@ -4,10 +4,11 @@
 //! client id is its worker's advertised `host:port`. The group is subscribed to the config topic
 //! because a group must be subscribed to something; nothing is read through it.
 //!
-//! The group is asked who is in it once a second, and at once when its coordinator says that it
-//! changes.
+//! The group's coordinator is asked who is in it once a second, and at once when it says that the group
+//! changes. Which of the members are workers of the same cluster is for the status topic to say: a
+//! group takes in whoever names it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -20,6 +21,7 @@ use tokio::sync::oneshot;
 use tracing::{debug, warn};
 
 use super::log::{Properties, WorkerContext, client_config};
+use crate::consume::native::{FORGETS_COORDINATORS, GroupMember, describe_group};
 
 /// How often the group is asked while nothing happens.
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
@@ -31,11 +33,14 @@ const POLL_MAX: Duration = Duration::from_millis(100);
 /// The protocol of Kafka Connect's own workers.
 const CONNECT_PROTOCOL: &str = "connect";
 
+/// Where members of a group connect from, by their client ids: those of workers are worker ids.
+pub(super) type Members = BTreeMap<String, String>;
+
 /// What is heard of the group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Heard {
-    /// These are in it, by worker id.
-    Members(BTreeSet<String>),
+    /// These are in it, workers and others.
+    Members(Members),
     /// It does not answer, or does not take the worker in.
     Silence(String),
     /// It is Kafka Connect's: these are its workers.
@@ -86,10 +91,15 @@ impl Member {
         let changed = Arc::clone(&context.group_changed);
         let consumer: BaseConsumer<WorkerContext> =
             client_config(&membership.properties, &own).create_with_context(context)?;
+        let [age, refresh] = FORGETS_COORDINATORS;
+        let onlooker = [("client.id", membership.worker_id.as_str()), age, refresh];
+        let onlooker = client_config(&membership.properties, &onlooker);
+        let onlooker = onlooker.create_with_context(WorkerContext::default())?;
         let leave = Arc::new(AtomicBool::new(false));
         let (gone, left) = oneshot::channel();
         let thread = MemberThread {
             consumer,
+            onlooker,
             group_id: membership.group_id.clone(),
             worker_id: membership.worker_id.clone(),
             refused: None,
@@ -124,6 +134,8 @@ impl Member {
 
 struct MemberThread {
     consumer: BaseConsumer<WorkerContext>,
+    /// Asks who is in the group.
+    onlooker: BaseConsumer<WorkerContext>,
     group_id: String,
     worker_id: String,
     /// The worker may not be a member, until it is one.
@@ -159,6 +171,8 @@ impl MemberThread {
                 debug!(%error, "group of workers");
                 self.note_refusal(&error);
             }
+            // It has nothing to read; this is how it gets the tokens for its login.
+            self.onlooker.poll(Duration::ZERO);
         }
         // Dropping the consumer leaves the group.
         self.consumer.unsubscribe();
@@ -169,10 +183,7 @@ impl MemberThread {
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::GroupAuthorizationFailed) {
             return;
         }
-        let reason = format!(
-            "the worker may not be a member of group {} (group.id): allow Read and Describe on it",
-            self.group_id
-        );
+        let reason = lacks_rights(&self.group_id);
         if self.refused.is_none() {
             warn!("{reason}");
         }
@@ -182,7 +193,7 @@ impl MemberThread {
     /// A group that the worker may not join has others in it at best.
     fn unless_refused(&mut self, heard: Heard) -> Heard {
         match heard {
-            Heard::Members(members) if members.contains(&self.worker_id) => {
+            Heard::Members(members) if members.contains_key(&self.worker_id) => {
                 self.refused = None;
                 Heard::Members(members)
             }
@@ -203,31 +214,31 @@ impl MemberThread {
 
     /// Who is in the group, and whether it has settled.
     fn ask(&self) -> (Heard, bool) {
-        let listed = self
-            .consumer
-            .fetch_group_list(Some(&self.group_id), ANSWER_TIME_MAX);
-        let groups = match listed {
-            Ok(groups) => groups,
-            Err(error) => return (Heard::Silence(error.to_string()), true),
+        let client = self.onlooker.client();
+        let group = match describe_group(client, &self.group_id, ANSWER_TIME_MAX) {
+            Ok(group) => group,
+            Err(error) => return (Heard::Silence(self.why_silent(&error)), true),
         };
-        let Some(group) = groups
-            .groups()
-            .iter()
-            .find(|group| group.name() == self.group_id)
-        else {
-            return (Heard::Members(BTreeSet::new()), false);
-        };
-        let members = group
-            .members()
-            .iter()
-            .map(|member| member.client_id().to_owned());
-        if group.protocol_type() == CONNECT_PROTOCOL && !group.members().is_empty() {
-            let hosts = group
-                .members()
-                .iter()
-                .map(|member| format!("{} at {}", member.client_id(), member.client_host()));
-            return (Heard::Foreign(hosts.collect()), true);
+        let is_connect = group.other_protocol.as_deref() == Some(CONNECT_PROTOCOL);
+        let members = group.members.into_iter();
+        if is_connect {
+            let named = |GroupMember { client_id, host }| format!("{client_id} at {host}");
+            return (Heard::Foreign(members.map(named).collect()), true);
         }
-        (Heard::Members(members.collect()), group.state() == "Stable")
+        let members = members.map(|member| (member.client_id, member.host));
+        (Heard::Members(members.collect()), group.is_stable)
     }
+
+    fn why_silent(&self, error: &KafkaError) -> String {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::GroupAuthorizationFailed) => lacks_rights(&self.group_id),
+            _ => error.to_string(),
+        }
+    }
+}
+
+fn lacks_rights(group_id: &str) -> String {
+    format!(
+        "the worker may not be a member of group {group_id} (group.id): allow Read and Describe on it"
+    )
 }

@@ -186,7 +186,7 @@ impl Registry {
             ConfigRecord::Restart { name, restart } => {
                 // One that Kafka Connect wrote was for its own workers, and has left none of ours.
                 let chosen = restart.chosen.unwrap_or_default();
-                if chosen.connector {
+                if chosen.connector || !chosen.tasks.is_empty() {
                     self.accept_again(&name);
                 }
                 let definition = self.definitions.get_mut(&name)?;

@@ -107,6 +107,9 @@ impl<S: StartTask> ControlLoop<S> {
             }
         }
         mailbox.close();
+        while let Ok(message) = mailbox.try_recv() {
+            message.turn_away();
+        }
         self.stop_all().await;
         if let Some(reply) = asked_to_stop {
             reply.send(()).ok();
@@ -216,6 +219,7 @@ impl<S: StartTask> ControlLoop<S> {
                 version: Some(env!("CARGO_PKG_VERSION").to_owned()),
                 leaving: false,
             }],
+            strangers: Vec::new(),
             placement: tasks.map(owners).collect(),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::format::status::{StatusRecord, Told, TopicUse, WorkerRecord};
+use super::members::Members;
 
 /// Everything that is said.
 #[derive(Debug, Default)]
@@ -109,6 +110,29 @@ impl Statuses {
             used: None,
         };
         self.topics(name).map(forget).collect()
+    }
+
+    /// Those of the group that say that they are workers of the cluster with this config topic. While
+    /// nobody does, as where nobody may write to the status topic, all of them.
+    pub(super) fn workers_of(
+        &self,
+        group: &Members,
+        config_topic: Option<&str>,
+    ) -> BTreeSet<String> {
+        let is_ours = |worker: &WorkerRecord| match &worker.config_topic {
+            Some(said) => config_topic == Some(said),
+            // Workers of earlier versions do not say.
+            None => true,
+        };
+        let worker_ids = group.keys().cloned();
+        let ours: BTreeSet<String> = worker_ids
+            .clone()
+            .filter(|worker_id| self.worker(worker_id).is_some_and(is_ours))
+            .collect();
+        if ours.is_empty() {
+            return worker_ids.collect();
+        }
+        ours
     }
 
     /// Those of these members that have not said that they are leaving, sorted.

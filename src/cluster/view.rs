@@ -265,9 +265,8 @@ pub(super) fn told(status: &watch::Receiver<TaskStatus>) -> (TaskState, Option<S
         return (TaskState::Failed, Some(trace.to_owned()));
     }
     let retrying = || {
-        last.retrying
-            .as_ref()
-            .map(|error| format!("retrying: {error}"))
+        let error = last.retrying.as_ref().or(last.refused.as_ref())?;
+        Some(format!("retrying: {error}"))
     };
     let trace = match last.state {
         TaskState::Failed => last.trace.clone(),

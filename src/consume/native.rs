@@ -1,13 +1,14 @@
 //! What only the Kafka client's C API offers: polling with the offset of an end-of-partition event
 //! and rebalances outside callbacks, and waking a poll from another thread; and, in rooms of their
-//! own, records apart from all other events, topic ids, the group's membership, and tokens for clients
-//! that nobody polls.
+//! own, records apart from all other events, topic ids, the members of groups, the group's membership, and
+//! tokens for clients that nobody polls.
 //!
 //! This is the only module with `unsafe`. Its rules: every pointer that the C API hands out is
 //! wrapped at once in a type whose `Drop` gives it back; nothing borrowed from an event outlives
 //! the event; [`Poller`] and [`Waker`] keep the consumer alive that their queue belongs to.
 #![allow(unsafe_code)]
 
+mod groups;
 mod records;
 mod requests;
 
@@ -22,6 +23,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
 
+pub use self::groups::{FORGETS_COORDINATORS, Group, GroupMember, describe_group};
 pub use self::records::Records;
 pub use self::requests::{group_generation, is_member, set_token, topic_ids};
 use crate::record::{HeaderSource, RawHeader, RawRecord};

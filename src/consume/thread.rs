@@ -442,6 +442,11 @@ impl Running {
             )),
             (code, partition) => {
                 tracing::warn!(?code, ?partition, reason, "kafka client reports an error");
+                if needs_a_person(code) {
+                    let about =
+                        partition.map(|(topic, number)| (topic, u32::try_from(number).ok()));
+                    self.start.board.refused(about, reason.to_owned());
+                }
             }
         }
     }
@@ -451,6 +456,24 @@ impl Running {
             self.finished = true;
         }
     }
+}
+
+/// What does not pass by itself, and is no failure: rights are given and topics are made while it is tried.
+fn needs_a_person(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::GroupAuthorizationFailed
+            | RDKafkaErrorCode::ClusterAuthorizationFailed
+    )
+}
+
+/// The topic that the client (2.12) says so of; it names it in its words only.
+fn unavailable_topic(reason: &str) -> Option<String> {
+    let rest = reason.strip_prefix("Subscribed topic not available: ")?;
+    let (topic, _) = rest.split_once(": ")?;
+    Some(topic.to_owned())
 }
 
 fn add(list: &mut TopicPartitionList, key: &PartitionKey, offset: Offset) {

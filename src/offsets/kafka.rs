@@ -9,10 +9,12 @@ use rdkafka::{Offset, TopicPartitionList};
 use regex::Regex;
 use rowdock_connectors::{PartitionKey, StartRows};
 use tokio::time::{Instant, sleep};
+use tracing::debug;
 
 use super::{OffsetsError, Positions};
 use crate::config::connector::{Delivery, StartPosition, TopicSelection};
 use crate::consume::client::{self, TaskConsumer};
+use crate::consume::native::describe_group;
 use crate::consume::thread::MIRROR_MARK;
 use crate::login;
 use crate::write::facts::{Committed, KafkaFacts};
@@ -132,12 +134,8 @@ impl Kafka {
         loop {
             let group_id = self.group_id.clone();
             let members = self.ask(move |consumer| {
-                let list = consumer
-                    .client()
-                    .fetch_group_list(Some(&group_id), ANSWER_TIME_MAX)?;
-                let group = list.groups().iter().find(|group| group.name() == group_id);
-                let members = group.map_or(&[][..], |group| group.members());
-                let names = members.iter().map(|member| member.client_id().to_owned());
+                let group = describe_group(consumer.client(), &group_id, ANSWER_TIME_MAX)?;
+                let names = group.members.into_iter().map(|member| member.client_id);
                 Ok(names.collect::<Vec<String>>())
             });
             let members = members.await?;
@@ -222,11 +220,16 @@ impl Kafka {
         let until = Instant::now() + COMMIT_TIME_MAX;
         loop {
             let list = list.clone();
-            let commit =
-                move |consumer: &TaskConsumer| Ok(consumer.commit(&list, CommitMode::Sync)?);
+            let commit = move |consumer: &TaskConsumer| {
+                fail::fail_point!("offsets::before_group_commit");
+                Ok(consumer.commit(&list, CommitMode::Sync)?)
+            };
             match self.ask(commit).await {
                 // The group's coordinator may be moving.
-                Err(_) if Instant::now() < until => sleep(COMMIT_PAUSE).await,
+                Err(error) if Instant::now() < until => {
+                    debug!(%error, "the group's offsets are not set yet, trying again");
+                    sleep(COMMIT_PAUSE).await;
+                }
                 answer => return answer,
             }
         }

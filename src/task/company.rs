@@ -7,10 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer as _;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::consume::client::TaskConsumer;
+use crate::consume::client::{self, TaskConsumer};
+use crate::consume::native::{GroupMember, describe_group};
+use crate::login;
 use crate::status::TaskStatus;
 
 /// What client ids of this program's consumers end in.
@@ -42,21 +45,26 @@ pub(super) async fn until_alone(
         return true;
     };
     let own_id = find("client.id").map(|(_, client_id)| client_id.as_str());
+    let mut asked = Some(Arc::clone(consumer));
     let mut has_waited = false;
     while !*stopping.borrow() {
-        let foreign = match members(consumer, group).await {
-            Ok(members) => foreign(&members, own_id),
-            // Joining the group needs the same answer, and waits for it.
-            Err(_) => return true,
-        };
-        if foreign.is_empty() {
-            if has_waited {
-                tracing::info!(group, "foreign members have left the group");
-                status.send_modify(|status| status.retrying = None);
+        let told = match members(asked.take(), properties, group).await {
+            Ok(members) => {
+                let foreign = foreign(&members, own_id);
+                if foreign.is_empty() {
+                    if has_waited {
+                        tracing::info!(group, "nobody else is in the group");
+                        status.send_modify(|status| status.retrying = None);
+                    }
+                    return true;
+                }
+                refusal(group, &foreign)
             }
-            return true;
-        }
-        let told = refusal(group, &foreign);
+            // Every broker of the last ten years can; an embedded one cannot.
+            Err(KafkaError::GroupListFetch(RDKafkaErrorCode::UnsupportedFeature)) => return true,
+            // Whoever joined now would do so unseen.
+            Err(error) => unanswered(group, &error),
+        };
         if !has_waited {
             tracing::warn!(group, "{told}");
         }
@@ -72,29 +80,38 @@ pub(super) async fn until_alone(
     false
 }
 
-/// A member of a group: its client id, and where it runs.
-type Member = (String, String);
-
-async fn members(consumer: &Arc<TaskConsumer>, group: &str) -> Result<Vec<Member>, String> {
-    let (asked, name) = (Arc::clone(consumer), group.to_owned());
-    let listed = tokio::task::spawn_blocking(move || {
-        let groups = asked.fetch_group_list(Some(&name), ANSWER_TIME_MAX)?;
-        let found = groups.groups().iter().filter(|group| group.name() == name);
-        let members = found.flat_map(|group| group.members());
-        let members = members.map(|one| (one.client_id().to_owned(), one.client_host().to_owned()));
-        rdkafka::error::KafkaResult::Ok(members.collect())
+/// Asks through the task's own client the first time, and through one of its own from then on: a client
+/// that is asked again and again goes on asking the coordinator that it knows
+/// ([`FORGETS_COORDINATORS`](crate::consume::native::FORGETS_COORDINATORS)).
+async fn members(
+    asked: Option<Arc<TaskConsumer>>,
+    properties: &[(String, String)],
+    group: &str,
+) -> KafkaResult<Vec<GroupMember>> {
+    let (properties, group) = (properties.to_vec(), group.to_owned());
+    let described = tokio::task::spawn_blocking(move || {
+        let consumer = match asked {
+            Some(consumer) => consumer,
+            None => {
+                let fresh = client::create(&properties, &format!("rowdock-onlooker-{group}"))?;
+                login::log_in(fresh.client(), &properties);
+                client::shared(fresh)
+            }
+        };
+        describe_group(consumer.client(), &group, ANSWER_TIME_MAX)
     });
-    let listed = listed.await.map_err(|error| error.to_string())?;
-    listed.map_err(|error| error.to_string())
+    let described = described.await.map_err(|_| KafkaError::Canceled)?;
+    described.map(|group| group.members)
 }
 
 /// Those that are not of this program: neither marked, nor named as this connector's user names its
 /// consumers.
-fn foreign(members: &[Member], own_id: Option<&str>) -> Vec<String> {
+fn foreign(members: &[GroupMember], own_id: Option<&str>) -> Vec<String> {
     members
         .iter()
-        .filter(|(client_id, _)| !client_id.ends_with(MARK) && own_id != Some(client_id))
-        .map(|(client_id, host)| format!("{client_id} at {host}"))
+        .filter(|member| !member.client_id.ends_with(MARK))
+        .filter(|member| own_id != Some(&member.client_id))
+        .map(|member| format!("{} at {}", member.client_id, member.host))
         .collect()
 }
 
@@ -111,6 +128,17 @@ fn refusal(group: &str, foreign: &[String]) -> String {
     )
 }
 
+fn unanswered(group: &str, error: &KafkaError) -> String {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {
+            format!("group {group} may not be used: allow Read and Describe on it; this task waits")
+        }
+        _ => format!(
+            "the coordinator of group {group} does not say who is in it: {error}; this task waits"
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,9 +146,12 @@ mod tests {
     #[test]
     fn others_are_told_apart_and_named() {
         let check = |ids: &[&str], own_id: Option<&str>, expected: &[&str]| {
-            let members: Vec<Member> = ids
+            let members: Vec<GroupMember> = ids
                 .iter()
-                .map(|id| ((*id).to_owned(), "/10.0.0.7".to_owned()))
+                .map(|id| GroupMember {
+                    client_id: (*id).to_owned(),
+                    host: "/10.0.0.7".to_owned(),
+                })
                 .collect();
             assert_eq!(foreign(&members, own_id), expected);
         };

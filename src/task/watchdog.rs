@@ -99,6 +99,7 @@ mod tests {
             restartable: false,
             topics: BTreeSet::new(),
             retrying: None,
+            refused: None,
         });
         Arc::new(status)
     }

@@ -180,6 +180,7 @@ impl Harness {
             restartable: false,
             topics: BTreeSet::new(),
             retrying: None,
+            refused: None,
         });
         let (stop, stopping) = watch::channel(false);
         let write_loop = WriteLoop {

@@ -2,13 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use serde_json::json;
 
 use super::play::{PARTITIONS, Play, is_short, lasts, tell_since};
 use super::store::Target;
 use super::three_brokers::Brokers;
 use crate::cluster::until_healthy;
+use crate::support::kafka;
 use crate::support::wait::{PATIENCE, check, eventually, seconds};
+use crate::support::worker::Task;
 
 /// Leaders move each time; nobody waits for longer than this.
 const STALL_MAX: Duration = seconds(30);
@@ -37,6 +40,73 @@ pub(super) async fn rolling_kills(target: Target) {
     play.until_flowing().await;
     play.judge(load).await;
     play.check_pause(STALL_MAX).await;
+}
+
+/// A broker that neither coordinates the workers nor leads their configs is away: they go on to see each
+/// other, and to see who else is in a connector's group.
+pub(super) async fn one_killed_and_a_worker(target: Target) {
+    let mut play = Play::begin(target, "broker_and_worker").await;
+    let connector = play.orders.connector.clone();
+    let guarded = connector.named(&play.stage.unique("guarded"));
+    let member = join(&guarded.group(), &play.orders.topic.name).await;
+    let group = play.stage.unique("workers");
+    let coordinators = [
+        Brokers::coordinator(&group).await,
+        Brokers::coordinator(&guarded.group()).await,
+        Brokers::leaders(&play.stage.unique("configs")).await[0],
+    ];
+    let is_free = |id: &i32| !coordinators.contains(id);
+    // With all three taken, one that coordinates the connector's group will do: it moves.
+    let id = Brokers::IDS
+        .into_iter()
+        .find(is_free)
+        .unwrap_or(coordinators[1]);
+    let begun = Instant::now();
+    Brokers::kill(id).await;
+    let mut dead = play.workers.remove(2);
+    dead.kill();
+    play.until_tasks_run().await;
+    tell_since(
+        &play.stage,
+        &format!("broker {id} and a worker killed; every task runs"),
+        begun,
+    );
+    play.create(&guarded).await;
+    let worker = &play.workers[1];
+    eventually("the member to be named", PATIENCE, || async {
+        let tasks = worker.tasks(&guarded).await;
+        let is_told = |task: &Task| task.trace.contains("members that are not of this program");
+        let is_told = !tasks.is_empty() && tasks.iter().all(is_told);
+        check(is_told, || format!("{tasks:?}"))
+    })
+    .await;
+    for worker in &play.workers {
+        let health = worker.rest.get("/health").await;
+        assert_eq!(health.code, 200, "{}", health.body);
+    }
+    let path = format!("/connectors/{}", guarded.name);
+    assert_eq!(worker.rest.delete(&path).await.code, 204);
+    drop(member);
+    if is_short() {
+        return play.discard().await;
+    }
+    Brokers::start(id).await;
+    Brokers::until_in_sync(&play.orders.topic.name).await;
+    let load = play.load().await;
+    play.judge(load).await;
+}
+
+/// A member of a connector's group that is nobody's task.
+async fn join(group: &str, topic: &str) -> BaseConsumer {
+    let member: BaseConsumer = kafka::client().set("group.id", group).create().unwrap();
+    member.subscribe(&[topic]).unwrap();
+    eventually("a member of the group", PATIENCE, || async {
+        member.poll(Duration::from_millis(50));
+        let members = kafka::group_members(group).await;
+        check(members == 1, || format!("{members} members"))
+    })
+    .await;
+    member
 }
 
 pub(super) async fn coordinator_frozen_classic(target: Target) {

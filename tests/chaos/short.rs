@@ -8,9 +8,10 @@ use tokio::process::Command;
 use super::three_brokers::chaos_script;
 use crate::support::stage::Stage;
 
-const SHORT: [&str; 2] = [
+const SHORT: [&str; 3] = [
     "chaos::postgres::workers::rolling_kills",
     "chaos::postgres::brokers::rolling_kills",
+    "chaos::postgres::brokers::one_killed_and_a_worker",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -62,14 +62,24 @@ impl Brokers {
         let hash = group.encode_utf16().fold(0_i32, |hash, unit| {
             hash.wrapping_mul(31).wrapping_add(i32::from(unit))
         }) & i32::MAX;
+        let leaders = Self::leaders("__consumer_offsets").await;
+        let count = i32::try_from(leaders.len()).unwrap();
+        leaders[usize::try_from(hash % count).unwrap()]
+    }
+
+    /// The brokers that lead the partitions of this topic.
+    pub(crate) async fn leaders(topic: &str) -> Vec<i32> {
+        let topic = topic.to_owned();
         kafka::with_onlooker(move |consumer| {
-            let metadata = consumer
-                .fetch_metadata(Some("__consumer_offsets"), seconds(15))
-                .expect("metadata of the offsets' topic");
+            let metadata = consumer.fetch_metadata(Some(&topic), seconds(15));
+            let metadata = metadata.expect("metadata of a topic");
             let partitions = metadata.topics()[0].partitions();
-            let count = i32::try_from(partitions.len()).unwrap();
-            let mine = partitions.iter().find(|one| one.id() == hash % count);
-            mine.expect("the group's partition").leader()
+            let mut leaders: Vec<(i32, i32)> = partitions
+                .iter()
+                .map(|one| (one.id(), one.leader()))
+                .collect();
+            leaders.sort_unstable();
+            leaders.into_iter().map(|(_, leader)| leader).collect()
         })
         .await
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::config;
+use super::{Difference, config};
 use crate::support::rest::{Answer, Rest};
 
 const FILTER: &str = "org.apache.kafka.connect.transforms.Filter";
@@ -12,8 +12,8 @@ const FILTER: &str = "org.apache.kafka.connect.transforms.Filter";
 /// A config that is good but for these keys.
 pub(super) struct Validation {
     changes: Vec<(&'static str, Value)>,
-    /// Why the answers differ, where that is meant.
-    differs: Option<&'static str>,
+    /// Where the answers are meant to differ.
+    differs: Option<Difference>,
 }
 
 fn with(changes: &[(&'static str, &str)]) -> Validation {
@@ -54,8 +54,10 @@ pub(super) fn all() -> Vec<Validation> {
             ("topics.regex", "c.*"),
         ]),
         with(&[("key.converter", "nope.Converter")]),
-        with(&[("value.converter", FILTER)])
-            .differs("a class is looked for among those of its kind, and is unknown otherwise"),
+        with(&[("value.converter", FILTER)]).differs(
+            "a class is looked for among those of its kind, and is unknown otherwise",
+            "Class org.apache.kafka.connect.transforms.Filter could not be found.",
+        ),
         with(&[("header.converter", "nope.Converter")]),
         transforms(&[]),
         transforms(&[("transforms.r.type", "nope.X")]),
@@ -74,8 +76,10 @@ pub(super) fn all() -> Vec<Validation> {
 }
 
 impl Validation {
-    fn differs(mut self, reason: &'static str) -> Self {
-        self.differs = Some(reason);
+    /// For this reason these are words of our errors.
+    fn differs(mut self, reason: &'static str, words: &'static str) -> Self {
+        let ours = (200, words);
+        self.differs = Some(Difference { reason, ours });
         self
     }
 
@@ -87,11 +91,18 @@ impl Validation {
         }
         let path = "/connector-plugins/JdbcSinkConnector/config/validate";
         let theirs = errors(&peer.put(path, Some(body.clone())).await);
-        let ours = errors(&ours.put(path, Some(body)).await);
+        let answer = ours.put(path, Some(body)).await;
+        let ours = errors(&answer);
         let changes = &self.changes;
         match (theirs == ours, self.differs) {
-            (true, None) | (false, Some(_)) => None,
-            (true, Some(reason)) => Some(format!("{changes:?}\n  is the same, though {reason}")),
+            (true, None) => None,
+            (false, Some(difference)) => {
+                let violated = difference.violated(&answer);
+                violated.map(|problem| format!("validate {changes:?}\n  {problem}"))
+            }
+            (true, Some(Difference { reason, .. })) => {
+                Some(format!("{changes:?}\n  is the same, though {reason}"))
+            }
             (false, None) => Some(format!(
                 "validate {changes:?}\n  theirs {theirs:?}\n  ours   {ours:?}"
             )),

@@ -10,6 +10,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::message::{Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
+use rowdock::consume::native::describe_group;
 
 use super::services::services;
 use super::wait::{check, eventually, seconds};
@@ -151,16 +152,13 @@ pub(crate) async fn group_offsets(
     .await
 }
 
-/// Number of members of a group, 0 when there is no such group.
+/// Number of members of a group of either protocol, 0 when there is no such group.
 pub(crate) async fn group_members(group: &str) -> usize {
-    let group = group.to_owned();
-    blocking(move |consumer| {
-        let list = consumer
-            .fetch_group_list(Some(&group), REQUEST_DEADLINE)
-            .unwrap();
-        list.groups()
-            .first()
-            .map_or(0, |group| group.members().len())
+    let name = group.to_owned();
+    // A client that is asked again and again stays with the coordinator that it knows.
+    blocking_in("rowdock-tests-looking", move |consumer| {
+        let group = describe_group(consumer.client(), &name, REQUEST_DEADLINE).unwrap();
+        group.members.len()
     })
     .await
 }

@@ -240,9 +240,14 @@ async fn health_depends_on_the_control_loop_alone() {
 
     worker.cluster.stop().await;
     let reply = worker.get("/health").await;
-    assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
-    assert_eq!(reply.json()["status"], "unhealthy");
-    assert_eq!(worker.get("/connectors").await.error().0, 503);
+    let stopping = "the worker is stopping and takes no more requests";
+    assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        reply.json(),
+        json!({"status": "unhealthy", "message": stopping})
+    );
+    let refused = (503, stopping.to_owned());
+    assert_eq!(worker.get("/connectors").await.error(), refused);
     assert_eq!(worker.tasks.stops("pg", 0), 1);
 }
 

@@ -173,6 +173,7 @@ async fn a_retrying_task_is_running_and_says_why_nothing_moves() {
         restartable: false,
         topics: BTreeSet::new(),
         retrying: retrying.map(str::to_owned),
+        refused: None,
     };
     worker
         .tasks
@@ -210,6 +211,7 @@ fn failed(restartable: bool) -> TaskStatus {
         restartable,
         topics: BTreeSet::new(),
         retrying: None,
+        refused: None,
     }
 }
 

@@ -68,6 +68,7 @@ async fn topics_are_tracked_until_they_are_reset() {
             .map(|name| Arc::from(*name))
             .collect::<BTreeSet<Arc<str>>>(),
         retrying: None,
+        refused: None,
     };
     worker.tasks.tell("pg", 0, wrote(&["orders"]));
     worker.tasks.tell("pg", 1, wrote(&["orders", "returns"]));

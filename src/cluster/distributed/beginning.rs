@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::links::{KafkaLinks, Links};
+use super::membership::Company;
 use super::reads::Reads;
 use super::{Control, Distributed, Event, Refused};
 use crate::cluster::fetch_memory::FetchMemory;
@@ -106,12 +107,10 @@ impl<S: StartTask> Control<S> {
             statuses: Statuses::default(),
             position: 0,
             caught_up: (false, false),
+            company: Company::unknown(),
             members: BTreeSet::new(),
             staying: Vec::new(),
-            heard_at: Instant::now(),
-            silence: None,
             refused: Refused::default(),
-            unheard: Duration::ZERO,
             reads: Reads::default(),
             write: None,
             writer_is_current: false,
@@ -273,7 +272,7 @@ impl<S: StartTask> Control<S> {
         if self.caught_up != (true, true) {
             return;
         }
-        if !self.members.contains(&self.worker_id) {
+        if !self.company.group.contains_key(&self.worker_id) {
             self.stage = Some("joining the group of workers".to_owned());
             return;
         }
@@ -282,7 +281,7 @@ impl<S: StartTask> Control<S> {
         let is_gone = |name: &String| self.registry.get(name).is_none();
         let gone = self.statuses.names().into_iter().filter(is_gone);
         self.deleted = gone.map(|name| (name, Instant::now())).collect();
-        self.heard_at = Instant::now();
+        self.company.heard_at = Instant::now();
         let names: Vec<String> = self.registry.iter().map(|(name, _)| name.clone()).collect();
         info!(connectors = names.len(), members = ?self.members, "worker has started");
         self.count_own_tasks();

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
 use super::Control;
+use super::reads::Reads;
 use super::writes::Job;
 use crate::cluster::registry::Definition;
 use crate::cluster::supervisor::{Desired, SupervisorHandle, TaskKey};
@@ -212,6 +213,10 @@ impl<S: StartTask> Control<S> {
     /// Stops what is left, and goes.
     pub(super) async fn end(mut self) {
         let reply = self.leaving.take().and_then(|leaving| leaving.reply);
+        // Whoever still waits is told by this that the worker is stopping.
+        self.reads = Reads::default();
+        self.write = None;
+        self.jobs.clear();
         let mut ending: Vec<JoinHandle<()>> =
             std::mem::take(&mut self.departing).into_values().collect();
         for supervisor in std::mem::take(&mut self.supervisors).into_values() {

@@ -59,6 +59,7 @@ impl<S: StartTask> Control<S> {
                 incarnation: self.incarnation.to_string(),
                 version: VERSION.to_owned(),
                 started_ms: self.started_ms,
+                config_topic: self.settings.cluster.config_topic.clone(),
             }),
         });
         for record in self.tasks_as_they_are() {
@@ -255,7 +256,7 @@ impl<S: StartTask> Control<S> {
     }
 
     fn note_absent(&mut self) {
-        let is_absent = |worker: &&String| !self.members.contains(*worker);
+        let is_absent = |worker: &&String| !self.company.group.contains_key(*worker);
         let absent: Vec<String> = self.statuses.workers().filter(is_absent).cloned().collect();
         self.absent.retain(|worker, _| absent.contains(worker));
         for worker in absent {

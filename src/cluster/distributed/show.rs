@@ -94,39 +94,52 @@ impl<S: StartTask> Control<S> {
         }
     }
 
+    /// A connector whose config this worker does not accept. Others may, where it refers to what only
+    /// they have: then it is shown as they show it.
     fn view_of_unfit(&self, name: &str, definition: &Definition, unfit: &Unfit) -> ConnectorView {
-        let told = |told: Option<&Told>| {
-            told.map_or((TaskState::Unassigned, String::new()), |told| {
-                (state(&told.state), told.worker_id.clone())
-            })
+        let is_foreign = unfit.foreign_class.is_some();
+        let task = |task| match is_foreign {
+            true => self.task_of_another_program(name, definition, task),
+            false => self.task(name, definition, &Published::unassigned(), task),
         };
-        let task = |task| {
-            let (state, worker_id) = told(self.statuses.task(name, task));
-            let alive = self.members.contains(&worker_id);
-            let state = if alive { state } else { TaskState::Unassigned };
-            TaskView {
-                task,
-                worker_id,
-                config: definition.task_config(task),
-                state: ShownTaskState::Told(state),
-                trace: None,
-            }
+        let tasks: Vec<TaskView> = (0..definition.task_count()).map(task).collect();
+        let runs = |task: &TaskView| {
+            matches!(
+                task.state,
+                ShownTaskState::Told(TaskState::Running | TaskState::Paused)
+            )
         };
+        let is_accepted = !is_foreign && tasks.iter().any(runs);
         ConnectorView {
             name: name.to_owned(),
             config: Arc::clone(&definition.raw),
             kind: unfit.kind,
             worker_id: self.speaker(name),
             target: definition.target,
-            state: match (&unfit.foreign_class, definition.target) {
-                (Some(_), _) => ConnectorState::Unassigned,
+            state: match definition.target {
+                _ if is_foreign => ConnectorState::Unassigned,
                 // Its config is at fault, and can be mended.
-                (None, TargetState::Running) => ConnectorState::Failed,
-                (None, target) => ConnectorState::of_target(target),
+                TargetState::Running if !is_accepted => ConnectorState::Failed,
+                target => ConnectorState::of_target(target),
             },
-            trace: Some(unfit.shown()),
-            tasks: (0..definition.task_count()).map(task).collect(),
+            trace: (!is_accepted).then(|| unfit.shown()),
+            tasks,
             topics: self.statuses.topics(name).cloned().collect(),
+        }
+    }
+
+    fn task_of_another_program(&self, name: &str, definition: &Definition, task: u32) -> TaskView {
+        let told = self.statuses.task(name, task);
+        let is_alive = |told: &&Told| self.members.contains(&told.worker_id);
+        let said = told.filter(is_alive);
+        TaskView {
+            task,
+            worker_id: told.map(|told| told.worker_id.clone()).unwrap_or_default(),
+            config: definition.task_config(task),
+            state: ShownTaskState::Told(
+                said.map_or(TaskState::Unassigned, |told| state(&told.state)),
+            ),
+            trace: said.and_then(|told| told.trace.clone()),
         }
     }
 

@@ -33,6 +33,7 @@ use crate::telemetry::Loggers;
 mod foreign;
 mod kafka;
 mod outage;
+mod restarts;
 mod secrets;
 mod steps;
 
@@ -60,6 +61,7 @@ proptest! {
             .unwrap();
         runtime.block_on(async move {
             let mut world = World::new();
+            world.kafka.strangers.push("a-consumer".to_owned());
             for step in steps {
                 world.take(step).await;
             }
@@ -165,6 +167,7 @@ impl World {
                 config: Vec::new(),
                 statuses: Vec::new(),
                 group: Vec::new(),
+                strangers: Vec::new(),
                 writer: 0,
                 truth: Registry::new(Arc::clone(&settings)),
                 requests: BTreeSet::new(),

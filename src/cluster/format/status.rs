@@ -94,6 +94,9 @@ pub(in crate::cluster) struct WorkerRecord {
     pub(in crate::cluster) version: String,
     /// Milliseconds since the epoch.
     pub(in crate::cluster) started_ms: i64,
+    /// The topic of its cluster's configs: a group may have workers of another cluster in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::cluster) config_topic: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -283,6 +283,7 @@ fn statuses_there_and_back() {
                 incarnation: "x".to_owned(),
                 version: "0.1.0".to_owned(),
                 started_ms: 1,
+                config_topic: Some("configs".to_owned()),
             }),
         },
         "rowdock-worker-w1:9398",

@@ -112,7 +112,7 @@ pub fn topic_ids<C: ConsumerContext>(
     unsafe {
         let queue = NonNull::new(sys::rd_kafka_queue_new(client)).map(Queue);
         let queue = queue.ok_or(KafkaError::AdminOp(RDKafkaErrorCode::Fail))?;
-        let options = DescribeOptions::new(client, broker, timeout);
+        let options = DescribeOptions::of_topics(client, broker, timeout);
         let collection =
             sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
         sys::rd_kafka_DescribeTopics(client, collection, options.0, queue.0.as_ptr());
@@ -161,20 +161,38 @@ fn any_broker<C: ConsumerContext>(
 }
 
 /// Where a description is asked for, and for how long; given back when dropped.
-struct DescribeOptions(*mut sys::rd_kafka_AdminOptions_t);
+pub(super) struct DescribeOptions(pub(super) *mut sys::rd_kafka_AdminOptions_t);
 
 impl DescribeOptions {
-    fn new(client: *mut sys::rd_kafka_t, broker: i32, timeout: Duration) -> Self {
+    fn of_topics(client: *mut sys::rd_kafka_t, broker: i32, timeout: Duration) -> Self {
+        let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
+        let options = Self::new(client, operation, timeout);
+        let mut problem = [0; 256];
+        // SAFETY: the options are valid; messages are written within bounds.
+        unsafe {
+            let (start, length) = (problem.as_mut_ptr(), problem.len());
+            sys::rd_kafka_AdminOptions_set_broker(options.0, broker, start, length);
+        }
+        options
+    }
+
+    /// Groups are asked for at their coordinators.
+    pub(super) fn of_groups(client: *mut sys::rd_kafka_t, timeout: Duration) -> Self {
+        let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS;
+        Self::new(client, operation, timeout)
+    }
+
+    fn new(
+        client: *mut sys::rd_kafka_t,
+        operation: sys::rd_kafka_admin_op_t,
+        timeout: Duration,
+    ) -> Self {
         let mut problem = [0; 256];
         // SAFETY: the client is the caller's and valid; messages are written within bounds. What
-        // these calls could refuse are values out of their range, which are left at their defaults.
+        // this call could refuse are values out of its range, which are left at their defaults.
         unsafe {
-            let options = sys::rd_kafka_AdminOptions_new(
-                client,
-                sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
-            );
+            let options = sys::rd_kafka_AdminOptions_new(client, operation);
             let (start, length) = (problem.as_mut_ptr(), problem.len());
-            sys::rd_kafka_AdminOptions_set_broker(options, broker, start, length);
             let timeout_ms = milliseconds(timeout);
             sys::rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, start, length);
             Self(options)

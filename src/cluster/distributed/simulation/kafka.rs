@@ -32,6 +32,8 @@ pub(super) struct Kafka {
     pub(super) statuses: Vec<Encoded>,
     /// Members of the group: names, and which process each is.
     pub(super) group: Vec<(String, usize)>,
+    /// Others in the group.
+    pub(super) strangers: Vec<String>,
     /// Who initialised the transactional id last.
     pub(super) writer: u64,
     /// What the log says, and which requests have written to it.
@@ -239,7 +241,9 @@ pub(super) fn say(kafka: &mut Kafka, node: &mut Node) {
 }
 
 pub(super) fn tell_members(kafka: &mut Kafka, node: &mut Node) {
-    let members = kafka.group.iter().map(|(name, _)| name.clone());
+    let members = kafka.group.iter().map(|(name, _)| name);
+    let members = members.chain(&kafka.strangers);
+    let members = members.map(|name| (name.clone(), "/127.0.0.1".to_owned()));
     node.control
         .hear(Event::Group(Heard::Members(members.collect())));
 }

@@ -46,9 +46,19 @@ async fn tasks_of_a_worker_without_them_fail_until_they_are_there() {
     assert_eq!(of_late, [FAILED], "{states:?}");
     let running = states.iter().filter(|(_, state)| *state == RUNNING);
     assert_eq!(running.count(), 2, "{states:?}");
-    let shown = world.nodes[2].control.view_of("a").unwrap();
-    let reason = shown.trace.unwrap_or_default();
+    // All tell the same: the one that does not accept it as well.
+    let shown = |worker: usize| {
+        let view = world.nodes[worker].control.view_of("a").unwrap();
+        (view.state, view.trace, view.tasks)
+    };
+    let (state, _, tasks) = shown(0);
+    assert_eq!(state, ConnectorState::Running);
+    let failed = tasks.iter().find(|task| task.state == FAILED).unwrap();
+    let reason = failed.trace.as_deref().unwrap_or_default();
     assert!(reason.contains("shop.properties"), "{reason}");
+    for worker in 1..3 {
+        assert_eq!(shown(worker), shown(0), "worker {worker}");
+    }
     let before = world.kafka.config.len();
     world.settle().await;
     assert_eq!(
@@ -65,9 +75,10 @@ async fn tasks_of_a_worker_without_them_fail_until_they_are_there() {
             only_failed: true,
         },
     };
-    world.give(2, restart);
+    // Of a worker that has not got the task that failed.
+    world.give(0, restart);
     world.settle().await;
-    assert!(world.answered(2), "restarted");
+    assert!(world.answered(0), "restarted");
     for worker in 0..3 {
         let states = task_states(&world, worker, "a");
         let running = states.iter().filter(|(_, state)| *state == RUNNING);
