@@ -240,6 +240,31 @@ pub(super) fn load(stage: &Stage, topic: &Topic) -> Load {
     Load::start(&topic.name, &stage.ledger, spec)
 }
 
+/// Records that are there once and no more, so that each that is missing shows; and changes of few items
+/// among them, which show each that is out of its place.
+pub(super) struct Loads {
+    once: Load,
+    changes: Load,
+}
+
+impl Loads {
+    pub(super) fn begin(stage: &Stage, topic: &Topic) -> Self {
+        let once = LoadSpec {
+            producer: 2,
+            ..LoadSpec::append(200, topic.partitions)
+        };
+        Self {
+            once: Load::start(&topic.name, &stage.ledger, once),
+            changes: load(stage, topic),
+        }
+    }
+
+    pub(super) async fn finish(self) {
+        self.once.finish().await;
+        self.changes.finish().await;
+    }
+}
+
 /// Waits until every partition has got further than it stands now.
 pub(super) async fn until_flowing(keyspace: &Keyspace, topic: &Topic, deadline: Duration) {
     let before = keyspace.positions().await;
