@@ -18,18 +18,20 @@ use crate::support::stage::Stage;
 use crate::support::wait::seconds;
 use crate::support::worker::{FENCED, Launch};
 
-/// How often a victim passes its point before it is held there, so that it stops amid work.
-const PASSES_BEFORE: usize = 20;
+/// How often a victim passes its point before it is held there, so that it stops amid work: a point among
+/// the rows, and one that each batch passes once.
+const ROWS_BEFORE: usize = 20;
+const BATCHES_BEFORE: usize = 4;
 
 /// A worker dies with rows in hand; its successor writes them again, the same.
-async fn killed(name: &str, point: &str) {
+async fn killed(name: &str, point: &str, passes: usize) {
     let stage = Stage::begin(name, 2).await;
     let keyspace = Arc::new(Keyspace::create(&stage).await);
     let topic = stage.topic("orders", PARTITIONS).await;
     let connector = keyspace.connector(&stage, &topic);
     let watch = Watch::begin(&keyspace, &topic);
     let loads = Loads::begin(&stage, &topic);
-    let hold = Hold::at(&stage, point, PASSES_BEFORE);
+    let hold = Hold::at(&stage, point, passes);
     let mut victim = Launch::new("victim")
         .hold(&hold)
         .start(&stage, &[&connector])
@@ -51,7 +53,12 @@ async fn killed(name: &str, point: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_amid_rows() {
-    killed("cassandra_kill_mid_rows", "cassandra::mid_rows").await;
+    killed(
+        "cassandra_kill_mid_rows",
+        "cassandra::mid_rows",
+        ROWS_BEFORE,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,6 +66,7 @@ async fn killed_between_rows_and_checkpoint() {
     killed(
         "cassandra_kill_before_checkpoint",
         "cassandra::before_checkpoint",
+        BATCHES_BEFORE,
     )
     .await;
 }
@@ -81,7 +89,7 @@ async fn frozen(name: &str, point: &str) {
     let watch = Watch::begin(&keyspace, &topic);
     let loads = Loads::begin(&stage, &topic);
     let other = Launch::new("other").start(&stage, &[&connector]).await;
-    let hold = Hold::at(&stage, point, PASSES_BEFORE);
+    let hold = Hold::at(&stage, point, BATCHES_BEFORE);
     let victim = Launch::new("victim")
         .hold(&hold)
         .start(&stage, &[&connector])

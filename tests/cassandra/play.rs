@@ -231,13 +231,16 @@ pub(super) async fn expected(topic: &Topic) -> BTreeMap<i64, Row> {
 }
 
 pub(super) fn load(stage: &Stage, topic: &Topic) -> Load {
-    let spec = LoadSpec {
+    Load::start(&topic.name, &stage.ledger, changes(stage, topic))
+}
+
+fn changes(stage: &Stage, topic: &Topic) -> LoadSpec {
+    LoadSpec {
         items: ITEMS,
         delete_every: 9,
         seed: stage.seed,
         ..LoadSpec::append(400, topic.partitions)
-    };
-    Load::start(&topic.name, &stage.ledger, spec)
+    }
 }
 
 /// Records that are there once and no more, so that each that is missing shows; and changes of few items
@@ -251,11 +254,15 @@ impl Loads {
     pub(super) fn begin(stage: &Stage, topic: &Topic) -> Self {
         let once = LoadSpec {
             producer: 2,
-            ..LoadSpec::append(200, topic.partitions)
+            ..LoadSpec::append(100, topic.partitions)
+        };
+        let changes = LoadSpec {
+            per_second: 100,
+            ..changes(stage, topic)
         };
         Self {
             once: Load::start(&topic.name, &stage.ledger, once),
-            changes: load(stage, topic),
+            changes: Load::start(&topic.name, &stage.ledger, changes),
         }
     }
 
