@@ -3,31 +3,35 @@
 
 mod chaos;
 mod creation;
+mod letters;
+mod mapping;
 pub(crate) mod play;
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use play::{Keyspace, PARTITIONS, PATIENCE, expected, load, until_flowing, until_shared};
+use play::{Keyspace, Loads, PARTITIONS, PATIENCE, until_flowing, until_shared};
 
-use crate::support::connector::Connector;
+use crate::chaos::watch::Watch;
 use crate::support::hold::Hold;
 use crate::support::producer::Writer;
-use crate::support::services::services;
 use crate::support::stage::Stage;
-use crate::support::wait::{check, eventually, seconds};
+use crate::support::wait::seconds;
 use crate::support::worker::{FENCED, Launch};
 
-/// How often a victim passes its point before it is held there, so that it stops amid work.
-const PASSES_BEFORE: usize = 20;
+/// How often a victim passes its point before it is held there, so that it stops amid work: a point among
+/// the rows, and one that each batch passes once.
+const ROWS_BEFORE: usize = 20;
+const BATCHES_BEFORE: usize = 4;
 
 /// A worker dies with rows in hand; its successor writes them again, the same.
-async fn killed(name: &str, point: &str) {
+async fn killed(name: &str, point: &str, passes: usize) {
     let stage = Stage::begin(name, 2).await;
-    let keyspace = Keyspace::create(&stage).await;
+    let keyspace = Arc::new(Keyspace::create(&stage).await);
     let topic = stage.topic("orders", PARTITIONS).await;
     let connector = keyspace.connector(&stage, &topic);
-    let load = load(&stage, &topic);
-    let hold = Hold::at(&stage, point, PASSES_BEFORE);
+    let watch = Watch::begin(&keyspace, &topic);
+    let loads = Loads::begin(&stage, &topic);
+    let hold = Hold::at(&stage, point, passes);
     let mut victim = Launch::new("victim")
         .hold(&hold)
         .start(&stage, &[&connector])
@@ -37,17 +41,24 @@ async fn killed(name: &str, point: &str) {
     stage.tell(format_args!("the victim at {point} ended: {status}"));
     let successor = Launch::new("successor").start(&stage, &[&connector]).await;
     until_flowing(&keyspace, &topic, PATIENCE).await;
-    load.finish().await;
+    loads.finish().await;
     keyspace.agrees(&topic).await;
+    assert_eq!(watch.falls(), Vec::<String>::new(), "positions fell");
+    watch.end();
     successor
         .until_tasks(&connector, "RUNNING", seconds(30))
         .await;
-    keyspace.drop().await;
+    Keyspace::drop(&keyspace).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_amid_rows() {
-    killed("cassandra_kill_mid_rows", "cassandra::mid_rows").await;
+    killed(
+        "cassandra_kill_mid_rows",
+        "cassandra::mid_rows",
+        ROWS_BEFORE,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,6 +66,7 @@ async fn killed_between_rows_and_checkpoint() {
     killed(
         "cassandra_kill_before_checkpoint",
         "cassandra::before_checkpoint",
+        BATCHES_BEFORE,
     )
     .await;
 }
@@ -71,12 +83,13 @@ async fn killed_between_rows_and_checkpoint() {
 /// victim stands at its point until it is frozen, and is let go while it is.
 async fn frozen(name: &str, point: &str) {
     let stage = Stage::begin(name, 2).await;
-    let keyspace = Keyspace::create(&stage).await;
+    let keyspace = Arc::new(Keyspace::create(&stage).await);
     let topic = stage.topic("orders", PARTITIONS).await;
     let connector = keyspace.connector(&stage, &topic);
-    let load = load(&stage, &topic);
+    let watch = Watch::begin(&keyspace, &topic);
+    let loads = Loads::begin(&stage, &topic);
     let other = Launch::new("other").start(&stage, &[&connector]).await;
-    let hold = Hold::at(&stage, point, PASSES_BEFORE);
+    let hold = Hold::at(&stage, point, BATCHES_BEFORE);
     let victim = Launch::new("victim")
         .hold(&hold)
         .start(&stage, &[&connector])
@@ -89,15 +102,17 @@ async fn frozen(name: &str, point: &str) {
     victim.thaw().await;
     // It has found out, by a refused checkpoint or a renewal, and is a member again.
     until_shared(&keyspace, &[&victim, &other]).await;
-    let fenced = victim.logged(&[FENCED]);
-    stage.tell(format_args!("the frozen one logged: {:?}", fenced.first()));
+    let fenced = victim.until_logged(&[FENCED], PATIENCE).await;
+    stage.tell(format_args!("the frozen one logged: {fenced}"));
     until_flowing(&keyspace, &topic, PATIENCE).await;
-    load.finish().await;
+    loads.finish().await;
     keyspace.agrees(&topic).await;
+    assert_eq!(watch.falls(), Vec::<String>::new(), "positions fell");
+    watch.end();
     for worker in [&victim, &other] {
         worker.until_tasks(&connector, "RUNNING", seconds(30)).await;
     }
-    keyspace.drop().await;
+    Keyspace::drop(&keyspace).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,55 +150,5 @@ async fn many_records_of_one_millisecond() {
         .get(&format!("/connectors/{}/offsets", connector.name))
         .await;
     assert_eq!(status.code, 200, "{}", status.body);
-    keyspace.drop().await;
-}
-
-/// One topic, two tables, each with columns of its own choice; a record without a value deletes where its
-/// key is.
-#[tokio::test(flavor = "multi_thread")]
-async fn one_topic_into_two_tables() {
-    let stage = Stage::begin("cassandra_mapping", 1).await;
-    let keyspace = Keyspace::create(&stage).await;
-    let name = &keyspace.name;
-    keyspace
-        .run(&format!(
-            "CREATE TABLE {name}.by_amount (amount bigint, item bigint, made timeuuid, PRIMARY KEY (amount, item))"
-        ))
-        .await;
-    let topic = stage.topic("orders", PARTITIONS).await;
-    let mapping = format!(
-        "{0} -> {name}.orders: item=key.item, seq=value.seq, amount=value.amount; \
-         {0} -> {name}.by_amount: amount=value.amount, item=key.item, made=now()",
-        topic.name
-    );
-    let connector = Connector::of_class("CassandraSink", &stage.unique("mapped"))
-        .set("topics", &topic.name)
-        .set("connection.url", &keyspace.url(&services().cassandra))
-        .set("cassandra.mapping", &mapping);
-    let writer = Writer::new(&topic.name, 1, &stage.ledger);
-    writer.send_good(0, 200, PARTITIONS).await;
-    let worker = Launch::new("worker").start(&stage, &[&connector]).await;
-    keyspace.agrees(&topic).await;
-    // The position has passed what is in both tables.
-    eventually("all to be checkpointed", PATIENCE, || async {
-        let positions = keyspace.positions().await;
-        let done: i64 = positions.values().map(|(next, _)| next).sum();
-        check(done == 200, || format!("{done} of 200"))
-    })
-    .await;
-    let cql = format!("SELECT amount, item, writetime(made) FROM {name}.by_amount");
-    let answer = keyspace.session.query_unpaged(cql, ()).await.expect("rows");
-    let answer = answer.into_rows_result().expect("rows");
-    let rows = answer.rows::<(i64, i64, i64)>().expect("three columns");
-    let found: BTreeMap<i64, (i64, i64)> = rows
-        .map(|row| row.map(|(amount, item, at)| (item, (amount, at))))
-        .collect::<Result<_, _>>()
-        .expect("values");
-    let expected = expected(&topic).await;
-    let expected = expected
-        .into_iter()
-        .map(|(item, (_, amount, at))| (item, (amount, at)));
-    assert_eq!(found, expected.collect::<BTreeMap<_, _>>());
-    worker.until_tasks(&connector, "RUNNING", seconds(30)).await;
     keyspace.drop().await;
 }

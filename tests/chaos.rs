@@ -42,7 +42,7 @@ mod play;
 mod short;
 mod store;
 mod three_brokers;
-mod watch;
+pub(crate) mod watch;
 mod workers;
 
 use crate::support::engine::Engine;

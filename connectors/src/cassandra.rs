@@ -1,6 +1,6 @@
 #![doc = include_str!("cassandra/README.md")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 
@@ -18,6 +18,7 @@ mod checkpoint;
 mod classify;
 mod clock;
 mod connect;
+mod counted;
 mod encode;
 mod evolve;
 mod failpoint;
@@ -25,6 +26,7 @@ mod name;
 mod plan;
 mod progress;
 mod schema;
+mod send;
 mod settings;
 mod statement;
 mod types;
@@ -34,6 +36,7 @@ mod write;
 pub use settings::{CassandraSettings, PositionConsistency, RowConsistency, TtlField, TtlKind};
 
 use connect::{Connector, Link};
+use counted::Counted;
 use progress::Progress;
 use write::Writer;
 
@@ -42,6 +45,8 @@ pub struct CassandraSink {
     connector: Connector,
     options: SinkOptions,
     settings: Arc<CassandraSettings>,
+    /// A batch that fails with its connection is written again over the next one.
+    counted: Arc<Mutex<Counted>>,
 }
 
 impl CassandraSink {
@@ -55,6 +60,7 @@ impl CassandraSink {
             connector: Connector::new(&options, Arc::clone(&settings))?,
             options,
             settings,
+            counted: Arc::default(),
         })
     }
 }
@@ -83,7 +89,7 @@ impl Sink for CassandraSink {
             link,
             settings: Arc::clone(&self.settings),
             progress,
-            writer: Writer::default(),
+            writer: Writer::new(Arc::clone(&self.counted)),
         }))
     }
 }

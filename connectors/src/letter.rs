@@ -2,12 +2,15 @@
 //!
 //! Whoever keeps dead letters writes them as rows like any other; only reading them needs a word of
 //! the contract, [`Session::read_letters`](crate::Session::read_letters). The table has these
-//! columns, of which the first four are its key:
+//! columns, of which the first four are its key ([`LETTER_KEY`]):
 //!
 //! `connector`, `topic`, `kafka_partition`, `kafka_offset`, `stage`, `reason`, `record_time`,
 //! `record_key`, `record_value`, `record_headers`.
 
 use crate::table::TableName;
+
+/// The key of a dead letter table: whose letter of which record.
+pub const LETTER_KEY: [&str; 4] = ["connector", "topic", "kafka_partition", "kafka_offset"];
 
 /// Which record: its coordinates. Ordered as the database orders them.
 #[derive(Debug, Clone, PartialEq, Eq)]

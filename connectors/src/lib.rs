@@ -63,7 +63,7 @@ mod stored;
 pub mod table;
 
 pub use error::{ErrorClass, SinkError};
-pub use letter::{LetterKey, LetterQuery, StoredLetter};
+pub use letter::{LETTER_KEY, LetterKey, LetterQuery, StoredLetter};
 pub use options::{SinkOptions, SinkTimeouts};
 pub use position::{
     ClaimAnswer, ClaimRequest, PartitionKey, PositionMove, ProgressScope, RecordTime, RenewAnswer,

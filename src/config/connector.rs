@@ -242,6 +242,9 @@ pub struct SinkKeys {
     pub cassandra: CassandraSettings,
     /// `cassandra.mapping`.
     pub mappings: Vec<TableMapping>,
+    /// `cassandra.delete.prefix`: of a mapped table a record without a value deletes all rows whose key
+    /// begins as its own key says.
+    pub deletes_by_prefix: bool,
 }
 
 impl SinkKeys {
@@ -419,6 +422,7 @@ impl fmt::Debug for SinkKeys {
             .field("progress_table", &self.progress_table)
             .field("cassandra", &self.cassandra)
             .field("mappings", &self.mappings)
+            .field("deletes_by_prefix", &self.deletes_by_prefix)
             .finish()
     }
 }

@@ -47,10 +47,18 @@ pub struct ConfigKeyInfo {
     pub order: i32,
 }
 
-/// The definitions of a class, common keys first: `GET /connector-plugins/{name}/config`. Both
-/// classes have the same keys.
-pub fn for_class(_class: SinkClass) -> Vec<ConfigKeyInfo> {
-    all()
+/// The definitions of a class, common keys first: `GET /connector-plugins/{name}/config`. All
+/// classes have the same keys, of which some mean something else to Cassandra.
+pub fn for_class(class: SinkClass) -> Vec<ConfigKeyInfo> {
+    let mut definitions = all();
+    if class == SinkClass::Cassandra {
+        for definition in &mut definitions {
+            if let Some((_, words)) = cassandra::own_words(&definition.name) {
+                words.clone_into(&mut definition.documentation);
+            }
+        }
+    }
+    definitions
 }
 
 /// Every key but those of converters.
@@ -386,6 +394,17 @@ mod tests {
             assert!(key.doc.ends_with('.'), "{}: {}", key.name, key.doc);
             assert!(!key.display.is_empty(), "{}", key.name);
         }
+    }
+
+    #[test]
+    fn what_a_key_means_to_cassandra_is_told_in_its_own_words() {
+        let doc = |class: SinkClass| {
+            let mut found = for_class(class).into_iter();
+            let mode = found.find(|definition| definition.name == "insert.mode");
+            mode.unwrap().documentation
+        };
+        assert_eq!(doc(SinkClass::Postgres), sink::INSERT_MODE.doc);
+        assert!(doc(SinkClass::Cassandra).contains("are the same"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::connector::SinkClass;
 use super::definitions::transforms::{self, PluginClass};
-use super::definitions::{self, ConfigKey, Fallback, Group, Rule};
+use super::definitions::{self, ConfigKey, Fallback, Group, Rule, cassandra};
 use super::dialect::{self, Dialect, Meaning};
 use super::kafka::{Scope, describe_settings};
 use super::worker::keys::{self, WorkerKey};
@@ -151,12 +151,18 @@ fn sink_table(class: SinkClass) -> String {
             has_effect && !(is_cassandra && NOT_OF_CASSANDRA.contains(&key.name))
         }
         Group::Cassandra => is_cassandra,
-        Group::Common | Group::Transforms | Group::Predicates | Group::Errors => false,
+        Group::Errors => is_cassandra && cassandra::own_words(key.name).is_some(),
+        Group::Common | Group::Transforms | Group::Predicates => false,
     };
     let mut table = "| key | default | allowed | meaning |\n|---|---|---|---|\n".to_owned();
     for key in definitions::keys().filter(is_read) {
-        let (default, allowed) = (default_of(key), allowed_by(key));
-        let doc = cell(&key.documentation());
+        let (default, mut allowed) = (default_of(key), allowed_by(key));
+        let mut doc = cell(&key.documentation());
+        if let Some((of_cassandra, words)) = cassandra::own_words(key.name).filter(|_| is_cassandra)
+        {
+            allowed = of_cassandra.map_or(allowed, quoted_list);
+            doc = cell(words);
+        }
         writeln!(table, "| `{}` | {default} | {allowed} | {doc} |", key.name).unwrap();
     }
     table
@@ -352,15 +358,16 @@ fn default_of(key: &ConfigKey) -> String {
     }
 }
 
+fn quoted_list(values: &[&str]) -> String {
+    let quoted: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
+    quoted.join(", ")
+}
+
 fn allowed_by(key: &ConfigKey) -> String {
-    let list = |values: &[&str]| {
-        let quoted: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
-        quoted.join(", ")
-    };
     match key.rule {
         Rule::Range(minimum, maximum) => format!("{minimum} to {maximum}"),
         Rule::OneOf(values) | Rule::OneOfIgnoringCase(values) | Rule::Only(values, _) => {
-            list(values)
+            quoted_list(values)
         }
         Rule::Unsupported(_) => "empty".to_owned(),
         Rule::NonEmptyText => "not empty".to_owned(),

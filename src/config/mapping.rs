@@ -75,6 +75,14 @@ impl TableMapping {
         format!("{} -> {}", self.topic, self.table)
     }
 
+    /// Whether this column is filled by a record's key or headers, which a record without a value has
+    /// too.
+    pub fn is_told_without_value(&self, column: &str) -> bool {
+        let fills = |mapped: &&MappedColumn| mapped.name.eq_ignore_ascii_case(column);
+        let source = self.columns.iter().find(fills).map(|mapped| &mapped.source);
+        matches!(source, Some(Source::Key(_) | Source::Header(_)))
+    }
+
     /// Whether it names this column.
     pub fn has(&self, column: &str) -> bool {
         let names = |mapped: &MappedColumn| !is_of_all(mapped) && mapped.name == column;

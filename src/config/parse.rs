@@ -13,7 +13,7 @@ use super::connector::{
 };
 use super::converter::{self, Converter, HeaderConverter};
 use super::definitions::converters::{self, ConverterKeys};
-use super::definitions::{ConfigKey, common, sink};
+use super::definitions::{self, ConfigKey, common, sink};
 use super::plugins::UnknownClass;
 use super::worker::WorkerSettings;
 
@@ -319,6 +319,7 @@ fn sink_keys(checked: &Checked, header_converter: HeaderConverter) -> Result<Sin
         progress_table: text(checked, &sink::PROGRESS_TABLE)?,
         cassandra: cassandra::settings(checked)?,
         mappings: cassandra::mappings(checked)?,
+        deletes_by_prefix: checked.is_true(&definitions::cassandra::DELETE_PREFIX),
     })
 }
 

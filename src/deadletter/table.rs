@@ -25,7 +25,7 @@ use crate::record::Value;
 const REASON_CHARS_MAX: usize = 2000;
 
 /// The key: a record's coordinates.
-const KEY: [&str; 4] = ["connector", "topic", "kafka_partition", "kafka_offset"];
+const KEY: [&str; 4] = rowdock_connectors::LETTER_KEY;
 
 /// Columns that a table must have, with the types of a table that is created here.
 fn columns() -> Vec<NewColumn> {

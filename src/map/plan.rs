@@ -103,7 +103,7 @@ fn split_at_last_dot(name: &str) -> TableName {
 /// Says why this config and this table cannot go together, and what to change.
 pub fn target(table: Table, keys: &SinkKeys, topic: &str) -> Result<Target, String> {
     check_kind(&table, keys)?;
-    let key_names = key_names(&table, keys)?;
+    let key_names = key_names(&table, keys, topic)?;
     let mut key_columns = Vec::with_capacity(key_names.len());
     for name in &key_names {
         let column = table.column_index(name).ok_or_else(|| {
@@ -316,7 +316,7 @@ fn written_column(
     })
 }
 
-fn key_names(table: &Table, keys: &SinkKeys) -> Result<Vec<String>, String> {
+fn key_names(table: &Table, keys: &SinkKeys, topic: &str) -> Result<Vec<String>, String> {
     match keys.key_mode {
         KeyMode::None => Ok(Vec::new()),
         KeyMode::Kafka if keys.key_fields.is_empty() => Ok(KAFKA_KEY_COLUMNS
@@ -324,7 +324,7 @@ fn key_names(table: &Table, keys: &SinkKeys) -> Result<Vec<String>, String> {
             .map(|&name| name.to_owned())
             .collect()),
         _ if !keys.key_fields.is_empty() => Ok(keys.key_fields.clone()),
-        _ if !table.primary_key.is_empty() => Ok(table.primary_key.clone()),
+        _ if !table.primary_key.is_empty() => Ok(key_of_table(table, keys, topic)),
         _ => Err(format!(
             "table {} has no primary key, so pk.fields must name the key's columns",
             table.name
@@ -344,6 +344,21 @@ fn needs_unique_key(mode: WriteMode) -> bool {
 /// The keys of what lies behind views and foreign tables are not theirs.
 fn has_catalog_of_keys(table: &Table) -> bool {
     matches!(table.kind, TableKind::Table | TableKind::Partitioned)
+}
+
+/// Its primary key; or of a mapped table the beginning of it that a record without a value can tell, if
+/// rows can be deleted by that together.
+fn key_of_table(table: &Table, keys: &SinkKeys, route: &str) -> Vec<String> {
+    let mut mappings = keys.mappings.iter().filter(|_| keys.deletes_by_prefix);
+    let told = mappings
+        .find(|mapping| mapping.route() == route)
+        .map(|mapping| {
+            let key = table.primary_key.iter();
+            let told = key.take_while(|column| mapping.is_told_without_value(column));
+            told.cloned().collect::<Vec<_>>()
+        });
+    let prefix = told.filter(|told| table.unique_keys.contains(told));
+    prefix.unwrap_or_else(|| table.primary_key.clone())
 }
 
 /// A conflict is found by a unique constraint on exactly the key; without one the database cannot

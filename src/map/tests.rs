@@ -114,6 +114,7 @@ pub(super) fn keys(key_mode: KeyMode, key_fields: &[&str]) -> SinkKeys {
         progress_table: "rowdock_progress".into(),
         cassandra: rowdock_connectors::cassandra::CassandraSettings::default(),
         mappings: Vec::new(),
+        deletes_by_prefix: false,
     }
 }
 

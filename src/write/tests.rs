@@ -125,6 +125,7 @@ fn config(tolerate: bool) -> ConnectorConfig {
             progress_table: "rowdock_progress".into(),
             cassandra: rowdock_connectors::cassandra::CassandraSettings::default(),
             mappings: Vec::new(),
+            deletes_by_prefix: false,
         },
         batch: LIMITS,
         retries: Retries::default(),

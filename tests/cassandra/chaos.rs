@@ -6,10 +6,14 @@
 
 use std::time::{Duration, Instant};
 
+use scylla::frame::types::Consistency;
+use scylla::statement::unprepared::Statement;
+
 use super::play::{Keyspace, PARTITIONS, PATIENCE, load, until_flowing, until_shared};
 use crate::support::connector::Connector;
 use crate::support::own_server::OwnServer;
 use crate::support::proc::send_signal;
+use crate::support::producer::Writer;
 use crate::support::proxy::{BrokerPaths, Network, Proxy};
 use crate::support::stage::{Stage, Topic};
 use crate::support::wait::{check, eventually, seconds};
@@ -241,5 +245,50 @@ async fn lost_quorum() {
     until_flowing(&keyspace, &topic, seconds(180)).await;
     load.finish().await;
     keyspace.agrees(&topic).await;
+    worker.until_tasks(&connector, "RUNNING", seconds(30)).await;
+}
+
+/// Tables are made through the first node of all, so that all workers make them one after the other; while
+/// it is down, through the next.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes, and two nodes of its own"]
+async fn tables_are_made_while_the_first_node_is_down() {
+    let stage = Stage::begin("cassandra_first", 1).await;
+    let nodes = [
+        OwnServer::cassandra("first", 1).await,
+        OwnServer::cassandra("first", 2).await,
+    ];
+    let keyspace = Keyspace::create_on(&stage, &nodes[0].url, 2).await;
+    let state = keyspace.session.get_cluster_state();
+    let known = state.get_nodes_info().iter();
+    let first = known.min_by_key(|node| node.host_id).expect("two nodes");
+    let first = first.address.to_string();
+    let (down, up) = match nodes[0].url == first {
+        true => (&nodes[0], &nodes[1]),
+        false => (&nodes[1], &nodes[0]),
+    };
+    assert_eq!(down.url, first, "nodes are told apart by their addresses");
+    down.kill().await;
+    let topic = stage.topic("orders", PARTITIONS).await;
+    // Neither rows nor positions need both nodes.
+    let connector = keyspace
+        .connector_to("made", &stage, &topic)
+        .set("connection.url", &keyspace.url(&up.url))
+        .set("auto.create", "true")
+        .set("delivery.guarantee", "at_least_once")
+        .set("cassandra.consistency", "ONE");
+    let writer = Writer::new(&topic.name, 1, &stage.ledger);
+    writer.send_good(0, 100, PARTITIONS).await;
+    let worker = Launch::new("worker").start(&stage, &[&connector]).await;
+    eventually("a table with all rows", PATIENCE, || async {
+        let cql = format!("SELECT item FROM {}.made", keyspace.name);
+        let mut statement = Statement::new(cql);
+        statement.set_consistency(Consistency::One);
+        let answer = keyspace.session.query_unpaged(statement, ()).await;
+        let answer = answer.map_err(|error| error.to_string())?;
+        let rows = answer.into_rows_result().expect("rows").rows_num();
+        check(rows == 100, || format!("{rows} rows"))
+    })
+    .await;
     worker.until_tasks(&connector, "RUNNING", seconds(30)).await;
 }

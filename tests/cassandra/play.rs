@@ -231,13 +231,45 @@ pub(super) async fn expected(topic: &Topic) -> BTreeMap<i64, Row> {
 }
 
 pub(super) fn load(stage: &Stage, topic: &Topic) -> Load {
-    let spec = LoadSpec {
+    Load::start(&topic.name, &stage.ledger, changes(stage, topic))
+}
+
+fn changes(stage: &Stage, topic: &Topic) -> LoadSpec {
+    LoadSpec {
         items: ITEMS,
         delete_every: 9,
         seed: stage.seed,
         ..LoadSpec::append(400, topic.partitions)
-    };
-    Load::start(&topic.name, &stage.ledger, spec)
+    }
+}
+
+/// Records that are there once and no more, so that each that is missing shows; and changes of few items
+/// among them, which show each that is out of its place.
+pub(super) struct Loads {
+    once: Load,
+    changes: Load,
+}
+
+impl Loads {
+    pub(super) fn begin(stage: &Stage, topic: &Topic) -> Self {
+        let once = LoadSpec {
+            producer: 2,
+            ..LoadSpec::append(100, topic.partitions)
+        };
+        let changes = LoadSpec {
+            per_second: 100,
+            ..changes(stage, topic)
+        };
+        Self {
+            once: Load::start(&topic.name, &stage.ledger, once),
+            changes: Load::start(&topic.name, &stage.ledger, changes),
+        }
+    }
+
+    pub(super) async fn finish(self) {
+        self.once.finish().await;
+        self.changes.finish().await;
+    }
 }
 
 /// Waits until every partition has got further than it stands now.

@@ -20,7 +20,7 @@ const EVERY: Duration = Duration::from_millis(100);
 const FALLS_TOLD: usize = 8;
 
 /// Looks until it is dropped.
-pub(super) struct Watch {
+pub(crate) struct Watch {
     seen: Arc<Mutex<Seen>>,
     looking: JoinHandle<()>,
 }
@@ -59,7 +59,7 @@ impl fmt::Display for Pause {
 }
 
 impl Watch {
-    pub(super) fn begin(keyspace: &Arc<Keyspace>, topic: &Topic) -> Self {
+    pub(crate) fn begin(keyspace: &Arc<Keyspace>, topic: &Topic) -> Self {
         let seen = Arc::<Mutex<Seen>>::default();
         let looking = look(Arc::clone(keyspace), topic.clone(), Arc::clone(&seen));
         Self {
@@ -94,12 +94,12 @@ impl Watch {
     }
 
     /// Positions that fell, which none may.
-    pub(super) fn falls(&self) -> Vec<String> {
+    pub(crate) fn falls(&self) -> Vec<String> {
         self.seen().falls.clone()
     }
 
     /// What was seen until now stays.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.looking.abort();
     }
 

@@ -7,8 +7,9 @@ use scylla::statement::prepared::PreparedStatement;
 
 use super::connect::Link;
 use super::schema::{self, Described};
-use super::settings::{CassandraSettings, TtlField};
+use super::settings::{CassandraSettings, RowConsistency, TtlField};
 use super::statement::{self, Parameter, Statement};
+use super::types;
 use crate::error::SinkError;
 use crate::table::Target;
 
@@ -27,6 +28,10 @@ pub(super) struct Access {
     pub(super) partition_key: Vec<usize>,
     /// Rows are sums, which no repetition leaves as they are.
     pub(super) counts: bool,
+    /// Rows are dead letters: what is set for records is not said of them.
+    pub(super) keeps_letters: bool,
+    /// How many seconds from their record's time rows live that do not say it themselves; 0: for ever.
+    pub(super) ttl_seconds: i64,
     /// Place of the column that says when the row ends.
     pub(super) ttl: Option<(usize, TtlField)>,
     /// Place of the column with the write timestamp.
@@ -111,6 +116,13 @@ async fn prepare(
             table.name
         )));
     }
+    if counts && settings.consistency == RowConsistency::Any {
+        return Err(SinkError::stop(format!(
+            "table {} has counters, which cassandra does not count with cassandra.consistency=ANY; set \
+             ONE or more",
+            table.name
+        )));
+    }
     let place = |name: &str| {
         target
             .written
@@ -123,12 +135,15 @@ async fn prepare(
     let full_name = link.resolve(&table.name)?;
     let write = write_statement(full_name, target, &described, settings)?;
     let delete = delete_statement(full_name, target, &described);
+    let is_repeatable = !counts && !has_lists(target);
     Ok(Access {
-        write: prepared(link, write).await?,
+        write: prepared(link, write, is_repeatable).await?,
         delete: match delete {
-            Some(delete) => Some(prepared(link, delete).await?),
+            Some(delete) => Some(prepared(link, delete, !counts).await?),
             None => None,
         },
+        keeps_letters: described.keeps_letters(),
+        ttl_seconds: ttl_seconds(&described, settings),
         partition_key: described
             .partition_key
             .iter()
@@ -141,8 +156,12 @@ async fn prepare(
     })
 }
 
-async fn prepared(link: &Link, statement: Statement) -> Result<Prepared, SinkError> {
-    let prepared = link.prepare_write(&statement.text).await?;
+async fn prepared(
+    link: &Link,
+    statement: Statement,
+    is_repeatable: bool,
+) -> Result<Prepared, SinkError> {
+    let prepared = link.prepare_write(&statement.text, is_repeatable).await?;
     let types = prepared.get_variable_col_specs();
     let typed = statement.parameters.into_iter().zip(types.iter());
     let typed = typed.map(|(parameter, spec)| (parameter, spec.typ().clone().into_owned()));
@@ -150,6 +169,20 @@ async fn prepared(link: &Link, statement: Statement) -> Result<Prepared, SinkErr
         parameters: typed.collect(),
         statement: prepared,
     })
+}
+
+/// By the settings, or else by the table itself, which would count from the time of writing.
+fn ttl_seconds(described: &Described, settings: &CassandraSettings) -> i64 {
+    match settings.ttl_seconds {
+        0 => described.ttl_seconds,
+        seconds => seconds,
+    }
+}
+
+/// Some written column is a list that has every element twice when it is written again.
+fn has_lists(target: &Target) -> bool {
+    let mut columns = own_columns(target).into_iter();
+    columns.any(|(_, place)| types::is_unfrozen_list(&target.column(place).native_type))
 }
 
 /// Written columns that are the table's own, by name and place.
@@ -183,7 +216,8 @@ fn write_statement(
         )));
     }
     if !described.counts() {
-        let ends = settings.ttl_field.is_some() || settings.ttl_seconds > 0;
+        let may_end = settings.ttl_field.is_some() || ttl_seconds(described, settings) > 0;
+        let ends = may_end && !described.keeps_letters();
         return Ok(statement::insert(full_name, &columns, ends));
     }
     let (key, counters): (Vec<_>, Vec<_>) = columns.into_iter().partition(|(name, _)| is_key(name));

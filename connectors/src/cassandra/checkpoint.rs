@@ -25,11 +25,17 @@
 
 use uuid::Uuid;
 
-use super::clock::Clock;
+use super::clock::{Clock, Timeline};
 
-/// How far the ceiling is set above the clock: microseconds. As wide as it takes not to raise it for
-/// every batch, and no wider, since a jump above it puts timestamps that far ahead of their records.
+/// How far the ceiling is set above the latest time of a record: microseconds. As wide as it takes not
+/// to raise it for every batch, and no wider, since a jump above it puts timestamps that far ahead of
+/// their records.
 pub(super) const CEILING_HEADROOM: i64 = 10_000_000;
+
+/// How far above the clock, at least: microseconds. A clock that has jumped ahead of the records takes
+/// one for each of them, so this is room for many; and if it were more, jumps that come one after the
+/// other would lead far ahead.
+pub(super) const CEILING_STEP: i64 = 100_000;
 
 /// A partition's row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,21 +105,28 @@ impl Held {
         }
     }
 
-    /// The ceiling that must stand before timestamps up to `end` are given. `None`: it does.
-    pub(super) fn ceiling_before(&self, end: Clock) -> Option<i64> {
-        (end.0 > self.ceiling).then(|| end.0.saturating_add(CEILING_HEADROOM))
+    /// The ceiling that must stand before these timestamps are given. `None`: it does.
+    pub(super) fn ceiling_before(&self, timeline: &Timeline) -> Option<i64> {
+        (timeline.end().0 > self.ceiling).then(|| ceiling_above(timeline))
     }
 
-    /// The ceiling to be stored with the checkpoint at `end`: raised on the way when half of the room
-    /// is used up, which saves a statement of its own.
-    pub(super) fn ceiling_after(&self, end: Clock) -> i64 {
-        let is_near = self.ceiling.saturating_sub(end.0) < CEILING_HEADROOM / 2;
+    /// The ceiling to be stored with the checkpoint behind these: raised on the way when half of the
+    /// room is used up, which saves a statement of its own.
+    pub(super) fn ceiling_after(&self, timeline: &Timeline) -> i64 {
+        let is_near = self.ceiling.saturating_sub(timeline.end().0) < CEILING_HEADROOM / 2;
         if is_near {
-            end.0.saturating_add(CEILING_HEADROOM)
+            self.ceiling.max(ceiling_above(timeline))
         } else {
             self.ceiling
         }
     }
+}
+
+fn ceiling_above(timeline: &Timeline) -> i64 {
+    let above_clock = timeline.end().0.saturating_add(CEILING_STEP);
+    let above_records = |latest: i64| latest.saturating_add(CEILING_HEADROOM);
+    let latest = timeline.latest();
+    latest.map_or(above_clock, |latest| above_clock.max(above_records(latest)))
 }
 
 /// What became of a compare-and-set.

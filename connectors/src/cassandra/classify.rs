@@ -100,6 +100,15 @@ pub(super) fn of_executing(error: &ExecutionError, what: &str) -> SinkError {
     classified.with_source(error.clone())
 }
 
+/// An error while the catalog is read, of which nothing is ever a record's fault.
+pub(super) fn of_reading_catalog(error: &ExecutionError) -> SinkError {
+    let classified = of_executing(error, "read the catalog");
+    match classified.class() {
+        ErrorClass::Record => SinkError::stop(classified.to_string()).with_source(error.clone()),
+        _ => classified,
+    }
+}
+
 /// While what an error came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -242,6 +251,16 @@ mod tests {
         );
         let too_long = ExecutionError::BadQuery(BadQuery::ValuesTooLongForKey(70_000, 65_535));
         check(too_long, ErrorClass::Record, false);
+    }
+
+    #[test]
+    fn no_record_is_at_fault_when_the_catalog_cannot_be_read() {
+        let check = |code: DbError, expected: ErrorClass| {
+            let error = of_reading_catalog(&execution(code, "why"));
+            assert_eq!(error.class(), expected, "{error}");
+        };
+        check(DbError::Invalid, ErrorClass::Stop);
+        check(DbError::Overloaded, ErrorClass::Retry);
     }
 
     #[test]

@@ -34,10 +34,15 @@ impl Clock {
     /// right, come just after the one before.
     pub(super) fn tick(&mut self, record_ms: Option<i64>) -> i64 {
         let next = self.0.saturating_add(1).min(CLOCK_END);
-        let usable = record_ms.filter(|ms| *ms > 0 && !is_too_late(*ms));
+        let usable = record_ms.filter(|ms| is_usable(*ms));
         self.0 = usable.map_or(next, |ms| next.max(ms * MICROS_PER_MILLI));
         self.0
     }
+}
+
+/// Whether a record's time can be right.
+fn is_usable(record_ms: i64) -> bool {
+    record_ms > 0 && !is_too_late(record_ms)
 }
 
 /// Whether a record's time is beyond what records can have; such records are refused.
@@ -51,6 +56,8 @@ pub(super) struct Timeline {
     /// Ascending offsets, each with its record's time and timestamp.
     entries: Vec<Entry>,
     end: Clock,
+    /// The latest time that a record has, in microseconds.
+    latest: Option<i64>,
 }
 
 /// One record's place in time.
@@ -72,16 +79,21 @@ impl Timeline {
         (from, to): (i64, i64),
         absent: Option<i64>,
     ) -> Self {
-        let mut end = start;
+        let (mut end, mut latest) = (start, None);
         let in_part = |time: &RecordTime| time.offset >= from && time.offset < to;
-        let entries = times.into_iter().filter(in_part).map(|time| Entry {
-            offset: time.offset,
-            record_ms: time.timestamp_ms,
-            timestamp: end.tick(time.timestamp_ms.or(absent)),
+        let entries = times.into_iter().filter(in_part).map(|time| {
+            let own = time.timestamp_ms.filter(|ms| is_usable(*ms));
+            latest = latest.max(own.map(|ms| ms * MICROS_PER_MILLI));
+            Entry {
+                offset: time.offset,
+                record_ms: time.timestamp_ms,
+                timestamp: end.tick(own.or(absent)),
+            }
         });
         Self {
             entries: entries.collect(),
             end,
+            latest,
         }
     }
 
@@ -91,6 +103,12 @@ impl Timeline {
             .entries
             .binary_search_by_key(&offset, |entry| entry.offset);
         found.ok().map(|index| self.entries[index])
+    }
+
+    /// The latest time of its records in microseconds, which the clock may be ahead of; `None` when none
+    /// has one.
+    pub(super) fn latest(&self) -> Option<i64> {
+        self.latest
     }
 
     /// The clock behind the last record.

@@ -23,9 +23,11 @@ use scylla::policies::retry::FallthroughRetryPolicy;
 use scylla::policies::speculative_execution::{
     SimpleSpeculativeExecutionPolicy, SpeculativeExecutionPolicy,
 };
+use scylla::response::query_result::QueryRowsResult;
 use scylla::statement::prepared::PreparedStatement;
 use scylla::statement::unprepared::Statement;
 use secrecy::{ExposeSecret as _, SecretString};
+use uuid::Uuid;
 
 use super::classify;
 use super::name::quoted;
@@ -63,9 +65,6 @@ pub(super) struct Link {
     pub(super) session: Session,
     /// For names that do not have one.
     keyspace: Option<String>,
-    /// Definitions go through one node, the same for all workers, so that they come one after the
-    /// other; nodes that change the schema at the same time may end with two tables of one name.
-    for_definitions: Option<Arc<dyn LoadBalancingPolicy>>,
     consistency: Consistency,
 }
 
@@ -126,7 +125,6 @@ impl Connector {
             }
         };
         let link = Link {
-            for_definitions: first_node(&session),
             session,
             keyspace: self.url.keyspace.clone(),
             consistency: self.settings.consistency.for_driver(),
@@ -184,10 +182,15 @@ impl Link {
         self.consistency
     }
 
-    /// Prepares a statement that writes a row: it may be sent again.
-    pub(super) async fn prepare_write(&self, text: &str) -> Result<PreparedStatement, SinkError> {
+    /// Prepares a statement that writes a row. `is_repeatable`: the driver may send it to a second node
+    /// while the first has not answered.
+    pub(super) async fn prepare_write(
+        &self,
+        text: &str,
+        is_repeatable: bool,
+    ) -> Result<PreparedStatement, SinkError> {
         let mut prepared = self.prepare(text).await?;
-        prepared.set_is_idempotent(true);
+        prepared.set_is_idempotent(is_repeatable);
         prepared.set_consistency(self.consistency);
         Ok(prepared)
     }
@@ -210,10 +213,29 @@ impl Link {
         Ok(prepared)
     }
 
+    /// Reads about a table in the catalog, of which every node has its own: the consistency of rows has
+    /// no say there, and not every one of them can be read at.
+    pub(super) async fn read_catalog(
+        &self,
+        text: &str,
+        (keyspace, table): (&str, &str),
+    ) -> Result<QueryRowsResult, SinkError> {
+        let mut statement = Statement::new(text);
+        statement.set_consistency(Consistency::LocalOne);
+        let answer = self
+            .session
+            .query_unpaged(statement, (keyspace, table))
+            .await;
+        let answer = answer.map_err(|error| classify::of_reading_catalog(&error))?;
+        answer.into_rows_result().map_err(|error| {
+            SinkError::retry("the catalog's answer cannot be read").with_source(error)
+        })
+    }
+
     /// Changes the schema, and waits until all nodes have it.
     pub(super) async fn define(&self, text: &str) -> Result<(), SinkError> {
         let mut statement = Statement::new(text);
-        statement.set_load_balancing_policy(self.for_definitions.clone());
+        statement.set_load_balancing_policy(for_definitions(&self.session));
         statement.set_retry_policy(Some(Arc::new(FallthroughRetryPolicy::new())));
         let done = self.session.query_unpaged(statement, ()).await;
         done.map_err(|error| classify::of_executing(&error, "change the schema"))?;
@@ -247,18 +269,23 @@ impl Link {
     }
 }
 
-/// The node with the lowest id: the same for everybody.
-fn first_node(session: &Session) -> Option<Arc<dyn LoadBalancingPolicy>> {
+/// Definitions go through one node, the same for all workers, so that they come one after the other;
+/// nodes that change the schema at the same time may end with two tables of one name.
+fn for_definitions(session: &Session) -> Option<Arc<dyn LoadBalancingPolicy>> {
     let state = session.get_cluster_state();
-    let first = state
-        .get_nodes_info()
-        .iter()
-        .map(|node| node.host_id)
-        .min()?;
+    let nodes = state.get_nodes_info().iter();
+    let first = first_node(nodes.map(|node| (node.host_id, node.is_connected())))?;
     Some(SingleTargetLoadBalancingPolicy::new(
         NodeIdentifier::HostId(first),
         None,
     ))
+}
+
+/// Of nodes that are connected or not, the one with the lowest id that is; the same for everybody who
+/// reaches the same ones. When none is, any may be back first.
+fn first_node(nodes: impl Iterator<Item = (Uuid, bool)>) -> Option<Uuid> {
+    let first = nodes.min_by_key(|(id, is_connected)| (!is_connected, *id));
+    first.map(|(id, _)| id)
 }
 
 fn for_driver(compression: Compression) -> DriverCompression {
@@ -313,4 +340,23 @@ fn unreadable(parameter: &str, file: &Path, error: openssl::error::ErrorStack) -
         file.display()
     ))
     .with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn definitions_go_through_the_first_node_that_is_connected() {
+        let check = |nodes: &[(u128, bool)], expected: Option<u128>| {
+            let nodes = nodes
+                .iter()
+                .map(|(id, is_up)| (Uuid::from_u128(*id), *is_up));
+            assert_eq!(first_node(nodes), expected.map(Uuid::from_u128));
+        };
+        check(&[(3, true), (1, true), (2, true)], Some(1));
+        check(&[(3, true), (1, false), (2, true)], Some(2));
+        check(&[(3, false), (1, false)], Some(1));
+        check(&[], None);
+    }
 }

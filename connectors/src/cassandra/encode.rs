@@ -72,7 +72,7 @@ pub(super) fn push_cell(
     Ok(())
 }
 
-/// Appends a whole number as a `bigint` or, when it is an `int` parameter (`USING TTL ?`), as that.
+/// Appends an `int`.
 pub(super) fn push_int(buffer: &mut Vec<u8>, value: i32) {
     push_length(buffer, 4);
     buffer.extend_from_slice(&value.to_be_bytes());
@@ -82,11 +82,6 @@ pub(super) fn push_int(buffer: &mut Vec<u8>, value: i32) {
 pub(super) fn push_bigint(buffer: &mut Vec<u8>, value: i64) {
     push_length(buffer, 8);
     buffer.extend_from_slice(&value.to_be_bytes());
-}
-
-/// Appends a parameter that is left out.
-pub(super) fn push_unset(buffer: &mut Vec<u8>) {
-    push_length(buffer, UNSET);
 }
 
 fn push_length(buffer: &mut Vec<u8>, length: i32) {

@@ -15,9 +15,8 @@ use crate::error::SinkError;
 use crate::row::{Batch, Cell, Origin, RowKind, TableRows};
 
 /// Cassandra's own limit: twenty years.
-const TTL_SECONDS_MAX: i64 = 20 * 365 * 24 * 60 * 60;
+const TTL_SECONDS_MAX: i32 = 20 * 365 * 24 * 60 * 60;
 
-const MICROS_PER_SECOND: i64 = 1_000_000;
 const MILLIS_PER_SECOND: i64 = 1_000;
 
 /// Rows that are sent together at most: each costs the server as much as one that is sent alone, so
@@ -146,7 +145,7 @@ impl Plan {
         prepared: &Prepared,
         terms: &Terms<'_>,
     ) -> Result<Vec<Range<usize>>, String> {
-        if entry.record_ms.is_some_and(is_too_late) {
+        if !access.keeps_letters && entry.record_ms.is_some_and(is_too_late) {
             return Err(
                 "the record's time is after 2099, so it cannot be in milliseconds".to_owned(),
             );
@@ -163,10 +162,8 @@ impl Plan {
             match parameter {
                 Parameter::Timestamp => encode::push_bigint(&mut self.values, timestamp),
                 Parameter::TimeToLive => {
-                    match seconds_to_live(row, timestamp, rows, access, terms)? {
-                        Some(seconds) => encode::push_int(&mut self.values, seconds),
-                        None => encode::push_unset(&mut self.values),
-                    }
+                    let seconds = seconds_to_live(row, entry, rows, access, terms)?;
+                    encode::push_int(&mut self.values, seconds);
                 }
                 Parameter::Column(place) => {
                     let cell = rows.columns[*place].get(row);
@@ -245,46 +242,64 @@ fn timestamp(row: usize, entry: Entry, rows: &TableRows, access: &Access) -> Res
     }
 }
 
-/// How long a row lives from now on, so that it ends when it should, whenever it is written. `None`:
-/// for ever. What has ended already lives for one more second, and then hides what was before it.
+/// When a row ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Seconds since the epoch.
+    At(i64),
+    /// Seconds from the record's time; 0: never.
+    After(i64),
+}
+
+/// How long a row lives from now on, so that it ends when it should, whenever it is written; 0: for
+/// ever. What has ended already lives for one more second, and then hides what was before it.
 fn seconds_to_live(
     row: usize,
-    timestamp: i64,
+    entry: Entry,
     rows: &TableRows,
     access: &Access,
     terms: &Terms<'_>,
-) -> Result<Option<i32>, String> {
-    let start = timestamp / MICROS_PER_SECOND;
-    let from_field = match &access.ttl {
-        Some((place, field)) => field_expiry(rows.columns[*place].get(row), field, start)?,
+) -> Result<i32, String> {
+    let own = match &access.ttl {
+        Some((place, field)) => end_in(rows.columns[*place].get(row), field)?,
         None => None,
     };
-    let fixed = terms.settings.ttl_seconds;
-    let from_settings = (fixed > 0).then(|| start.saturating_add(fixed));
-    let Some(expiry) = from_field.or(from_settings) else {
-        return Ok(None);
+    let end = match own.unwrap_or(End::After(access.ttl_seconds)) {
+        End::After(0) => return Ok(0),
+        End::After(seconds) => record_seconds(entry, terms)?.saturating_add(seconds),
+        End::At(moment) => moment,
     };
-    let left = expiry.saturating_sub(terms.now_seconds).max(1);
-    if left > TTL_SECONDS_MAX {
-        return Err(
-            "the row would end more than 20 years from now, which cassandra does not take"
-                .to_owned(),
-        );
-    }
-    Ok(i32::try_from(left).ok())
+    let left = i32::try_from(end.saturating_sub(terms.now_seconds).max(1));
+    let left = left.ok().filter(|left| *left <= TTL_SECONDS_MAX);
+    left.ok_or_else(|| {
+        "the row would end more than 20 years from now, which cassandra does not take".to_owned()
+    })
 }
 
-/// Seconds since the epoch.
-fn field_expiry(cell: Cell<'_>, field: &TtlField, start: i64) -> Result<Option<i64>, String> {
+/// The record's time, which a time to live counts from. Its write timestamp will not do: it may be the
+/// producer's own, or just one more than the last one.
+fn record_seconds(entry: Entry, terms: &Terms<'_>) -> Result<i64, String> {
+    match entry.record_ms.filter(|ms| *ms > 0) {
+        Some(ms) => Ok(ms / MILLIS_PER_SECOND),
+        // It is not written again by any rule.
+        None if !terms.is_exact => Ok(terms.now_seconds),
+        None => Err(
+            "the row has a time to live, which counts from its record's time, and the record has none; \
+             let producers set one, or name a field with the moment of the end in cassandra.ttl.field"
+                .to_owned(),
+        ),
+    }
+}
+
+/// `None`: the field does not say.
+fn end_in(cell: Cell<'_>, field: &TtlField) -> Result<Option<End>, String> {
     match (field.kind, cell) {
         (_, Cell::Absent | Cell::Null) => Ok(None),
-        (TtlKind::Expiry, Cell::Timestamp(at)) => Ok(Some(at.seconds)),
-        (TtlKind::Expiry, Cell::Int(millis)) => Ok(Some(millis.div_euclid(MILLIS_PER_SECOND))),
-        (TtlKind::Seconds, Cell::Int(seconds)) if seconds > 0 => {
-            Ok(Some(start.saturating_add(seconds)))
+        (TtlKind::Expiry, Cell::Timestamp(at)) => Ok(Some(End::At(at.seconds))),
+        (TtlKind::Expiry, Cell::Int(millis)) => {
+            Ok(Some(End::At(millis.div_euclid(MILLIS_PER_SECOND))))
         }
-        // As Cassandra has it: no end.
-        (TtlKind::Seconds, Cell::Int(0)) => Ok(None),
+        (TtlKind::Seconds, Cell::Int(seconds)) if seconds >= 0 => Ok(Some(End::After(seconds))),
         (TtlKind::Expiry, _) => Err(format!(
             "cassandra.ttl.field \"{}\" must be a timestamp, or a whole number of milliseconds",
             field.name

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use uuid::Uuid;
@@ -38,6 +38,10 @@ const ATTEMPTS_MAX: u32 = 6;
 
 /// Between two attempts, at first; as long again for each further one.
 const ATTEMPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// Past this no further attempt begins: where each takes as long as a request may, whoever waits shall
+/// be told before all of them have.
+const ATTEMPTS_WITHIN: Duration = Duration::from_secs(30);
 
 /// The number of a topic's guard row.
 const GUARD: i32 = -1;
@@ -95,8 +99,8 @@ impl Progress {
         request: &ClaimRequest,
         key: &PartitionKey,
     ) -> Result<(ClaimAnswer, Option<Held>), SinkError> {
-        for attempt in 0..ATTEMPTS_MAX {
-            pause_before(attempt).await;
+        let mut attempts = Attempts::begin();
+        while attempts.is_another_due().await {
             let Some(row) = self.read(link, key).await? else {
                 match self.start_of(link, key).await? {
                     Start::Unknown(answer) => return Ok((answer, None)),
@@ -212,8 +216,8 @@ impl Progress {
         old: Uuid,
         new: Uuid,
     ) -> Result<(RenewAnswer, Option<Held>), SinkError> {
-        for attempt in 0..ATTEMPTS_MAX {
-            pause_before(attempt).await;
+        let mut attempts = Attempts::begin();
+        while attempts.is_another_due().await {
             let row = self.read(link, key).await?;
             match (
                 settle_renewal(row.as_ref().map(|row| row.claim_id), old, new),
@@ -245,28 +249,25 @@ impl Progress {
         &self,
         link: &Link,
         key: &PartitionKey,
-        held: &Held,
+        mut held: Held,
         ceiling: i64,
     ) -> Result<Moved, SinkError> {
-        for attempt in 0..ATTEMPTS_MAX {
-            pause_before(attempt).await;
-            if self
-                .statements
-                .raise(link, self, key, held, ceiling)
-                .await?
-            {
+        let mut attempts = Attempts::begin();
+        while attempts.is_another_due().await {
+            let raised = self.statements.raise(link, self, key, &held, ceiling);
+            if raised.await? {
                 return Ok(Moved::Done);
             }
-            let row = self.read(link, key).await?;
-            let stands = row.as_ref().map(|row| (row.claim_id, row.next_offset));
-            if settle_move(stands, held.claim_id, held.next_offset, held.next_offset)
-                == Settled::Lost
-            {
+            let Some(row) = self.read(link, key).await? else {
+                return Ok(Moved::Fenced);
+            };
+            if (row.claim_id, row.next_offset) != (held.claim_id, held.next_offset) {
                 return Ok(Moved::Fenced);
             }
-            if row.is_some_and(|row| row.ceiling >= ceiling) {
+            if row.ceiling >= ceiling {
                 return Ok(Moved::Done);
             }
+            held.ceiling = row.ceiling;
         }
         Err(contended(key))
     }
@@ -279,8 +280,8 @@ impl Progress {
         clock: Clock,
         ceiling: i64,
     ) -> Result<Moved, SinkError> {
-        for attempt in 0..ATTEMPTS_MAX {
-            pause_before(attempt).await;
+        let mut attempts = Attempts::begin();
+        while attempts.is_another_due().await {
             let applied = self
                 .statements
                 .advance(link, self, part, clock, ceiling)
@@ -349,8 +350,8 @@ impl Progress {
     }
 
     async fn reset_one(&self, link: &Link, set: &SetPosition) -> Result<(), SinkError> {
-        for attempt in 0..ATTEMPTS_MAX {
-            pause_before(attempt).await;
+        let mut attempts = Attempts::begin();
+        while attempts.is_another_due().await {
             let Some(row) = self.read(link, &set.key).await? else {
                 return Err(SinkError::retry(format!(
                     "partition {} of topic {} has no position yet",
@@ -401,10 +402,33 @@ fn contended(key: &PartitionKey) -> SinkError {
     ))
 }
 
-async fn pause_before(attempt: u32) {
-    if attempt > 0 {
-        let longest = ATTEMPT_PAUSE * attempt;
+/// Attempts at one compare-and-set.
+struct Attempts {
+    begun: Instant,
+    count: u32,
+}
+
+impl Attempts {
+    fn begin() -> Self {
+        Self {
+            begun: Instant::now(),
+            count: 0,
+        }
+    }
+
+    /// Pauses before any attempt but the first. `false`: it is enough.
+    async fn is_another_due(&mut self) -> bool {
+        let count = self.count;
+        self.count += 1;
+        if count == 0 {
+            return true;
+        }
+        if count >= ATTEMPTS_MAX || self.begun.elapsed() >= ATTEMPTS_WITHIN {
+            return false;
+        }
+        let longest = ATTEMPT_PAUSE * count;
         tokio::time::sleep(longest.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+        true
     }
 }
 

@@ -4,16 +4,17 @@
 //! behind. Columns have no order of their own in Cassandra: the partition key comes first, then the
 //! clustering key, then the others by name.
 
-use scylla::response::query_result::QueryRowsResult;
-use scylla::statement::unprepared::Statement;
-
-use super::classify;
 use super::connect::Link;
 use super::name::{list, qualified, quoted};
 use super::settings::{CassandraSettings, TtlKind};
 use super::types;
 use crate::error::SinkError;
+use crate::letter::LETTER_KEY;
 use crate::table::{ColumnDef, ColumnType, NewTable, Table, TableKind, TableName};
+
+/// So many columns of a dead letter's key are its partition: the connector, the topic and the topic's
+/// partition. With the connector alone, all its letters would lie on the same nodes.
+const LETTER_PARTITION_COLUMNS: usize = 3;
 
 /// What Cassandra allows as the name of a table or keyspace.
 const NAME_CHARS_MAX: usize = 48;
@@ -36,6 +37,8 @@ pub(super) struct Described {
     pub(super) partition_key: Vec<String>,
     /// Names, in the order of the key.
     pub(super) clustering_key: Vec<String>,
+    /// How many seconds rows live that do not say it themselves; 0: for ever.
+    pub(super) ttl_seconds: i64,
 }
 
 impl Described {
@@ -46,6 +49,15 @@ impl Described {
             .iter()
             .any(|column| column.native_type == "counter")
     }
+
+    /// It is a table of dead letters, not of records.
+    pub(super) fn keeps_letters(&self) -> bool {
+        is_letters_key(&self.table.primary_key)
+    }
+}
+
+fn is_letters_key(primary_key: &[String]) -> bool {
+    primary_key == LETTER_KEY
 }
 
 /// A row of the catalog: name, type, kind, and place within the key.
@@ -63,6 +75,7 @@ pub(super) async fn describe(
     if columns.is_empty() {
         return Ok(None);
     }
+    let ttl_seconds = default_ttl(link, keyspace, table).await?;
     columns.sort_by(|one, other| place(one).cmp(&place(other)));
     let of_kind = |kind: &str| -> Vec<String> {
         let found = columns.iter().filter(|column| column.2 == kind);
@@ -91,6 +104,7 @@ pub(super) async fn describe(
         table,
         partition_key,
         clustering_key,
+        ttl_seconds,
     }))
 }
 
@@ -101,20 +115,18 @@ async fn catalog(
 ) -> Result<Vec<CatalogColumn>, SinkError> {
     const TEXT: &str = "SELECT column_name, type, kind, position FROM system_schema.columns \
                         WHERE keyspace_name = ? AND table_name = ?";
-    let mut statement = Statement::new(TEXT);
-    statement.set_consistency(scylla::frame::types::Consistency::LocalOne);
-    let answer = link
-        .session
-        .query_unpaged(statement, (keyspace, table))
-        .await;
-    let answer = answer.map_err(|error| classify::of_executing(&error, "read the catalog"))?;
-    let rows = answer.into_rows_result().map_err(unreadable)?;
-    read_rows(&rows)
+    let answer = link.read_catalog(TEXT, (keyspace, table)).await?;
+    let rows = answer.rows::<CatalogColumn>().map_err(unreadable)?;
+    rows.collect::<Result<_, _>>().map_err(unreadable)
 }
 
-fn read_rows(rows: &QueryRowsResult) -> Result<Vec<CatalogColumn>, SinkError> {
-    let rows = rows.rows::<CatalogColumn>().map_err(unreadable)?;
-    rows.collect::<Result<_, _>>().map_err(unreadable)
+async fn default_ttl(link: &Link, keyspace: &str, table: &str) -> Result<i64, SinkError> {
+    const TEXT: &str = "SELECT default_time_to_live FROM system_schema.tables \
+                        WHERE keyspace_name = ? AND table_name = ?";
+    let answer = link.read_catalog(TEXT, (keyspace, table)).await?;
+    let row = answer.maybe_first_row::<(Option<i32>,)>();
+    let found = row.map_err(unreadable)?.and_then(|(seconds,)| seconds);
+    Ok(found.unwrap_or_default().into())
 }
 
 fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> SinkError {
@@ -232,25 +244,28 @@ fn creation(
 /// `(partition key), clustering key`.
 fn primary_key(wanted: &NewTable, partition_key: &[String]) -> Result<String, SinkError> {
     let names = &wanted.primary_key;
-    let Some(first) = names.first() else {
+    if names.is_empty() {
         return Err(SinkError::stop(format!(
             "table {} cannot be created: every table of cassandra has a key; set pk.mode, and \
              pk.fields to the key's columns",
             wanted.name
         )));
+    }
+    let partition = match partition_key {
+        _ if is_letters_key(names) => &names[..LETTER_PARTITION_COLUMNS],
+        [] => &names[..1],
+        given => given,
     };
-    // Of another table, such as that of dead letters, the setting says nothing.
-    let is_key = |name: &String| names.contains(name);
-    let partition: Vec<&str> = match partition_key {
-        given if !given.is_empty() && given.iter().all(is_key) => {
-            given.iter().map(String::as_str).collect()
-        }
-        _ => vec![first],
-    };
-    let mut parts = vec![format!("({})", list(partition.iter().copied()))];
-    let clustering = names
-        .iter()
-        .filter(|name| !partition.contains(&name.as_str()));
+    if let Some(foreign) = partition.iter().find(|name| !names.contains(name)) {
+        return Err(SinkError::stop(format!(
+            "table {} cannot be created: cassandra.partition.key names {foreign}, which is no column \
+             of its key ({}); a partition key cannot be changed later",
+            wanted.name,
+            names.join(", ")
+        )));
+    }
+    let mut parts = vec![format!("({})", list(partition.iter().map(String::as_str)))];
+    let clustering = names.iter().filter(|name| !partition.contains(name));
     parts.extend(clustering.map(|name| quoted(name)));
     Ok(parts.join(", "))
 }
@@ -289,13 +304,20 @@ mod tests {
         check(&["a", "b"], &[], "(\"a\"), \"b\"");
         check(&["a", "b", "c"], &["a", "b"], "(\"a\", \"b\"), \"c\"");
         check(&["a", "b"], &["b"], "(\"b\"), \"a\"");
-        check(&["a", "b"], &["other"], "(\"a\"), \"b\"");
+        check(
+            &LETTER_KEY,
+            &["a"],
+            "(\"connector\", \"topic\", \"kafka_partition\"), \"kafka_offset\"",
+        );
     }
 
     #[test]
     fn tables_that_cannot_be() {
         let error = creation("k", "T", &wanted(&["a"], &[]), &[]).unwrap_err();
         assert!(error.to_string().contains("pk.mode"), "{error}");
+        let misspelt = ["a".to_owned(), "B".to_owned()];
+        let error = creation("k", "T", &wanted(&["a"], &["a", "b"]), &misspelt).unwrap_err();
+        assert!(error.to_string().contains("names B, which"), "{error}");
         let name = TableName::parse("a-b");
         assert!(
             check_name(&name, "a-b")

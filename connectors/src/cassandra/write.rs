@@ -8,26 +8,22 @@
 //! Rows come before the checkpoints that cover them, so a checkpoint never promises what is not there.
 //! What fails in between leaves rows behind that will be written again as they are. There is no
 //! transaction that could be rolled back, and none is needed.
-//!
-//! Rows are sent on their own, each to a replica of its partition, many at a time; only rows of the
-//! same partition may share a request, which for Cassandra is one write.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fail::fail_point;
 use futures_util::stream::{self, StreamExt as _};
-use scylla::statement::batch::{Batch as DriverBatch, BatchStatement, BatchType};
-use scylla::statement::prepared::PreparedStatement;
 
 use super::access::{Access, Accesses};
 use super::checkpoint::{Held, Part};
-use super::classify;
 use super::clock::{Clock, Timeline};
 use super::connect::Link;
-use super::plan::{Plan, PlannedRow, Terms, plan};
+use super::counted::{self, Counted};
+use super::plan::{Terms, plan};
 use super::progress::{Moved, Progress};
+use super::send::Sending;
 use super::settings::CassandraSettings;
 use crate::error::{ErrorClass, SinkError};
 use crate::position::{PartitionKey, PositionMove, RecordTime};
@@ -37,13 +33,10 @@ use crate::{RowReject, WriteOutcome};
 /// Checkpoints that are moved at a time.
 const CHECKPOINTS_AT_A_TIME: usize = 32;
 
-/// Refused rows after which no further ones are looked for in the same batch: all of them are refused
-/// for the same reason then, most likely.
-const REJECTS_MAX: usize = 1_000;
-
 /// A session's memory of what it writes.
 #[derive(Default)]
 pub(super) struct Writer {
+    counted: Arc<Mutex<Counted>>,
     accesses: Accesses,
     /// Partitions that were claimed on this session.
     held: HashMap<PartitionKey, Held>,
@@ -54,6 +47,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    pub(super) fn new(counted: Arc<Mutex<Counted>>) -> Self {
+        Self {
+            counted,
+            ..Self::default()
+        }
+    }
+
     /// Partitions that have been claimed, or claimed anew.
     pub(super) fn hold(&mut self, key: PartitionKey, held: Held) {
         self.held.insert(key, held);
@@ -106,10 +106,20 @@ impl Writer {
                 return Ok(WriteOutcome::Fenced(fenced));
             }
         }
-        self.send(link, settings, &plan, &accesses).await?;
+        let counted = Arc::clone(&self.counted);
+        self.send(Sending {
+            link,
+            settings,
+            batch,
+            plan: &plan,
+            accesses: &accesses,
+            counted: &counted,
+        })
+        .await?;
         fail_point!(super::failpoint::BEFORE_CHECKPOINT);
         let Some(progress) = progress else {
             self.keep_clocks(batch, &timelines);
+            counted::lock(&self.counted).forget(batch);
             return Ok(WriteOutcome::Committed);
         };
         let outcome = self.checkpoint(link, progress, batch, &timelines).await;
@@ -188,12 +198,9 @@ impl Writer {
             .enumerate()
             .filter_map(|(index, part)| {
                 let held = *self.held.get(&part.key)?;
-                let end = timelines[index].as_ref()?.end();
-                let ceiling = held.ceiling_before(end)?;
+                let ceiling = held.ceiling_before(timelines[index].as_ref()?)?;
                 Some(async move {
-                    let raised = progress
-                        .raise_ceiling(link, &part.key, &held, ceiling)
-                        .await;
+                    let raised = progress.raise_ceiling(link, &part.key, held, ceiling).await;
                     (index, ceiling, raised)
                 })
             });
@@ -221,73 +228,17 @@ impl Writer {
         Ok(fenced)
     }
 
-    /// Sends all rows, and waits for all answers.
-    async fn send(
-        &mut self,
-        link: &Link,
-        settings: &CassandraSettings,
-        plan: &Plan,
-        accesses: &[Arc<Access>],
-    ) -> Result<(), SinkError> {
-        let groups = plan.groups(accesses, settings.batch_bytes_max);
-        let sends = groups.into_iter().map(|group| async move {
-            let sent = send_group(link, plan, accesses, &group).await;
-            (group, sent)
-        });
-        let mut sending = stream::iter(sends).buffer_unordered(settings.requests_max.max(1));
-        let mut suspects: Vec<(Vec<usize>, SinkError)> = Vec::new();
-        while let Some((group, sent)) = sending.next().await {
-            fail_point!(super::failpoint::MID_ROWS);
-            match sent {
-                Ok(()) => {}
-                Err(error) if error.class() == ErrorClass::Record => {
-                    suspects.push((group, error));
-                    if suspects.len() >= REJECTS_MAX {
-                        break;
-                    }
-                }
-                Err(error) => return Err(self.noting_change(error)),
+    /// Sends all rows, and waits for their answers.
+    async fn send(&mut self, sending: Sending<'_>) -> Result<(), SinkError> {
+        let error = match sending.send().await {
+            Ok(None) => return Ok(()),
+            Ok(Some(refusal)) => {
+                self.refused = refusal.rows;
+                refusal.error
             }
-        }
-        drop(sending);
-        self.refuse(link, plan, accesses, suspects).await
-    }
-
-    /// Finds the refused rows among groups that were refused: each is sent on its own.
-    async fn refuse(
-        &mut self,
-        link: &Link,
-        plan: &Plan,
-        accesses: &[Arc<Access>],
-        suspects: Vec<(Vec<usize>, SinkError)>,
-    ) -> Result<(), SinkError> {
-        let mut last = None;
-        for (group, refusal) in suspects {
-            for index in &group {
-                let refused = if group.len() == 1 {
-                    Err(&refusal)
-                } else {
-                    match send_group(link, plan, accesses, &[*index]).await {
-                        Ok(()) => Ok(()),
-                        Err(error) if error.class() == ErrorClass::Record => Err(&refusal),
-                        Err(error) => return Err(self.noting_change(error)),
-                    }
-                };
-                if let Err(error) = refused {
-                    let row = &plan.rows[*index];
-                    self.refused.push(RowReject {
-                        table: row.table,
-                        row: row.row,
-                        reason: error.to_string(),
-                    });
-                }
-            }
-            last = Some(refusal);
-        }
-        match last {
-            Some(error) => Err(self.noting_change(error)),
-            None => Ok(()),
-        }
+            Err(error) => error,
+        };
+        Err(self.noting_change(error))
     }
 
     fn noting_change(&mut self, error: SinkError) -> SinkError {
@@ -310,8 +261,9 @@ impl Writer {
             .iter()
             .enumerate()
             .filter_map(|(index, part)| {
-                let end = timelines[index].as_ref()?.end();
-                let ceiling = self.held.get(&part.key)?.ceiling_after(end);
+                let timeline = timelines[index].as_ref()?;
+                let ceiling = self.held.get(&part.key)?.ceiling_after(timeline);
+                let end = timeline.end();
                 Some(async move {
                     let moved = progress.advance(link, part, end, ceiling).await;
                     (index, end, ceiling, moved)
@@ -365,51 +317,6 @@ impl Writer {
             }
         }
     }
-}
-
-async fn send_group(
-    link: &Link,
-    plan: &Plan,
-    accesses: &[Arc<Access>],
-    group: &[usize],
-) -> Result<(), SinkError> {
-    let rows = group.iter().map(|index| &plan.rows[*index]);
-    let sent = match group {
-        [index] => {
-            let row = &plan.rows[*index];
-            let statement = statement_of(row, accesses)?;
-            link.session
-                .execute_unpaged(statement, plan.values(row))
-                .await
-        }
-        _ => {
-            let mut batch = DriverBatch::new(BatchType::Unlogged);
-            let mut values = Vec::with_capacity(group.len());
-            for row in rows {
-                let statement = statement_of(row, accesses)?.clone();
-                batch.append_statement(BatchStatement::from(statement));
-                values.push(plan.values(row));
-            }
-            batch.set_is_idempotent(true);
-            batch.set_consistency(link.consistency());
-            link.session.batch(&batch, values).await
-        }
-    };
-    sent.map(|_| ())
-        .map_err(|error| classify::of_executing(&error, "write a row"))
-}
-
-fn statement_of<'a>(
-    row: &PlannedRow,
-    accesses: &'a [Arc<Access>],
-) -> Result<&'a PreparedStatement, SinkError> {
-    let access = &accesses[row.table];
-    let prepared = if row.deletes {
-        access.delete()?
-    } else {
-        &access.write
-    };
-    Ok(&prepared.statement)
 }
 
 fn indexes(parts: &[Part], wanted: Part) -> Vec<usize> {

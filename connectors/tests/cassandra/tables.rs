@@ -105,7 +105,7 @@ async fn rows_end_at_their_time() {
     );
     near(left(&keyspace, 0).await, 400);
     near(left(&keyspace, 1).await, 900);
-    near(left(&keyspace, 3).await, 900);
+    assert_eq!(left(&keyspace, 3).await, None, "0 is no end");
     until("the ended row goes", async || {
         keyspace
             .texts(&format!("SELECT id FROM {name}.t WHERE id = 2"))
@@ -119,6 +119,109 @@ async fn rows_end_at_their_time() {
         .await
         .expect_err("too long");
     assert_eq!(error.class(), ErrorClass::Record, "{error}");
+}
+
+/// Neither a write timestamp of the producer's own nor a clock without times says when a record was made.
+#[tokio::test]
+async fn lives_count_from_the_records_time_alone() {
+    let mut keyspace = Keyspace::new().await;
+    keyspace.settings.ttl_seconds = 1_000;
+    keyspace.settings.timestamp_field = Some("version".to_owned());
+    let name = keyspace.name.clone();
+    keyspace
+        .run(&format!(
+            "CREATE TABLE {name}.t (id int PRIMARY KEY, n int)"
+        ))
+        .await;
+    let mut exact = session(&keyspace).await;
+    start(&mut *exact, 1).await;
+    let claim_id = claim(&mut *exact, &[0]).await;
+    let target = target(&mut *exact, "t", 1).await;
+    let made = (now_seconds() - 100) * 1_000;
+    let row = |id: i64, time, version: Cell<'static>| {
+        put(id, time, &[Cell::Int(id), Cell::Int(1), version])
+    };
+    let records = [row(0, made, Cell::Int(90)), row(1, made, Cell::Null)];
+    let written = batch(&target, claim_id, 0, &records);
+    assert_eq!(
+        exact.write(&written).await.expect("written"),
+        WriteOutcome::Committed
+    );
+    near(left(&keyspace, 0).await, 900);
+    near(left(&keyspace, 1).await, 900);
+    // Whenever it was written, it would end at another time.
+    let mut timeless = batch(&target, claim_id, 2, &[row(2, 0, Cell::Null)]);
+    let error = exact.write(&timeless).await.expect_err("no time");
+    assert_eq!(error.class(), ErrorClass::Record, "{error}");
+    assert!(error.to_string().contains("has none"), "{error}");
+    let mut plain = keyspace
+        .plain_sink("orders", false)
+        .open()
+        .await
+        .expect("a session");
+    timeless.positions_stored = false;
+    assert_eq!(
+        plain.write(&timeless).await.expect("written"),
+        WriteOutcome::Committed
+    );
+    near(left(&keyspace, 2).await, 1_000);
+}
+
+/// What a table says of its rows' lives is taken as a setting is: else each writing would prolong them.
+#[tokio::test]
+async fn a_tables_own_time_to_live_counts_from_the_records_time() {
+    let mut keyspace = Keyspace::new().await;
+    keyspace.settings.ttl_field = Some(TtlField {
+        name: "ends".to_owned(),
+        kind: TtlKind::Seconds,
+    });
+    let name = keyspace.name.clone();
+    keyspace
+        .run(&format!(
+            "CREATE TABLE {name}.t (id int PRIMARY KEY, n int) WITH default_time_to_live = 1000"
+        ))
+        .await;
+    let made = (now_seconds() - 100) * 1_000;
+    let row = |id: i64, ends: Cell<'static>| put(id, made, &[Cell::Int(id), Cell::Int(1), ends]);
+    let records = [
+        row(0, Cell::Null),
+        row(1, Cell::Int(0)),
+        row(2, Cell::Int(500)),
+    ];
+    let mut session = session(&keyspace).await;
+    start(&mut *session, 1).await;
+    let claim_id = claim(&mut *session, &[0]).await;
+    let whole = target(&mut *session, "t", 1).await;
+    let written = batch(&whole, claim_id, 0, &records);
+    assert_eq!(
+        session.write(&written).await.expect("written"),
+        WriteOutcome::Committed
+    );
+    near(left(&keyspace, 0).await, 900);
+    assert_eq!(left(&keyspace, 1).await, None, "0 is no end");
+    near(left(&keyspace, 2).await, 400);
+    // Without any setting, too; and a setting takes its place.
+    for (setting, expected) in [(0, 900), (2_000, 1_900)] {
+        let mut keyspace = Keyspace::new().await;
+        keyspace.settings.ttl_seconds = setting;
+        let name = keyspace.name.clone();
+        keyspace
+            .run(&format!(
+                "CREATE TABLE {name}.t (id int PRIMARY KEY, n int) WITH default_time_to_live = 1000"
+            ))
+            .await;
+        let mut session = self::session(&keyspace).await;
+        start(&mut *session, 1).await;
+        let claim_id = claim(&mut *session, &[0]).await;
+        let plain = target(&mut *session, "t", 1).await;
+        let records = [put(0, made, &[Cell::Int(0), Cell::Int(1)])];
+        let written = batch(&plain, claim_id, 0, &records);
+        assert_eq!(
+            session.write(&written).await.expect("written"),
+            WriteOutcome::Committed
+        );
+        near(left(&keyspace, 0).await, expected);
+    }
 }
 
 /// How long a row still lives.
@@ -284,6 +387,13 @@ async fn created_with_the_keyspace_and_the_partition_key_that_are_named() {
     };
     let created = session.create_table(&wanted).await.expect("created");
     assert_eq!(created.primary_key, ["b", "a"]);
+    let foreign = NewTable {
+        name: TableName::parse("V"),
+        primary_key: vec!["a".to_owned()],
+        ..wanted.clone()
+    };
+    let error = session.create_table(&foreign).await.expect_err("no b");
+    assert_eq!(error.class(), ErrorClass::Stop, "{error}");
     let keyless = NewTable {
         name: TableName::parse("U"),
         primary_key: Vec::new(),

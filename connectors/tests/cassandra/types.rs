@@ -202,3 +202,44 @@ async fn counters_are_added_up_at_least_once() {
         ["1,3,1"]
     );
 }
+
+/// What has been counted is left out when its batch is written again, over another connection, too; a
+/// batch of other records counts.
+#[tokio::test]
+async fn a_batch_that_comes_again_counts_what_is_missing() {
+    let keyspace = Keyspace::new().await;
+    let name = &keyspace.name;
+    keyspace
+        .run(&format!(
+            "CREATE TABLE {name}.t (id text PRIMARY KEY, a counter)"
+        ))
+        .await;
+    let sink = keyspace.plain_sink("orders", false);
+    let mut first = rowdock_connectors::Sink::open(&sink)
+        .await
+        .expect("session");
+    let target = target(&mut *first, "t", 1).await;
+    // Longer than a key may be: the server refuses it.
+    let long = "k".repeat(70_000);
+    let row = |offset, id| put(offset, 1, &[id, Cell::Int(1)]);
+    let mut records: Vec<_> = (0..40).map(|offset| row(offset, Cell::Text("x"))).collect();
+    records.push(row(40, Cell::Text(&long)));
+    records.push(row(41, Cell::Text("y")));
+    let mut counted = batch(&target, uuid::Uuid::nil(), 0, &records);
+    counted.positions_stored = false;
+    let error = first.write(&counted).await.expect_err("refused");
+    assert_eq!(error.class(), rowdock_connectors::ErrorClass::Record);
+    counted.retain_rows(|_, row, _| row != 40);
+    let mut second = rowdock_connectors::Sink::open(&sink)
+        .await
+        .expect("session");
+    let outcome = second.write(&counted).await.expect("written");
+    assert_eq!(outcome, WriteOutcome::Committed);
+    let sums = format!("SELECT id, a FROM {name}.t");
+    assert_eq!(keyspace.texts(&sums).await, ["x,40", "y,1"]);
+    let mut next = batch(&target, uuid::Uuid::nil(), 42, &[row(42, Cell::Text("y"))]);
+    next.positions_stored = false;
+    let outcome = second.write(&next).await.expect("written");
+    assert_eq!(outcome, WriteOutcome::Committed);
+    assert_eq!(keyspace.texts(&sums).await, ["x,40", "y,2"]);
+}

@@ -40,8 +40,8 @@ fn requests(wire: &Wire) -> Vec<(u8, usize)> {
     found
 }
 
-/// While no answer comes, as many rows are on their way as the setting says: not one more, also not one
-/// of them a second time, and not one less.
+/// While no answer comes, as many rows are on their way as the setting says: not one more, and not one
+/// less.
 #[tokio::test]
 async fn requests_fill_their_window_and_no_more() {
     const ROWS: i64 = 60;

@@ -82,7 +82,7 @@ pub(in crate::config) static TTL_SECONDS: ConfigKey = ConfigKey::new(
     Kind::Long,
     Group::Cassandra,
     "Time to live",
-    "Rows end so many seconds after their record's time, whenever they are written. 0: as the table says.",
+    "Rows end so many seconds after their record's time, whenever they are written; a record without a time is bad then. 0: so many as the table's `default_time_to_live` says, counted in the same way.",
 )
 .default("0")
 .rule(Rule::Range(0, TTL_SECONDS_LIMIT));
@@ -100,7 +100,7 @@ pub(in crate::config) static TTL_KIND: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Cassandra,
     "Meaning of the time-to-live field",
-    "`expiry`: the field is the moment at which the row ends, as a timestamp or in milliseconds. `seconds`: it is a number of seconds from the record's time.",
+    "`expiry`: the field is the moment at which the row ends, as a timestamp or in milliseconds. `seconds`: it is a number of seconds from the record's time; 0: it does not end.",
 )
 .default("expiry")
 .rule(Rule::OneOfIgnoringCase(&["expiry", "seconds"]));
@@ -136,9 +136,19 @@ pub(in crate::config) static MAPPING: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Cassandra,
     "Column mapping",
-    "Which values are which columns, as `topic -> keyspace.table: column=field, ..; ..`. A field is `key`, `value`, `key.name`, `value.name`, `header.name` or `now()`, a time-based UUID made of the record's time and place; the columns `__ttl` (seconds) and `__timestamp` (microseconds) say how long the row lives and its write timestamp. `*=value` stands for every field of the value that the entry does not name otherwise, each in the column of its name. A topic with several entries goes to several tables. Takes the place of `pk.mode` and `pk.fields`, which follow from the table. With `delete.enabled=true` a record without a value deletes the rows of its key.",
+    "Which values are which columns, as `topic -> keyspace.table: column=field, ..; ..`. A field is `key`, `value`, `key.name`, `value.name`, `header.name` or `now()`, a time-based UUID made of the record's time and place; the columns `__ttl` (seconds) and `__timestamp` (microseconds) say how long the row lives and its write timestamp. `*=value` stands for every field of the value that the entry does not name otherwise, each in the column of its name. A topic with several entries goes to several tables. Takes the place of `pk.mode` and `pk.fields`, which follow from the table. With `delete.enabled=true` a record without a value deletes the row of its key: of a table whose key has columns from the value, it does not say which row that is, and is bad, unless `cassandra.delete.prefix` says otherwise.",
 )
 .rule(Rule::Check(mapping));
+
+pub(in crate::config) static DELETE_PREFIX: ConfigKey = ConfigKey::new(
+    "cassandra.delete.prefix",
+    Kind::Boolean,
+    Group::Cassandra,
+    "Delete by a part of the key",
+    "With `cassandra.mapping` and `delete.enabled=true`, of tables whose partition key, and perhaps a beginning of their clustering key, is taken from the record's key or headers, and the rest from its value. `true`: a record without a value deletes all rows whose key begins as the record says. `false`: it is bad. Without a mapping `pk.fields` says the same.",
+)
+.default("false")
+.low();
 
 /// In the order in which they are shown.
 pub(in crate::config) static KEYS: &[&ConfigKey] = &[
@@ -154,7 +164,76 @@ pub(in crate::config) static KEYS: &[&ConfigKey] = &[
     &PARTITION_KEY,
     &KEYSPACE_REPLICATION,
     &MAPPING,
+    &DELETE_PREFIX,
 ];
+
+/// Keys of every sink that mean something else here, in their own words: name, what is allowed where
+/// that differs, meaning.
+const OWN_WORDS: &[(&str, Option<&[&str]>, &str)] = &[
+    (
+        "insert.mode",
+        Some(&["insert", "upsert"]),
+        "`insert` and `upsert` are the same: a row is written without a look at what is there, and replaces what a row with the same key has in the given columns. `update` and `insert_ignore`, which would have to look, are refused.",
+    ),
+    (
+        "batch.size",
+        None,
+        "Most rows between two checkpoints: they are written, many at a time, and the positions behind them then. A batch is closed earlier when the database is idle and no more records wait.",
+    ),
+    (
+        "batch.max.bytes",
+        None,
+        "Most bytes of cells between two checkpoints; a single larger row is written alone.",
+    ),
+    (
+        "linger.ms",
+        None,
+        "How long a batch that could be written waits for more rows, in milliseconds. Batches grow by themselves when load is high; this only adds delay, for fewer checkpoints.",
+    ),
+    (
+        "delete.enabled",
+        None,
+        "Whether a record without a value deletes the row with its key, or all rows that `pk.fields` or `cassandra.delete.prefix` names together. Needs `pk.mode` `record_key` or `record_header`, or `cassandra.mapping`; or `record_value` with `change.events=debezium`, where deletes come with the row that was there (`before`, or a flattened event with `__deleted`).",
+    ),
+    (
+        "delete.soft.field",
+        None,
+        "Boolean column that is set to true where a delete would remove the row, and to false by every other record. A delete of a row that is not there makes one, with its key and this column. Needs `delete.enabled=true` and `insert.mode=upsert`.",
+    ),
+    (
+        "change.events",
+        None,
+        "Whether values are change events. `debezium`: of Debezium's events the row is `after`, and `d` deletes (with `delete.enabled`; else it is passed over, as Debezium's sink does); `t`, which would empty the table, schema changes, heartbeats and transaction metadata are passed over; flattened events and plain records are rows as they stand, and CloudEvents are opened. `none`: every value is a row.",
+    ),
+    (
+        "table.name.format",
+        None,
+        "Name of the table, `keyspace.table` or `table`. `${topic}` stands for the topic; `${value.field}`, `${value.a.b}`, `${key}`, `${key.field}` and `${header.name}` for what the record has there, a text or whole number; `${source.field}` for the same field of a change event's `source`; `${timestamp.yyyyMMdd}` for the record's time in `db.timezone`, by a pattern of Java's `SimpleDateFormat`. With more than `${topic}` each record chooses its table, and a record that does not have what is named is bad (with `change.events=debezium` tombstones, which follow the delete, are passed over); the tables of a batch are written before one checkpoint.",
+    ),
+    (
+        "auto.evolve",
+        None,
+        "Whether columns that a table lacks for its records are added. No column's type is ever changed: a record that needs a wider one is bad. What the database refuses makes bad records, whose error names the statement to run by hand; half a minute later such records try again. Takes the place of `fields.unknown`.",
+    ),
+    (
+        "delivery.guarantee",
+        None,
+        "`exactly_once`: positions are in the database, and move after the rows before them have been written; rows that are written again stay the same (effectively once). `at_least_once`: positions are kept in Kafka's consumer group and committed after the rows; a crash writes rows again, with other write timestamps where records have no time, and counts again.",
+    ),
+    (
+        "errors.deadletterqueue.table",
+        None,
+        "Table in the database for records that cannot be stored, `keyspace.table` or `table`; created when it is missing. Written before the position moves past the record, and again after a crash: each is there once, by its coordinates. Needs `errors.tolerance=all`. May be named beside the topic. Empty: none.",
+    ),
+];
+
+/// What a key allows and means here, where that is not what it does with other sinks.
+pub(in crate::config) fn own_words(
+    key: &str,
+) -> Option<(Option<&'static [&'static str]>, &'static str)> {
+    let own = OWN_WORDS.iter().find(|(name, ..)| *name == key);
+    own.map(|(_, allowed, words)| (*allowed, *words))
+}
 
 fn mapping(value: &str) -> Result<(), String> {
     crate::config::mapping::parse(value).map(|_| ())
@@ -177,6 +256,19 @@ fn replication(value: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn own_words_are_of_keys_that_are_there() {
+        for (name, allowed, words) in OWN_WORDS {
+            let mut keys = crate::config::definitions::keys();
+            let key = keys.find(|key| key.name == *name).unwrap();
+            assert_ne!(key.doc, *words, "{name}");
+            assert!(words.ends_with('.'), "{name}");
+            let known = key.recommended();
+            let is_known = |value| known.contains(value);
+            assert!(allowed.unwrap_or_default().iter().all(is_known), "{name}");
+        }
+    }
 
     #[test]
     fn replications() {

@@ -154,6 +154,7 @@ fn topic_key(translation: &mut Translation<'_>, name: &str, value: &str) {
 fn finish(translation: &mut Translation<'_>) {
     translation.class = Some("CassandraSink");
     let keyspace = first_keyspace(translation).unwrap_or_default();
+    warn_of_keyspaces(translation);
     NODES.set_url(translation, &keyspace);
     let errors_before = translation.errors.len();
     let mappings = mappings(translation);
@@ -180,6 +181,26 @@ fn route(name: &str) -> Option<(&str, &str, &str)> {
 fn first_keyspace(translation: &Translation<'_>) -> Option<String> {
     let mut routes = translation.theirs.keys().filter_map(|name| route(name));
     routes.next().map(|(_, keyspace, _)| keyspace.to_owned())
+}
+
+/// Another mapping may be the first one when some are added, and positions in its place be missed.
+fn warn_of_keyspaces(translation: &mut Translation<'_>) {
+    let is_said = ["connection.url", "progress.table"]
+        .iter()
+        .any(|key| translation.ours.contains_key(*key));
+    let names = translation.theirs.keys();
+    let mut routes = names.filter_map(|name| Some((name, route(name)?.1)));
+    let Some((name, first)) = routes.next().filter(|_| !is_said) else {
+        return;
+    };
+    if routes.any(|(_, keyspace)| keyspace != first) {
+        let problem = format!(
+            "is the first of several keyspaces, and so has the positions: set \
+             progress.table={first}.rowdock_progress, so that they stay there whatever is added"
+        );
+        let name = name.clone();
+        translation.warn(&name, &problem);
+    }
 }
 
 fn mappings(translation: &mut Translation<'_>) -> Vec<TableMapping> {

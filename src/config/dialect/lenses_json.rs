@@ -293,7 +293,11 @@ fn delete(translation: &mut Translation<'_>, statements: &[Statement]) -> Vec<Ma
         key_columns(&columns, &fields)
     });
     match found {
-        Ok(columns) => columns,
+        Ok(columns) => {
+            // The statement may name a part of the key, and then deletes all rows that begin so.
+            translation.set_unless_given("cassandra.delete.prefix", DELETE_STATEMENT, "true");
+            columns
+        }
         Err(problem) => {
             let message = format!("Invalid value for configuration {DELETE_STATEMENT}: {problem}");
             translation

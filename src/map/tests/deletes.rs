@@ -1,6 +1,7 @@
 //! Soft deletes, guards and the memory of deletes.
 
 use super::*;
+use crate::config::mapping;
 
 fn versioned() -> Table {
     let mut table = orders();
@@ -41,6 +42,35 @@ fn soft_deletes_mark_the_row_and_carry_the_guard_of_the_key() {
         let refused = mapping.map(Some(r#"{"id":1}"#), value).unwrap_err();
         assert!(refused.contains("upsert.guard.field"), "{refused}");
     }
+}
+
+#[test]
+fn mapped_rows_go_by_the_part_of_the_key_that_is_told_without_a_value() {
+    let check = |columns: &str, by_prefix: bool, expected: &[&str]| {
+        let mut table = versioned();
+        table.primary_key = ["id", "version", "note"].map(str::to_owned).to_vec();
+        // The first two are the partition key.
+        table.unique_keys = vec![table.primary_key[..2].to_vec()];
+        let keys = SinkKeys {
+            deletes_by_prefix: by_prefix,
+            insert_mode: WriteMode::Upsert,
+            mappings: mapping::parse(&format!("orders -> orders: {columns}")).unwrap(),
+            ..keys(KeyMode::RecordKey, &[])
+        };
+        let target = plan::target(table, &keys, "orders -> orders").unwrap();
+        let key = target.key.iter().map(|key| &*target.column(*key).name);
+        assert_eq!(key.collect::<Vec<_>>(), expected, "{columns}");
+    };
+    let whole = ["id", "version", "note"];
+    check(
+        "id=key.id, version=header.v, note=value.n",
+        true,
+        &whole[..2],
+    );
+    check("id=key.id, version=key.v, *=value", true, &whole[..2]);
+    check("id=key.id, version=header.v, note=value.n", false, &whole);
+    check("id=key.id, version=key.v, note=key.n", true, &whole);
+    check("id=key.id, version=value.v, note=key.n", true, &whole);
 }
 
 #[test]

@@ -3,7 +3,6 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::cassandra::clock::Timeline;
 use crate::position::RecordTime;
 
 fn held(next_offset: i64, settled_from: Option<i64>) -> Held {
@@ -52,18 +51,93 @@ fn answers_of_a_compare_and_set() {
 
 #[test]
 fn the_ceiling_is_raised_before_it_is_passed_and_on_the_way() {
+    let at = |clock: i64, time_ms: Option<i64>| {
+        let record = RecordTime {
+            offset: 10,
+            timestamp_ms: time_ms,
+        };
+        Timeline::run(Clock(clock - 1), [record], (10, 11), None)
+    };
     let held = held(10, None);
-    assert_eq!(held.ceiling_before(Clock(200)), None);
+    assert_eq!(held.ceiling_before(&at(200, None)), None);
     assert_eq!(
-        held.ceiling_before(Clock(201)),
-        Some(201 + CEILING_HEADROOM)
+        held.ceiling_before(&at(201, None)),
+        Some(201 + CEILING_STEP)
     );
-    assert_eq!(held.ceiling_after(Clock(150)), 150 + CEILING_HEADROOM);
+    // Far above records, a little above a clock that is ahead of them.
+    let second = 1_000_000;
+    let on_time = at(1, Some(1_000));
+    assert_eq!(
+        held.ceiling_before(&on_time),
+        Some(second + CEILING_HEADROOM)
+    );
+    let ahead = at(second + CEILING_HEADROOM, Some(1_000));
+    let expected = second + CEILING_HEADROOM + CEILING_STEP;
+    assert_eq!(held.ceiling_before(&ahead), Some(expected));
+    assert_eq!(held.ceiling_after(&on_time), second + CEILING_HEADROOM);
     let roomy = Held {
-        ceiling: 150 + CEILING_HEADROOM,
+        ceiling: second + CEILING_HEADROOM,
         ..held
     };
-    assert_eq!(roomy.ceiling_after(Clock(150)), roomy.ceiling);
+    assert_eq!(roomy.ceiling_after(&on_time), roomy.ceiling);
+    // It is never lowered.
+    let high = Held {
+        ceiling: second + CEILING_HEADROOM / 4,
+        ..held
+    };
+    assert_eq!(high.ceiling_after(&at(second, None)), high.ceiling);
+}
+
+/// Each start of a compacted topic jumps above the ceiling, and each write after it raises the ceiling:
+/// however often that happens, timestamps stay near the records' times.
+#[test]
+fn many_starts_do_not_lead_far_ahead() {
+    const STARTS: i64 = 50;
+    let made_ms = 1_763_720_130_000;
+    let mut row = unclaimed();
+    for start in 0..STARTS {
+        let claimed = row.clock_for(0, false);
+        let record = RecordTime {
+            offset: start,
+            timestamp_ms: Some(made_ms),
+        };
+        let timeline = Timeline::run(claimed, [record], (start, start + 1), None);
+        let held = Held {
+            claim_id: row.claim_id,
+            next_offset: start,
+            clock: claimed,
+            ceiling: row.ceiling,
+            settled_from: None,
+        };
+        let ceiling = held.ceiling_before(&timeline);
+        row.ceiling = ceiling.unwrap_or(row.ceiling);
+        row.ceiling = Held {
+            ceiling: row.ceiling,
+            ..held
+        }
+        .ceiling_after(&timeline);
+        row.clock = timeline.end();
+    }
+    let ahead = row.clock.0 - made_ms * 1_000;
+    let most = CEILING_HEADROOM + STARTS * (CEILING_STEP + 1);
+    assert!((CEILING_HEADROOM..=most).contains(&ahead), "{ahead}");
+}
+
+fn unclaimed() -> Checkpoint {
+    Checkpoint {
+        topic_id: String::new(),
+        next_offset: 0,
+        leader_epoch: -1,
+        claim_id: Uuid::nil(),
+        claim_count: 0,
+        generation: -1,
+        owner: String::new(),
+        reset_count: 0,
+        clock: Clock(0),
+        ceiling: 0,
+        config: 0,
+        updated_ms: 0,
+    }
 }
 
 /// A cell as Cassandra keeps it: the greatest timestamp wins, and of two alike the greater value.
@@ -121,7 +195,7 @@ impl Log {
         to: usize,
         start: Clock,
         config: i64,
-    ) -> (Vec<(u8, i64, u32)>, Clock) {
+    ) -> (Vec<(u8, i64, u32)>, Timeline) {
         let part = (i64::try_from(from).unwrap(), i64::try_from(to).unwrap());
         let timeline = Timeline::run(start, self.times(), part, None);
         let row = |offset: usize| {
@@ -132,7 +206,7 @@ impl Log {
                 Self::value(offset, config),
             )
         };
-        ((from..to).map(row).collect(), timeline.end())
+        ((from..to).map(row).collect(), timeline)
     }
 }
 
@@ -147,20 +221,7 @@ proptest! {
     ) {
         let log = Log { records };
         let mut cells = Cells::new();
-        let mut row = Checkpoint {
-            topic_id: String::new(),
-            next_offset: 0,
-            leader_epoch: -1,
-            claim_id: Uuid::nil(),
-            claim_count: 0,
-            generation: -1,
-            owner: String::new(),
-            reset_count: 0,
-            clock: Clock(0),
-            ceiling: 0,
-            config: 0,
-            updated_ms: 0,
-        };
+        let mut row = unclaimed();
         let mut config = 0;
         let mut in_hand: Vec<Vec<(u8, i64, u32)>> = Vec::new();
         let claim = |row: &mut Checkpoint, config: i64| {
@@ -187,7 +248,7 @@ proptest! {
                 Step::Write { records, rows } => {
                     let from = usize::try_from(row.next_offset).unwrap();
                     let to = from.saturating_add(records).min(log.records.len());
-                    let (written, end) = log.rows(from, to, row.clock, config);
+                    let (written, timeline) = log.rows(from, to, row.clock, config);
                     let held = Held {
                         claim_id: row.claim_id,
                         next_offset: row.next_offset,
@@ -195,7 +256,7 @@ proptest! {
                         ceiling: row.ceiling,
                         settled_from: None,
                     };
-                    if let Some(ceiling) = held.ceiling_before(end) {
+                    if let Some(ceiling) = held.ceiling_before(&timeline) {
                         row.ceiling = ceiling;
                     }
                     let complete = rows >= written.len();
@@ -205,9 +266,9 @@ proptest! {
                     }
                     if complete {
                         let held = Held { ceiling: row.ceiling, ..held };
-                        row.ceiling = held.ceiling_after(end);
+                        row.ceiling = held.ceiling_after(&timeline);
                         row.next_offset = i64::try_from(to).unwrap();
-                        row.clock = end;
+                        row.clock = timeline.end();
                     } else {
                         in_hand.push(written);
                     }

@@ -117,7 +117,7 @@ impl Statements {
             .await?,
             raise: conditional(format!(
                 "UPDATE {table} SET ceiling = ?, updated_at = ? WHERE {KEY} \
-                 IF claim_id = ? AND next_offset = ?"
+                 IF claim_id = ? AND next_offset = ? AND ceiling = ?"
             ))
             .await?,
             advance: conditional(format!(
@@ -320,6 +320,7 @@ impl Statements {
             partition,
             held.claim_id,
             held.next_offset,
+            held.ceiling,
         );
         self.apply(link, &self.raise, values).await
     }

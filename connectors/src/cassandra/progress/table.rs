@@ -40,13 +40,8 @@ pub(in super::super) async fn prepare_table(
 async fn exists(link: &Link, keyspace: &str, table: &str) -> Result<bool, SinkError> {
     const TEXT: &str =
         "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?";
-    let answer = link.session.query_unpaged(TEXT, (keyspace, table)).await;
-    let answer =
-        answer.map_err(|error| super::super::classify::of_executing(&error, "read the catalog"))?;
-    let rows = answer.into_rows_result().map_err(|error| {
-        SinkError::retry("the catalog's answer cannot be read").with_source(error)
-    })?;
-    Ok(rows.rows_num() > 0)
+    let found = link.read_catalog(TEXT, (keyspace, table)).await?;
+    Ok(found.rows_num() > 0)
 }
 
 /// The statement alone, without the comments around it.

@@ -67,6 +67,11 @@ fn check_keys(checked: &mut Checked) {
 /// What a mapping says is not said again, and it says it of every topic.
 fn check_mapping(checked: &mut Checked) {
     let Some(text) = checked.text(&cassandra::MAPPING) else {
+        if checked.is_true(&cassandra::DELETE_PREFIX) {
+            let problem = "is for cassandra.mapping; without one pk.fields names the beginning of the \
+                           key that a delete goes by";
+            checked.refuse_value(&cassandra::DELETE_PREFIX, problem);
+        }
         return;
     };
     let Ok(mappings) = mapping::parse(text) else {
@@ -177,6 +182,13 @@ mod tests {
             None
         );
         check(&[mapped], "pk.fields");
+        let prefix = ("cassandra.delete.prefix", "true");
+        let deletes = ("delete.enabled", "true");
+        assert_eq!(
+            problem(&[mapped, keyless[0], keyless[1], deletes, prefix]),
+            None
+        );
+        check(&[prefix], "is for cassandra.mapping");
         check(
             &[("cassandra.mapping", "other -> shop.t: id=key"), keyless[1]],
             "orders is not",

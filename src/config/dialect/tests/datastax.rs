@@ -147,6 +147,12 @@ fn what_cannot_be_honoured_is_refused_with_the_reason() {
     );
     warned(
         DATASTAX,
+        "topic.orders.other.u.mapping",
+        "id=key.id",
+        "progress.table=other.rowdock_progress",
+    );
+    warned(
+        DATASTAX,
         "topic.orders.shop.t.colour",
         "red",
         "no key of the DataStax sink",

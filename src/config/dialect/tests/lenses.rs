@@ -245,6 +245,7 @@ fn keys_of_the_older_sink_mean_what_they_meant() {
         ],
     );
     assert_eq!(deleting["delete.enabled"], "true");
+    assert_eq!(deleting["cassandra.delete.prefix"], "true");
     assert_eq!(
         deleting["cassandra.mapping"],
         "orders -> shop.t: id=key.id, day=key.at, *=value"
