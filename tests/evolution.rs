@@ -410,7 +410,7 @@ async fn bounded(engine: Engine) {
             "decimal(66,30)",
             "MODIFY COLUMN `amount`",
         ],
-        ["\"email\"", "varchar(700)", "text(1024)", "too long"],
+        ["\"email\"", "varchar(700)", "text(1024)", "in a key"],
     ];
     assert_eq!(letters.len(), expected.len());
     for (letter, parts) in letters.iter().zip(expected) {

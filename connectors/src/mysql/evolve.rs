@@ -15,9 +15,10 @@ use crate::table::{ColumnDef, ColumnType, DefaultValue, NewColumn, Table, TableN
 
 mod kept;
 
-/// Bytes that an index of InnoDB's takes of a column, and what that is of characters of one byte.
+/// Bytes that an index of InnoDB's takes of all its columns.
 const INDEX_BYTES_MAX: u32 = 3_072;
-const KEY_CHARS_MAX: u32 = INDEX_BYTES_MAX;
+/// Of these, what a number, a time or a label takes at most: that of the widest decimal.
+const OTHER_BYTES_MAX: u32 = 32;
 /// Attempts against others who change the table without knowing the lock.
 const ATTEMPTS_MAX: usize = 3;
 
@@ -194,7 +195,7 @@ fn why_by_hand(
     if column.generated {
         return Some("the column is generated");
     }
-    if is_in_key(&described.table, column) && !can_be_indexed(to) {
+    if !fits_keys(described, column, to) {
         return Some("the column is in a key, and what an index holds is bounded");
     }
     if !holds_digits(&column.column_type, to) {
@@ -217,19 +218,45 @@ fn why_by_hand(
         .then_some("the column fills its numbers up with zeros")
 }
 
-fn is_in_key(table: &Table, column: &ColumnDef) -> bool {
+/// Whether every key that the column is in has room for it. MariaDB does not refuse what is too long for a
+/// unique index: it makes an index of hashes, which finds nothing by its order.
+fn fits_keys(described: &Described, column: &ColumnDef, to: &ColumnType) -> bool {
+    let is_bounded = match to {
+        ColumnType::Text { max_chars } => max_chars.is_some(),
+        ColumnType::SizedBytes { .. } => true,
+        ColumnType::Bytes => false,
+        _ => return true,
+    };
+    let table = &described.table;
     let mut keys = std::iter::once(&table.primary_key).chain(&table.unique_keys);
-    keys.any(|key| key.contains(&column.name))
+    let bytes_of = |name: &String| {
+        let found = table.columns.iter().find(|found| found.name == *name);
+        let collation = found.and_then(|found| described.traits_of(found)?.collation.as_deref());
+        match found {
+            Some(found) if found.name == column.name => index_bytes(to, collation),
+            Some(found) => index_bytes(&found.column_type, collation),
+            None => 0,
+        }
+    };
+    keys.all(|key| {
+        let bytes = key.iter().map(bytes_of).fold(0, u32::saturating_add);
+        !key.contains(&column.name) || is_bounded && bytes <= INDEX_BYTES_MAX
+    })
 }
 
-/// Whether an index may have room for it, which is the server's to say. What becomes `longtext` or
-/// `longblob` needs an index of other columns' beginnings.
-fn can_be_indexed(to: &ColumnType) -> bool {
-    match to {
-        ColumnType::Text { max_chars } => max_chars.is_some_and(|chars| chars <= KEY_CHARS_MAX),
-        ColumnType::SizedBytes { max_bytes } => *max_bytes <= INDEX_BYTES_MAX,
-        ColumnType::Bytes => false,
-        _ => true,
+/// What an index takes for a value at most.
+fn index_bytes(column_type: &ColumnType, collation: Option<&str>) -> u32 {
+    let of_character = match collation {
+        Some(name) if name.starts_with("latin1") || name.starts_with("ascii") => 1,
+        Some(name) if name.starts_with("utf8mb3") || name.starts_with("utf8_") => 3,
+        _ => 4,
+    };
+    match column_type {
+        ColumnType::Text {
+            max_chars: Some(chars),
+        } => chars.saturating_mul(of_character),
+        ColumnType::SizedBytes { max_bytes } => *max_bytes,
+        _ => OTHER_BYTES_MAX,
     }
 }
 
@@ -366,8 +393,8 @@ mod tests {
         check("u", ColumnType::UInt64, "bigint unsigned NULL");
         check("u", ColumnType::Int32, "int NULL");
         check("u", decimal(Some((20, 0))), "decimal(20,0) NULL");
-        let key = "varchar(64) COLLATE utf8mb4_bin NOT NULL";
-        check("id", text(Some(64)), key);
+        let key = "varchar(768) COLLATE utf8mb4_bin NOT NULL";
+        check("id", text(Some(768)), key);
     }
 
     #[test]
@@ -383,7 +410,7 @@ mod tests {
         check("filled", ColumnType::Int64, "zeros");
         check("fixed", bytes(32), "zeros");
         check("id", text(None), "in a key");
-        check("id", text(Some(4_096)), "in a key");
+        check("id", text(Some(769)), "in a key");
         check("d", decimal(Some((36, 0))), "so many digits");
         check("n", decimal(Some((66, 0))), "so many digits");
         check("whole", decimal(None), "so many digits");
