@@ -14,7 +14,7 @@
 //! The thread writes the board, the loop reads it before every attempt: what is no longer current
 //! is cut out, without a message that could come too late.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
@@ -173,7 +173,8 @@ pub struct Board {
     settled: AtomicU64,
     turns: AtomicU64,
     next_tag: AtomicU64,
-    refusals: Mutex<BTreeMap<Subject, String>>,
+    /// With their place in the order in which they came.
+    refusals: Mutex<HashMap<Subject, (u64, String)>>,
     has_refusals: AtomicBool,
 }
 
@@ -255,16 +256,20 @@ impl Board {
     /// Kafka refuses something; the client says so once, and tries again for ever. At most one is kept
     /// for each partition and topic.
     pub fn refused(&self, about: Subject, reason: String) {
-        self.lock_refusals().insert(about, reason);
+        let mut refusals = self.lock_refusals();
+        let last = refusals.values().map(|(place, _)| *place).max();
+        refusals.insert(about, (last.map_or(0, |last| last + 1), reason));
         self.has_refusals.store(true, Ordering::Release);
     }
 
-    /// What has been refused and has not come to pass since.
+    /// What was refused last and has not come to pass since.
     pub fn refusal(&self) -> Option<String> {
         if !self.has_refusals.load(Ordering::Acquire) {
             return None;
         }
-        self.lock_refusals().values().next_back().cloned()
+        let refusals = self.lock_refusals();
+        let last = refusals.values().max_by_key(|(place, _)| *place);
+        last.map(|(_, reason)| reason.clone())
     }
 
     /// These partitions are read: whatever was refused of them, of their topics or of the group is not
@@ -307,7 +312,7 @@ impl Board {
         self.lock().keys().cloned().collect()
     }
 
-    fn lock_refusals(&self) -> std::sync::MutexGuard<'_, BTreeMap<Subject, String>> {
+    fn lock_refusals(&self) -> std::sync::MutexGuard<'_, HashMap<Subject, (u64, String)>> {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -135,10 +135,10 @@ async fn those_that_are_documented_are_enough() {
     ))
     .await;
     give(CLERK, &[(Group(&group), &[Describe])]);
-    lacks("Group authorization failed").await;
-    give(CLERK, &[(Group(&group), &[Read])]);
     lacks("Topic authorization failed").await;
     give(CLERK, &[(Topic(topic), &[Describe])]);
+    lacks("Group authorization failed").await;
+    give(CLERK, &[(Group(&group), &[Read])]);
     lacks("Fetch").await;
     give(CLERK, &[(Topic(topic), &[Read])]);
 

@@ -443,8 +443,9 @@ impl Running {
             (code, partition) => {
                 tracing::warn!(?code, ?partition, reason, "kafka client reports an error");
                 if needs_a_person(code) {
-                    let about =
-                        partition.map(|(topic, number)| (topic, u32::try_from(number).ok()));
+                    let of_partition = |(topic, number)| (topic, u32::try_from(number).ok());
+                    let about = partition.map(of_partition);
+                    let about = about.or_else(|| Some((unavailable_topic(reason)?, None)));
                     self.start.board.refused(about, reason.to_owned());
                 }
             }
