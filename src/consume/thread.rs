@@ -470,6 +470,13 @@ fn needs_a_person(code: RDKafkaErrorCode) -> bool {
     )
 }
 
+/// The topic that the client (2.12) says so of; it names it in its words only.
+fn unavailable_topic(reason: &str) -> Option<String> {
+    let rest = reason.strip_prefix("Subscribed topic not available: ")?;
+    let (topic, _) = rest.split_once(": ")?;
+    Some(topic.to_owned())
+}
+
 fn add(list: &mut TopicPartitionList, key: &PartitionKey, offset: Offset) {
     if let Err(error) = list.add_partition_offset(&key.topic, key.partition, offset) {
         tracing::warn!(%error, topic = %key.topic, partition = key.partition, "bad offset");
