@@ -221,7 +221,7 @@ impl RunningTask {
             return Ok(());
         };
         let properties = &spec.consumer_properties;
-        if !company::until_alone(&consumer, properties, &self.status, &self.stopping).await {
+        if !company::until_alone(properties, &self.status, &self.stopping).await {
             return Ok(());
         }
         let formats = Formats::start(

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use tokio::sync::mpsc::UnboundedSender;
@@ -21,14 +22,17 @@ use tokio::sync::oneshot;
 use tracing::{debug, warn};
 
 use super::log::{Properties, WorkerContext, client_config};
-use crate::consume::native::{FORGETS_COORDINATORS, GroupMember, describe_group};
+use crate::consume::native::{FORGETS_COORDINATORS, Group, GroupMember, GroupQuestion};
 
 /// How often the group is asked while nothing happens.
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often while it changes: a member that joins is listed before the group has settled.
 const ASK_INTERVAL_UNSETTLED: Duration = Duration::from_millis(200);
-/// How long an answer may take.
+/// How long an answer is waited for at a time.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long it may take: a client that has no answer by then may wait for a coordinator that is gone, and
+/// another one looks for the one that is there.
+const QUESTION_TIME_MAX: Duration = Duration::from_secs(5);
 const POLL_MAX: Duration = Duration::from_millis(100);
 /// The protocol of Kafka Connect's own workers.
 const CONNECT_PROTOCOL: &str = "connect";
@@ -94,12 +98,11 @@ impl Member {
         let [age, refresh] = FORGETS_COORDINATORS;
         let onlooker = [("client.id", membership.worker_id.as_str()), age, refresh];
         let onlooker = client_config(&membership.properties, &onlooker);
-        let onlooker = onlooker.create_with_context(WorkerContext::default())?;
         let leave = Arc::new(AtomicBool::new(false));
         let (gone, left) = oneshot::channel();
         let thread = MemberThread {
             consumer,
-            onlooker,
+            onlooker: Onlooker::new(onlooker, membership.group_id.clone()),
             group_id: membership.group_id.clone(),
             worker_id: membership.worker_id.clone(),
             refused: None,
@@ -134,8 +137,7 @@ impl Member {
 
 struct MemberThread {
     consumer: BaseConsumer<WorkerContext>,
-    /// Asks who is in the group.
-    onlooker: BaseConsumer<WorkerContext>,
+    onlooker: Onlooker,
     group_id: String,
     worker_id: String,
     /// The worker may not be a member, until it is one.
@@ -171,8 +173,7 @@ impl MemberThread {
                 debug!(%error, "group of workers");
                 self.note_refusal(&error);
             }
-            // It has nothing to read; this is how it gets the tokens for its login.
-            self.onlooker.poll(Duration::ZERO);
+            self.onlooker.get_tokens();
         }
         // Dropping the consumer leaves the group.
         self.consumer.unsubscribe();
@@ -213,9 +214,8 @@ impl MemberThread {
     }
 
     /// Who is in the group, and whether it has settled.
-    fn ask(&self) -> (Heard, bool) {
-        let client = self.onlooker.client();
-        let group = match describe_group(client, &self.group_id, ANSWER_TIME_MAX) {
+    fn ask(&mut self) -> (Heard, bool) {
+        let group = match self.onlooker.ask() {
             Ok(group) => group,
             Err(error) => return (Heard::Silence(self.why_silent(&error)), true),
         };
@@ -233,6 +233,60 @@ impl MemberThread {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::GroupAuthorizationFailed) => lacks_rights(&self.group_id),
             _ => error.to_string(),
+        }
+    }
+}
+
+/// Asks who is in the group, one question after the other.
+struct Onlooker {
+    config: ClientConfig,
+    group_id: String,
+    /// The question that is on its way, and since when. Goes before the client that it was asked by.
+    question: Option<(GroupQuestion, Instant)>,
+    client: Option<BaseConsumer<WorkerContext>>,
+}
+
+impl Onlooker {
+    fn new(config: ClientConfig, group_id: String) -> Self {
+        Self {
+            config,
+            group_id,
+            question: None,
+            client: None,
+        }
+    }
+
+    fn ask(&mut self) -> KafkaResult<Group> {
+        let client = match self.client.take() {
+            Some(client) => client,
+            None => self.config.create_with_context(WorkerContext::default())?,
+        };
+        let client = self.client.insert(client);
+        let (question, since) = match self.question.take() {
+            Some(asked) => asked,
+            None => {
+                let question = GroupQuestion::ask(client.client(), &self.group_id)?;
+                (question, Instant::now())
+            }
+        };
+        if let Some(answer) = question.answer(client.client(), ANSWER_TIME_MAX) {
+            return answer;
+        }
+        if since.elapsed() < QUESTION_TIME_MAX {
+            self.question = Some((question, since));
+        } else {
+            drop(question);
+            self.client = None;
+        }
+        Err(KafkaError::GroupListFetch(
+            RDKafkaErrorCode::OperationTimedOut,
+        ))
+    }
+
+    /// It has nothing to read; this is how it gets the tokens for its login.
+    fn get_tokens(&self) {
+        if let Some(client) = &self.client {
+            client.poll(Duration::ZERO);
         }
     }
 }

@@ -23,7 +23,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
 
-pub use self::groups::{FORGETS_COORDINATORS, Group, GroupMember, describe_group};
+pub use self::groups::{FORGETS_COORDINATORS, Group, GroupMember, GroupQuestion, describe_group};
 pub use self::records::Records;
 pub use self::requests::{group_generation, is_member, set_token, topic_ids};
 use crate::record::{HeaderSource, RawHeader, RawRecord};

@@ -3,7 +3,6 @@
 //! partitions and keep positions of its own, and what it stores would be stored again here. Mostly it
 //! is Kafka Connect, which still runs. So a task waits until such members are gone, and names them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer as _;
@@ -11,7 +10,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::consume::client::{self, TaskConsumer};
+use crate::consume::client;
 use crate::consume::native::{GroupMember, describe_group};
 use crate::login;
 use crate::status::TaskStatus;
@@ -35,7 +34,6 @@ pub(super) fn client_id(connector: &str, task: u32) -> String {
 
 /// Waits until nobody else is in the group. `false`: the task is being stopped.
 pub(super) async fn until_alone(
-    consumer: &Arc<TaskConsumer>,
     properties: &[(String, String)],
     status: &watch::Sender<TaskStatus>,
     stopping: &watch::Receiver<bool>,
@@ -45,10 +43,9 @@ pub(super) async fn until_alone(
         return true;
     };
     let own_id = find("client.id").map(|(_, client_id)| client_id.as_str());
-    let mut asked = Some(Arc::clone(consumer));
     let mut has_waited = false;
     while !*stopping.borrow() {
-        let told = match members(asked.take(), properties, group).await {
+        let told = match members(properties, group).await {
             Ok(members) => {
                 let foreign = foreign(&members, own_id);
                 if foreign.is_empty() {
@@ -80,25 +77,13 @@ pub(super) async fn until_alone(
     false
 }
 
-/// Asks through the task's own client the first time, and through one of its own from then on: a client
-/// that is asked again and again goes on asking the coordinator that it knows
-/// ([`FORGETS_COORDINATORS`](crate::consume::native::FORGETS_COORDINATORS)).
-async fn members(
-    asked: Option<Arc<TaskConsumer>>,
-    properties: &[(String, String)],
-    group: &str,
-) -> KafkaResult<Vec<GroupMember>> {
+/// Asks through a client for this alone: see [`GroupQuestion`](crate::consume::native::GroupQuestion).
+async fn members(properties: &[(String, String)], group: &str) -> KafkaResult<Vec<GroupMember>> {
     let (properties, group) = (properties.to_vec(), group.to_owned());
     let described = tokio::task::spawn_blocking(move || {
-        let consumer = match asked {
-            Some(consumer) => consumer,
-            None => {
-                let fresh = client::create(&properties, &format!("rowdock-onlooker-{group}"))?;
-                login::log_in(fresh.client(), &properties);
-                client::shared(fresh)
-            }
-        };
-        describe_group(consumer.client(), &group, ANSWER_TIME_MAX)
+        let onlooker = client::create(&properties, &format!("rowdock-onlooker-{group}"))?;
+        login::log_in(onlooker.client(), &properties);
+        describe_group(onlooker.client(), &group, ANSWER_TIME_MAX)
     });
     let described = described.await.map_err(|_| KafkaError::Canceled)?;
     described.map(|group| group.members)

@@ -21,8 +21,10 @@ pub const FORGETS_COORDINATORS: [(&str, &str); 2] = [
     ("topic.metadata.refresh.interval.ms", "60000"),
 ];
 
-/// How much longer the answer is waited for than the client does, so that it can say why there is none.
-const MARGIN: Duration = Duration::from_millis(500);
+/// How long the client itself looks for an answer: as long as it can. One that gives up while it waits
+/// for the coordinator ends the process (2.12) when that comes after all, so whoever is not answered
+/// lets go of the client instead, long before.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// A group and its members.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -44,7 +46,8 @@ pub struct GroupMember {
     pub host: String,
 }
 
-/// Describes a group; one that does not exist has no members. Blocks for up to three times `timeout`.
+/// Describes a group; one that does not exist has no members. Blocks for up to twice `timeout`. Ask
+/// through a client that is let go of soon: see [`GroupQuestion`].
 ///
 /// # Errors
 /// When the coordinator does not answer or refuses: that says nothing of the members.
@@ -53,13 +56,91 @@ pub fn describe_group<C: ClientContext>(
     group: &str,
     timeout: Duration,
 ) -> KafkaResult<Group> {
-    match describe(client, group, timeout) {
-        // A group of the classic protocol whose members are not consumers, or were not.
-        Err(KafkaError::GroupListFetch(RDKafkaErrorCode::InvalidArgument)) => {
-            list(client, group, timeout)
+    let question = GroupQuestion::ask(client, group)?;
+    let no_answer = KafkaError::GroupListFetch(RDKafkaErrorCode::OperationTimedOut);
+    let answer = question.answer(client, timeout);
+    answer.unwrap_or(Err(no_answer))
+}
+
+/// A question that is on its way. A client must not be kept for as long as an hour after one that was
+/// never answered.
+pub struct GroupQuestion {
+    queue: Queue,
+    group: String,
+}
+
+impl GroupQuestion {
+    /// Asks for a group. Let go of it before the client.
+    ///
+    /// # Errors
+    /// When the client is out of resources, or the group's name cannot be one.
+    pub fn ask<C: ClientContext>(client: &Client<C>, group: &str) -> KafkaResult<Self> {
+        let name = CString::new(group)
+            .map_err(|_| KafkaError::GroupListFetch(RDKafkaErrorCode::InvalidGroupId))?;
+        let mut names = [name.as_ptr()];
+        let client = client.native_ptr();
+        // SAFETY: the client is valid; the name and the options live through the call, which copies
+        // them; queue and options are given back by their types.
+        unsafe {
+            let queue = NonNull::new(sys::rd_kafka_queue_new(client)).map(Queue);
+            let queue = queue.ok_or(KafkaError::GroupListFetch(RDKafkaErrorCode::Fail))?;
+            let options = DescribeOptions::of_groups(client, CLIENT_TIMEOUT);
+            sys::rd_kafka_DescribeConsumerGroups(
+                client,
+                names.as_mut_ptr(),
+                names.len(),
+                options.0,
+                queue.0.as_ptr(),
+            );
+            Ok(Self {
+                queue,
+                group: group.to_owned(),
+            })
         }
-        Err(KafkaError::GroupListFetch(RDKafkaErrorCode::GroupIdNotFound)) => Ok(Group::default()),
-        answer => answer,
+    }
+
+    /// Waits for the answer, which comes once; `None`: not yet.
+    pub fn answer<C: ClientContext>(
+        &self,
+        client: &Client<C>,
+        timeout: Duration,
+    ) -> Option<KafkaResult<Group>> {
+        Some(match self.described(timeout)? {
+            // A group of the classic protocol whose members are not consumers, or were not.
+            Err(KafkaError::GroupListFetch(RDKafkaErrorCode::InvalidArgument)) => {
+                list(client, &self.group, timeout)
+            }
+            Err(KafkaError::GroupListFetch(RDKafkaErrorCode::GroupIdNotFound)) => {
+                Ok(Group::default())
+            }
+            answer => answer,
+        })
+    }
+
+    fn described(&self, timeout: Duration) -> Option<KafkaResult<Group>> {
+        let no_answer = KafkaError::GroupListFetch(RDKafkaErrorCode::Fail);
+        // SAFETY: the queue is valid; the event is given back by its type; the description belongs to
+        // the event and is read before it goes.
+        unsafe {
+            let event = sys::rd_kafka_queue_poll(self.queue.0.as_ptr(), milliseconds(timeout));
+            let event = Event {
+                event: NonNull::new(event)?,
+            };
+            match sys::rd_kafka_event_error(event.event.as_ptr()) {
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => {}
+                error => return Some(Err(KafkaError::GroupListFetch(error.into()))),
+            }
+            let result = sys::rd_kafka_event_DescribeConsumerGroups_result(event.event.as_ptr());
+            if result.is_null() {
+                return Some(Err(no_answer));
+            }
+            let mut count = 0;
+            let groups = sys::rd_kafka_DescribeConsumerGroups_result_groups(result, &raw mut count);
+            if count == 0 || groups.is_null() {
+                return Some(Err(no_answer));
+            }
+            Some(described(*groups))
+        }
     }
 }
 
@@ -83,50 +164,6 @@ fn list<C: ClientContext>(
         is_stable: found.state() == "Stable",
         members,
     })
-}
-
-fn describe<C: ClientContext>(
-    client: &Client<C>,
-    group: &str,
-    timeout: Duration,
-) -> KafkaResult<Group> {
-    let client = client.native_ptr();
-    let name = CString::new(group)
-        .map_err(|_| KafkaError::GroupListFetch(RDKafkaErrorCode::InvalidGroupId))?;
-    let mut names = [name.as_ptr()];
-    let no_answer = KafkaError::GroupListFetch(RDKafkaErrorCode::OperationTimedOut);
-    // SAFETY: the name lives through the call, which copies it; queue, options and event are given
-    // back by their types; the description belongs to the event and is read before it goes.
-    unsafe {
-        let queue = NonNull::new(sys::rd_kafka_queue_new(client)).map(Queue);
-        let queue = queue.ok_or(KafkaError::GroupListFetch(RDKafkaErrorCode::Fail))?;
-        let options = DescribeOptions::of_groups(client, timeout);
-        sys::rd_kafka_DescribeConsumerGroups(
-            client,
-            names.as_mut_ptr(),
-            names.len(),
-            options.0,
-            queue.0.as_ptr(),
-        );
-        let event = sys::rd_kafka_queue_poll(queue.0.as_ptr(), milliseconds(timeout + MARGIN));
-        let event = Event {
-            event: NonNull::new(event).ok_or_else(|| no_answer.clone())?,
-        };
-        match sys::rd_kafka_event_error(event.event.as_ptr()) {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => {}
-            error => return Err(KafkaError::GroupListFetch(error.into())),
-        }
-        let result = sys::rd_kafka_event_DescribeConsumerGroups_result(event.event.as_ptr());
-        if result.is_null() {
-            return Err(no_answer);
-        }
-        let mut count = 0;
-        let groups = sys::rd_kafka_DescribeConsumerGroups_result_groups(result, &raw mut count);
-        if count == 0 || groups.is_null() {
-            return Err(no_answer);
-        }
-        described(*groups)
-    }
 }
 
 unsafe fn described(
