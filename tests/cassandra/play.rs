@@ -19,6 +19,9 @@ use crate::support::stage::{Stage, Topic};
 use crate::support::wait::{check, eventually, seconds};
 use crate::support::worker::Worker;
 
+/// A node changes its schema by one statement after the other, and many tests begin and end with some.
+const SCHEMA_CHANGE_MAX: Duration = seconds(120);
+
 pub(super) const PARTITIONS: i32 = 4;
 
 /// Few enough that each is written often, and deleted between.
@@ -105,7 +108,9 @@ impl Keyspace {
     }
 
     pub(crate) async fn run(&self, cql: &str) {
-        let done = self.session.query_unpaged(cql, ()).await;
+        let mut statement = Statement::new(cql);
+        statement.set_request_timeout(Some(SCHEMA_CHANGE_MAX));
+        let done = self.session.query_unpaged(statement, ()).await;
         done.unwrap_or_else(|error| panic!("{cql}: {error}"));
     }
 
