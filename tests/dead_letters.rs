@@ -41,8 +41,16 @@ async fn letters_by_coordinates(letters: &Topic) -> BTreeMap<(i32, i64), Vec<Rea
     found
 }
 
-/// The bad records are exactly those in the dead letter topic.
+/// The bad records are exactly those in the dead letter topic, each once.
 async fn letters_match(stage: &Stage, orders: &Orders, letters: &Topic) {
+    let repeated = letters_repeated(stage, orders, letters).await;
+    assert_eq!(repeated, 0, "records with several letters");
+}
+
+/// The bad records are exactly those in the dead letter topic. How many of them are there several times:
+/// a topic and a database have no transaction in common, so that a letter is sent again by the next
+/// owner of a partition that is taken away between the letter and its batch.
+async fn letters_repeated(stage: &Stage, orders: &Orders, letters: &Topic) -> usize {
     let sent = stage.ledger.of_topic(&orders.topic.name);
     let bad: BTreeSet<(i32, i64)> = sent
         .iter()
@@ -53,11 +61,11 @@ async fn letters_match(stage: &Stage, orders: &Orders, letters: &Topic) {
     let with_letter: BTreeSet<(i32, i64)> = found.keys().copied().collect();
     assert_eq!(bad, with_letter, "bad records, and those with a letter");
     let repeated = found.values().filter(|letters| letters.len() > 1).count();
-    assert_eq!(repeated, 0, "records with several letters");
     stage.tell(format_args!(
-        "{} bad records, each with one letter",
+        "{} bad records, each with a letter, {repeated} with several",
         bad.len()
     ));
+    repeated
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,6 +79,7 @@ async fn one_percent_into_sqlite() {
 }
 
 async fn one_percent_of_all_kinds(engine: Engine) {
+    const REPEATED_MAX: usize = 12;
     let stage = Stage::begin_in(engine, "poison_percent", 2).await;
     let (orders, letters) = prepare(&stage, 6).await;
     let spec = LoadSpec {
@@ -86,7 +95,9 @@ async fn one_percent_of_all_kinds(engine: Engine) {
     load.finish().await;
     let judged = orders.judged(&stage);
     judged.healed(&[&first, &second], seconds(20)).await;
-    letters_match(&stage, &orders, &letters).await;
+    let repeated = letters_repeated(&stage, &orders, &letters).await;
+    // Half of the partitions have moved once, with what was on its way.
+    assert!(repeated <= REPEATED_MAX, "{repeated} letters are repeated");
 }
 
 #[tokio::test(flavor = "multi_thread")]
