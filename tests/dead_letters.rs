@@ -164,9 +164,6 @@ async fn a_letter_is_the_record_with_its_reason() {
     assert!(reason.contains("positive"), "names the rule: {reason}");
 }
 
-/// Writes that the victim does before it dies; every failed attempt passes the failpoint too.
-const WRITES_BEFORE: usize = 2;
-
 /// A table of the target instead of a topic: a worker dies between the rows of its batches, and each
 /// bad record is there once, written once.
 #[tokio::test(flavor = "multi_thread")]
@@ -188,9 +185,9 @@ async fn a_table_holds_each_bad_record_once_though_a_worker_is_killed() {
         .failpoint("postgres::before_commit", "12*off->sleep(60000)")
         .start(&stage, &[&orders.connector])
         .await;
-    orders
-        .caught(&stage, &path, Caught::InTransaction, WRITES_BEFORE)
-        .await;
+    // On a busy machine a batch is large, and its bad records may use all its attempts up: how many
+    // batches were written before cannot be told.
+    orders.caught(&stage, &path, Caught::InTransaction, 0).await;
     stage.tell(victim.kill());
     let successor = Launch::new("successor")
         .start(&stage, &[&orders.connector])
