@@ -48,7 +48,8 @@ mod log;
 
 use key::KeyOrder;
 pub(crate) use key::{compare_values, decimal_parts};
-pub use log::in_log_order;
+pub(crate) use log::have_one_spelling_each;
+pub use log::{in_log_order, one_by_one};
 
 /// What to run for the rows of one table.
 #[derive(Debug, Clone)]
@@ -67,8 +68,9 @@ pub struct Plan<'a> {
 /// Deletes, then writes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Phase {
-    /// Rows whose keys are deleted, sorted by key, each key once (but [in_log_order]). A target without a key cannot
-    /// carry these out: a sink must refuse them, not delete without a condition.
+    /// Rows whose keys are deleted, sorted by key, each key once; [in the order of the log](in_log_order)
+    /// neither. A target without a key cannot carry these out: a sink must refuse them, not delete
+    /// without a condition.
     pub deletes: Vec<usize>,
     /// Rows that are written, as the target's mode says.
     pub writes: RowSet,
@@ -120,13 +122,10 @@ impl RowSet {
 
 /// Makes the rows of one table into deletes and writes; see the [module](self) for the rules.
 pub fn plan(rows: &TableRows) -> Plan<'_> {
-    let has_kind = |kind| rows.origins.iter().any(|origin| origin.kind == kind);
     let first = after_truncate(rows);
-    let has_deletes = has_kind(RowKind::Delete);
     let target = &rows.target;
     let mut plan = match target.mode {
-        _ if target.key.is_empty() => without_key(rows, first),
-        WriteMode::Insert if !has_deletes => without_key(rows, first),
+        _ if target.key.is_empty() || !keys_meet(rows) => without_key(rows, first),
         WriteMode::Insert => inserts_and_deletes(rows, first),
         WriteMode::Upsert | WriteMode::Update if target.guard.is_some() => guarded(rows, first),
         WriteMode::Upsert | WriteMode::Update | WriteMode::InsertIgnore => folded(rows, first),
@@ -135,8 +134,19 @@ pub fn plan(rows: &TableRows) -> Plan<'_> {
     plan
 }
 
+/// Whether a row may meet another one of its key: all may but plain inserts, each of which is a row.
+pub fn keys_meet(rows: &TableRows) -> bool {
+    rows.target.mode != WriteMode::Insert || has_deletes(rows)
+}
+
+/// Some record deletes.
+pub fn has_deletes(rows: &TableRows) -> bool {
+    let mut origins = rows.origins.iter();
+    origins.any(|origin| origin.kind == RowKind::Delete)
+}
+
 /// The first row that counts: the one after the last truncate. Not 0 when there is a truncate.
-pub fn after_truncate(rows: &TableRows) -> usize {
+fn after_truncate(rows: &TableRows) -> usize {
     let is_truncate = |origin: &crate::Origin| origin.kind == RowKind::Truncate;
     let last = rows.origins.iter().rposition(is_truncate);
     last.map_or(0, |truncate| truncate + 1)
@@ -163,7 +173,7 @@ fn single_phase(rows: Cow<'_, TableRows>, deletes: Vec<usize>, writes: RowSet) -
 
 /// What the table that remembers deletes is to hold of these deletes. `None` when there is no such
 /// table, or no delete.
-pub fn tombstones(rows: &TableRows, deletes: &[usize]) -> Option<TableRows> {
+fn tombstones(rows: &TableRows, deletes: &[usize]) -> Option<TableRows> {
     let target = rows.target.tombstones.as_ref()?;
     let guard = rows.target.guard?;
     if deletes.is_empty() {

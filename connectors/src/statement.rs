@@ -9,7 +9,7 @@
 //! columns: rows are *marked* then, [`few_groups`].
 
 use crate::error::SinkError;
-use crate::fold::RowSet;
+use crate::fold::{self, RowSet};
 use crate::row::{CellState, TableRows};
 use crate::table::{Target, WriteMode};
 
@@ -27,6 +27,20 @@ pub(crate) fn key_not_found(target: &Target, reason: &str) -> SinkError {
          table behind it, or set insert.mode=insert or update",
         key.join(", ")
     ))
+}
+
+/// Refuses deletes of a table that is written without a key.
+///
+/// # Errors
+/// *Stop*.
+pub(crate) fn check_deletes(rows: &TableRows) -> Result<(), SinkError> {
+    if !rows.target.key.is_empty() || !fold::has_deletes(rows) {
+        return Ok(());
+    }
+    Err(SinkError::stop(format!(
+        "cannot delete from table {}: it is written without a key; set pk.mode and pk.fields",
+        rows.target.table.name
+    )))
 }
 
 /// Bits of a [`mark`]: as many as a signed number has besides its sign.

@@ -1,5 +1,10 @@
 //! The order of the log, for keys of which only the table knows whether they are the same.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::Hash;
+
 use super::{Phase, Plan, RowSet, after_truncate, tombstones};
 use crate::row::{CellState, RowKind, TableRows};
 
@@ -11,35 +16,70 @@ pub fn in_log_order(rows: &TableRows) -> Plan<'_> {
     let mixed: Vec<usize> = (0..rows.columns.len())
         .filter(|column| rows.columns[*column].absent_count() > 0)
         .collect();
-    let mut deletes = Vec::new();
     let mut phases: Vec<(Vec<usize>, Vec<usize>)> = vec![Default::default()];
     for row in first..rows.len() {
-        let is_delete = rows.origins[row].kind == RowKind::Delete;
         let current = phases.len() - 1;
         let goes_on = match phases[current].1.last() {
-            Some(last) => !is_delete && have_same_columns(rows, &mixed, *last, row),
+            Some(last) => !is_delete(rows, row) && have_same_columns(rows, &mixed, *last, row),
             None => true,
         };
         if !goes_on {
             phases.push(Default::default());
         }
         let place = phases.len() - 1;
-        if is_delete {
-            phases[place].0.push(row);
-            deletes.push(row);
-        } else {
-            phases[place].1.push(row);
+        match is_delete(rows, row) {
+            true => phases[place].0.push(row),
+            false => phases[place].1.push(row),
         }
     }
+    plan_of(rows, first, phases)
+}
+
+/// The same for databases that do not: each row is a phase of its own.
+pub fn one_by_one(rows: &TableRows) -> Plan<'_> {
+    let first = after_truncate(rows);
+    let phase = |row: usize| match is_delete(rows, row) {
+        true => (vec![row], Vec::new()),
+        false => (Vec::new(), vec![row]),
+    };
+    plan_of(rows, first, (first..rows.len()).map(phase).collect())
+}
+
+/// No two values that are, or may be, one to the table are two to the fold, or the other way round: all
+/// that are merged are spelt the same. Each value is given as it is spelt, and merged.
+pub(crate) fn have_one_spelling_each<'r, M: Eq + Hash>(
+    values: impl IntoIterator<Item = (&'r str, M)>,
+) -> bool {
+    let mut spellings: HashMap<M, &str> = HashMap::new();
+    for (spelling, merged) in values {
+        match spellings.entry(merged) {
+            Entry::Occupied(known) if *known.get() != spelling => return false,
+            Entry::Occupied(_) => {}
+            Entry::Vacant(new) => {
+                new.insert(spelling);
+            }
+        }
+    }
+    true
+}
+
+fn is_delete(rows: &TableRows, row: usize) -> bool {
+    rows.origins[row].kind == RowKind::Delete
+}
+
+fn plan_of(rows: &TableRows, first: usize, phases: Vec<(Vec<usize>, Vec<usize>)>) -> Plan<'_> {
+    let deleted: Vec<usize> = (first..rows.len())
+        .filter(|row| is_delete(rows, *row))
+        .collect();
     let phases = phases.into_iter().map(|(deletes, writes)| Phase {
         deletes,
         writes: RowSet::Some(writes),
     });
     Plan {
-        rows: std::borrow::Cow::Borrowed(rows),
+        rows: Cow::Borrowed(rows),
         truncate: first > 0,
         phases: phases.collect(),
-        tombstones: tombstones(rows, &deletes),
+        tombstones: tombstones(rows, &deleted),
     }
 }
 

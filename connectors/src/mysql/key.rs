@@ -5,10 +5,8 @@
 //! to the table, rows must be written in log order instead. That is rare: keys are mostly of
 //! one case, and of ASCII.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-
 use super::form::{Encoding, Equality, Form};
+use crate::fold;
 use crate::row::{Cell, Column, TableRows, Timestamp};
 
 /// No two keys that differ to the fold are one key to the table. `forms` has one entry per written
@@ -56,20 +54,11 @@ fn differ_in_case(cells: &Column) -> bool {
     if !(has_lower && has_upper) {
         return false;
     }
-    let mut spelling: HashMap<String, &str> = HashMap::new();
-    for row in 0..cells.len() {
-        let Cell::Text(text) = cells.get(row) else {
-            continue;
-        };
-        match spelling.entry(text.to_ascii_lowercase()) {
-            Entry::Occupied(known) if *known.get() != text => return true,
-            Entry::Occupied(_) => {}
-            Entry::Vacant(new) => {
-                new.insert(text);
-            }
-        }
-    }
-    false
+    let texts = (0..cells.len()).filter_map(|row| match cells.get(row) {
+        Cell::Text(text) => Some((text, text.to_ascii_lowercase())),
+        _ => None,
+    });
+    !fold::have_one_spelling_each(texts)
 }
 
 /// The value is stored as it is.

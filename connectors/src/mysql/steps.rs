@@ -15,7 +15,7 @@ use super::key;
 use super::sql::Verb;
 use crate::error::SinkError;
 use crate::fold::{self, Plan, RowSet};
-use crate::row::{Origin, RowKind, TableRows};
+use crate::row::TableRows;
 use crate::statement;
 use crate::table::{Target, WriteMode};
 
@@ -57,16 +57,8 @@ pub(super) struct Order<'a> {
 /// # Errors
 /// *Stop* for deletes without a key.
 pub(super) fn order<'a>(rows: &'a TableRows, forms: &[Form]) -> Result<Order<'a>, SinkError> {
-    let is_delete = |origin: &Origin| origin.kind == RowKind::Delete;
-    let has_deletes = rows.origins.iter().any(is_delete);
-    if has_deletes && rows.target.key.is_empty() {
-        return Err(SinkError::stop(format!(
-            "cannot delete from table {}: it is written without a key; set pk.mode and pk.fields",
-            rows.target.table.name
-        )));
-    }
-    let is_plain_insert = rows.target.mode == WriteMode::Insert && !has_deletes;
-    let is_of_the_log = !is_plain_insert && !key::are_told_apart(rows, forms);
+    statement::check_deletes(rows)?;
+    let is_of_the_log = fold::keys_meet(rows) && !key::are_told_apart(rows, forms);
     let plan = match is_of_the_log {
         true => fold::in_log_order(rows),
         false => fold::plan(rows),

@@ -12,7 +12,7 @@
 
 use crate::error::SinkError;
 use crate::fold::{self, Plan, RowSet};
-use crate::row::{Origin, RowKind, TableRows};
+use crate::row::TableRows;
 use crate::statement;
 use crate::table::{Target, WriteMode};
 
@@ -45,42 +45,11 @@ pub(super) enum Way {
 
 /// The fold of a table's rows, to be kept while its steps are used.
 pub(super) fn fold(rows: &TableRows, way: Way) -> Result<Plan<'_>, SinkError> {
-    let is_delete = |origin: &Origin| origin.kind == RowKind::Delete;
-    let has_deletes = rows.origins.iter().any(is_delete);
-    if has_deletes && rows.target.key.is_empty() {
-        return Err(SinkError::stop(format!(
-            "cannot delete from table {}: it is written without a key; set pk.mode and pk.fields",
-            rows.target.table.name
-        )));
-    }
+    statement::check_deletes(rows)?;
     Ok(match way {
         Way::Folded { .. } => fold::plan(rows),
-        Way::RowByRow => row_by_row(rows),
+        Way::RowByRow => fold::one_by_one(rows),
     })
-}
-
-/// Each row is a phase of its own.
-fn row_by_row(rows: &TableRows) -> Plan<'_> {
-    let phase = |row: usize| {
-        let (deletes, writes) = if rows.origins[row].kind == RowKind::Delete {
-            (vec![row], Vec::new())
-        } else {
-            (Vec::new(), vec![row])
-        };
-        fold::Phase {
-            deletes,
-            writes: RowSet::Some(writes),
-        }
-    };
-    let first = fold::after_truncate(rows);
-    let is_delete = |row: &usize| rows.origins[*row].kind == RowKind::Delete;
-    let deletes: Vec<usize> = (first..rows.len()).filter(is_delete).collect();
-    Plan {
-        rows: std::borrow::Cow::Borrowed(rows),
-        truncate: first > 0,
-        phases: (first..rows.len()).map(phase).collect(),
-        tombstones: fold::tombstones(rows, &deletes),
-    }
 }
 
 /// The steps of one folded table, to be run in order.

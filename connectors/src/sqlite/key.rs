@@ -12,8 +12,6 @@
 //! Where a batch has such keys its rows are written in the order of the log.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use super::schema::{Affinity, affinity};
 use crate::fold;
@@ -97,27 +95,11 @@ impl LooseColumn {
 
 /// No two keys of these rows are one key to the fold and two to the table, or the other way round.
 pub(super) fn are_told_apart(rows: &TableRows, loose: &[LooseColumn]) -> bool {
-    loose
-        .iter()
-        .all(|column| has_one_spelling_each(rows, column))
-}
-
-fn has_one_spelling_each(rows: &TableRows, loose: &LooseColumn) -> bool {
-    let cells = &rows.columns[loose.column];
-    let mut spellings: HashMap<Cow<'_, str>, &str> = HashMap::new();
-    for row in 0..cells.len() {
-        let Some((spelling, merged)) = loose.merged(cells.get(row)) else {
-            continue;
-        };
-        match spellings.entry(merged) {
-            Entry::Occupied(known) if *known.get() != spelling => return false,
-            Entry::Occupied(_) => {}
-            Entry::Vacant(new) => {
-                new.insert(spelling);
-            }
-        }
-    }
-    true
+    loose.iter().all(|loose| {
+        let cells = &rows.columns[loose.column];
+        let merged = (0..cells.len()).filter_map(|row| loose.merged(cells.get(row)));
+        fold::have_one_spelling_each(merged)
+    })
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::WriteOutcome;
 use crate::error::{ErrorClass, SinkError};
 use crate::fold::{self, RowSet};
 use crate::reject::Trial;
-use crate::row::{Batch, Origin, RowKind, TableRows};
+use crate::row::{Batch, TableRows};
 use crate::statement::{self, Group};
 use crate::table::WriteMode;
 
@@ -121,11 +121,7 @@ async fn write_rows(
 
 /// Only the table knows which of these keys are the same.
 fn goes_in_log_order(connection: &Connection, rows: &TableRows) -> bool {
-    let is_delete = |origin: &Origin| origin.kind == RowKind::Delete;
-    let is_plain_insert =
-        rows.target.mode == WriteMode::Insert && !rows.origins.iter().any(is_delete);
-    let has_key = !rows.target.key.is_empty();
-    has_key && !is_plain_insert && !connection.checked.are_told_apart(rows)
+    fold::keys_meet(rows) && !connection.checked.are_told_apart(rows)
 }
 
 async fn write_set(
