@@ -275,33 +275,26 @@ impl Board {
     /// These partitions are read: whatever was refused of them, of their topics or of the group is not
     /// any more.
     pub fn granted<'key>(&self, keys: impl IntoIterator<Item = &'key PartitionKey>) {
-        if !self.has_refusals.load(Ordering::Acquire) {
-            return;
-        }
-        let mut refusals = self.lock_refusals();
-        for key in keys {
-            refusals.remove(&None);
-            refusals.remove(&Some((key.topic.to_string(), None)));
-            refusals.remove(&Some((
-                key.topic.to_string(),
-                u32::try_from(key.partition).ok(),
-            )));
-        }
-        self.has_refusals
-            .store(!refusals.is_empty(), Ordering::Release);
+        self.drop_refusals(keys, |key| [None, of_topic(key), of_partition(key)]);
     }
 
     /// These partitions are somebody else's now, and whatever was refused of them.
     pub fn forget_refusals(&self, keys: &[PartitionKey]) {
+        self.drop_refusals(keys, |key| [of_partition(key)]);
+    }
+
+    fn drop_refusals<'key, const N: usize>(
+        &self,
+        keys: impl IntoIterator<Item = &'key PartitionKey>,
+        subjects: impl Fn(&PartitionKey) -> [Subject; N],
+    ) {
+        // Asked with every batch, and there are hardly ever any.
         if !self.has_refusals.load(Ordering::Acquire) {
             return;
         }
         let mut refusals = self.lock_refusals();
-        for key in keys {
-            refusals.remove(&Some((
-                key.topic.to_string(),
-                u32::try_from(key.partition).ok(),
-            )));
+        for subject in keys.into_iter().flat_map(subjects) {
+            refusals.remove(&subject);
         }
         self.has_refusals
             .store(!refusals.is_empty(), Ordering::Release);
@@ -319,6 +312,14 @@ impl Board {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PartitionKey, AssignmentTag>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn of_topic(key: &PartitionKey) -> Subject {
+    Some((key.topic.to_string(), None))
+}
+
+fn of_partition(key: &PartitionKey) -> Subject {
+    Some((key.topic.to_string(), u32::try_from(key.partition).ok()))
 }
 
 #[cfg(test)]
