@@ -3,9 +3,8 @@
 use rowdock_connectors::cassandra::RowConsistency;
 use rowdock_connectors::{Cell, ErrorClass, Sink as _, WriteOutcome};
 
-use super::support::{batch, put, session, target};
+use super::support::{batch, claimed, put, target};
 use crate::conformance::databases::cassandra::Keyspace;
-use crate::conformance::support::{claim, start};
 
 /// A node that is alone: whatever more than one replica must have cannot be written. All the rest goes on,
 /// the catalog and the positions, which cannot be read at every consistency that rows can be written at.
@@ -19,9 +18,7 @@ async fn every_consistency_of_rows_on_one_node() {
             keyspace.name
         );
         keyspace.run(&table).await;
-        let mut session = session(&keyspace).await;
-        start(&mut *session, 1).await;
-        let claim_id = claim(&mut *session, &[0]).await;
+        let (mut session, claim_id) = claimed(&keyspace).await;
         let target = target(&mut *session, "t", 1).await;
         let records = [put(0, 1_000, &[Cell::Int(1), Cell::Int(2)])];
         let written = session.write(&batch(&target, claim_id, 0, &records)).await;

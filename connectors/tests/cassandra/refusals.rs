@@ -2,9 +2,8 @@
 
 use rowdock_connectors::{Cell, ErrorClass, RowReject, Session, WriteOutcome};
 
-use super::support::{Record, batch, put, session, target};
+use super::support::{Record, batch, claimed, put, target};
 use crate::conformance::databases::cassandra::Keyspace;
-use crate::conformance::support::{claim, start};
 
 /// Refuses the second of three records; the others are written afterwards.
 async fn check(table: &str, cells: [&[Cell<'_>]; 3], time: i64, expected: &str) {
@@ -13,9 +12,7 @@ async fn check(table: &str, cells: [&[Cell<'_>]; 3], time: i64, expected: &str) 
     keyspace
         .run(&format!("CREATE TABLE {name}.t ({table})"))
         .await;
-    let mut session = session(&keyspace).await;
-    start(&mut *session, 1).await;
-    let claim_id = claim(&mut *session, &[0]).await;
+    let (mut session, claim_id) = claimed(&keyspace).await;
     let target = target(&mut *session, "t", 1).await;
     let records: Vec<Record<'_>> = cells
         .iter()

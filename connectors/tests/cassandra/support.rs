@@ -9,7 +9,7 @@ use rowdock_connectors::{
 use uuid::Uuid;
 
 use crate::conformance::databases::cassandra::Keyspace;
-use crate::conformance::support::moved;
+use crate::conformance::support::{claim, moved, start};
 
 /// A record: its offset, its time, what it does, its cells.
 pub(super) type Record<'a> = (i64, i64, RowKind, Vec<Cell<'a>>);
@@ -17,6 +17,14 @@ pub(super) type Record<'a> = (i64, i64, RowKind, Vec<Cell<'a>>);
 pub(super) async fn session(keyspace: &Keyspace) -> Box<dyn Session> {
     let opened = keyspace.plain_sink("orders", true).open().await;
     opened.expect("session")
+}
+
+/// A session that has claimed partition 0, the only one of its topic.
+pub(super) async fn claimed(keyspace: &Keyspace) -> (Box<dyn Session>, Uuid) {
+    let mut session = session(keyspace).await;
+    start(&mut *session, 1).await;
+    let claim_id = claim(&mut *session, &[0]).await;
+    (session, claim_id)
 }
 
 /// Writes every column of a table; its first `key` are the key.

@@ -8,7 +8,7 @@ use rowdock_connectors::{
     WriteOutcome,
 };
 
-use super::support::{batch, gone, put, session, target};
+use super::support::{batch, claimed, gone, put, session, target};
 use crate::conformance::databases::cassandra::Keyspace;
 use crate::conformance::support::{claim, start, until};
 
@@ -21,9 +21,7 @@ async fn a_partition_goes_with_all_its_rows() {
             "CREATE TABLE {name}.t (p int, c int, d int, n int, PRIMARY KEY (p, c, d))"
         ))
         .await;
-    let mut session = session(&keyspace).await;
-    start(&mut *session, 1).await;
-    let claim_id = claim(&mut *session, &[0]).await;
+    let (mut session, claim_id) = claimed(&keyspace).await;
     let row = |offset, p, c, d| {
         put(
             offset,
@@ -85,9 +83,7 @@ async fn rows_end_at_their_time() {
             "CREATE TABLE {name}.t (id int PRIMARY KEY, n int)"
         ))
         .await;
-    let mut session = session(&keyspace).await;
-    start(&mut *session, 1).await;
-    let claim_id = claim(&mut *session, &[0]).await;
+    let (mut session, claim_id) = claimed(&keyspace).await;
     let target = target(&mut *session, "t", 1).await;
     assert_eq!(target.table.columns[2].name, "ends");
     let made = (now_seconds() - 100) * 1_000;
@@ -133,9 +129,7 @@ async fn lives_count_from_the_records_time_alone() {
             "CREATE TABLE {name}.t (id int PRIMARY KEY, n int)"
         ))
         .await;
-    let mut exact = session(&keyspace).await;
-    start(&mut *exact, 1).await;
-    let claim_id = claim(&mut *exact, &[0]).await;
+    let (mut exact, claim_id) = claimed(&keyspace).await;
     let target = target(&mut *exact, "t", 1).await;
     let made = (now_seconds() - 100) * 1_000;
     let row = |id: i64, time, version: Cell<'static>| {
@@ -188,9 +182,7 @@ async fn a_tables_own_time_to_live_counts_from_the_records_time() {
         row(1, Cell::Int(0)),
         row(2, Cell::Int(500)),
     ];
-    let mut session = session(&keyspace).await;
-    start(&mut *session, 1).await;
-    let claim_id = claim(&mut *session, &[0]).await;
+    let (mut session, claim_id) = claimed(&keyspace).await;
     let whole = target(&mut *session, "t", 1).await;
     let written = batch(&whole, claim_id, 0, &records);
     assert_eq!(
@@ -255,9 +247,7 @@ async fn rows_end_at_the_moment_that_they_say() {
     ] {
         keyspace.run(&format!("CREATE TABLE {name}.{table}")).await;
     }
-    let mut session = session(&keyspace).await;
-    start(&mut *session, 1).await;
-    let claim_id = claim(&mut *session, &[0]).await;
+    let (mut session, claim_id) = claimed(&keyspace).await;
     let apart = target(&mut *session, "t", 1).await;
     let now = now_seconds();
     // Where the record's time is does not matter.
@@ -308,9 +298,7 @@ async fn what_a_null_does_is_set() {
         let name = keyspace.name.clone();
         let create = format!("CREATE TABLE {name}.t (id int PRIMARY KEY, n int, note text)");
         keyspace.run(&create).await;
-        let mut session = session(&keyspace).await;
-        start(&mut *session, 1).await;
-        let claim_id = claim(&mut *session, &[0]).await;
+        let (mut session, claim_id) = claimed(&keyspace).await;
         let target = target(&mut *session, "t", 1).await;
         let row = |offset, id, n, note| {
             let cells = [Cell::Int(id), Cell::Int(n), note];
@@ -342,9 +330,7 @@ async fn write_timestamps_of_the_producers_own() {
             "CREATE TABLE {name}.t (id int PRIMARY KEY, n int)"
         ))
         .await;
-    let mut session = session(&keyspace).await;
-    start(&mut *session, 1).await;
-    let claim_id = claim(&mut *session, &[0]).await;
+    let (mut session, claim_id) = claimed(&keyspace).await;
     let target = target(&mut *session, "t", 1).await;
     let row =
         |offset, n, version| put(offset, 5, &[Cell::Int(1), Cell::Int(n), Cell::Int(version)]);
@@ -409,9 +395,7 @@ async fn a_changed_table_is_told() {
     let name = &keyspace.name;
     let create = format!("CREATE TABLE {name}.t (id int PRIMARY KEY, n int, note text)");
     keyspace.run(&create).await;
-    let mut session = session(&keyspace).await;
-    start(&mut *session, 1).await;
-    let claim_id = claim(&mut *session, &[0]).await;
+    let (mut session, claim_id) = claimed(&keyspace).await;
     let before = target(&mut *session, "t", 1).await;
     let row = |offset| {
         put(

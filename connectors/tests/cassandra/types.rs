@@ -2,9 +2,8 @@
 
 use rowdock_connectors::{Cell, ColumnType, Timestamp, WriteOutcome};
 
-use super::support::{batch, put, session, target};
+use super::support::{batch, claimed, put, target};
 use crate::conformance::databases::cassandra::Keyspace;
-use crate::conformance::support::{claim, start};
 
 const MOMENT: Timestamp = Timestamp {
     seconds: 1_763_720_130,
@@ -141,9 +140,7 @@ async fn every_type_there_and_back() {
             columns.join(", ")
         ))
         .await;
-    let mut session = session(&keyspace).await;
-    start(&mut *session, 1).await;
-    let claim_id = claim(&mut *session, &[0]).await;
+    let (mut session, claim_id) = claimed(&keyspace).await;
     let target = target(&mut *session, "t", 1).await;
     let unsupported = target
         .table
@@ -178,9 +175,7 @@ async fn counters_are_added_up_at_least_once() {
             "CREATE TABLE {name}.t (id int PRIMARY KEY, a counter, b counter)"
         ))
         .await;
-    let mut exact = session(&keyspace).await;
-    start(&mut *exact, 1).await;
-    let claim_id = claim(&mut *exact, &[0]).await;
+    let (mut exact, claim_id) = claimed(&keyspace).await;
     let target = target(&mut *exact, "t", 1).await;
     let records = [
         put(0, 1, &[Cell::Int(1), Cell::Int(5)]),

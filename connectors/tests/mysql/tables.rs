@@ -158,14 +158,17 @@ async fn every_type_can_be_created() {
     }
 }
 
-#[tokio::test]
-async fn columns_are_added_and_widened() {
-    let column = |name: &str, column_type| NewColumn {
+fn nullable(name: &str, column_type: ColumnType) -> NewColumn {
+    NewColumn {
         name: name.to_owned(),
         column_type,
         nullable: true,
         default: None,
-    };
+    }
+}
+
+#[tokio::test]
+async fn columns_are_added_and_widened() {
     for server in servers().await {
         server
             .run(
@@ -179,10 +182,10 @@ async fn columns_are_added_and_widened() {
         let mut session = session_without_positions(&server).await;
         let decimal = |precision, scale| ColumnType::Decimal { precision, scale };
         let wanted = [
-            column("d", decimal(None, None)),
-            column("n", ColumnType::Int64),
-            column("v", ColumnType::Text { max_chars: Some(9) }),
-            column("added", ColumnType::Json),
+            nullable("d", decimal(None, None)),
+            nullable("n", ColumnType::Int64),
+            nullable("v", ColumnType::Text { max_chars: Some(9) }),
+            nullable("added", ColumnType::Json),
         ];
         let name = TableName::parse("t");
         // What has been changed is no change any more.
@@ -210,11 +213,11 @@ async fn columns_are_added_and_widened() {
         // A computed default would be lost, an index cannot hold it, and there is no wider one.
         for (refused, said) in [
             (
-                column("defaulted", ColumnType::Int32),
+                nullable("defaulted", ColumnType::Int32),
                 "MODIFY COLUMN `defaulted` int",
             ),
             (
-                column(
+                nullable(
                     "id",
                     ColumnType::Text {
                         max_chars: Some(4_096),
@@ -222,7 +225,7 @@ async fn columns_are_added_and_widened() {
                 ),
                 "MODIFY COLUMN `id` longtext",
             ),
-            (column("d", decimal(Some(66), Some(30))), "decimal(65,30)"),
+            (nullable("d", decimal(Some(66), Some(30))), "decimal(65,30)"),
         ] {
             let refused = session.evolve_table(&name, &[refused]).await;
             let error = refused.expect_err(said);
@@ -238,12 +241,6 @@ async fn unsigned_columns_and_keys_are_widened() {
     let text = |max_chars| ColumnType::Text {
         max_chars: Some(max_chars),
     };
-    let column = |name: &str, column_type| NewColumn {
-        name: name.to_owned(),
-        column_type,
-        nullable: true,
-        default: None,
-    };
     for server in servers().await {
         server
             .run(
@@ -258,12 +255,12 @@ async fn unsigned_columns_and_keys_are_widened() {
             .await;
         let mut session = session_without_positions(&server).await;
         let wanted = [
-            column("b", text(64)),
-            column("tiny", unsigned(4_294_967_295)),
-            column("more", ColumnType::UInt64),
-            column("most", ColumnType::Int64),
-            column("signed", ColumnType::Int32),
-            column("flag", ColumnType::Int32),
+            nullable("b", text(64)),
+            nullable("tiny", unsigned(4_294_967_295)),
+            nullable("more", ColumnType::UInt64),
+            nullable("most", ColumnType::Int64),
+            nullable("signed", ColumnType::Int32),
+            nullable("flag", ColumnType::Int32),
         ];
         let name = TableName::parse("t");
         let evolved = session.evolve_table(&name, &wanted).await;
@@ -285,8 +282,11 @@ async fn unsigned_columns_and_keys_are_widened() {
         assert_eq!(server.texts(row).await, [kept]);
         // More than the index has room for, and what would look otherwise.
         for (refused, said) in [
-            (column("b", text(128)), "MODIFY COLUMN `b` varchar(128)"),
-            (column("filled", ColumnType::Int32), "fills its numbers up"),
+            (nullable("b", text(128)), "MODIFY COLUMN `b` varchar(128)"),
+            (
+                nullable("filled", ColumnType::Int32),
+                "fills its numbers up",
+            ),
         ] {
             let refused = session.evolve_table(&name, &[refused]).await;
             let error = refused.expect_err(said);
