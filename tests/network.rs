@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::engine::Engine;
 use crate::support::hold::Hold;
-use crate::support::orders::{Caught, Orders};
+use crate::support::orders::{COUNTING, Caught, Orders};
 use crate::support::proxy::{Network, Proxy};
 use crate::support::stage::Stage;
 use crate::support::wait::{check, eventually, seconds};
@@ -217,6 +217,54 @@ async fn database_unreachable_for_one_of_three() {
     judged
         .healed(&[&first, &second, &victim], seconds(60))
         .await;
+}
+
+/// A worker loses the database while its group waits for another member, which stands still, and has it
+/// again before the group is formed anew: the client forgets that it was to leave.
+#[tokio::test(flavor = "multi_thread")]
+async fn database_away_while_the_group_is_being_counted() {
+    let stage = Stage::begin_alone("counted").await;
+    let orders = Orders::prepare(&stage, 9).await;
+    let path = Proxy::to_database(stage.database.server()).await;
+    let load = orders.load(&stage, 300);
+    let connectors = [&orders.connector];
+    // The group waits for it for longer than the worker is away.
+    let frozen = Launch::new("frozen")
+        .setting("consumer.session.timeout.ms", "15000")
+        .start(&stage, &connectors)
+        .await;
+    let victim = Launch::new("victim")
+        .database(&path)
+        .start(&stage, &connectors)
+        .await;
+    orders.until_shared(&stage, &[&frozen, &victim]).await;
+    frozen.freeze().await;
+    let joining = Launch::new("joining").start(&stage, &connectors).await;
+    orders.until_counted(&stage).await;
+    path.set(Network::Cut);
+    victim
+        .until_logged(&["leaving the group so that others go on"], seconds(30))
+        .await;
+    path.set(Network::Whole);
+    victim
+        .until_logged(&["joining the group again"], seconds(30))
+        .await;
+    let still_counted = orders.group_state().await;
+    stage.tell(format_args!(
+        "joining again while the group is {still_counted}"
+    ));
+    orders.until_flowing(&stage, seconds(60)).await;
+    orders.until_shared(&stage, &[&victim, &joining]).await;
+    frozen.thaw().await;
+    load.finish().await;
+    let judged = orders.judged(&stage);
+    judged
+        .healed(&[&frozen, &victim, &joining], seconds(60))
+        .await;
+    assert_eq!(
+        still_counted, COUNTING,
+        "it was over too soon to show anything"
+    );
 }
 
 async fn claims(orders: &Orders, stage: &Stage) -> usize {

@@ -15,10 +15,12 @@ use rowdock_connectors::PartitionKey;
 use tokio::sync::mpsc::UnboundedSender;
 
 use self::holds::Holds;
+use self::membership::Membership;
 use super::client::{self, TaskConsumer};
 use super::intake::Intake;
 use super::native::{Content, Message, Poller, Records, TopicPartition};
 use super::slots::Slots;
+use crate::batch::AssignmentTag;
 use crate::config::connector::{Delivery, TopicSelection};
 use crate::handover::{Board, ConsumerLink, ToConsumer, ToWriter};
 
@@ -93,8 +95,9 @@ struct Running {
     /// Which record waits for a schema, by slot and offset, and since when.
     schema_wait: Option<((usize, i64), Instant)>,
     last_idle_move: Option<Instant>,
-    rejoin_at: Option<Instant>,
-    subscribed: bool,
+    membership: Membership,
+    /// Positions to go to once no partition is being given up.
+    seeks: Vec<(PartitionKey, AssignmentTag, i64)>,
     stopping: Option<u64>,
     finished: bool,
 }
@@ -126,13 +129,14 @@ impl ConsumerThread {
             batch_opened: None,
             schema_wait: None,
             last_idle_move: None,
-            rejoin_at: None,
-            subscribed: false,
+            membership: Membership::Out {
+                join_at: Some(Instant::now()),
+            },
+            seeks: Vec::new(),
             stopping: None,
             finished: false,
             start: self,
         };
-        running.subscribe();
         while !running.finished {
             running.start.board.turn();
             running.turn();
@@ -214,7 +218,8 @@ impl Running {
             return Duration::ZERO;
         }
         let timers_run = awaits_schemas
-            || self.rejoin_at.is_some()
+            || matches!(self.membership, Membership::Out { join_at: Some(_) })
+            || !self.seeks.is_empty()
             || !self.revocations.is_empty()
             || !self.durable.is_empty();
         if timers_run || self.start.board.in_flight() > 0 || !self.start.intake.builder.is_empty() {
@@ -350,7 +355,7 @@ impl Running {
             ToConsumer::Written(positions) => self.durable.extend(positions),
             ToConsumer::Drained(marker) => self.drained(marker),
             ToConsumer::Leave => self.leave(),
-            ToConsumer::Join => self.subscribe(),
+            ToConsumer::Join => self.join(),
             ToConsumer::Rejoin => self.rejoin_later(),
             ToConsumer::Fail => {
                 self.holds.failed = true;
@@ -370,10 +375,7 @@ impl Running {
         }
         self.look_at_schema_wait(now);
         self.look_at_holds(now);
-        if self.rejoin_at.is_some_and(|at| at <= now) {
-            self.rejoin_at = None;
-            self.subscribe();
-        }
+        self.look_at_membership(now);
         while let Some(overdue) = self
             .revocations
             .iter()
@@ -387,6 +389,7 @@ impl Running {
             );
             self.give_up(&revocation.keys);
         }
+        self.look_at_seeks();
         if self.commit_due <= now && self.revocations.is_empty() {
             self.commit_due = now + self.start.commit_interval;
             self.commit(CommitMode::Async, None);

@@ -163,6 +163,18 @@ pub(crate) async fn group_members(group: &str) -> usize {
     .await
 }
 
+/// What the brokers call the state of a group of the classic protocol.
+pub(crate) async fn group_state(group: &str) -> String {
+    let name = group.to_owned();
+    blocking_in("rowdock-tests-looking", move |consumer| {
+        let groups = consumer.fetch_group_list(Some(&name), REQUEST_DEADLINE);
+        let groups = groups.unwrap();
+        let group = groups.groups().first();
+        group.map_or_else(String::new, |group| group.state().to_owned())
+    })
+    .await
+}
+
 /// A record read back from a topic.
 #[derive(Debug, Clone)]
 pub(crate) struct ReadRecord {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::connector::Connector;
 use super::database::Session;
+use super::kafka;
 use super::oracle::{Judged, ends_to_pass};
 use super::producer::{Load, LoadSpec, Writer};
 use super::proxy::Proxy;
@@ -14,6 +15,9 @@ use super::worker::{Launch, Worker};
 
 /// The append table of every stage.
 pub(crate) const TABLE: &str = "orders";
+
+/// What brokers call a group that waits for its members to join again.
+pub(crate) const COUNTING: &str = "PreparingRebalance";
 
 /// A session that was caught at a failpoint has stood still for this long: longer than between two
 /// statements of a working session, even on a busy machine.
@@ -106,6 +110,21 @@ impl Orders {
     /// Waits until each of these workers has claimed at least one partition and holds it.
     pub(crate) async fn until_shared(&self, stage: &Stage, workers: &[&Worker]) {
         until_each_owns(workers, PATIENCE, async || self.owners(stage).await).await;
+    }
+
+    /// What the brokers say of the connector's group.
+    pub(crate) async fn group_state(&self) -> String {
+        kafka::group_state(&self.connector.group()).await
+    }
+
+    /// Waits until the group's members are being counted anew.
+    pub(crate) async fn until_counted(&self, stage: &Stage) {
+        eventually("the group to be formed anew", PATIENCE, || async {
+            let state = self.group_state().await;
+            check(state == COUNTING, || state)
+        })
+        .await;
+        stage.tell(format_args!("the group is {COUNTING}"));
     }
 
     /// Waits until the worker behind the proxy stands still after this many writes, as a failpoint

@@ -47,7 +47,9 @@ impl Running {
 
     fn is_held(&self) -> bool {
         let intake = &self.start.intake;
-        self.holds.paused
+        // What is read on the way out of the group would be dropped, and what it asks for, too.
+        !self.is_member()
+            || self.holds.paused
             || self.holds.awaiting_table
             || self.holds.failed
             || intake.awaits_schemas()

@@ -16,6 +16,23 @@ use crate::consume::native::{Content, Event, TopicPartition, group_generation, i
 use crate::consume::slots::SlotState;
 use crate::handover::ToWriter;
 
+/// Whether the task is in its group.
+///
+/// Coming and going takes the client as long as the group needs: while members are being counted anew
+/// it only notes that it shall leave, and forgets that again when it is told to join meanwhile; the
+/// partitions would stay with it, and neither be taken nor given again. So the task does not join
+/// before everything that it had was taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Membership {
+    /// In it, or on its way.
+    In,
+    /// Out of it, or on its way.
+    Out {
+        /// When to join, once nothing is left of the last time; `None`: when the write loop says.
+        join_at: Option<Instant>,
+    },
+}
+
 /// How long a client may take to say that it leaves; fetches are stopped within milliseconds.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -44,10 +61,16 @@ impl Running {
             };
             let tag = self.start.board.new_tag();
             self.slots.add(key.clone(), tag);
-            self.start.board.set(key.clone(), tag);
-            tagged.push((key, tag));
+            if self.is_member() {
+                self.start.board.set(key.clone(), tag);
+                tagged.push((key, tag));
+            }
         }
         self.last_slot = None;
+        if tagged.is_empty() {
+            // On its way out: they are taken back, and only then it joins again.
+            return;
+        }
         tagged.sort();
         tracing::info!(partitions = tagged.len(), generation, "partitions assigned");
         self.tell(ToWriter::Assigned {
@@ -104,7 +127,17 @@ impl Running {
 
     /// Unassign and assign again: a seek right after an assign is refused by the client, and this
     /// way there is one path to a position.
+    ///
+    /// Not while partitions are being given up: the client would take the unassignment for the answer
+    /// that the group waits for, and give them away while they are being written.
     pub(super) fn seek(&mut self, key: &PartitionKey, tag: AssignmentTag, offset: i64) {
+        if !self.revocations.is_empty() {
+            self.seeks.push((key.clone(), tag, offset));
+            return;
+        }
+        if !self.start.board.is_current(key, tag) {
+            return;
+        }
         let Some(index) = self.slots.index_of(key) else {
             return;
         };
@@ -131,7 +164,7 @@ impl Running {
             })
             .collect();
         tracing::info!(partitions = partitions.len(), lost, "partitions revoked");
-        if lost || self.holds.failed || !self.subscribed || self.stopping.is_some() {
+        if lost || self.holds.failed || !self.is_member() || self.stopping.is_some() {
             self.drop_partitions(&keys);
             return;
         }
@@ -143,8 +176,7 @@ impl Running {
                 .index_of(key)
                 .and_then(|index| self.slots.get_mut(index))
             {
-                let assigned = slot.state == SlotState::Reading;
-                slot.state = SlotState::Draining { assigned };
+                slot.state = SlotState::Draining;
             }
         }
         let marker = self.next_marker;
@@ -191,6 +223,15 @@ impl Running {
             .collect();
         self.start.intake.forget(&slots);
         self.give_up(keys);
+    }
+
+    /// Seeks that had to wait.
+    pub(super) fn look_at_seeks(&mut self) {
+        if self.revocations.is_empty() {
+            for (key, tag, offset) in std::mem::take(&mut self.seeks) {
+                self.seek(&key, tag, offset);
+            }
+        }
     }
 
     pub(super) fn give_up(&mut self, keys: &[PartitionKey]) {
@@ -246,10 +287,30 @@ impl Running {
         }
     }
 
-    pub(super) fn subscribe(&mut self) {
-        if self.subscribed || self.stopping.is_some() || self.rejoin_at.is_some() {
-            return;
+    pub(super) fn is_member(&self) -> bool {
+        self.membership == Membership::In
+    }
+
+    /// The write loop wants to go on; a task that joins again after a moment does so anyway.
+    pub(super) fn join(&mut self) {
+        if self.membership == (Membership::Out { join_at: None }) {
+            let join_at = Some(Instant::now());
+            self.membership = Membership::Out { join_at };
         }
+    }
+
+    /// Joins when it is time.
+    pub(super) fn look_at_membership(&mut self, now: Instant) {
+        let is_due = match self.membership {
+            Membership::Out { join_at: Some(at) } => at <= now,
+            _ => false,
+        };
+        if is_due && self.slots.is_empty() && self.stopping.is_none() {
+            self.subscribe();
+        }
+    }
+
+    fn subscribe(&mut self) {
         let subscribed = match &self.start.topics {
             TopicSelection::List(topics) => {
                 let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
@@ -261,41 +322,47 @@ impl Running {
             }
         };
         match subscribed {
-            Ok(()) => self.subscribed = true,
-            Err(error) => self.start.fail(&format!(
-                "cannot subscribe to the connector's topics: {error}"
-            )),
+            Ok(()) => self.membership = Membership::In,
+            Err(error) => {
+                self.membership = Membership::Out { join_at: None };
+                self.start.fail(&format!(
+                    "cannot subscribe to the connector's topics: {error}"
+                ));
+            }
         }
     }
 
     pub(super) fn leave(&mut self) {
-        if self.subscribed {
-            self.subscribed = false;
-            let keys: Vec<PartitionKey> = self
-                .slots
-                .iter()
-                .map(|(_, slot)| slot.key.clone())
-                .collect();
-            let slots: Vec<usize> = self.slots.iter().map(|(index, _)| index).collect();
-            self.start.intake.forget(&slots);
-            // A write loop that gives the database up drops what it was asked for.
-            self.start.intake.forget_requests();
-            self.holds.awaiting_table = false;
-            for key in &keys {
-                self.start.board.remove(key);
-            }
-            self.start.consumer.unsubscribe();
+        let was_member = self.is_member();
+        self.membership = Membership::Out { join_at: None };
+        if !was_member {
+            return;
         }
+        let keys: Vec<PartitionKey> = self
+            .slots
+            .iter()
+            .map(|(_, slot)| slot.key.clone())
+            .collect();
+        let slots: Vec<usize> = self.slots.iter().map(|(index, _)| index).collect();
+        self.start.intake.forget(&slots);
+        // A write loop that gives the database up drops what it was asked for.
+        self.start.intake.forget_requests();
+        self.holds.awaiting_table = false;
+        for key in &keys {
+            self.start.board.remove(key);
+        }
+        self.start.consumer.unsubscribe();
     }
 
     pub(super) fn rejoin_later(&mut self) {
-        if self.rejoin_at.is_some() || !self.subscribed {
+        if !self.is_member() {
             return;
         }
         self.leave();
         // Jitter, so that two members that fence each other do not do it in step.
         let delay = Duration::from_millis(fastrand::u64(100..800));
-        self.rejoin_at = Some(Instant::now() + delay);
+        let join_at = Some(Instant::now() + delay);
+        self.membership = Membership::Out { join_at };
     }
 
     pub(super) fn stop(&mut self) {
