@@ -13,6 +13,7 @@ use crate::support::kafka;
 use crate::support::oracle::Judged;
 use crate::support::orders::Orders;
 use crate::support::producer::{Draft, Load, LoadSpec, transaction};
+use crate::support::proxy::Proxy;
 use crate::support::stage::{Stage, Topic};
 use crate::support::wait::{PATIENCE, check, eventually, seconds};
 use crate::support::worker::{Launch, Worker};
@@ -101,6 +102,42 @@ async fn truncated_below_the_position() {
     fails(&stage, &orders, &worker, "TRUNCATED", 1).await;
     orders.writer(&stage, 2).send_good(0, 30, 3).await;
     goes_on(&stage, &orders, &worker, Some((1, 40)), 150).await;
+}
+
+/// What a record says is not what was produced: nothing of it is stored, and it is not passed over.
+#[tokio::test(flavor = "multi_thread")]
+async fn harmed_on_the_way() {
+    let stage = Stage::begin("harmed", 1).await;
+    let orders = Orders::prepare(&stage, 1).await;
+    let way = Proxy::to_kafka_harming("7654321", "7654320").await;
+    let writer = orders.writer(&stage, 1);
+    let drafts = (0..6).map(|seq| Draft::good(seq, 1));
+    for mut draft in drafts {
+        if draft.seq == 3 {
+            draft.amount = Some(7_654_321);
+        }
+        // Each is a batch of its own.
+        writer.send_all([draft]).await;
+    }
+    let worker = Launch::new("harmed")
+        .kafka(&way)
+        .start(&stage, &[&orders.connector])
+        .await;
+    let tasks = worker
+        .until_tasks(&orders.connector, "FAILED", seconds(30))
+        .await;
+    let trace = &tasks[0].trace;
+    let place = format!("topic {}, partition 0: ", orders.topic.name);
+    assert!(
+        trace.starts_with(&place) && trace.contains("offset 3 "),
+        "{trace}"
+    );
+    let positions = orders.judged(&stage).positions().await;
+    assert_eq!(positions[&0], 3, "what was before it is stored");
+    drop(worker);
+    // By a way that does no harm all of it can be read.
+    let worker = start(&stage, &orders).await;
+    orders.judged(&stage).healed(&[&worker], PATIENCE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,7 +18,7 @@ use crate::login;
 pub type TaskConsumer = BaseConsumer<TaskContext>;
 
 /// Defaults that a user may override. Each line is a measured or documented choice.
-const DEFAULTS: [(&str, &str); 13] = [
+const DEFAULTS: [(&str, &str); 14] = [
     ("session.timeout.ms", "10000"),
     ("heartbeat.interval.ms", "1000"),
     // librdkafka's 1000 ms stalls a consumer whose queue is bounded: measured eight times slower.
@@ -34,6 +34,8 @@ const DEFAULTS: [(&str, &str); 13] = [
     // The client's own statistics for brokers that ask (KIP-714): a lock more for every record.
     ("enable.metrics.push", "false"),
     ("isolation.level", "read_committed"),
+    // As Kafka's Java clients do: what has changed on the way must not be stored.
+    ("check.crcs", "true"),
     ("socket.keepalive.enable", "true"),
     ("reconnect.backoff.max.ms", "2000"),
 ];

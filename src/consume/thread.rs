@@ -440,6 +440,15 @@ impl Running {
                     self.tell(ToWriter::OutOfRange(key));
                 }
             }
+            (code, Some((topic, partition))) if is_damage(code) => {
+                // What was read before it is written.
+                self.flush();
+                self.start.fail(&format!(
+                    "topic {topic}, partition {partition}: records cannot be read as they lie in Kafka, \
+                     and the client would pass over them: {reason}; if they are lost, set the position \
+                     behind them (PATCH the connector's offsets) and restart the task"
+                ));
+            }
             _ if fatal => self.start.fail(&format!(
                 "the kafka client cannot go on: {code:?}: {reason}"
             )),
@@ -460,6 +469,18 @@ impl Running {
             self.finished = true;
         }
     }
+}
+
+/// Records that arrive and cannot be read. The client tells of them and goes on behind them, or comes to
+/// them again and again (librdkafka 2.12, `rdkafka_msgset_reader.c`).
+fn is_damage(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::BadMessage
+            | RDKafkaErrorCode::BadCompression
+            | RDKafkaErrorCode::NotImplemented
+            | RDKafkaErrorCode::MessageSizeTooLarge
+    )
 }
 
 /// What does not pass by itself, and is no failure: rights are given and topics are made while it is tried.

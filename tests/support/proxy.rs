@@ -55,7 +55,7 @@ struct Shared {
     upstream_ports: Mutex<BTreeSet<u16>>,
     /// Pieces that were lost at first.
     late: AtomicUsize,
-    addresses_in_replies: Vec<Replacement>,
+    replacements: Vec<Replacement>,
 }
 
 /// How late everything arrives over a bad line, and how late what was lost at first.
@@ -142,6 +142,23 @@ impl Proxy {
         Self::start(target, true).await
     }
 
+    /// The same, which harms what passes: in what the broker says, these words become others of their
+    /// length.
+    pub(crate) async fn to_kafka_harming(words: &str, others: &str) -> Self {
+        assert_eq!(words.len(), others.len());
+        let target = services().kafka.parse().expect("Kafka's address");
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let harmed = Replacement {
+            from: words.into(),
+            to: others.into(),
+        };
+        let address = Replacement {
+            from: kafka_address(target),
+            to: kafka_address(listener.local_addr().unwrap()),
+        };
+        Self::serve(listener, target, vec![address, harmed])
+    }
+
     /// A proxy in front of the database server of this URL.
     pub(crate) async fn to_database(url: &str) -> Self {
         let target = host_and_port(url).parse().expect("the database's address");
@@ -158,11 +175,7 @@ impl Proxy {
         Self::serve(listener, target, replacement.into_iter().collect())
     }
 
-    fn serve(
-        listener: TcpListener,
-        target: SocketAddr,
-        addresses_in_replies: Vec<Replacement>,
-    ) -> Self {
+    fn serve(listener: TcpListener, target: SocketAddr, replacements: Vec<Replacement>) -> Self {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             target,
@@ -173,7 +186,7 @@ impl Proxy {
             caught: Mutex::new(Vec::new()),
             upstream_ports: Mutex::new(BTreeSet::new()),
             late: AtomicUsize::new(0),
-            addresses_in_replies,
+            replacements,
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Self {
@@ -387,12 +400,12 @@ async fn send_replies(
         if modes.now() == Network::RepliesLost {
             continue;
         }
-        let sent = if shared.addresses_in_replies.is_empty() {
+        let sent = if shared.replacements.is_empty() {
             to.write_all(&buffer[..count]).await
         } else {
             frames.extend_from_slice(&buffer[..count]);
             let mut whole = whole_frames(&mut frames);
-            for replacement in &shared.addresses_in_replies {
+            for replacement in &shared.replacements {
                 replacement.apply(&mut whole);
             }
             to.write_all(&whole).await
