@@ -8,7 +8,6 @@
 //! Everything carries the [`AssignmentTag`] under which it was read. When a partition was revoked,
 //! lost or sought meanwhile, its tag is no longer current and its part is cut out.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use rowdock_connectors::{
@@ -18,7 +17,10 @@ use uuid::Uuid;
 
 use crate::config::connector::BatchLimits;
 use crate::map::Unmapped;
-use crate::record::{RawHeader, RawRecord, RecordError};
+use crate::record::{RawRecord, RecordError};
+
+mod originals;
+pub use originals::{Original, Originals};
 
 /// Records left out on purpose before their positions are stored, so that a restart does not read a
 /// long stream of them again.
@@ -52,36 +54,6 @@ pub struct Reject {
     pub error: RecordError,
     /// The dead letter topic has it, or it was logged as skipped: never send it again.
     pub settled: bool,
-}
-
-/// Copies of records' bytes, end to end in one buffer.
-#[derive(Debug, Default, Clone)]
-pub struct Originals {
-    bytes: Vec<u8>,
-    entries: Vec<OriginalEntry>,
-}
-
-#[derive(Debug, Clone)]
-struct OriginalEntry {
-    position: usize,
-    offset: i64,
-    timestamp_ms: Option<i64>,
-    key: Option<Range<usize>>,
-    value: Option<Range<usize>>,
-    headers: Vec<RawHeader>,
-}
-
-/// A record's bytes as they were read.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Original<'a> {
-    /// Record time in milliseconds.
-    pub timestamp_ms: Option<i64>,
-    /// Key bytes.
-    pub key: Option<&'a [u8]>,
-    /// Value bytes.
-    pub value: Option<&'a [u8]>,
-    /// Headers in order.
-    pub headers: &'a [RawHeader],
 }
 
 /// The batch that is being filled.
@@ -269,7 +241,7 @@ impl BatchBuilder {
         let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
         self.bytes += length(record.key) + length(record.value);
         if self.keep_originals {
-            self.batch.originals.keep(position, record);
+            self.bytes += self.batch.originals.keep(position, record);
         }
     }
 
@@ -369,12 +341,8 @@ impl ReadBatch {
         for reject in &mut self.rejects {
             reject.position = moved(reject.position);
         }
-        self.originals
-            .entries
-            .retain(|entry| !cut.contains(&entry.position));
-        for entry in &mut self.originals.entries {
-            entry.position = moved(entry.position);
-        }
+        self.originals.cut(cut);
+        self.originals.renumber(moved);
     }
 
     /// Ends a partition's part before `offset`: later rows and rejects go, `offset` included.
@@ -417,24 +385,29 @@ impl ReadBatch {
         Some(later)
     }
 
+    /// A batch that holds nothing but this reject and its bytes.
+    pub fn alone(&self, reject: &Reject) -> Self {
+        let mut position = self.rows.positions[reject.position].clone();
+        position.times.clear();
+        let (tag, original) = (self.tags[reject.position], self.originals.alone(reject));
+        let reject = Reject {
+            position: 0,
+            ..reject.clone()
+        };
+        Self {
+            rows: Batch {
+                positions: vec![position],
+                ..Batch::default()
+            },
+            tags: vec![tag],
+            rejects: vec![reject],
+            originals: original,
+        }
+    }
+
     /// The bytes of a record, when they were kept.
     pub fn original(&self, position: usize, offset: i64) -> Option<Original<'_>> {
-        let entry = self
-            .originals
-            .entries
-            .iter()
-            .find(|entry| entry.position == position && entry.offset == offset)?;
-        let slice = |range: &Option<Range<usize>>| {
-            range
-                .clone()
-                .and_then(|range| self.originals.bytes.get(range))
-        };
-        Some(Original {
-            timestamp_ms: entry.timestamp_ms,
-            key: slice(&entry.key),
-            value: slice(&entry.value),
-            headers: &entry.headers,
-        })
+        self.originals.of(position, offset)
     }
 
     /// Brings positions into lock order.
@@ -466,31 +439,7 @@ impl ReadBatch {
         for reject in &mut self.rejects {
             reject.position = new_index[reject.position];
         }
-        for entry in &mut self.originals.entries {
-            entry.position = new_index[entry.position];
-        }
-    }
-}
-
-impl Originals {
-    fn keep(&mut self, position: usize, record: &RawRecord<'_>) {
-        let mut copy = |bytes: Option<&[u8]>| {
-            bytes.map(|bytes| {
-                let start = self.bytes.len();
-                self.bytes.extend_from_slice(bytes);
-                start..self.bytes.len()
-            })
-        };
-        let key = copy(record.key);
-        let value = copy(record.value);
-        self.entries.push(OriginalEntry {
-            position,
-            offset: record.offset,
-            timestamp_ms: record.timestamp_ms,
-            key,
-            value,
-            headers: record.headers.headers(),
-        });
+        self.originals.renumber(|position| new_index[position]);
     }
 }
 

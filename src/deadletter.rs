@@ -16,7 +16,7 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use rowdock_connectors::{NewTable, SinkError, Table, TableRows};
+use rowdock_connectors::{NewTable, SinkError, Table, TableName, TableRows};
 
 use crate::batch::{ReadBatch, Reject};
 use crate::config::connector::ConnectorConfig;
@@ -77,6 +77,14 @@ impl DeadLetters {
         }
     }
 
+    /// This table has been dropped or altered: the dead letter table, if it is that, is found or
+    /// created anew.
+    pub fn forget_table(&mut self, name: &TableName) {
+        if let Some(table) = &mut self.table {
+            table.forget(name);
+        }
+    }
+
     /// Whether these rows of a batch are dead letters.
     pub fn has(&self, rows: &TableRows) -> bool {
         self.table.as_ref().is_some_and(|table| table.has(rows))
@@ -127,13 +135,14 @@ impl DeadLetters {
         }
     }
 
-    /// Keeps the record that stops the task, as Kafka Connect does: in the topic, since its
-    /// position does not move.
+    /// Keeps the record that stops the task, which stands [alone](ReadBatch::alone), as Kafka Connect
+    /// does: in the topic, since its position does not move.
     ///
     /// # Errors
     /// As [`settle`](Self::settle).
-    pub async fn keep_last(&mut self, batch: &ReadBatch, reject: usize) -> Result<(), SinkError> {
-        for answer in self.send(batch, &[reject]).await? {
+    pub async fn keep_last(&mut self, alone: &ReadBatch) -> Result<(), SinkError> {
+        let all: Vec<usize> = (0..alone.rejects.len()).collect();
+        for answer in self.send(alone, &all).await? {
             answer?;
         }
         Ok(())

@@ -30,6 +30,11 @@ pub use schema::{Field, Kind, Logical, Schema, SchemaCache};
 /// A header as it was read: name and bytes.
 pub type RawHeader = (String, Option<Vec<u8>>);
 
+/// How many bytes a header takes.
+pub fn header_bytes((name, value): &RawHeader) -> usize {
+    name.len() + value.as_ref().map_or(0, Vec::len)
+}
+
 /// Where a record's headers can be had, for those few who need them.
 pub trait HeaderSource {
     /// Copies of all headers, in order.

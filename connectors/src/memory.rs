@@ -208,6 +208,10 @@ impl MemorySession {
         let result = match fault {
             None => return transaction(&mut state),
             Some(Fault::Refused) => return Err(SinkError::retry("try again later (injected)")),
+            Some(Fault::RefusedAsAWhole) => {
+                let reason = "these rows cannot be together (injected)";
+                return Err(SinkError::new(crate::ErrorClass::Record, reason));
+            }
             Some(Fault::Stopped) => return Err(SinkError::stop("no such thing (injected)")),
             Some(Fault::LostBeforeCommit) => {
                 Err(SinkError::retry("connection reset (injected)").losing_connection())

@@ -52,6 +52,27 @@ fn key(partition: i32) -> PartitionKey {
     }
 }
 
+#[test]
+fn headers_fill_a_batch_that_keeps_them() {
+    let check = |keep_originals: bool, expected: bool| {
+        let mut builder = BatchBuilder::new(LIMITS, keep_originals, true);
+        let position = builder.position(0, 0, || (key(0), AssignmentTag(0)));
+        let record = RawRecord {
+            topic: "t",
+            partition: 0,
+            offset: 0,
+            timestamp_ms: None,
+            key: None,
+            value: Some(b"small"),
+            headers: &vec![("large".to_owned(), Some(vec![0; LIMITS.max_bytes]))],
+        };
+        builder.reject(position, &record, RecordError::new(Stage::TaskPut, "bad"));
+        assert_eq!(builder.is_full(), expected);
+    };
+    check(true, true);
+    check(false, false);
+}
+
 /// Reads a record of `partition`; every fifth offset is a reject.
 fn read(builder: &mut BatchBuilder, partition: i32, from: i64, offset: i64, target: &Arc<Target>) {
     let slot = usize::try_from(partition).unwrap();

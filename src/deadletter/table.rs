@@ -108,6 +108,11 @@ impl LetterTable {
         Ok(())
     }
 
+    /// Looks the table up anew, if it is the one of this name.
+    pub(super) fn forget(&mut self, name: &TableName) {
+        self.target.take_if(|target| target.table.name == *name);
+    }
+
     /// Whether these rows are dead letters.
     pub(super) fn has(&self, rows: &TableRows) -> bool {
         let target = self.target.as_ref();

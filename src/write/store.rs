@@ -8,10 +8,12 @@
 //!       └─────────────────────────────────┴─ retry: wait, renew ──┘
 //! ```
 
+use std::collections::{BTreeMap, HashMap};
+
 use rowdock_connectors::{ErrorClass, PartitionKey, SinkError, WriteOutcome};
 
 use super::reconcile::{Verdict, judge};
-use super::{Halt, WriteLoop};
+use super::{Halt, Held, WriteLoop};
 use crate::batch::{ReadBatch, Reject};
 use crate::deadletter::Exceeded;
 use crate::handover::ToConsumer;
@@ -22,9 +24,36 @@ use crate::record::{RecordError, Stage};
 /// halves, in order, down to single records.
 const FRUITLESS_SEARCHES_MAX: u32 = 2;
 
-/// A task that stops at a record: everything before it is written first.
-struct StopAt {
+/// Where the task stops: at the first such record of each partition. Everything before it is written
+/// first; a search that finds another one before it moves the stop there.
+#[derive(Default)]
+struct Stops(BTreeMap<PartitionKey, Stop>);
+
+struct Stop {
+    offset: i64,
     trace: String,
+    /// The record, to be kept as the last dead letter.
+    letter: Option<ReadBatch>,
+}
+
+impl Stops {
+    fn add(&mut self, key: PartitionKey, stop: Stop) {
+        let known = self.0.get(&key);
+        if known.is_none_or(|known| stop.offset < known.offset) {
+            self.0.insert(key, stop);
+        }
+    }
+
+    /// One before which nothing is left to be written.
+    fn take_reached(&mut self, held: &HashMap<PartitionKey, Held>) -> Option<Stop> {
+        let mut stops = self.0.iter();
+        let is_reached = |(key, stop): &(&PartitionKey, &Stop)| {
+            let held = held.get(*key);
+            held.is_some_and(|held| held.next_offset == stop.offset)
+        };
+        let key = stops.find(is_reached)?.0.clone();
+        self.0.remove(&key)
+    }
 }
 
 impl WriteLoop {
@@ -34,15 +63,29 @@ impl WriteLoop {
         batch: ReadBatch,
     ) -> Result<Vec<(PartitionKey, i64)>, Halt> {
         let mut durable = Vec::new();
+        let mut stops = Stops::default();
         // The next part to be written stands last.
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
-            if let Some((earlier, later)) = self.store_part(part, &mut durable).await? {
+            if let Some((earlier, later)) = self.store_part(part, &mut durable, &mut stops).await? {
                 parts.push(later);
                 parts.push(earlier);
+            } else if let Some(stop) = stops.take_reached(&self.state.held) {
+                self.consumer
+                    .send(ToConsumer::Written(std::mem::take(&mut durable)));
+                return Err(self.stop_at(stop).await?);
             }
         }
         Ok(durable)
+    }
+
+    async fn stop_at(&mut self, stop: Stop) -> Result<Halt, Halt> {
+        if let Some(letter) = &stop.letter {
+            while let Err(error) = self.dead_letters.keep_last(letter).await {
+                self.pause_after(&error).await?;
+            }
+        }
+        Ok(Halt::Failed(stop.trace))
     }
 
     /// Writes a part. `Some`: it must be written as these two, in this order.
@@ -50,13 +93,13 @@ impl WriteLoop {
         &mut self,
         mut batch: ReadBatch,
         durable: &mut Vec<(PartitionKey, i64)>,
+        stops: &mut Stops,
     ) -> Result<Option<(ReadBatch, ReadBatch)>, Halt> {
-        let mut stop_at = None;
         let mut fruitless = 0;
         loop {
             self.reconcile(&mut batch, durable);
             if batch.rows.positions.is_empty() {
-                break;
+                return Ok(None);
             }
             match self.find_dead_letter_table(&batch).await {
                 Ok(false) => {}
@@ -67,14 +110,14 @@ impl WriteLoop {
                     continue;
                 }
             }
-            if let Err(error) = self.settle_rejects(&mut batch, &mut stop_at).await {
+            if let Err(error) = self.settle_rejects(&mut batch, stops).await {
                 self.pause_after(&error).await?;
                 continue;
             }
             let error = match self.attempt(&mut batch).await {
                 Ok(WriteOutcome::Committed) => {
                     self.committed(&batch, durable);
-                    break;
+                    return Ok(None);
                 }
                 Ok(WriteOutcome::Fenced(positions)) => {
                     self.fenced(&mut batch, &positions);
@@ -102,14 +145,6 @@ impl WriteLoop {
                 },
                 Err(error) if self.has_changed(&batch, &error).await? => return Ok(None),
                 Err(error) => self.pause_or_give_up(&error).await?,
-            }
-        }
-        match stop_at {
-            None => Ok(None),
-            Some(StopAt { trace }) => {
-                self.consumer
-                    .send(ToConsumer::Written(std::mem::take(durable)));
-                Err(Halt::Failed(trace))
             }
         }
     }
@@ -156,14 +191,14 @@ impl WriteLoop {
     async fn settle_rejects(
         &mut self,
         batch: &mut ReadBatch,
-        stop_at: &mut Option<StopAt>,
+        stops: &mut Stops,
     ) -> Result<(), SinkError> {
         if batch.rejects.iter().all(|reject| reject.settled) {
             return Ok(());
         }
         if self.config.errors.tolerate {
             if let Some(exceeded) = self.dead_letters.exceeded(batch) {
-                self.stop_at_limit(batch, &exceeded, stop_at);
+                stop_at_limit(batch, &exceeded, stops);
             }
             return self.dead_letters.settle(batch).await;
         }
@@ -174,49 +209,18 @@ impl WriteLoop {
             .cloned()
         {
             let key = batch.rows.positions[first.position].key.clone();
-            if stop_at.is_none() {
-                self.keep_last(batch, &first).await?;
-            }
-            stop_at.get_or_insert_with(|| StopAt {
+            let stop = Stop {
+                offset: first.offset,
                 trace: format!(
                     "topic {}, partition {}, offset {}: {} ({})",
                     key.topic, key.partition, first.offset, first.error, first.error.stage
                 ),
-            });
+                letter: Some(batch.alone(&first)),
+            };
+            stops.add(key, stop);
             batch.end_position_at(first.position, first.offset);
         }
         Ok(())
-    }
-
-    async fn keep_last(&mut self, batch: &ReadBatch, last: &Reject) -> Result<(), SinkError> {
-        let index = batch.rejects.iter().position(|reject| reject == last);
-        match index {
-            Some(index) => self.dead_letters.keep_last(batch, index).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Too many records are rejected: the batch ends before the first that is one too many.
-    fn stop_at_limit(
-        &self,
-        batch: &mut ReadBatch,
-        exceeded: &Exceeded,
-        stop_at: &mut Option<StopAt>,
-    ) {
-        let key = &batch.rows.positions[exceeded.position].key;
-        let is_last = |reject: &&Reject| {
-            reject.position == exceeded.position && reject.offset == exceeded.offset
-        };
-        let last = batch.rejects.iter().find(is_last);
-        let reason = last.map_or_else(String::new, |reject| {
-            format!("; this one: {} ({})", reject.error, reject.error.stage)
-        });
-        let trace = format!(
-            "topic {}, partition {}, offset {}: {}{reason}",
-            key.topic, key.partition, exceeded.offset, exceeded.limit
-        );
-        stop_at.get_or_insert(StopAt { trace });
-        batch.end_position_at(exceeded.position, exceeded.offset);
     }
 
     /// Finds or creates the dead letter table, before the first row for it. Says whether anything
@@ -333,4 +337,25 @@ impl WriteLoop {
         });
         Ok(true)
     }
+}
+
+/// Too many records are rejected: the batch ends before the first that is one too many.
+fn stop_at_limit(batch: &mut ReadBatch, exceeded: &Exceeded, stops: &mut Stops) {
+    let key = batch.rows.positions[exceeded.position].key.clone();
+    let is_last =
+        |reject: &&Reject| reject.position == exceeded.position && reject.offset == exceeded.offset;
+    let last = batch.rejects.iter().find(is_last);
+    let reason = last.map_or_else(String::new, |reject| {
+        format!("; this one: {} ({})", reject.error, reject.error.stage)
+    });
+    let stop = Stop {
+        offset: exceeded.offset,
+        trace: format!(
+            "topic {}, partition {}, offset {}: {}{reason}",
+            key.topic, key.partition, exceeded.offset, exceeded.limit
+        ),
+        letter: None,
+    };
+    stops.add(key, stop);
+    batch.end_position_at(exceeded.position, exceeded.offset);
 }

@@ -218,6 +218,7 @@ impl WriteLoop {
         table: Option<&Table>,
     ) -> Result<(), SinkError> {
         tracing::warn!(table = %name, exists = table.is_some(), "the table has changed");
+        self.dead_letters.forget_table(name);
         let topics: Vec<Arc<str>> = self
             .state
             .tables

@@ -270,7 +270,8 @@ impl Harness {
     fn read(&mut self, count: i64, end: i64) -> ReadBatch {
         let keep_originals = self.write_loop.config.errors.keeps_records();
         let mut builder = BatchBuilder::new(LIMITS, keep_originals, true);
-        for (partition, (tag, next)) in &mut self.reading {
+        let mut reading = std::mem::take(&mut self.reading);
+        for (partition, (tag, next)) in &mut reading {
             let until = (*next + count).min(end);
             if *next >= until {
                 continue;
@@ -279,33 +280,49 @@ impl Harness {
             let position = builder.position(slot, *next, || (key(*partition), *tag));
             for offset in *next..until {
                 builder.advance(position, offset + 1, 0);
-                if is_gap(offset) {
-                    continue;
+                if !is_gap(offset) {
+                    self.append(&mut builder, position, *partition, offset);
                 }
-                let record = RawRecord {
-                    topic: "orders",
-                    partition: *partition,
-                    offset,
-                    timestamp_ms: None,
-                    key: None,
-                    value: None,
-                    headers: &(),
-                };
-                let appended =
-                    builder.append(position, 0, &self.target, &record, |origin, rows| {
-                        if is_unmappable(offset) {
-                            return Err(RecordError::new(Stage::ValueConverter, "bad").into());
-                        }
-                        let id = rows.columns.len() - 1;
-                        rows.columns[id].push(Cell::Int(offset)).unwrap();
-                        rows.finish_row(origin);
-                        Ok(())
-                    });
-                appended.unwrap();
             }
             *next = until;
         }
+        self.reading = reading;
         builder.finish()
+    }
+
+    /// A batch of one partition that has these records only, from its beginning to the last of them.
+    fn records(&mut self, partition: i32, offsets: &[i64]) -> ReadBatch {
+        let keep_originals = self.write_loop.config.errors.keeps_records();
+        let mut builder = BatchBuilder::new(LIMITS, keep_originals, true);
+        let tag = self.reading[&partition].0;
+        let position = builder.position(0, 0, || (key(partition), tag));
+        for offset in offsets {
+            builder.advance(position, *offset + 1, 0);
+            self.append(&mut builder, position, partition, *offset);
+        }
+        builder.finish()
+    }
+
+    fn append(&self, builder: &mut BatchBuilder, position: usize, partition: i32, offset: i64) {
+        let record = RawRecord {
+            topic: "orders",
+            partition,
+            offset,
+            timestamp_ms: Some(1_700_000_000_123),
+            key: None,
+            value: Some(b"bytes"),
+            headers: &(),
+        };
+        let appended = builder.append(position, 0, &self.target, &record, |origin, rows| {
+            if is_unmappable(offset) {
+                return Err(RecordError::new(Stage::ValueConverter, "bad").into());
+            }
+            let id = rows.columns.len() - 1;
+            rows.columns[id].push(Cell::Int(offset)).unwrap();
+            rows.finish_row(origin);
+            Ok(())
+        });
+        appended.unwrap();
     }
 
     /// Obeys what the loop told the thread. A rejoin gives everything up.
@@ -467,47 +484,57 @@ fn without_tolerance_stops_at_the_first_bad_record_with_everything_before_it_wri
     });
 }
 
+/// Stores what must stop the task; returns the trace.
+async fn stopped(harness: &mut Harness, batch: ReadBatch) -> String {
+    match harness.write_loop.store(batch).await {
+        Err(Halt::Failed(trace)) => trace,
+        other => panic!("must fail: {other:?}"),
+    }
+}
+
+/// The first bad record counts, whoever finds it: what is before it is written, nothing behind it.
 #[test]
-fn a_row_that_the_database_refuses_stops_the_task_at_its_offset() {
+fn the_task_stops_at_the_first_bad_record() {
+    let check = |offsets: &[i64], stage: &str, expected: i64, rows: usize| {
+        runtime().block_on(async {
+            let mut harness = Harness::new(false).await;
+            let batch = harness.records(1, offsets);
+            let trace = stopped(&mut harness, batch).await;
+            let place = format!("topic orders, partition 1, offset {expected}: ");
+            assert!(
+                trace.starts_with(&place) && trace.contains(stage),
+                "{trace}"
+            );
+            let snapshot = harness.database.snapshot();
+            assert_eq!(snapshot.progress[&key(1)].next_offset, expected);
+            let written: usize = snapshot
+                .commits
+                .iter()
+                .map(|commit| commit.rows.len())
+                .sum();
+            assert_eq!(written, rows);
+        });
+    };
+    check(&[4, 5, 6], "TASK_PUT", 5, 1);
+    check(&[4, 20, 21], "VALUE_CONVERTER", 20, 1);
+    // The database finds one before the one that was found when mapping, and one behind it.
+    check(&[4, 5, 20], "TASK_PUT", 5, 1);
+    check(&[4, 20, 24], "VALUE_CONVERTER", 20, 1);
+    check(&[3, 4], "VALUE_CONVERTER", 3, 0);
+}
+
+#[test]
+fn a_stop_outlasts_that_its_batch_is_written_in_halves() {
     runtime().block_on(async {
         let mut harness = Harness::new(false).await;
-        let tag = harness.reading[&1].0;
-        let claim_id = Uuid::new_v4();
-        let answers = claim(&harness.database, claim_id, 99, &[1]).await;
-        assert_eq!(answers, [0]);
-        let held = Held {
-            tag,
-            claim_id,
-            next_offset: 0,
-            topic_id: "id".into(),
-        };
-        harness.write_loop.state.held.insert(key(1), held);
-        let mut builder = BatchBuilder::new(LIMITS, false, true);
-        let position = builder.position(1, 0, || (key(1), tag));
-        builder.advance(position, 6, 0);
-        let record = RawRecord {
-            topic: "orders",
-            partition: 1,
-            offset: 5,
-            timestamp_ms: None,
-            key: None,
-            value: None,
-            headers: &(),
-        };
-        let appended = builder.append(position, 0, &harness.target, &record, |origin, rows| {
-            rows.columns[0].push(Cell::Int(5)).unwrap();
-            rows.finish_row(origin);
-            Ok(())
-        });
-        appended.unwrap();
-        let Err(Halt::Failed(trace)) = harness.write_loop.store(builder.finish()).await else {
-            panic!("must fail");
-        };
-        assert!(
-            trace.contains("partition 1, offset 5") && trace.contains("TASK_PUT"),
-            "{trace}"
-        );
-        assert_eq!(harness.database.snapshot().progress[&key(1)].next_offset, 5);
+        let batch = harness.records(1, &[4, 14, 20, 21]);
+        let script = [(Call::Write, Fault::RefusedAsAWhole); 3];
+        harness.database.set_faults(Faults::scripted(script));
+        let trace = stopped(&mut harness, batch).await;
+        assert!(trace.contains("partition 1, offset 20"), "{trace}");
+        let snapshot = harness.database.snapshot();
+        assert_eq!(snapshot.commits.len(), 2, "two halves");
+        assert_eq!(snapshot.progress[&key(1)].next_offset, 20);
     });
 }
 

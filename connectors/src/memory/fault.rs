@@ -36,6 +36,8 @@ pub enum Call {
 pub enum Fault {
     /// A *retry* error before anything happened; the session is fine.
     Refused,
+    /// A *record* error that no single row causes, before anything happened; the session is fine.
+    RefusedAsAWhole,
     /// A *stop* error before anything happened; the session is fine.
     Stopped,
     /// The connection is lost, surely before the commit.

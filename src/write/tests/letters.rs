@@ -136,32 +136,38 @@ fn a_table_that_is_none_for_dead_letters_stops_the_task() {
 }
 
 #[test]
+fn a_table_that_is_dropped_is_created_again() {
+    runtime().block_on(async {
+        let mut harness = Harness::with_config(with_table()).await;
+        let early = harness.read(10, 10);
+        harness.write_loop.store(early).await.unwrap();
+        harness.database.drop_table("letters");
+        // Dropped with its batch, whose records are read again, and rejected again.
+        for _ in 0..2 {
+            let batch = harness.read(20, 30);
+            harness.write_loop.store(batch).await.unwrap();
+            harness.obey();
+        }
+        let snapshot = harness.database.snapshot();
+        assert_eq!(snapshot.progress[&key(0)].next_offset, 30);
+        let letters = letters(&snapshot);
+        let of_first = letters.keys().filter(|(partition, _)| *partition == 0);
+        let expected = (10..30)
+            .filter(|offset| !is_gap(*offset) && (is_unmappable(*offset) || is_refused(*offset)));
+        assert!(
+            of_first.map(|(_, offset)| *offset).eq(expected),
+            "{letters:?}"
+        );
+    });
+}
+
+#[test]
 fn too_many_rejects_in_a_row_stop_the_task_with_the_tolerated_ones_kept() {
     runtime().block_on(async {
         let mut harness = Harness::with_config(with_limits(Some(2), None)).await;
-        // Nothing but unmappable records: every 17th offset, the rest compacted away.
-        let tag = harness.reading[&1].0;
-        let mut builder = BatchBuilder::new(LIMITS, true, true);
-        let position = builder.position(1, 0, || (key(1), tag));
-        for offset in [3, 20, 37, 54] {
-            let record = RawRecord {
-                topic: "orders",
-                partition: 1,
-                offset,
-                timestamp_ms: Some(1_700_000_000_123),
-                key: None,
-                value: Some(b"bytes"),
-                headers: &(),
-            };
-            builder.advance(position, offset + 1, 0);
-            let appended = builder.append(position, 0, &harness.target, &record, |_, _| {
-                Err(RecordError::new(Stage::ValueConverter, "bad").into())
-            });
-            appended.unwrap();
-        }
-        let Err(Halt::Failed(trace)) = harness.write_loop.store(builder.finish()).await else {
-            panic!("must fail");
-        };
+        // Nothing but unmappable records, the rest compacted away.
+        let batch = harness.records(1, &[3, 20, 37, 54]);
+        let trace = stopped(&mut harness, batch).await;
         assert!(
             trace.contains("partition 1, offset 37") && trace.contains("errors.max.consecutive=2"),
             "{trace}"
