@@ -2,7 +2,7 @@
 //! not exist yet, or that has to be changed before it can hold them, or for a schema that has to be
 //! fetched.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use rowdock_connectors::{NewColumn, NewTable, Target};
@@ -13,7 +13,7 @@ use crate::config::connector::ConnectorConfig;
 use crate::decode::sides::RecordDecoder;
 use crate::decode::{Encoded, Formats};
 use crate::map::TopicMapper;
-use crate::record::{RawHeader, RawRecord, RecordError, Stage};
+use crate::record::{RawHeader, RawRecord, RecordError, Stage, header_bytes};
 
 mod tables;
 #[cfg(test)]
@@ -33,6 +33,8 @@ pub struct Intake {
     pub builder: BatchBuilder,
     topics: Vec<TopicState>,
     held_back: VecDeque<HeldRecord>,
+    /// Where partitions end whose last records are held back, by slot: the client says so once.
+    ends: HashMap<usize, (AssignmentTag, i64)>,
     /// The record waiting first needs columns, which have not been asked for yet.
     lacks_columns: bool,
     /// What the first record held back waits for is a schema.
@@ -99,6 +101,7 @@ impl Intake {
             formats,
             topics: Vec::new(),
             held_back: VecDeque::new(),
+            ends: HashMap::new(),
             lacks_columns: false,
             awaits_schemas: false,
         })
@@ -187,6 +190,7 @@ impl Intake {
         let is_stuck = self.transforms.as_ref().is_some_and(Transforms::is_stuck);
         self.lacks_columns
             || self.held_back.len() >= SAMPLE_RECORDS_MAX
+            || self.held_back_bytes() >= self.config.batch.max_bytes
             || (is_stuck && self.is_waiting())
     }
 
@@ -301,6 +305,11 @@ impl Intake {
         });
     }
 
+    /// Few records, so they are counted each time.
+    fn held_back_bytes(&self) -> usize {
+        self.held_back.iter().map(HeldRecord::bytes).sum()
+    }
+
     /// The offset behind the last record of a partition that was taken in: into a batch, or held back.
     pub fn delivered(&self, slot_index: usize, slot: &Slot) -> i64 {
         let of_slot = |held: &&HeldRecord| held.slot == slot_index && held.tag == slot.tag;
@@ -314,7 +323,11 @@ impl Intake {
             return;
         };
         let waits = self.held_back.iter().any(|held| held.slot == slot_index);
-        if slot.state != SlotState::Reading || offset <= slot.next || waits {
+        if slot.state != SlotState::Reading || offset <= slot.next {
+            return;
+        }
+        if waits {
+            self.ends.insert(slot_index, (slot.tag, offset));
             return;
         }
         let position = self
@@ -322,6 +335,15 @@ impl Intake {
             .position(slot_index, slot.next, || (slot.key.clone(), slot.tag));
         self.builder.advance(position, offset, -1);
         slot.next = offset;
+    }
+
+    /// Ends whose partition has nothing held back any more.
+    fn settle_ends(&mut self, slots: &mut Slots) {
+        for (slot_index, (tag, offset)) in std::mem::take(&mut self.ends) {
+            if slots.get(slot_index).is_some_and(|slot| slot.tag == tag) {
+                self.end_of_partition(slot_index, offset, slots);
+            }
+        }
     }
 
     /// Maps the records that waited, until one has to wait again.
@@ -338,15 +360,17 @@ impl Intake {
             let record = held.record(&key.topic, key.partition);
             if !self.append(held.slot, slots, &record, held.leader_epoch) {
                 self.held_back.push_front(held);
-                return;
+                break;
             }
         }
+        self.settle_ends(slots);
     }
 
     /// Drops what was read of these partitions and is in no closed batch.
     pub fn forget(&mut self, slots: &[usize]) {
         self.builder.cut_slots(slots);
         self.held_back.retain(|held| !slots.contains(&held.slot));
+        self.ends.retain(|slot, _| !slots.contains(slot));
     }
 
     /// `false`: the record has to wait for its table, or for a schema.
@@ -408,6 +432,12 @@ impl Intake {
 }
 
 impl HeldRecord {
+    fn bytes(&self) -> usize {
+        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        let headers: usize = self.headers.iter().map(header_bytes).sum();
+        length(&self.key) + length(&self.value) + headers
+    }
+
     fn record<'a>(&'a self, topic: &'a str, partition: i32) -> RawRecord<'a> {
         RawRecord {
             topic,

@@ -15,10 +15,7 @@ pub enum SlotState {
     /// Assigned in the client and read.
     Reading,
     /// Revoked: what was read is being written, what still arrives is dropped.
-    Draining {
-        /// Whether it was assigned in the client and must be unassigned there.
-        assigned: bool,
-    },
+    Draining,
 }
 
 /// A partition of this task.
@@ -44,6 +41,7 @@ pub struct Slots {
     slots: Vec<Option<Slot>>,
     by_key: HashMap<PartitionKey, usize>,
     topics: Vec<Arc<str>>,
+    by_topic: HashMap<Arc<str>, usize>,
 }
 
 impl Slots {
@@ -128,15 +126,25 @@ impl Slots {
         self.topics.get(topic)
     }
 
+    /// Index of a topic that has one.
+    pub fn known_topic(&self, topic: &str) -> Option<usize> {
+        self.by_topic.get(topic).copied()
+    }
+
+    /// How many topics have an index.
+    pub fn topic_count(&self) -> usize {
+        self.topics.len()
+    }
+
     /// Index of a topic, the same for as long as the task lives.
     pub fn topic_index(&mut self, topic: &Arc<str>) -> usize {
-        match self.topics.iter().position(|known| known == topic) {
-            Some(index) => index,
-            None => {
-                self.topics.push(Arc::clone(topic));
-                self.topics.len() - 1
-            }
+        if let Some(known) = self.known_topic(topic) {
+            return known;
         }
+        let index = self.topics.len();
+        self.topics.push(Arc::clone(topic));
+        self.by_topic.insert(Arc::clone(topic), index);
+        index
     }
 }
 

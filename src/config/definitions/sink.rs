@@ -15,7 +15,7 @@ pub(in crate::config) const BATCH_ROWS_LIMIT: i64 = 100_000;
 /// `batch.max.bytes` at least: room for one record of a broker's default largest size.
 pub(in crate::config) const BATCH_BYTES_MIN: i64 = 1024 * 1024;
 
-/// `batch.max.bytes` at most: two batches are in memory at a time.
+/// `batch.max.bytes` at most: three batches are in memory, one written, one waiting, one filled.
 pub(in crate::config) const BATCH_BYTES_LIMIT: i64 = 256 * 1024 * 1024;
 
 /// `max.retries` at most: more than a year of them.

@@ -131,6 +131,46 @@ fn names(columns: Option<Vec<NewColumn>>) -> Vec<String> {
     columns.map(|column| column.name).collect()
 }
 
+/// The client says once where a partition ends, while its last records may still be waiting.
+#[test]
+fn an_end_is_kept_until_the_records_before_it_are_taken_in() {
+    let mut reading = Reading::begin();
+    reading.told(None, Vec::new());
+    reading.take(r#"{"id":1}"#);
+    let slot = reading.slot;
+    // Behind the record there is the mark of its transaction's end.
+    reading.intake.end_of_partition(slot, 2, &mut reading.slots);
+    let asked = reading.asks().unwrap();
+    assert!(reading.intake.builder.is_empty());
+    reading.told(Some(&["id"]), asked);
+    let batch = reading.intake.builder.finish();
+    assert_eq!((batch.rows.row_count(), batch.rows.positions[0].to), (1, 2));
+    assert_eq!(reading.slots.get(slot).unwrap().next, 2);
+}
+
+#[test]
+fn an_end_of_another_assignment_is_forgotten() {
+    let mut reading = Reading::begin();
+    reading.told(None, Vec::new());
+    reading.take(r#"{"id":1}"#);
+    let slot = reading.slot;
+    reading.intake.end_of_partition(slot, 2, &mut reading.slots);
+    reading.intake.forget(&[slot]);
+    reading.told(Some(&["id"]), Vec::new());
+    assert!(reading.intake.builder.is_empty());
+}
+
+#[test]
+fn few_large_records_are_enough_to_ask_for_a_table() {
+    let mut reading = Reading::with(&[("batch.max.bytes", "1048576")]);
+    reading.told(None, Vec::new());
+    let large = format!(r#"{{"id":1,"text":"{}"}}"#, "x".repeat(600_000));
+    reading.take(&large);
+    assert!(!reading.intake.wants_table());
+    reading.take(&large);
+    assert!(reading.intake.wants_table());
+}
+
 const WIDE: &str = r#"{"id":1,"more":2}"#;
 
 /// Of two batches on their way to a table that has changed, each tells of it. By the second time the

@@ -124,7 +124,7 @@ impl Transforms {
         let mut found = self.apply(raw).ok()?;
         let place = found
             .iter()
-            .position(|whole| slots.topic_index(&whole.topic) == topic)?;
+            .position(|whole| slots.known_topic(&whole.topic) == Some(topic))?;
         if found.len() > 1 {
             let reason = format!(
                 "the record goes to several tables, of which {} does not exist and cannot be created from it",
@@ -148,11 +148,12 @@ impl Transforms {
             Some((last, index)) if last == topic => return Ok(*index),
             _ => {}
         }
-        let index = slots.topic_index(topic);
-        if index >= TOPICS_MAX {
+        let is_known = slots.known_topic(topic).is_some();
+        if !is_known && slots.topic_count() >= TOPICS_MAX {
             let reason = format!("records have chosen more than {TOPICS_MAX} topics or tables");
             return Err(RecordError::new(Stage::Transformation, reason));
         }
+        let index = slots.topic_index(topic);
         self.last_topic = Some((Arc::clone(topic), index));
         Ok(index)
     }
@@ -265,8 +266,9 @@ impl Intake {
         transforms.stuck = false;
         // Of a record that goes to several tables, some may be known already.
         let first = waiting.iter().find(|record| {
-            let index = slots.topic_index(&record.topic);
-            !matches!(self.topics.get(index), Some(TopicState::Ready(_)))
+            let index = slots.known_topic(&record.topic);
+            let state = index.and_then(|index| self.topics.get(index));
+            !matches!(state, Some(TopicState::Ready(_)))
         });
         let topic = Arc::clone(&first?.topic);
         let mut sample = waiting;
