@@ -12,7 +12,8 @@
 //! ```
 //!
 //! The thread writes the board, the loop reads it before every attempt: what is no longer current
-//! is cut out, without a message that could come too late.
+//! is cut out, without a message that could come too late. The loop changes one thing there, the tag of
+//! a partition that it sends to another offset.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

@@ -13,8 +13,8 @@
 //! position moves by compare-and-set on a random claim that every new owner of a partition
 //! replaces. A worker that was frozen, cut off or replaced therefore cannot write any more, and one
 //! that lost an answer asks the database what happened before it goes on. Kafka's committed
-//! offsets are a mirror for lag tools and are never read back. The whole argument is in
-//! [`mod@write`], the database's half of it in [`rowdock_connectors`].
+//! offsets are a mirror for lag tools; a position never comes from there once there is one. The whole
+//! argument is in [`mod@write`], the database's half of it in [`rowdock_connectors`].
 //!
 //! Cassandra has no such transaction. What it is given may be written again and stays the same
 //! ([`rowdock_connectors::cassandra`]).

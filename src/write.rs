@@ -5,7 +5,8 @@
 //! 1. Rows and positions of a batch are one transaction, positions first, each by compare-and-set
 //!    on our claim and on the offset where the batch starts ([`rowdock_connectors`]).
 //! 2. A position is known only from the database: from a claim, from a renewal, or from a commit
-//!    that was answered. Kafka's committed offset is a mirror that is never read back.
+//!    that was answered. Kafka's committed offset is a mirror: it is read where a topic has no position
+//!    yet, to go on behind another consumer, and never where it has one.
 //! 3. When an answer is missing, the claim is renewed on a new connection. What comes back is
 //!    compared with the batch in hand ([`reconcile`]): `from` means that it was not written, so it
 //!    is written again from memory; `to` means that it was; anything else means that the batch is
@@ -302,6 +303,7 @@ impl WriteLoop {
         }
         self.state.failed = true;
         self.state.held.clear();
+        self.state.yielded.clear();
         tracing::error!(connector = %self.config.name, "task failed: {trace}");
         self.consumer.send(ToConsumer::Fail);
         self.status.send_modify(|status| {
@@ -354,8 +356,11 @@ impl WriteLoop {
         }
         let mut session = self.sink.open().await?;
         let exactly_once = self.config.delivery == Delivery::ExactlyOnce;
-        if exactly_once && !self.state.held.is_empty() {
-            let held = &self.state.held;
+        // Of what was given up meanwhile the new owner has the claims: that is no news.
+        let board = &self.board;
+        let held = &mut self.state.held;
+        held.retain(|key, held| board.is_current(key, held.tag));
+        if exactly_once && !held.is_empty() {
             let request = self.state.renewal.get_or_insert_with(|| RenewRequest {
                 new_claim_id: Uuid::new_v4(),
                 partitions: sorted_claims(held),
@@ -363,7 +368,7 @@ impl WriteLoop {
             let answers = session.renew(request).await?;
             let renewed = request.clone();
             self.state.renewal = None;
-            let lost = reconcile::apply_renewal(&mut self.state.held, &renewed, &answers);
+            let lost = reconcile::apply_renewal(held, &renewed, &answers);
             if !lost.is_empty() {
                 tracing::warn!(
                     partitions = lost.len(),

@@ -30,6 +30,7 @@ mod cluster;
 mod conformance;
 mod database_faults;
 mod dead_letters;
+mod demo;
 mod discovery;
 mod evolution;
 mod field_lists;

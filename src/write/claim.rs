@@ -209,7 +209,7 @@ impl WriteLoop {
         let ids = self.facts.topic_ids(vec![Arc::clone(topic)]).await?;
         let starts = StartRows {
             topic: Arc::clone(topic),
-            topic_id: ids.get(&**topic).cloned().unwrap_or_default(),
+            topic_id: id_of(&ids, topic)?.to_owned(),
             first,
             offsets,
         };
@@ -235,7 +235,7 @@ impl WriteLoop {
             let Some(marks) = marks.get(key) else {
                 return Err(SinkError::retry("kafka left a partition out of its answer").into());
             };
-            let topic_id = ids.get(&*key.topic).map_or("", String::as_str);
+            let topic_id = id_of(&ids, &key.topic)?;
             check_position(held.next_offset, &held.topic_id, topic_id, *marks)
                 .map_err(|refusal| refused(key, &refusal))?;
         }
@@ -298,7 +298,7 @@ impl WriteLoop {
             .state
             .held
             .iter()
-            .filter(|(_, held)| !held.topic_id.is_empty())
+            .filter(|(key, held)| self.has_checked_topic(key, held))
             .map(|(key, _)| Arc::clone(&key.topic))
             .collect();
         if topics.is_empty() || self.state.failed {
@@ -307,19 +307,26 @@ impl WriteLoop {
         let ids = self.facts.topic_ids(topics.into_iter().collect()).await?;
         // All partitions of the topic are meant; the lowest is named.
         let mut held: Vec<(&PartitionKey, &Held)> = self.state.held.iter().collect();
+        held.retain(|(key, held)| self.has_checked_topic(key, held));
         held.sort_unstable_by_key(|(key, _)| *key);
+        let mut missing = None;
         for (key, held) in held {
-            if held.topic_id.is_empty() {
-                continue;
+            match ids.get(&*key.topic) {
+                Some(now) => {
+                    check_topic(&held.topic_id, now).map_err(|refusal| refused(key, &refusal))?;
+                }
+                None => missing = Some(&key.topic),
             }
-            let Some(now) = ids.get(&*key.topic) else {
-                return Err(
-                    SinkError::retry(format!("kafka has no topic {} now", key.topic)).into(),
-                );
-            };
-            check_topic(&held.topic_id, now).map_err(|refusal| refused(key, &refusal))?;
         }
-        Ok(())
+        match missing {
+            None => Ok(()),
+            Some(topic) => Ok(id_of(&ids, topic).map(|_| ())?),
+        }
+    }
+
+    /// Of a topic that was deleted the group takes the partitions back; what comes of it is not ours.
+    fn has_checked_topic(&self, key: &PartitionKey, held: &Held) -> bool {
+        !held.topic_id.is_empty() && self.board.is_current(key, held.tag)
     }
 
     /// The broker refuses the position: says why, as precisely as it can be known.
@@ -376,6 +383,12 @@ async fn warn_of_reset(facts: &KafkaFacts, claimed: &[(PartitionKey, AssignmentT
             );
         }
     }
+}
+
+/// A topic's id; a position that is stored without it would never notice another incarnation.
+fn id_of<'a>(ids: &'a HashMap<String, String>, topic: &str) -> Result<&'a str, SinkError> {
+    let id = ids.get(topic).map(String::as_str);
+    id.ok_or_else(|| SinkError::retry(format!("kafka has no topic {topic} now")))
 }
 
 pub(super) enum ClaimError {

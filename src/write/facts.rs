@@ -64,7 +64,8 @@ impl KafkaFacts {
         }
     }
 
-    /// Ids of these topics; those that do not exist or cannot tell are missing.
+    /// Ids of these topics, empty when the brokers are too old to tell; topics that the broker does not
+    /// know, or does not know yet, are missing.
     ///
     /// # Errors
     /// Retry, when Kafka does not answer.

@@ -59,9 +59,11 @@ pub fn apply_renewal(
                     held.next_offset = *next_offset;
                 }
             }
+            // What was given up since the request was made is not lost.
             Some(RenewAnswer::Lost) | None => {
-                held.remove(key);
-                lost.push(key.clone());
+                if held.remove(key).is_some() {
+                    lost.push(key.clone());
+                }
             }
         }
     }
@@ -127,9 +129,13 @@ mod tests {
         let mut all: HashMap<_, _> = (0..3).map(|n| (key(n), held(1, 10))).collect();
         let request = RenewRequest {
             new_claim_id: Uuid::from_u128(7),
-            partitions: (0..3).map(|n| (key(n), Uuid::nil())).collect(),
+            partitions: [0, 1, 9, 2].map(|n| (key(n), Uuid::nil())).to_vec(),
         };
-        let answers = [RenewAnswer::Held { next_offset: 20 }, RenewAnswer::Lost];
+        let answers = [
+            RenewAnswer::Held { next_offset: 20 },
+            RenewAnswer::Lost,
+            RenewAnswer::Lost,
+        ];
         let lost = apply_renewal(&mut all, &request, &answers);
         assert_eq!(lost, [key(1), key(2)]);
         assert_eq!(all.len(), 1);

@@ -86,8 +86,9 @@ pub fn is_member<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> bool {
     }
 }
 
-/// Ids of these topics' incarnations, from the brokers. A topic that does not exist, or whose
-/// brokers are too old to tell, is missing in the answer. Blocks for up to twice `timeout`.
+/// Ids of these topics' incarnations, from the brokers: empty when they are too old to tell. A topic
+/// that does not exist, or that the broker does not know of yet, is missing in the answer. Blocks for
+/// up to twice `timeout`.
 ///
 /// # Errors
 /// When the cluster does not answer: that says nothing of any topic.
@@ -123,7 +124,10 @@ pub fn topic_ids<C: ConsumerContext>(
         };
         match sys::rd_kafka_event_error(event.event.as_ptr()) {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => {}
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE => return Ok(HashMap::new()),
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE => {
+                let without_id = |topic: &&str| ((*topic).to_owned(), String::new());
+                return Ok(topics.iter().map(without_id).collect());
+            }
             error => return Err(KafkaError::AdminOp(error.into())),
         }
         let result = sys::rd_kafka_event_DescribeTopics_result(event.event.as_ptr());
@@ -210,6 +214,7 @@ impl Drop for DescribeOptions {
 /// Base64 of sixteen zero bytes: "no id".
 const NO_TOPIC_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
+/// `None`: the broker says nothing of the topic.
 unsafe fn described_id(description: *const sys::rd_kafka_TopicDescription_t) -> Option<String> {
     // SAFETY: the caller's description is valid; error and id are owned by it.
     unsafe {
@@ -221,9 +226,9 @@ unsafe fn described_id(description: *const sys::rd_kafka_TopicDescription_t) -> 
         }
         let id = sys::rd_kafka_TopicDescription_topic_id(description);
         if id.is_null() {
-            return None;
+            return Some(String::new());
         }
         let id = text(sys::rd_kafka_Uuid_base64str(id));
-        (id != NO_TOPIC_ID && !id.is_empty()).then_some(id)
+        Some(if id == NO_TOPIC_ID { String::new() } else { id })
     }
 }
