@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+mod running;
 mod validations;
 
 use crate::support::rest::{Answer, Rest};
@@ -383,7 +384,9 @@ async fn answers_are_kafka_connects() {
     for validation in &validations {
         wrong.extend(validation.compared(&peer, &worker.rest).await);
     }
-    let compared = steps.len() + validations.len();
+    let (running, wrong_running) = running::compared(&stage, &peer, &worker.rest).await;
+    wrong.extend(wrong_running);
+    let compared = steps.len() + validations.len() + running;
     stage.tell(format_args!("{compared} requests compared"));
     assert!(
         wrong.is_empty(),
