@@ -339,6 +339,7 @@ impl<'m> RowWriter<'m> {
         target: &'m Target,
         rows: &'m mut TableRows,
     ) -> Self {
+        columns.asides.start_record();
         Self {
             stage,
             row: rows.len(),

@@ -13,6 +13,7 @@ use crate::config::converter::{Converter, HeaderConverter, JsonOptions, Primitiv
 use crate::decode::Formats;
 use crate::decode::sides::RecordDecoder;
 
+mod asides;
 mod deletes;
 mod tables;
 

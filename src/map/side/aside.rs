@@ -82,6 +82,14 @@ impl Asides {
         self.fields.is_empty()
     }
 
+    /// Forgets what a record before this one has left, which was refused in its middle.
+    #[inline]
+    pub(super) fn start_record(&mut self) {
+        for field in &mut self.fields {
+            field.kept = Kept::Absent;
+        }
+    }
+
     /// The slot of a field that is set aside: they are counted behind the written columns.
     pub(super) fn slot(&self, name: &str, target: &Target) -> Option<usize> {
         let place = self.fields.iter().position(|field| field.name == name)?;
