@@ -13,6 +13,7 @@
 //! * [`lack`]: what a table lacks for a record that does not fit it.
 //! * [`route`]: the table that a record chooses by its fields, headers or time.
 
+mod declared;
 mod filter;
 pub mod fit;
 pub mod infer;

@@ -16,6 +16,7 @@ use rowdock_connectors::{
 };
 
 use super::DELETE_NOT_ENABLED;
+use super::declared::Declared;
 use super::filter::FieldFilter;
 use super::plan::{self, KAFKA_KEY_COLUMNS};
 use crate::config::connector::{KeyMode, SinkKeys};
@@ -157,7 +158,7 @@ fn assemble(
         return Err(NoTable::Records(no_fields(&name)));
     }
     let filter = FieldFilter::new(keys, topic);
-    let is_zone = |field: &str| keys.zoned_fields.iter().any(|(_, zone)| zone == field);
+    let declared = Declared::new(keys);
     let mut columns: Vec<NewColumn> = Vec::new();
     let primary_key: Vec<String> = match keys.key_mode {
         KeyMode::None => Vec::new(),
@@ -207,8 +208,9 @@ fn assemble(
         });
     }
     for field in &values.order {
-        if filter.wants(field) && !primary_key.contains(field) && !is_zone(field) {
-            let (column_type, default) = match time_type(field, keys) {
+        let is_wanted = filter.wants(field) && declared.needs_column(field);
+        if is_wanted && !primary_key.contains(field) {
+            let (column_type, default) = match declared.time_type(field) {
                 // What its default means is said elsewhere: by the config, or by another field.
                 Some(time) => (time, None),
                 None => {
@@ -255,15 +257,6 @@ pub(super) fn column_name(field: &str, keys: &SinkKeys) -> String {
         true => field.to_ascii_lowercase(),
         false => field.to_owned(),
     }
-}
-
-/// The type of a field that the config says to be a time.
-pub(super) fn time_type(field: &str, keys: &SinkKeys) -> Option<ColumnType> {
-    if keys.zoned_fields.iter().any(|(time, _)| time == field) {
-        return Some(ColumnType::TimestampTz);
-    }
-    let is_listed = keys.timestamp_fields.iter().any(|listed| listed == field);
-    is_listed.then_some(ColumnType::Timestamp)
 }
 
 /// What is known of the fields so far.

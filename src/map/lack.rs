@@ -11,6 +11,7 @@
 
 use rowdock_connectors::{Cell, ColumnDef, ColumnType, NewColumn, Special, Target, evolve};
 
+use super::declared::Declared;
 use super::filter::FieldFilter;
 use super::fit::{self, Rules};
 use super::infer;
@@ -34,8 +35,7 @@ pub(super) struct Evolution {
     decoder: RecordDecoder,
     filter: FieldFilter,
     zone: Option<Zone>,
-    /// `timezone.fields`: these need no column.
-    zones: Vec<String>,
+    declared: Declared,
     /// Names are those that the database would make of them unquoted.
     folds_names: bool,
     /// Key fields come from the record's key, not from its value.
@@ -52,11 +52,7 @@ impl Evolution {
             decoder,
             filter: FieldFilter::new(keys, topic),
             zone: keys.zone,
-            zones: keys
-                .zoned_fields
-                .iter()
-                .map(|(_, zone)| zone.clone())
-                .collect(),
+            declared: Declared::new(keys),
             folds_names: keys.folds_names,
             key_apart: keys.key_mode == KeyMode::RecordKey,
             single_value_column: keys.single_value_column.clone(),
@@ -95,17 +91,26 @@ impl Evolution {
                 takes_zero_dates: target.table.has_zero_dates,
                 zone: self.zone,
             };
-            look_at(&whole.value, single, target, rules, &mut lacking, &|name| {
-                self.filter.wants(name)
-                    && !(self.key_apart && is_key(name))
-                    && !self.zones.iter().any(|zone| zone == name)
+            let declared = &self.declared;
+            let mut look = |name: &str, datum: &Datum, schema: Option<&Schema>| {
+                lacking.extend(lack(name, datum, schema, target, rules, declared));
+            };
+            fields_of(&whole.value, single, &mut |name, datum, schema| {
+                let is_wanted = self.filter.wants(name) && declared.needs_column(name);
+                if is_wanted && !(self.key_apart && is_key(name)) {
+                    look(name, datum, schema);
+                }
             });
             if self.key_apart {
                 let single = match target.key.as_slice() {
                     [key] => &target.column(*key).name,
                     _ => "",
                 };
-                look_at(&whole.key, single, target, rules, &mut lacking, &is_key);
+                fields_of(&whole.key, single, &mut |name, datum, schema| {
+                    if is_key(name) {
+                        look(name, datum, schema);
+                    }
+                });
             }
         }
         if self.folds_names {
@@ -129,19 +134,11 @@ impl Evolution {
 }
 
 /// `single` names the column of a side that is no object.
-fn look_at(
+fn fields_of(
     side: &Side,
     single: &str,
-    target: &Target,
-    rules: Rules,
-    lacking: &mut Vec<NewColumn>,
-    is_wanted: &dyn Fn(&str) -> bool,
+    look: &mut dyn FnMut(&str, &Datum, Option<&Schema>),
 ) {
-    let mut look = |name: &str, datum: &Datum, schema: Option<&Schema>| {
-        if is_wanted(name) {
-            lacking.extend(lack(name, datum, schema, target, rules));
-        }
-    };
     match &side.datum {
         Datum::Struct(value) => {
             let fields = value.schema().fields().unwrap_or_default();
@@ -166,6 +163,7 @@ fn lack(
     schema: Option<&Schema>,
     target: &Target,
     rules: Rules,
+    declared: &Declared,
 ) -> Option<NewColumn> {
     let value = datum.value_of(schema).ok()?;
     let new_column = |name: &str, column_type, default| NewColumn {
@@ -175,6 +173,10 @@ fn lack(
         default,
     };
     let Some(index) = target.table.column_index(name) else {
+        if let Some(time) = declared.time_type(name) {
+            let is_known = schema.is_some() || value != Value::Null;
+            return is_known.then(|| new_column(name, time, None));
+        }
         let Some(schema) = schema else {
             return infer::value_type(&value)
                 .map(|column_type| new_column(name, column_type, None));
@@ -375,16 +377,12 @@ mod tests {
     fn evolution(schemas_enable: bool, exclude: &[&str]) -> Evolution {
         let mut keys = keys(KeyMode::RecordKey, &[]);
         keys.fields_exclude = entries(exclude);
-        Evolution {
-            decoder: RecordDecoder::new(format(false), format(schemas_enable)),
-            filter: FieldFilter::new(&keys, "t"),
-            zone: None,
-            zones: Vec::new(),
-            folds_names: false,
-            key_apart: true,
-            single_value_column: "record_value".to_owned(),
-            refused: Vec::new(),
-        }
+        evolution_of(schemas_enable, &keys)
+    }
+
+    fn evolution_of(schemas_enable: bool, keys: &SinkKeys) -> Evolution {
+        let decoder = RecordDecoder::new(format(false), format(schemas_enable));
+        Evolution::new(decoder, keys, "t")
     }
 
     fn check(value: &str, expected: &[(&str, ColumnType)]) {
@@ -455,6 +453,35 @@ mod tests {
         check(r#"{"day":"soon"}"#, &[]);
         check("[1]", &[("record_value", ColumnType::Json)]);
         check("{", &[]);
+    }
+
+    /// As `auto.create` makes them.
+    #[test]
+    fn fields_are_what_the_config_says() {
+        let keys = SinkKeys {
+            change_events: true,
+            timestamp_fields: vec!["paid_at".to_owned()],
+            zoned_fields: vec![("sent_at".to_owned(), "zone".to_owned())],
+            ..keys(KeyMode::RecordKey, &[])
+        };
+        let plain = r#"{"paid_at":1,"sent_at":1,"zone":"UTC","__deleted":"false","unset_at":null}"#;
+        let of_schema = r#"{"schema":{"type":"struct","fields":[{"field":"paid_at","type":"int64"},
+            {"field":"sent_at","type":"int64","optional":true},
+            {"field":"__deleted","type":"string"}]},
+            "payload":{"paid_at":1,"__deleted":"false"}}"#;
+        for (schemas_enable, value) in [(false, plain), (true, of_schema)] {
+            let mut evolution = evolution_of(schemas_enable, &keys);
+            let found = evolution.lacking(&record(Some("1"), value), None, &target());
+            let found = found.expect("nothing is refused").into_iter();
+            let found: Vec<_> = found
+                .map(|column| (column.name, column.column_type))
+                .collect();
+            let expected = [
+                ("paid_at".to_owned(), ColumnType::Timestamp),
+                ("sent_at".to_owned(), ColumnType::TimestampTz),
+            ];
+            assert_eq!(found, expected, "{value}");
+        }
     }
 
     #[test]

@@ -193,7 +193,7 @@ const OWN_WORDS: &[(&str, Option<&[&str]>, &str)] = &[
     (
         "delete.enabled",
         None,
-        "Whether a record without a value deletes the row with its key, or all rows that `pk.fields` or `cassandra.delete.prefix` names together. Needs `pk.mode` `record_key` or `record_header`, or `cassandra.mapping`; or `record_value` with `change.events=debezium`, where deletes come with the row that was there (`before`, or a flattened event with `__deleted`).",
+        "Whether a record without a value deletes the row with its key, or all rows that `pk.fields` or `cassandra.delete.prefix` names together. Needs `pk.mode` `record_key` or `record_header`, or `cassandra.mapping`; or `record_value` with `change.events=debezium`, where deletes come with the row that was there (`before`, or a flattened event with `__deleted`). With `change.events=debezium` the field `__deleted` of flattened events tells deletes whatever columns there are: no column is made for it, and one of that name holds `false`.",
     ),
     (
         "delete.soft.field",

@@ -145,7 +145,7 @@ pub(in crate::config) static DELETE_ENABLED: ConfigKey = ConfigKey::new(
     Kind::Boolean,
     Group::Writes,
     "Enable deletes",
-    "Whether a record without a value deletes the row with its key. Needs `pk.mode` `record_key` or `record_header`; or `record_value` with `change.events=debezium`, where deletes come with the row that was there (`before`, or a flattened event with `__deleted`).",
+    "Whether a record without a value deletes the row with its key. Needs `pk.mode` `record_key` or `record_header`; or `record_value` with `change.events=debezium`, where deletes come with the row that was there (`before`, or a flattened event with `__deleted`). With `change.events=debezium` the field `__deleted` of flattened events tells deletes whatever columns there are: no column is made for it, and one of that name holds `false`.",
 )
 .default("false");
 

@@ -11,13 +11,11 @@ use rowdock_connectors::{ColumnType, Target, Timestamp};
 use super::{Content, RowWriter};
 use crate::config::connector::SinkKeys;
 use crate::decode::change::Change;
+use crate::map::declared::{self, DELETED};
 use crate::map::fit;
 use crate::map::push;
 use crate::record::zone::Zone;
 use crate::record::{RecordError, Stage, Value, iso, timestamp};
-
-/// What Debezium calls the field.
-const DELETED: &str = "__deleted";
 
 /// The fields, and what they hold in this record.
 #[derive(Debug, Default)]
@@ -71,7 +69,7 @@ impl Asides {
         for field in &keys.timestamp_fields {
             fields.push(aside(field, Role::Parts(keys.timestamp_parts)));
         }
-        if keys.change_events && keys.delete_enabled {
+        if declared::has_deleted_field(keys) {
             fields.push(aside(DELETED, Role::Deleted));
         }
         Self { fields }
@@ -95,8 +93,6 @@ impl Asides {
         let place = self.fields.iter().position(|field| field.name == name)?;
         let has_column = target.table.column_index(name).is_some();
         match self.fields[place].role {
-            // A column of this name is what somebody wants to see.
-            Role::Deleted if has_column => None,
             Role::Time | Role::Parts(_) if !has_column => None,
             _ => Some(target.written.len() + place),
         }
@@ -127,6 +123,8 @@ impl Asides {
     }
 }
 
+const TRUE_OR_FALSE: &str = "only true and false tell whether a row was deleted";
+
 fn kept(role: Role, name: &str, value: &Value<'_>) -> Result<Kept, RecordError> {
     let refused = |rule: &str| {
         let reason = format!("field \"{name}\": {} does not fit: {rule}", value.kind());
@@ -154,8 +152,12 @@ fn kept(role: Role, name: &str, value: &Value<'_>) -> Result<Kept, RecordError> 
         (Role::Zone, Value::Text(text)) => Kept::Text(text.to_string()),
         (Role::Zone, _) => return Err(refused("a zone is a text")),
         (Role::Deleted, Value::Bool(deleted)) => Kept::Flag(*deleted),
-        (Role::Deleted, Value::Text(text)) => Kept::Flag(**text == *"true"),
-        (Role::Deleted, _) => Kept::Flag(false),
+        (Role::Deleted, Value::Text(text)) => match &**text {
+            "true" => Kept::Flag(true),
+            "false" => Kept::Flag(false),
+            _ => return Err(refused(TRUE_OR_FALSE)),
+        },
+        (Role::Deleted, _) => return Err(refused(TRUE_OR_FALSE)),
     })
 }
 
@@ -178,11 +180,13 @@ impl RowWriter<'_> {
                     let name = self.columns.asides.fields[place].name.clone();
                     self.settle_time(&name, &time, &Kept::Absent)?;
                 }
-                Role::Deleted => {
-                    if self.columns.asides.take(place) == Kept::Flag(true) {
-                        self.content = Content::Change(Change::Delete);
-                    }
-                }
+                Role::Deleted => match self.columns.asides.take(place) {
+                    Kept::Flag(true) => self.content = Content::Change(Change::Delete),
+                    // Somebody may want to see it.
+                    Kept::Flag(false) => self.put(DELETED, &Value::Bool(false))?,
+                    Kept::Null => self.put(DELETED, &Value::Null)?,
+                    _ => {}
+                },
             }
         }
         Ok(())

@@ -47,3 +47,44 @@ fn nothing_is_left_of_a_record_that_was_refused() {
     let events = keys_with(|keys| keys.change_events = true);
     check(&events, r#"{"__deleted":"true","price":"abc"}"#);
 }
+
+#[test]
+fn a_flattened_delete_deletes_whatever_the_columns_are() {
+    let check = |column_type: Option<ColumnType>, value: &str, expected: Result<RowKind, &str>| {
+        let mut table = orders();
+        if let Some(column_type) = column_type {
+            table.columns.push(column("__deleted", column_type, true));
+        }
+        let keys = keys_with(|keys| keys.change_events = true);
+        let mut mapping = Mapping::new(table, &keys, &SCHEMALESS, &SCHEMALESS);
+        let mapped = mapping.map(Some("1"), Some(value));
+        let shown = mapped.as_ref().ok().and_then(|row| row.get(3).copied());
+        let shown = shown.map(|cell| format!("{cell:?}"));
+        match (mapped.map(|_| ()), expected) {
+            (Err(reason), Err(part)) => assert!(reason.contains(part), "{reason}"),
+            (mapped, expected) => {
+                assert_eq!(mapped, Ok(()), "{value}");
+                assert_eq!(Ok(mapping.rows.origins[0].kind), expected, "{value}");
+            }
+        }
+        shown
+    };
+    let text = || Some(ColumnType::Text { max_chars: None });
+    let delete = Ok(RowKind::Delete);
+    let write = Ok(RowKind::Write);
+    for column_type in [None, text(), Some(ColumnType::Bool)] {
+        check(column_type.clone(), r#"{"__deleted":"true"}"#, delete);
+        check(column_type.clone(), r#"{"__deleted":true}"#, delete);
+        check(column_type.clone(), r#"{"__deleted":"false"}"#, write);
+        check(column_type.clone(), r#"{"__deleted":null}"#, write);
+        let refused = Err("tell whether a row was deleted");
+        check(column_type.clone(), r#"{"__deleted":"yes"}"#, refused);
+        check(column_type, r#"{"__deleted":1}"#, refused);
+    }
+    let shown = check(text(), r#"{"__deleted":"false"}"#, write);
+    assert_eq!(shown.as_deref(), Some("Text(\"false\")"));
+    let shown = check(Some(ColumnType::Bool), r#"{"__deleted":"false"}"#, write);
+    assert_eq!(shown.as_deref(), Some("Bool(false)"));
+    let shown = check(text(), r#"{"__deleted":null}"#, write);
+    assert_eq!(shown.as_deref(), Some("Null"));
+}

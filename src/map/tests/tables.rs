@@ -230,3 +230,43 @@ fn tables_are_designed_from_the_first_records() {
         .is_err()
     );
 }
+
+/// What says something of other fields, or of the record, has no column.
+#[test]
+fn fields_that_are_no_columns_are_not_designed() {
+    let mut keys = keys(KeyMode::RecordKey, &["k"]);
+    let check = |keys: &SinkKeys, expected: &str| {
+        let record = RawRecord {
+            topic: "t",
+            partition: 0,
+            offset: 0,
+            timestamp_ms: None,
+            key: Some(b"1"),
+            value: Some(br#"{"at":1,"zone":"UTC","a":1,"__deleted":"true"}"#),
+            headers: &(),
+        };
+        let (mut key, mut value) = (format(&SCHEMALESS), format(&SCHEMALESS));
+        let table = infer::table("t", &[record], keys, &mut key, &mut value).unwrap();
+        let columns: Vec<_> = table
+            .columns
+            .iter()
+            .map(|column| format!("{} {}", column.name, column.column_type))
+            .collect();
+        let expected = expected.split(", ").collect::<Vec<_>>();
+        assert_eq!(columns[1..], expected);
+    };
+    check(
+        &keys,
+        "at 64-bit integer, zone text, a 64-bit integer, __deleted text",
+    );
+    keys.timestamp_fields = vec!["at".into()];
+    keys.change_events = true;
+    check(&keys, "at timestamp, zone text, a 64-bit integer");
+    keys.timestamp_fields = Vec::new();
+    keys.zoned_fields = vec![("at".into(), "zone".into())];
+    keys.delete_enabled = false;
+    check(
+        &keys,
+        "at timestamp with time zone, a 64-bit integer, __deleted text",
+    );
+}
