@@ -20,7 +20,8 @@
 //! * [`tree`]: JSON of either kind as one owned value.
 //! * [`sides`]: a record's key and value as a whole.
 //! * [`header`]: header values.
-//! * [`meaning`], [`document`]: what formats share.
+//! * [`document`]: what formats share, besides what plain numbers and texts
+//!   [mean](crate::record::meaning).
 
 pub mod avro;
 pub mod change;
@@ -29,7 +30,6 @@ pub mod envelope;
 pub mod header;
 pub mod json;
 pub mod json_schema;
-pub mod meaning;
 pub mod primitive;
 pub mod protobuf;
 pub mod registered;

@@ -6,6 +6,7 @@
 //!
 //! * [`schema`]: what values are,
 //! * [`datum`]: the values themselves; [`debezium`]: structs that are one value,
+//! * [`meaning`]: what plain numbers and texts stand for,
 //! * [`owned`]: key, value and headers together, and where they were read,
 //! * [`json`] and [`iso`]: their text.
 
@@ -19,6 +20,7 @@ pub mod datum;
 pub mod debezium;
 pub mod iso;
 pub mod json;
+pub mod meaning;
 pub mod owned;
 pub mod schema;
 pub mod zone;

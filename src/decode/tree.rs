@@ -51,6 +51,10 @@ impl<'a> Reader<'a> {
             (Some(b'{' | b'['), Some(schema)) => self.collection(schema, depth),
             (Some(_), Some(schema)) => match json::value(Raw::of(self.scalar()?))? {
                 Value::Null => self.missing(schema),
+                value if schema.is_debezium_time() => {
+                    envelope::read_present(schema, value.clone())?;
+                    typed(schema, value)
+                }
                 value => typed(schema, envelope::read_present(schema, value)?),
             },
             (Some(_), None) => json::value(Raw::of(self.scalar()?)).map(untyped),

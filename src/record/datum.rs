@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use rowdock_connectors::Timestamp;
 
+use super::meaning::Meaning;
 use super::schema::Schema;
 use super::{Value, debezium, json};
 
@@ -89,19 +90,19 @@ impl Datum {
         self.value_of(None)
     }
 
-    /// The same for a value of this schema, whose name may tell that a text is JSON, or a date and time what
-    /// a clock shows.
+    /// The same for a value of this schema, whose name may tell that a text is JSON, a number a time, or a
+    /// date and time what a clock shows.
     ///
     /// # Errors
-    /// As [`value`](Self::value); and for a decimal that is absurdly long.
+    /// As [`value`](Self::value); and for a decimal that is absurdly long, or a number that is no such time.
     pub fn value_of(&self, schema: Option<&Schema>) -> Result<Value<'_>, &'static str> {
         Ok(match self {
             Self::Null => Value::Null,
             Self::Boolean(value) => Value::Bool(*value),
             Self::Int8(value) => Value::Int(i64::from(*value)),
             Self::Int16(value) => Value::Int(i64::from(*value)),
-            Self::Int32(value) => Value::Int(i64::from(*value)),
-            Self::Int64(value) => Value::Int(*value),
+            Self::Int32(value) => integer(i64::from(*value), schema)?,
+            Self::Int64(value) => integer(*value, schema)?,
             Self::Float32(value) => Value::Float32(*value),
             Self::Float64(value) => Value::Float64(*value),
             Self::Number(text) => Value::Number(text),
@@ -130,6 +131,16 @@ impl Datum {
     /// Null.
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
+    }
+}
+
+fn integer(number: i64, schema: Option<&Schema>) -> Result<Value<'static>, &'static str> {
+    let meaning = schema
+        .filter(|schema| schema.is_debezium_time())
+        .and_then(Meaning::of_schema);
+    match meaning {
+        Some(meaning) => meaning.of_integer(number),
+        None => Ok(Value::Int(number)),
     }
 }
 

@@ -8,9 +8,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::value::RawValue;
 
 use super::datum::Datum;
-use super::debezium;
 use super::iso;
 use super::schema::{Kind, Schema};
+use super::{Value, debezium};
 
 /// The JSON text of a value. Of its schema only names matter: texts that are JSON stand in it as
 /// they are.
@@ -35,8 +35,8 @@ fn push(text: &mut String, datum: &Datum, schema: Option<&Schema>) -> Result<(),
         Datum::Boolean(value) => text.push_str(if *value { "true" } else { "false" }),
         Datum::Int8(value) => text.push_str(&value.to_string()),
         Datum::Int16(value) => text.push_str(&value.to_string()),
-        Datum::Int32(value) => text.push_str(&value.to_string()),
-        Datum::Int64(value) => text.push_str(&value.to_string()),
+        Datum::Int32(number) => push_integer(text, i64::from(*number), schema)?,
+        Datum::Int64(number) => push_integer(text, *number, schema)?,
         Datum::Float32(value) => push_float(text, value.is_finite(), value),
         Datum::Float64(value) => push_float(text, value.is_finite(), value),
         Datum::Number(literal) | Datum::Decimal(literal) => text.push_str(literal),
@@ -47,6 +47,9 @@ fn push(text: &mut String, datum: &Datum, schema: Option<&Schema>) -> Result<(),
         Datum::Bytes(bytes) => push_string(text, &BASE64.encode(bytes)),
         Datum::Date(days) => push_string(text, &iso::date(*days)?),
         Datum::Time(nanos) => push_string(text, &iso::time(*nanos)?),
+        Datum::Timestamp(at) if schema.is_some_and(Schema::is_local) => {
+            push_string(text, &iso::local_timestamp(*at)?);
+        }
         Datum::Timestamp(at) => push_string(text, &iso::timestamp(*at)?),
         Datum::Array(items) => {
             let item = match schema.map(|schema| &schema.kind) {
@@ -114,6 +117,21 @@ fn push_list<T>(
         push_item(text, item)?;
     }
     text.push(close);
+    Ok(())
+}
+
+/// A number, or the date or time that it stands for.
+fn push_integer(
+    text: &mut String,
+    number: i64,
+    schema: Option<&Schema>,
+) -> Result<(), &'static str> {
+    match Datum::Int64(number).value_of(schema)? {
+        Value::Date(days) => push_string(text, &iso::date(days)?),
+        Value::Time(nanos) => push_string(text, &iso::time(nanos)?),
+        Value::LocalTimestamp(at) => push_string(text, &iso::local_timestamp(at)?),
+        _ => text.push_str(&number.to_string()),
+    }
     Ok(())
 }
 

@@ -91,7 +91,8 @@ pub enum Kind {
 }
 
 /// What a type's values stand for. Values of these are held as such ([`Datum::Decimal`],
-/// [`Datum::Date`], ...), not as the integers or bytes that a format writes for them.
+/// [`Datum::Date`], ...), not as the integers or bytes that a format writes for them; but for
+/// [Debezium's times](Schema::is_debezium_time).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Logical {
     /// Just themselves.
@@ -202,6 +203,14 @@ impl Schema {
     /// A text that is a JSON document.
     pub fn is_json_text(&self) -> bool {
         self.kind == Kind::String && self.name.as_deref() == Some(names::JSON)
+    }
+
+    /// An integer that Debezium says to be a date or time. Its values are held as that integer, which is
+    /// all that Kafka Connect and so its transforms know of them, until they are
+    /// [a column's](Datum::value_of).
+    pub fn is_debezium_time(&self) -> bool {
+        let name = self.name.as_deref();
+        self.logical != Logical::None && name.is_some_and(|name| name.starts_with(DEBEZIUM_TIME))
     }
 
     /// How many parts of a second a format's integers count, where they are times or points in

@@ -120,6 +120,63 @@ fn predicates_choose_records() {
     check(filter(&topic("ord"), "false"), Some("{}"), false);
 }
 
+/// As Kafka Connect, whose transforms see nothing else.
+#[test]
+fn times_of_debezium_are_numbers_to_transforms() {
+    let check = |name: &str, kind: &str, number: i64, options: &[(&str, &str)], expected: &str| {
+        let value = format!(
+            r#"{{"schema":{{"type":"struct","fields":[{{"field":"at","type":"{kind}",
+                "name":"io.debezium.time.{name}"}}]}},"payload":{{"at":{number}}}}}"#
+        );
+        let mut config = vec![
+            ("value.converter.schemas.enable", "true"),
+            ("transforms", "t"),
+        ];
+        config.extend_from_slice(options);
+        let applied = apply(&config, "1", Some(&value)).unwrap();
+        let [_, _, found] = applied.unwrap();
+        assert_eq!(found, expected, "{name} {options:?}");
+    };
+    let micros = 1_700_000_000_123_456;
+    let mut converted = vec![
+        ("transforms.t.type", "TimestampConverter$Value"),
+        ("transforms.t.field", "at"),
+        ("transforms.t.target.type", "Timestamp"),
+        ("transforms.t.unix.precision", "microseconds"),
+    ];
+    let expected = r#"{"at":"2023-11-14T22:13:20.123456Z"}"#;
+    check("MicroTimestamp", "int64", micros, &converted, expected);
+    converted[3].1 = "milliseconds";
+    let expected = r#"{"at":"2023-11-14T22:13:20.123Z"}"#;
+    let millis = micros / 1_000;
+    check("Timestamp", "int64", millis, &converted, expected);
+    let cast = |spec| {
+        let kind = ("transforms.t.type", "Cast$Value");
+        [kind, ("transforms.t.spec", spec)]
+    };
+    let number = |number: i64| format!("{{\"at\":{number}}}");
+    let text = |number: i64| format!("{{\"at\":\"{number}\"}}");
+    for (name, kind, sample) in [
+        ("MicroTimestamp", "int64", micros),
+        ("NanoTimestamp", "int64", -1),
+        ("Timestamp", "int64", 1_700_000_000_123),
+        ("MicroTime", "int64", 86_399_000_001),
+        ("NanoTime", "int64", 1),
+        ("Time", "int32", 1_001),
+        ("Date", "int32", -7),
+    ] {
+        check(name, kind, sample, &cast("at:int64"), &number(sample));
+        check(name, kind, sample, &cast("at:string"), &text(sample));
+    }
+    let mask = [
+        ("transforms.t.type", "MaskField$Value"),
+        ("transforms.t.fields", "at"),
+        ("transforms.t.replacement", "42"),
+    ];
+    check("Date", "int32", 1, &mask, &number(42));
+    check("MicroTimestamp", "int64", micros, &mask, &number(42));
+}
+
 #[test]
 fn failures_name_the_transform_and_the_field_but_no_value() {
     let config = [

@@ -288,7 +288,11 @@ fn scalar(random: &mut Rng) -> Value {
         let name = format!("org.apache.kafka.connect.data.{name}");
         json!({"type": kind, "name": name, "version": 1})
     };
-    let mut schema = match random.u8(..8) {
+    let of_debezium = |kind: &str, name: &str| {
+        let name = format!("io.debezium.time.{name}");
+        json!({"type": kind, "name": name, "version": 1})
+    };
+    let mut schema = match random.u8(..12) {
         0 => {
             let mut decimal = logical("bytes", "Decimal");
             decimal["parameters"] = json!({"scale": "2"});
@@ -297,6 +301,12 @@ fn scalar(random: &mut Rng) -> Value {
         1 => logical("int32", "Date"),
         2 => logical("int32", "Time"),
         3 => logical("int64", "Timestamp"),
+        4 => of_debezium("int32", pick(random, &["Date", "Time"])),
+        5 => of_debezium("int64", pick(random, &["MicroTime", "NanoTime"])),
+        6 => {
+            let names = ["Timestamp", "MicroTimestamp", "NanoTimestamp"];
+            of_debezium("int64", pick(random, &names))
+        }
         _ => json!({"type": pick(random, &plain)}),
     };
     schema["optional"] = json!(random.bool());

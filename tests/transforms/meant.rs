@@ -130,6 +130,7 @@ impl Seen<'_> {
         let value = self.record.value.as_deref().unwrap_or_default();
         let written_otherwise = [
             "org.apache.kafka.connect.data.",
+            "io.debezium.time.",
             ":\"float\"",
             ":\"double\"",
         ];

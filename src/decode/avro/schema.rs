@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use crate::decode::json::DEPTH_MAX;
-use crate::decode::meaning::{self, Meaning};
+use crate::record::meaning::{self, Meaning};
 use crate::record::schema::{DECIMAL_PRECISION, DECIMAL_SCALE_MAX, names};
 use crate::record::{Field as ConnectField, Kind, Schema};
 use crate::registry::Reference;

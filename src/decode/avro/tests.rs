@@ -323,6 +323,12 @@ fn unions_are_what_they_chose() {
         bytes().long(3).long(1).long(7).long(0),
         Value::Json("[7]".into()),
     );
+    let time = json!({"type": "long", "connect.name": "io.debezium.time.MicroTime"});
+    check(
+        json!(["null", "string", time]),
+        bytes().long(2).long(5),
+        Value::Time(5_000),
+    );
 }
 
 #[test]

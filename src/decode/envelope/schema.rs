@@ -12,8 +12,9 @@ use serde_json::value::RawValue;
 use crate::decimal;
 use crate::decode::json::{self, Raw};
 use crate::decode::tree;
+use crate::record::meaning::Meaning;
 use crate::record::schema::names;
-use crate::record::{Field, Kind, Logical, Schema, Value, timestamp};
+use crate::record::{Field, Kind, Logical, Schema, Value};
 
 /// More columns than any target table can have.
 const FIELDS_MAX: usize = 4_096;
@@ -101,24 +102,12 @@ pub(in crate::decode) fn read_present<'a>(
             value @ Value::Number(_) => Ok(value),
             other => Err(mismatch(schema, &other)),
         },
-        Logical::Date => {
-            let days = integer(schema, i64::from(i32::MIN), i64::from(i32::MAX), &value)?;
-            i32::try_from(days)
-                .map(Value::Date)
-                .map_err(|_| "a date out of range".to_owned())
-        }
-        Logical::Time => {
-            let per_second = schema.parts_per_second();
-            let parts = integer(schema, 0, 86_400 * per_second, &value)?;
-            Ok(Value::Time(parts * (1_000_000_000 / per_second)))
-        }
-        Logical::Timestamp => {
-            let parts = integer(schema, i64::MIN, i64::MAX, &value)?;
-            let at = timestamp(parts, schema.parts_per_second());
-            Ok(match schema.is_local() {
-                true => Value::LocalTimestamp(at),
-                false => Value::Timestamp(at),
-            })
+        Logical::Date | Logical::Time | Logical::Timestamp => {
+            let number = integer(schema, i64::MIN, i64::MAX, &value)?;
+            match Meaning::of_schema(schema) {
+                Some(meaning) => meaning.of_integer(number).map_err(str::to_owned),
+                None => Ok(value),
+            }
         }
     }
 }

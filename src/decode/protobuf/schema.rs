@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prost_reflect::{FieldDescriptor, Kind as ProtoKind, MessageDescriptor};
 
-use crate::decode::meaning;
+use crate::record::meaning;
 use crate::record::{Field, Kind, Schema};
 
 /// What a message of a common type means.

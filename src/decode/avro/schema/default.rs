@@ -6,8 +6,8 @@ use serde_json::Value as Json;
 
 use crate::decimal;
 use crate::decode::json::DEPTH_MAX;
-use crate::decode::meaning::Meaning;
 use crate::decode::tree;
+use crate::record::meaning::Meaning;
 use crate::record::schema::names;
 use crate::record::{Datum, Kind, Logical, Map, Schema, Struct};
 
@@ -15,7 +15,7 @@ use crate::record::{Datum, Kind, Logical, Map, Schema, Struct};
 /// `meaning` is that of the type, where it is finer than Connect's name for it.
 pub(super) fn read(schema: &Arc<Schema>, meaning: Option<Meaning>, json: &Json) -> Option<Datum> {
     match (meaning, json.as_i64()) {
-        (Some(meaning), Some(number)) => Some(tree::untyped(meaning.of_integer(number).ok()?)),
+        (Some(meaning), Some(number)) => meant(schema, meaning, number),
         _ => datum(schema, json, 0),
     }
 }
@@ -80,11 +80,17 @@ fn logical(schema: &Schema, json: &Json) -> Option<Datum> {
         (Logical::Decimal { scale }, Json::String(text)) => {
             Some(Datum::Decimal(decimal::from_unscaled(&bytes(text)?, scale)))
         }
-        (_, json) => {
-            let meaning = Meaning::of_schema(schema)?;
-            Some(tree::untyped(meaning.of_integer(json.as_i64()?).ok()?))
-        }
+        (_, json) => meant(schema, Meaning::of_schema(schema)?, json.as_i64()?),
     }
+}
+
+fn meant(schema: &Schema, meaning: Meaning, number: i64) -> Option<Datum> {
+    let value = meaning.of_integer(number).ok()?;
+    Some(match (schema.is_debezium_time(), &schema.kind) {
+        (true, Kind::Int32) => Datum::Int32(number.try_into().ok()?),
+        (true, _) => Datum::Int64(number),
+        (false, _) => tree::untyped(value),
+    })
 }
 
 /// Bytes in a default are written as characters up to U+00FF.

@@ -22,7 +22,15 @@ impl Cursor<'_> {
             },
             Node::Union(branches) => {
                 let branch = self.branch(branches)?;
-                self.datum(program, branch, program.schema(branch), deeper(depth)?)?
+                let depth = deeper(depth)?;
+                match program.node(branch) {
+                    // The schema of several types does not say what a number means.
+                    Node::Meant(_) => {
+                        let mut scratch = String::new();
+                        tree::untyped(self.value(program, branch, &mut scratch, depth)?)
+                    }
+                    _ => self.datum(program, branch, program.schema(branch), depth)?,
+                }
             }
             Node::Array(items) => match &schema.kind {
                 Kind::Array(item) => {
@@ -72,6 +80,11 @@ impl Cursor<'_> {
                 let digits = self.sized()?.to_vec();
                 let data = vec![Datum::Int32(scale), Datum::Bytes(digits)];
                 Datum::Struct(Struct::new(Arc::clone(schema), data))
+            }
+            Node::Meant(meaning) if schema.is_debezium_time() => {
+                let number = self.long()?;
+                meaning.of_integer(number)?;
+                single_datum(&schema.kind, Value::Int(number))?
             }
             _ => {
                 let mut scratch = String::new();

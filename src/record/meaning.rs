@@ -1,10 +1,10 @@
-//! What a plain number or text means when a binary format's schema gives it a name: Connect's and
-//! Debezium's logical types, and Avro's.
+//! What a plain number or text means when its schema has a name: Connect's and Debezium's logical
+//! types, and Avro's.
 
 use std::sync::Arc;
 
-use crate::record::schema::names;
-use crate::record::{Kind, Logical, Schema, Value, timestamp};
+use super::schema::names;
+use super::{Kind, Logical, Schema, Value, timestamp};
 
 /// What it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
