@@ -108,7 +108,7 @@ pub enum Value<'a> {
     Decimal(Cow<'a, str>),
     /// Days since 1970-01-01.
     Date(i32),
-    /// Nanoseconds since midnight.
+    /// Nanoseconds since midnight, perhaps before it or beyond the day.
     Time(i64),
     /// A point in time.
     Timestamp(Timestamp),

@@ -33,7 +33,7 @@ pub fn push(out: &mut String, value: &Value<'_>) -> Result<(), &'static str> {
         }
         Value::Uuid(bytes) => push_text(out, &uuid::Uuid::from_bytes(*bytes).to_string()),
         Value::Date(days) => push_text(out, &iso::date(*days)?),
-        Value::Time(nanos) => push_text(out, &iso::time(*nanos)?),
+        Value::Time(nanos) => push_text(out, &iso::time(*nanos)),
         Value::Timestamp(at) => push_text(out, &iso::timestamp(*at)?),
         Value::LocalTimestamp(at) => push_text(out, &iso::local_timestamp(*at)?),
     }

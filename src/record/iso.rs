@@ -1,6 +1,6 @@
 //! Dates and times as ISO 8601 text, with as many digits as they have.
 
-use chrono::{DateTime, NaiveDate, NaiveTime};
+use chrono::{DateTime, NaiveDate};
 use rowdock_connectors::Timestamp;
 
 const OUT_OF_RANGE: &str = "the date is out of the calendar's range";
@@ -15,16 +15,20 @@ pub fn date(days: i32) -> Result<String, &'static str> {
         .ok_or(OUT_OF_RANGE)
 }
 
-/// A time of day, from nanoseconds since midnight.
-///
-/// # Errors
-/// When it is no time of one day.
-pub fn time(nanos: i64) -> Result<String, &'static str> {
-    let seconds = u32::try_from(nanos.div_euclid(1_000_000_000)).map_err(|_| OUT_OF_RANGE)?;
-    let rest = u32::try_from(nanos.rem_euclid(1_000_000_000)).map_err(|_| OUT_OF_RANGE)?;
-    NaiveTime::from_num_seconds_from_midnight_opt(seconds, rest)
-        .map(|time| time.to_string())
-        .ok_or(OUT_OF_RANGE)
+/// A time of day, from nanoseconds since midnight; or a span of time, as MySQL writes it: `-01:30:00`,
+/// `100:00:00`.
+pub fn time(nanos: i64) -> String {
+    let sign = if nanos < 0 { "-" } else { "" };
+    let size = nanos.unsigned_abs();
+    let seconds = size / 1_000_000_000;
+    let digits = match size % 1_000_000_000 {
+        0 => String::new(),
+        rest if rest % 1_000_000 == 0 => format!(".{:03}", rest / 1_000_000),
+        rest if rest % 1_000 == 0 => format!(".{:06}", rest / 1_000),
+        rest => format!(".{rest:09}"),
+    };
+    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    format!("{sign}{hours:02}:{minutes:02}:{seconds:02}{digits}")
 }
 
 /// Date and time of a clock.

@@ -46,7 +46,7 @@ fn push(text: &mut String, datum: &Datum, schema: Option<&Schema>) -> Result<(),
         Datum::String(value) => push_string(text, value),
         Datum::Bytes(bytes) => push_string(text, &BASE64.encode(bytes)),
         Datum::Date(days) => push_string(text, &iso::date(*days)?),
-        Datum::Time(nanos) => push_string(text, &iso::time(*nanos)?),
+        Datum::Time(nanos) => push_string(text, &iso::time(*nanos)),
         Datum::Timestamp(at) if schema.is_some_and(Schema::is_local) => {
             push_string(text, &iso::local_timestamp(*at)?);
         }
@@ -128,7 +128,7 @@ fn push_integer(
 ) -> Result<(), &'static str> {
     match Datum::Int64(number).value_of(schema)? {
         Value::Date(days) => push_string(text, &iso::date(days)?),
-        Value::Time(nanos) => push_string(text, &iso::time(nanos)?),
+        Value::Time(nanos) => push_string(text, &iso::time(nanos)),
         Value::LocalTimestamp(at) => push_string(text, &iso::local_timestamp(at)?),
         _ => text.push_str(&number.to_string()),
     }

@@ -13,6 +13,8 @@ pub enum Meaning {
     Date,
     /// Parts of a second since midnight, so many of them per second.
     Time(i64),
+    /// The same before midnight and beyond the day: MySQL's `time` is a span of time.
+    Span(i64),
     /// Parts of a second since 1970-01-01T00:00:00 in UTC, so many of them per second.
     Timestamp(i64),
     /// The same by a clock in a zone that is not told.
@@ -32,6 +34,9 @@ impl Meaning {
     pub fn of_schema(schema: &Schema) -> Option<Self> {
         match (schema.logical, &schema.kind) {
             (Logical::Date, _) => Some(Self::Date),
+            (Logical::Time, _) if schema.is_debezium_time() => {
+                Some(Self::Span(schema.parts_per_second()))
+            }
             (Logical::Time, _) => Some(Self::Time(schema.parts_per_second())),
             (Logical::Timestamp, _) if schema.is_local() => {
                 Some(Self::LocalTimestamp(schema.parts_per_second()))
@@ -85,6 +90,10 @@ impl Meaning {
                     Err("a time of day out of range")
                 }
             }
+            Self::Span(per_second) => number
+                .checked_mul(NANOS / per_second)
+                .map(Value::Time)
+                .ok_or("a time out of range"),
             Self::Timestamp(per_second) => Ok(Value::Timestamp(timestamp(number, per_second))),
             Self::LocalTimestamp(per_second) => {
                 Ok(Value::LocalTimestamp(timestamp(number, per_second)))

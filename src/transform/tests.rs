@@ -173,8 +173,9 @@ fn times_of_debezium_are_numbers_to_transforms() {
         ("transforms.t.fields", "at"),
         ("transforms.t.replacement", "42"),
     ];
-    check("Date", "int32", 1, &mask, &number(42));
-    check("MicroTimestamp", "int64", micros, &mask, &number(42));
+    check("Date", "int32", 1, &mask, r#"{"at":"1970-02-12"}"#);
+    let expected = r#"{"at":"1970-01-01T00:00:00.000042"}"#;
+    check("MicroTimestamp", "int64", micros, &mask, expected);
 }
 
 #[test]

@@ -234,6 +234,31 @@ async fn rows_with_zero_dates_can_be_updated() {
     }
 }
 
+/// As Debezium gives a `time` that is no time of day.
+#[tokio::test]
+async fn spans_of_time_go_from_mysql_to_mysql() {
+    for engine in ENGINES {
+        let harness = Harness::of(engine).await;
+        let keys = [
+            ("auto.create", "true"),
+            ("value.converter.schemas.enable", "true"),
+        ];
+        let record = |micros: i64| {
+            format!(
+                r#"{{"schema":{{"type":"struct","fields":[{{"field":"took","type":"int64",
+                    "name":"io.debezium.time.MicroTime"}}]}},"payload":{{"took":{micros}}}}}"#
+            )
+        };
+        let records = [-3_600_000_000, 360_000_000_000, 3_020_399_000_001].map(record);
+        let refused = harness.write("spans", &keys, &records).await;
+        assert_eq!(refused.len(), 1, "{engine:?}: {refused:?}");
+        assert!(refused[0].contains("up to 838:59:59"), "{refused:?}");
+        let rows =
+            "SELECT GROUP_CONCAT(CAST(TIME_TO_SEC(took) AS SIGNED) ORDER BY took) FROM spans";
+        assert_eq!(harness.text(rows).await, "-3600,360000", "{engine:?}");
+    }
+}
+
 /// MySQL 9 has a type for them, MariaDB 10 has none.
 #[tokio::test]
 async fn vectors_are_vectors_where_there_are_any() {

@@ -336,6 +336,7 @@ fn present(random: &mut Rng, schema: &Value) -> Value {
         (_, "Decimal") => json!(pick(random, &["BNI=", "/w==", "AA==", "AQAAAAAAAAAA"])),
         (_, "Date") => json!(random.i32(-800..40_000)),
         (_, "Time") => json!(random.i32(0..86_400_000)),
+        (_, "MicroTime" | "NanoTime") => json!(random.i64(0..86_400_000_000)),
         (_, "Timestamp") => json!(random.i64(-90_000_000..4_000_000_000_000)),
         ("int8", _) => json!(random.i8(..)),
         ("int16", _) => json!(random.i16(..)),

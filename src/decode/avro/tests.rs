@@ -234,6 +234,11 @@ fn names_of_connect_and_debezium() {
         Value::Time(1),
     );
     check(
+        named("long", "io.debezium.time.MicroTime"),
+        bytes().long(-3_600_000_000),
+        Value::Time(-3_600_000_000_000),
+    );
+    check(
         named("int", "io.debezium.time.Date"),
         bytes().long(3),
         Value::Date(3),

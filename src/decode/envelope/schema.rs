@@ -339,6 +339,10 @@ mod tests {
         let time = r#"{"type":"int32","name":"org.apache.kafka.connect.data.Time"}"#;
         check(time, "86400000", Ok(Value::Time(86_400_000_000_000)));
         check(time, "86400001", Err(()));
+        let span = r#"{"type":"int64","name":"io.debezium.time.MicroTime"}"#;
+        check(span, "-1", Ok(Value::Time(-1_000)));
+        check(span, "360000000000", Ok(Value::Time(360_000_000_000_000)));
+        check(span, "9223372036854775807", Err(()));
         let timestamp = r#"{"type":"int64","name":"org.apache.kafka.connect.data.Timestamp"}"#;
         let before_epoch = Timestamp {
             seconds: -1,

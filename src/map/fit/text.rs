@@ -119,7 +119,7 @@ fn json_string(text: &str) -> Result<String, Misfit> {
 fn iso_text(value: &Value<'_>) -> Result<String, Misfit> {
     match value {
         Value::Date(days) => iso::date(*days),
-        Value::Time(nanos) => iso::time(*nanos),
+        Value::Time(nanos) => Ok(iso::time(*nanos)),
         Value::Timestamp(at) => iso::timestamp(*at),
         Value::LocalTimestamp(at) => iso::local_timestamp(*at),
         _ => Err("only text fits"),

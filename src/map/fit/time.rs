@@ -45,7 +45,7 @@ pub(super) fn date<'v>(value: &Value<'_>, takes_zero: bool) -> Result<Fitted<'v>
 pub(super) fn time<'v>(value: &Value<'_>) -> Result<Fitted<'v>, Misfit> {
     const RULE: &str = "only times of day such as 10:15:30.5 fit";
     match value {
-        Value::Time(nanos) => Ok(Fitted::Cell(Cell::Time(*nanos))),
+        Value::Time(nanos) if is_of_one_day(*nanos) => Ok(Fitted::Cell(Cell::Time(*nanos))),
         Value::Text(text) => {
             let (nanos, offset) = zoned_time(text).ok_or(RULE)?;
             let in_utc = match offset {
@@ -58,11 +58,15 @@ pub(super) fn time<'v>(value: &Value<'_>) -> Result<Fitted<'v>, Misfit> {
     }
 }
 
+fn is_of_one_day(nanos: i64) -> bool {
+    (0..=DAY_NANOS).contains(&nanos)
+}
+
 /// A time of day with its distance from UTC, as PostgreSQL reads it.
 pub(super) fn with_zone(value: &Value<'_>) -> Result<String, Misfit> {
     const RULE: &str = "only times of day such as 10:15:30.5+02:00 fit";
     let (nanos, offset) = match value {
-        Value::Time(nanos) => (*nanos, None),
+        Value::Time(nanos) if is_of_one_day(*nanos) => (*nanos, None),
         Value::Text(text) => zoned_time(text).ok_or(RULE)?,
         _ => return Err(RULE.into()),
     };
@@ -116,7 +120,8 @@ pub(super) fn span<'v>(value: &Value<'_>) -> Result<Fitted<'v>, Misfit> {
         },
         _ => None,
     };
-    let nanos = nanos.filter(|nanos| nanos.abs() <= TIME_SPAN_NANOS_MAX);
+    let limits = -TIME_SPAN_NANOS_MAX..=TIME_SPAN_NANOS_MAX;
+    let nanos = nanos.filter(|nanos| limits.contains(nanos));
     Ok(Fitted::Cell(Cell::Time(nanos.ok_or(RULE)?)))
 }
 
@@ -383,6 +388,36 @@ mod tests {
         check("10:00:00Z", Some(36_000_000_000_000));
         check("01:00:00+02:00", Some(82_800_000_000_000));
         check("", None);
+    }
+
+    /// MySQL's times may be spans, which Debezium gives as numbers.
+    #[test]
+    fn times_that_are_no_times_of_day() {
+        let span = |nanos: i64, fits: bool| {
+            let expected = fits.then_some(Cell::Time(nanos));
+            check(&Value::Time(nanos), &ColumnType::TimeSpan, expected);
+        };
+        let check = |nanos: i64, expected: &str| {
+            let value = Value::Time(nanos);
+            let text = ColumnType::Text { max_chars: None };
+            super::super::tests::check(&value, &text, Some(Cell::Text(expected)));
+            let zoned = ColumnType::Literal(Notation::TimeTz);
+            for column in [ColumnType::Time, zoned] {
+                assert!(fit(&value, &column, Rules::default()).is_err(), "{nanos}");
+            }
+        };
+        check(-3_600 * SECOND_NANOS, "-01:00:00");
+        check(-1_000, "-00:00:00.000001");
+        check(DAY_NANOS + 1, "24:00:00.000000001");
+        check(TIME_SPAN_NANOS_MAX, "838:59:59");
+        check(i64::MIN, "-2562047:47:16.854775808");
+        span(-3_600 * SECOND_NANOS, true);
+        span(TIME_SPAN_NANOS_MAX, true);
+        span(TIME_SPAN_NANOS_MAX + 1, false);
+        span(i64::MIN, false);
+        for column in [ColumnType::Time, ColumnType::TimeSpan] {
+            super::super::tests::check(&Value::Time(DAY_NANOS), &column, Some(Cell::Time(DAY_NANOS)));
+        }
     }
 
     #[test]
