@@ -13,7 +13,9 @@ use std::sync::Arc;
 use crate::config::converter::HeaderConverter;
 use crate::config::mapping::{Source, TableMapping};
 use crate::decode::header;
-use crate::record::{Datum, Header, Map, OwnedRecord, RawRecord, RecordError, Side};
+use crate::record::{
+    Datum, Field, Header, Kind, Map, OwnedRecord, RawRecord, RecordError, Schema, Side, Struct,
+};
 
 /// From the beginning of the Gregorian calendar to 1970, in the UUID's ticks of 100 nanoseconds.
 const TICKS_BEFORE_EPOCH: u64 = 0x01b2_1dd2_1381_4000;
@@ -23,6 +25,10 @@ const TICKS_PER_MILLI: u64 = 10_000;
 const HASH_START: u64 = 0xcbf2_9ce4_8422_2325;
 const HASH_PRIME: u64 = 0x0100_0000_01b3;
 
+/// Shapes of rows that are remembered: more than versions of schemas, and sets of headers, that are live
+/// at once.
+const SHAPES_MAX: usize = 16;
+
 /// The mappings of a connector.
 #[derive(Debug)]
 pub struct Selection {
@@ -30,6 +36,22 @@ pub struct Selection {
     deletes: bool,
     /// Some column is a header.
     headers: Option<HeaderConverter>,
+    shapes: Shapes,
+}
+
+/// The value of a column, and its schema where it has one.
+struct Chosen {
+    name: String,
+    datum: Datum,
+    schema: Option<Arc<Schema>>,
+}
+
+/// Schemas of rows: the same values shall have the same one, by which others know them.
+#[derive(Debug)]
+struct Shapes {
+    known: Vec<Arc<Schema>>,
+    /// Of a value that has none, beside others that have.
+    plain: Arc<Schema>,
 }
 
 impl Selection {
@@ -48,6 +70,10 @@ impl Selection {
             tables: tables.collect(),
             deletes,
             headers: has_headers.then_some(header_converter),
+            shapes: Shapes {
+                known: Vec::new(),
+                plain: Arc::new(Schema::new(Kind::String).optional()),
+            },
         })
     }
 
@@ -56,7 +82,7 @@ impl Selection {
     /// # Errors
     /// When a header that is asked for cannot be read.
     pub fn select(
-        &self,
+        &mut self,
         record: &OwnedRecord,
         raw: &RawRecord<'_>,
     ) -> Result<Vec<OwnedRecord>, RecordError> {
@@ -71,55 +97,104 @@ impl Selection {
             }
             None => Vec::new(),
         };
-        let of_topic = self
-            .tables
-            .iter()
-            .filter(|(_, mapping)| *mapping.topic == *record.topic);
-        let selected = of_topic.map(|(route, mapping)| self.row(route, mapping, record, &headers));
-        Ok(selected.collect())
-    }
-
-    fn row(
-        &self,
-        route: &Arc<str>,
-        mapping: &TableMapping,
-        record: &OwnedRecord,
-        headers: &[Header],
-    ) -> OwnedRecord {
-        let mut fields = Vec::with_capacity(mapping.columns.len());
-        let mut from_value = 0;
-        for column in &mapping.columns {
-            from_value += usize::from(matches!(column.source, Source::Value(_) | Source::Fields));
-            if column.source == Source::Fields {
-                push_fields(&record.value.datum, mapping, &mut fields);
-                continue;
-            }
-            if let Some(datum) = datum(&column.source, record, headers) {
-                fields.push((column.name.clone(), datum));
+        let mut selected = Vec::new();
+        for (route, mapping) in &self.tables {
+            if *mapping.topic == *record.topic {
+                let row = self.shapes.side(chosen(mapping, record, &headers));
+                let value = match is_gone(mapping, record, self.deletes) {
+                    true => Side::NULL,
+                    false => row.clone(),
+                };
+                let origin = record.origin().clone();
+                let mut row = OwnedRecord::new(origin, record.timestamp_ms, row, value);
+                row.topic = Arc::clone(route);
+                selected.push(row);
             }
         }
-        let is_gone = record.value.datum.is_null() && from_value > 0 && self.deletes;
-        let row = Datum::Map(Map::from_entries(fields));
-        let mut selected = OwnedRecord::new(
-            record.origin().clone(),
-            record.timestamp_ms,
-            Side::schemaless(row.clone()),
-            if is_gone {
-                Side::NULL
-            } else {
-                Side::schemaless(row)
-            },
-        );
-        selected.topic = Arc::clone(route);
-        selected
+        Ok(selected)
+    }
+}
+
+/// All that is taken from the value is missing, because the record has none.
+fn is_gone(mapping: &TableMapping, record: &OwnedRecord, deletes: bool) -> bool {
+    let is_of_value = |source: &Source| matches!(source, Source::Value(_) | Source::Fields);
+    let mut columns = mapping.columns.iter();
+    deletes && record.value.datum.is_null() && columns.any(|column| is_of_value(&column.source))
+}
+
+fn chosen(mapping: &TableMapping, record: &OwnedRecord, headers: &[Header]) -> Vec<Chosen> {
+    let mut row = Vec::with_capacity(mapping.columns.len());
+    for column in &mapping.columns {
+        if column.source == Source::Fields {
+            push_fields(&record.value, mapping, &mut row);
+            continue;
+        }
+        if let Some((datum, schema)) = value_of(&column.source, record, headers) {
+            row.push(Chosen {
+                name: column.name.clone(),
+                datum,
+                schema,
+            });
+        }
+    }
+    row
+}
+
+impl Shapes {
+    /// A row; a struct when there is a schema that says what some value is.
+    fn side(&mut self, row: Vec<Chosen>) -> Side {
+        if row.iter().all(|chosen| chosen.schema.is_none()) {
+            let entries = row.into_iter().map(|chosen| (chosen.name, chosen.datum));
+            return Side::schemaless(Datum::Map(Map::from_entries(entries.collect())));
+        }
+        let schema = self.schema(&row);
+        let values = row.into_iter().map(|chosen| chosen.datum).collect();
+        Side {
+            schema: Some(Arc::clone(&schema)),
+            datum: Datum::Struct(Struct::new(schema, values)),
+        }
+    }
+
+    fn schema(&mut self, row: &[Chosen]) -> Arc<Schema> {
+        let of = |chosen: &Chosen| Arc::clone(chosen.schema.as_ref().unwrap_or(&self.plain));
+        let is_its = |known: &Arc<Schema>| {
+            let fields = known.fields().unwrap_or_default();
+            let mut pairs = fields.iter().zip(row);
+            fields.len() == row.len()
+                && pairs.all(|(field, chosen)| {
+                    let schema = chosen.schema.as_ref().unwrap_or(&self.plain);
+                    *field.name == *chosen.name && Arc::ptr_eq(&field.schema, schema)
+                })
+        };
+        match self.known.iter().position(is_its) {
+            Some(found) => self.known[..=found].rotate_right(1),
+            None => {
+                let fields = row.iter().map(|chosen| Field {
+                    name: chosen.name.as_str().into(),
+                    schema: of(chosen),
+                });
+                let schema = Schema::new(Kind::Struct(fields.collect()));
+                self.known.truncate(SHAPES_MAX - 1);
+                self.known.insert(0, Arc::new(schema));
+            }
+        }
+        Arc::clone(&self.known[0])
     }
 }
 
 /// `None`: the record has no such value.
-fn datum(source: &Source, record: &OwnedRecord, headers: &[Header]) -> Option<Datum> {
-    let of_side = |side: &Side, field: &Option<String>| match field {
-        None => Some(side.datum.clone()),
-        Some(name) => field_of(&side.datum, name).cloned(),
+fn value_of(
+    source: &Source,
+    record: &OwnedRecord,
+    headers: &[Header],
+) -> Option<(Datum, Option<Arc<Schema>>)> {
+    let of_side = |side: &Side, field: &Option<String>| {
+        let whole = (&side.datum, side.schema.as_ref());
+        let (datum, schema) = match field {
+            None => whole,
+            Some(name) => field_of(whole, name)?,
+        };
+        Some((datum.clone(), schema.cloned()))
     };
     match source {
         Source::Key(field) => of_side(&record.key, field),
@@ -127,47 +202,68 @@ fn datum(source: &Source, record: &OwnedRecord, headers: &[Header]) -> Option<Da
         Source::Header(name) => {
             // Of several headers of one name, the last one counts.
             let found = headers.iter().rfind(|header| header.name == *name);
-            found.map(|header| header.datum.clone())
+            found.map(|header| (header.datum.clone(), header.schema.clone()))
         }
-        Source::Now => Some(Datum::String(time_uuid(record).to_string())),
+        Source::Now => Some((Datum::String(time_uuid(record).to_string()), None)),
         // Not one value.
         Source::Fields => None,
     }
 }
 
 /// All fields of the value, but those whose column the mapping fills otherwise.
-fn push_fields(value: &Datum, mapping: &TableMapping, fields: &mut Vec<(String, Datum)>) {
+fn push_fields(value: &Side, mapping: &TableMapping, row: &mut Vec<Chosen>) {
     let is_free = |name: &str| {
         let mut columns = mapping.columns.iter();
         !columns.any(|column| column.name.eq_ignore_ascii_case(name))
     };
-    match value {
+    match &value.datum {
         Datum::Map(map) => {
             let free = map.iter().filter(|(name, _)| is_free(name));
-            fields.extend(free.map(|(name, datum)| (name.to_owned(), datum.clone())));
+            let schema = schema_of_values(value.schema.as_ref());
+            row.extend(free.map(|(name, datum)| Chosen {
+                name: name.to_owned(),
+                datum: datum.clone(),
+                schema: schema.cloned(),
+            }));
         }
         Datum::Struct(value) => {
-            let names = value.schema().fields().unwrap_or_default().iter();
-            let free = names.enumerate().filter(|(_, field)| is_free(&field.name));
-            fields.extend(
-                free.map(|(index, field)| (field.name.to_string(), value.get(index).clone())),
-            );
+            let fields = value.schema().fields().unwrap_or_default().iter();
+            let free = fields.enumerate().filter(|(_, field)| is_free(&field.name));
+            row.extend(free.map(|(index, field)| Chosen {
+                name: field.name.to_string(),
+                datum: value.get(index).clone(),
+                schema: Some(Arc::clone(&field.schema)),
+            }));
         }
         _ => {}
     }
 }
 
+/// A value and its schema, where it has one.
+type Schemed<'a> = (&'a Datum, Option<&'a Arc<Schema>>);
+
 /// The field of this name; where there is none and the name has dots, what is inside one.
-fn field_of<'a>(datum: &'a Datum, name: &str) -> Option<&'a Datum> {
-    let found = match datum {
-        Datum::Map(map) => map.get(name),
-        Datum::Struct(value) => value.get_named(name, true),
+fn field_of<'a>(whole: Schemed<'a>, name: &str) -> Option<Schemed<'a>> {
+    let found = match whole {
+        (Datum::Map(map), schema) => map.get(name).map(|datum| (datum, schema_of_values(schema))),
+        (Datum::Struct(value), _) => value.schema().field(name).map(|(index, field)| {
+            let schema = Some(&field.schema);
+            (value.get(index), schema)
+        }),
         _ => None,
     };
     found.or_else(|| {
         let (outer, inner) = name.split_once('.')?;
-        field_of(field_of(datum, outer)?, inner)
+        field_of(field_of(whole, outer)?, inner)
     })
+}
+
+/// Of a map of this schema.
+fn schema_of_values(of_map: Option<&Arc<Schema>>) -> Option<&Arc<Schema>> {
+    match &of_map?.kind {
+        Kind::Map { value, .. } => Some(value),
+        _ => None,
+    }
 }
 
 /// The record's own: its time with its offset in the ticks below a millisecond, and its partition in the
@@ -208,7 +304,7 @@ fn time_uuid(record: &OwnedRecord) -> uuid::Uuid {
 mod tests {
     use super::*;
     use crate::config::mapping;
-    use crate::record::Coordinates;
+    use crate::record::{Coordinates, Value, timestamp};
 
     fn record(offset: i64, key: Datum, value: Datum) -> OwnedRecord {
         let origin = Coordinates {
@@ -246,7 +342,7 @@ mod tests {
 
     #[test]
     fn one_record_is_a_row_of_each_table() {
-        let selection = selection(
+        let mut selection = selection(
             "orders -> k.a: id=key.id, n=value.n; orders -> k.b: n=value.n, all=value; other -> k.c: n=value",
             true,
         );
@@ -267,7 +363,7 @@ mod tests {
 
     #[test]
     fn all_fields_of_the_value_fill_the_columns_of_their_names() {
-        let selection = selection("orders -> k.a: ID=key.id, *=value, part=value.n.x", true);
+        let mut selection = selection("orders -> k.a: ID=key.id, *=value, part=value.n.x", true);
         let value = map(&[
             ("n", map(&[("x", Datum::Int32(7))])),
             ("id", Datum::Int32(9)),
@@ -289,7 +385,7 @@ mod tests {
             .unwrap();
         assert_eq!(rows[0].value, Side::NULL);
         assert_eq!(rows[0].key.datum, map(&[("ID", Datum::Int32(1))]));
-        let dotted = self::selection("orders -> k.a: n=value.a.b", true);
+        let mut dotted = self::selection("orders -> k.a: n=value.a.b", true);
         let value = map(&[
             ("a.b", Datum::Int32(3)),
             ("a", map(&[("b", Datum::Int32(4))])),
@@ -309,6 +405,51 @@ mod tests {
         assert_eq!(rows[0].key.datum, map(&[("id", Datum::Int32(1))]));
         let rows = selection(text, false).select(&record, &raw()).unwrap();
         assert_eq!(rows[0].value.datum, map(&[("id", Datum::Int32(1))]));
+    }
+
+    /// Whose time it is, and that a text is JSON, only schemas say.
+    #[test]
+    fn values_keep_their_schemas() {
+        let field = |name: &str, schema: Schema| Field {
+            name: name.into(),
+            schema: Arc::new(schema),
+        };
+        let named = |kind: Kind, name: &str| Schema::new(kind).named(Some(name.into())).unwrap();
+        let inner = Schema::new(Kind::Struct(vec![
+            field("at", named(Kind::Int64, "io.debezium.time.MicroTimestamp")),
+            field("doc", named(Kind::String, "io.debezium.data.Json")),
+        ]));
+        let inner = Arc::new(inner);
+        let schema = Arc::new(Schema::new(Kind::Struct(vec![Field {
+            name: "in".into(),
+            schema: Arc::clone(&inner),
+        }])));
+        let values = vec![Datum::Int64(1), Datum::String("[1]".into())];
+        let value = Datum::Struct(Struct::new(inner, values));
+        let value = Side {
+            schema: Some(Arc::clone(&schema)),
+            datum: Datum::Struct(Struct::new(schema, vec![value])),
+        };
+        let mut whole = record(0, map(&[("id", Datum::Int32(1))]), Datum::Null);
+        whole.value = value;
+        let text = "orders -> k.a: id=key.id, at=value.in.at, doc=value.in.doc, made=now()";
+        let mut selection = selection(text, true);
+        let mut shapes = Vec::new();
+        for _ in 0..2 {
+            let rows = selection.select(&whole, &raw()).unwrap();
+            let Datum::Struct(row) = &rows[0].value.datum else {
+                panic!("{rows:?}");
+            };
+            let fields = row.schema().fields().unwrap();
+            let at = |index: usize| row.raw(index).value_of(Some(&fields[index].schema)).unwrap();
+            assert_eq!(at(0), Value::Int(1));
+            assert_eq!(at(1), Value::LocalTimestamp(timestamp(1, 1_000_000)));
+            assert_eq!(at(2), Value::Json("[1]".into()));
+            assert!(matches!(at(3), Value::Text(_)));
+            assert_eq!(rows[0].key, rows[0].value);
+            shapes.push(Arc::clone(row.schema()));
+        }
+        assert!(Arc::ptr_eq(&shapes[0], &shapes[1]), "made once");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::schema::names;
+use super::schema::{AVRO_LOGICAL_TYPE, names};
 use super::{Kind, Logical, Schema, Value, timestamp};
 
 /// What it means.
@@ -60,13 +60,13 @@ impl Meaning {
             ("timestamp-micros", Kind::Int64) => (Self::Timestamp(MICROS), Schema::timestamp()),
             ("timestamp-nanos", Kind::Int64) => (Self::Timestamp(NANOS), Schema::timestamp()),
             ("local-timestamp-millis", Kind::Int64) => {
-                (Self::LocalTimestamp(MILLIS), Schema::timestamp())
+                (Self::LocalTimestamp(MILLIS), local_timestamp(name))
             }
             ("local-timestamp-micros", Kind::Int64) => {
-                (Self::LocalTimestamp(MICROS), Schema::timestamp())
+                (Self::LocalTimestamp(MICROS), local_timestamp(name))
             }
             ("local-timestamp-nanos", Kind::Int64) => {
-                (Self::LocalTimestamp(NANOS), Schema::timestamp())
+                (Self::LocalTimestamp(NANOS), local_timestamp(name))
             }
             ("uuid", Kind::String) => (Self::Text, uuid_schema()),
             _ => return None,
@@ -110,6 +110,14 @@ impl Meaning {
             _ => Value::Text(text.into()),
         }
     }
+}
+
+/// Connect has no such type: its timestamp, with Avro's name of it.
+fn local_timestamp(avro_name: &str) -> Schema {
+    let mut schema = Schema::timestamp();
+    let parameter = AVRO_LOGICAL_TYPE.to_owned();
+    schema.parameters.insert(parameter, avro_name.to_owned());
+    schema
 }
 
 /// A text that is a UUID.

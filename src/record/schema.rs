@@ -22,6 +22,12 @@ pub const LOGICAL_TIMESTAMP: &str = "org.apache.kafka.connect.data.Timestamp";
 /// Parameter of a decimal: all its digits, where the producer's schema says how many.
 pub const DECIMAL_PRECISION: &str = "connect.decimal.precision";
 
+/// Parameter of a point in time in which Avro's name of the type is kept, where it says that the zone is
+/// not told.
+pub const AVRO_LOGICAL_TYPE: &str = "logicalType";
+/// What Avro's names of such types begin with.
+pub const AVRO_LOCAL: &str = "local-timestamp-";
+
 /// Names by which other producers tell what texts and structs mean.
 pub mod names {
     /// Debezium: a text that is a JSON document.
@@ -228,7 +234,9 @@ impl Schema {
     /// are points in time.
     pub fn is_local(&self) -> bool {
         let name = self.name.as_deref();
+        let of_avro = || self.parameters.get(AVRO_LOGICAL_TYPE);
         name.is_some_and(|name| name.starts_with(DEBEZIUM_TIME))
+            || of_avro().is_some_and(|name| name.starts_with(AVRO_LOCAL))
     }
 
     /// What the type is called in messages: `Decimal`, `int32`, `struct`.

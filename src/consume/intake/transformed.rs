@@ -88,7 +88,7 @@ impl Transforms {
         let Some(mut record) = self.chain.apply(record, raw)? else {
             return Ok(Vec::new());
         };
-        match &self.destination {
+        match &mut self.destination {
             Destination::Topic => self.decoder.unwrap(&mut record)?,
             Destination::Chosen(router) => {
                 // By what it says before its change event is unwrapped: where it came from, too.

@@ -204,7 +204,8 @@ fn canonical(value: &Value<'_>, schema: Option<&Schema>) -> String {
         Value::Decimal(text) => decimal_of(text),
         Value::Date(days) => format!("date:{days}"),
         Value::Time(nanos) => format!("time:{nanos}"),
-        Value::Timestamp(at) | Value::LocalTimestamp(at) => format!("timestamp:{at:?}"),
+        Value::Timestamp(at) => format!("timestamp:{at:?}"),
+        Value::LocalTimestamp(at) => format!("local timestamp:{at:?}"),
         Value::Uuid(bytes) => format!("text:{}", uuid::Uuid::from_bytes(*bytes)),
     }
 }
