@@ -8,7 +8,7 @@
 //! | floats    | a number in range; `NaN`, `Infinity`, `-Infinity` as text             |
 //! | decimal   | a number, or a text that is one, within precision and scale; `NaN`, and infinities where it has no precision |
 //! | text      | text, number (as written), boolean, object or array (as JSON)         |
-//! | bytes     | bytes; text as base64                                                 |
+//! | bytes     | bytes; text as base64; uuid                                           |
 //! | date      | date; text `2026-11-21`                                               |
 //! | time      | time; text `10:15:30.123456`, up to `24:00:00`                        |
 //! | timestamp | timestamp; text in ISO 8601; an integer as milliseconds since 1970    |

@@ -11,6 +11,7 @@ use crate::record::Value;
 pub(super) fn bytes<'v>(value: &'v Value<'_>) -> Result<Fitted<'v>, Misfit> {
     match value {
         Value::Bytes(bytes) => Ok(Fitted::Cell(Cell::Bytes(bytes))),
+        Value::Uuid(bytes) => Ok(Fitted::Cell(Cell::Bytes(bytes))),
         Value::Text(text) => decoded(text),
         _ => Err("only bytes, as base64 text, fit".into()),
     }
@@ -42,11 +43,13 @@ struct Geometry {
 /// Well-known binary, by itself or in a struct's field `wkb`; a reference system inside it, as PostGIS has
 /// it there, is left out.
 pub(super) fn geometry<'v>(value: &'v Value<'_>) -> Result<Fitted<'v>, Misfit> {
+    const RULE: &str = "only well-known binary, or an object with a field wkb, fits";
     let fitted = match value {
         Value::Json(text) => match serde_json::from_str::<Geometry>(text) {
             Ok(geometry) => decoded(&geometry.wkb),
-            Err(_) => Err("only well-known binary, or an object with a field wkb, fits".into()),
+            Err(_) => Err(RULE.into()),
         },
+        Value::Uuid(_) => Err(RULE.into()),
         other => bytes(other),
     }?;
     Ok(match fitted.cell() {
@@ -155,6 +158,20 @@ mod tests {
         let two = ColumnType::SizedBytes { max_bytes: 2 };
         check(&words("AAE="), &two, Some(Cell::Bytes(&[0, 1])));
         check(&Value::Bytes(vec![0; 3].into()), &two, None);
+    }
+
+    #[test]
+    fn a_uuid_is_sixteen_bytes() {
+        let uuid = Value::Uuid([7; 16]);
+        let bytes = Some(Cell::Bytes(&[7; 16]));
+        check(&uuid, &ColumnType::Bytes, bytes);
+        let sized = |max_bytes| ColumnType::SizedBytes { max_bytes };
+        check(&uuid, &sized(16), bytes);
+        check(&uuid, &sized(15), None);
+        check(&uuid, &ColumnType::Geometry, None);
+        check(&uuid, &ColumnType::Literal(Notation::Geometry), None);
+        let text = words("07070707-0707-0707-0707-070707070707");
+        check(&text, &sized(16), None);
     }
 
     #[test]
