@@ -10,6 +10,7 @@
 //! * [`plan`]: which columns are written, which are the key, and whether that can work.
 //! * [`infer`]: the table for records that have none yet.
 //! * [`straight`]: the short way for values that are what their column holds.
+//! * [`unavailable`]: values that a change event does not have.
 //! * [`lack`]: what a table lacks for a record that does not fit it.
 //! * [`route`]: the table that a record chooses by its fields, headers or time.
 
@@ -23,6 +24,7 @@ pub mod plan;
 pub mod route;
 mod side;
 mod straight;
+mod unavailable;
 
 use std::sync::Arc;
 
@@ -38,6 +40,7 @@ use filter::FieldFilter;
 use fit::Rules;
 use lack::Evolution;
 use side::{Asides, Content, SideColumns, SideReader};
+use unavailable::Unavailable;
 
 /// Turns records of one topic into rows of one table.
 #[derive(Debug)]
@@ -339,6 +342,9 @@ impl TopicMapper {
             "is part of the key"
         } else if self.target.guard == Some(index) {
             "is upsert.guard.field; of a delete it must be a field of the key, or a header"
+        } else if self.value_reader.has_seen_unavailable() {
+            "is NOT NULL and has no default; if it is one of those whose value the event does not have, \
+             the row can keep it with insert.mode=update only"
         } else {
             "is NOT NULL and has no default"
         };
@@ -508,6 +514,7 @@ fn value_columns(
     let accepted = accepts(target, |written| !apart.contains(&written));
     let mut columns =
         SideColumns::new(accepted, unknown, rules, target).filtering(filter, apart, target);
+    columns.set_unavailable(Unavailable::of(keys));
     columns.asides = Asides::new(keys);
     columns.wants_before = keys.key_mode == KeyMode::RecordValue;
     columns.single = target

@@ -441,7 +441,11 @@ mod tests {
                 panic!("{rows:?}");
             };
             let fields = row.schema().fields().unwrap();
-            let at = |index: usize| row.raw(index).value_of(Some(&fields[index].schema)).unwrap();
+            let at = |index: usize| {
+                row.raw(index)
+                    .value_of(Some(&fields[index].schema))
+                    .unwrap()
+            };
             assert_eq!(at(0), Value::Int(1));
             assert_eq!(at(1), Value::LocalTimestamp(timestamp(1, 1_000_000)));
             assert_eq!(at(2), Value::Json("[1]".into()));

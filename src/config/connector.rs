@@ -196,6 +196,9 @@ pub struct SinkKeys {
     pub change_events: bool,
     /// `truncate.enabled`: a change event may empty the table.
     pub truncate_enabled: bool,
+    /// `unavailable.value.placeholder`: what change events have in the place of values that they do not
+    /// have; may be empty.
+    pub unavailable_value: String,
     /// `delete.soft.field`: column that is true in deleted rows.
     pub soft_delete_field: Option<String>,
     /// `upsert.guard.field`: rows are replaced only by greater values of this column.
@@ -399,6 +402,7 @@ impl fmt::Debug for SinkKeys {
             .field("delete_enabled", &self.delete_enabled)
             .field("change_events", &self.change_events)
             .field("truncate_enabled", &self.truncate_enabled)
+            .field("unavailable_value", &self.unavailable_value)
             .field("soft_delete_field", &self.soft_delete_field)
             .field("guard_field", &self.guard_field)
             .field("tombstone_table", &self.tombstone_table)

@@ -266,6 +266,10 @@ fn sink_keys(checked: &Checked, header_converter: HeaderConverter) -> Result<Sin
         delete_enabled: checked.is_true(&sink::DELETE_ENABLED),
         change_events: checked.is(&sink::CHANGE_EVENTS, "debezium"),
         truncate_enabled: checked.is_true(&sink::TRUNCATE_ENABLED),
+        unavailable_value: checked
+            .text(&sink::UNAVAILABLE_VALUE)
+            .unwrap_or_default()
+            .to_owned(),
         soft_delete_field: checked.text(&sink::DELETE_SOFT_FIELD).map(str::to_owned),
         guard_field: checked.text(&sink::UPSERT_GUARD_FIELD).map(str::to_owned),
         tombstone_table: checked

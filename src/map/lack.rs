@@ -15,6 +15,7 @@ use super::declared::Declared;
 use super::filter::FieldFilter;
 use super::fit::{self, Rules};
 use super::infer;
+use super::unavailable::Unavailable;
 use crate::config::connector::{KeyMode, SinkKeys};
 use crate::decimal;
 use crate::decode::sides::RecordDecoder;
@@ -36,6 +37,7 @@ pub(super) struct Evolution {
     filter: FieldFilter,
     zone: Option<Zone>,
     declared: Declared,
+    unavailable: Option<Unavailable>,
     /// Names are those that the database would make of them unquoted.
     folds_names: bool,
     /// Key fields come from the record's key, not from its value.
@@ -53,6 +55,7 @@ impl Evolution {
             filter: FieldFilter::new(keys, topic),
             zone: keys.zone,
             declared: Declared::new(keys),
+            unavailable: Unavailable::of(keys),
             folds_names: keys.folds_names,
             key_apart: keys.key_mode == KeyMode::RecordKey,
             single_value_column: keys.single_value_column.clone(),
@@ -95,9 +98,15 @@ impl Evolution {
             let mut look = |name: &str, datum: &Datum, schema: Option<&Schema>| {
                 lacking.extend(lack(name, datum, schema, target, rules, declared));
             };
+            let is_there = |datum: &Datum, schema: Option<&Schema>| {
+                let value = datum.value_of(schema);
+                let mut placeholder = self.unavailable.iter();
+                !value.is_ok_and(|value| placeholder.any(|placeholder| placeholder.is(&value)))
+            };
             fields_of(&whole.value, single, &mut |name, datum, schema| {
                 let is_wanted = self.filter.wants(name) && declared.needs_column(name);
-                if is_wanted && !(self.key_apart && is_key(name)) {
+                let is_key = self.key_apart && is_key(name);
+                if is_wanted && !is_key && is_there(datum, schema) {
                     look(name, datum, schema);
                 }
             });
@@ -134,11 +143,7 @@ impl Evolution {
 }
 
 /// `single` names the column of a side that is no object.
-fn fields_of(
-    side: &Side,
-    single: &str,
-    look: &mut dyn FnMut(&str, &Datum, Option<&Schema>),
-) {
+fn fields_of(side: &Side, single: &str, look: &mut dyn FnMut(&str, &Datum, Option<&Schema>)) {
     match &side.datum {
         Datum::Struct(value) => {
             let fields = value.schema().fields().unwrap_or_default();
@@ -482,6 +487,20 @@ mod tests {
             ];
             assert_eq!(found, expected, "{value}");
         }
+    }
+
+    #[test]
+    fn what_the_event_does_not_have_needs_no_room() {
+        let keys = SinkKeys {
+            change_events: true,
+            ..keys(KeyMode::RecordKey, &[])
+        };
+        let mut evolution = evolution_of(false, &keys);
+        let value = r#"{"name":"__debezium_unavailable_value","small":99999}"#;
+        let found = evolution.lacking(&record(Some("1"), value), None, &target());
+        let found = found.expect("nothing is refused").into_iter();
+        let names: Vec<String> = found.map(|column| column.name).collect();
+        assert_eq!(names, ["small"]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::infer;
 use super::names::{FieldNames, FieldRule};
 use super::push;
 use super::straight::Straight;
+use super::unavailable::Unavailable;
 use crate::config::connector::UnknownFields;
 use crate::decode::change::Change;
 use crate::decode::{Decode as _, Encoded, Format, ReadError, Visitor};
@@ -46,6 +47,10 @@ pub(super) struct SideColumns {
     filter: FieldFilter,
     /// Fields that are no column's by themselves.
     pub(super) asides: Asides,
+    /// Values that are not there.
+    unavailable: Option<Unavailable>,
+    /// This record has had such a value.
+    has_seen_unavailable: bool,
     /// A delete tells its key by the row that was there.
     pub(super) wants_before: bool,
     /// Field rules found out so far, per schema; the current one first.
@@ -100,6 +105,11 @@ impl SideReader {
         std::mem::replace(&mut self.columns.unknown, unknown)
     }
 
+    /// Whether some value of the record read last is not there.
+    pub(super) fn has_seen_unavailable(&self) -> bool {
+        self.columns.has_seen_unavailable
+    }
+
     #[inline]
     pub(super) fn is_ready(&mut self, encoded: Encoded<'_>) -> bool {
         self.format.is_ready(encoded)
@@ -142,6 +152,8 @@ impl SideColumns {
             rules_of_values,
             filter: FieldFilter::default(),
             asides: Asides::default(),
+            unavailable: None,
+            has_seen_unavailable: false,
             wants_before: false,
             rules: Vec::new(),
         }
@@ -168,6 +180,23 @@ impl SideColumns {
         );
         self.filter = filter;
         self
+    }
+
+    /// What stands for values that are not there.
+    pub(super) fn set_unavailable(&mut self, unavailable: Option<Unavailable>) {
+        if let Some(unavailable) = &unavailable {
+            for way in &mut self.straight {
+                *way = way.but_for(unavailable.text_lengths());
+            }
+        }
+        self.unavailable = unavailable;
+    }
+
+    fn is_unavailable(&mut self, value: &Value<'_>) -> bool {
+        let stands_for_none = |unavailable: &Unavailable| unavailable.is(value);
+        let is_unavailable = self.unavailable.as_ref().is_some_and(stands_for_none);
+        self.has_seen_unavailable |= is_unavailable;
+        is_unavailable
     }
 
     /// Brings the rules of this schema to the front.
@@ -300,6 +329,9 @@ impl Visitor for RowWriter<'_> {
         }
         // Of a repeated field the last one counts, as everywhere in JSON.
         cells.truncate(self.row);
+        if self.columns.is_unavailable(value) {
+            return Ok(());
+        }
         let rules = self.columns.rules_of_values;
         let recounted = self.columns.recount(column, value);
         let value = recounted.as_ref().unwrap_or(value);
@@ -340,6 +372,7 @@ impl<'m> RowWriter<'m> {
         rows: &'m mut TableRows,
     ) -> Self {
         columns.asides.start_record();
+        columns.has_seen_unavailable = false;
         Self {
             stage,
             row: rows.len(),

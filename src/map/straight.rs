@@ -18,6 +18,12 @@ pub(super) enum Straight {
     Bool,
     /// Texts of at most so many bytes, which are never fewer than their characters.
     Text { max_bytes: usize, allows_nul: bool },
+    /// The same but for texts of these lengths, which may stand for something else.
+    TextBut {
+        max_bytes: usize,
+        allows_nul: bool,
+        lengths: [usize; 2],
+    },
     /// Nothing.
     Nothing,
 }
@@ -52,6 +58,21 @@ impl Straight {
         }
     }
 
+    /// The same for a column whose texts of these lengths must be looked at.
+    pub(super) fn but_for(self, lengths: [usize; 2]) -> Self {
+        match self {
+            Self::Text {
+                max_bytes,
+                allows_nul,
+            } => Self::TextBut {
+                max_bytes,
+                allows_nul,
+                lengths,
+            },
+            other => other,
+        }
+    }
+
     /// Appends the value to its column. `false`: it has to go the long way, and nothing was
     /// appended.
     #[inline]
@@ -81,13 +102,24 @@ impl Straight {
                     allows_nul,
                 },
                 Value::Text(text),
-            ) => {
-                let fits = text.len() <= max_bytes && (allows_nul || !has_nul(text));
-                fits && cells.push_text(text)
-            }
+            ) => push_text(text, max_bytes, allows_nul, cells),
+            (
+                Self::TextBut {
+                    max_bytes,
+                    allows_nul,
+                    lengths,
+                },
+                Value::Text(text),
+            ) => !lengths.contains(&text.len()) && push_text(text, max_bytes, allows_nul, cells),
             _ => false,
         }
     }
+}
+
+#[inline]
+fn push_text(text: &str, max_bytes: usize, allows_nul: bool, cells: &mut Column) -> bool {
+    let fits = text.len() <= max_bytes && (allows_nul || !has_nul(text));
+    fits && cells.push_text(text)
 }
 
 /// Looks at every byte, which the compiler makes steps of many at once of: faster for short texts
@@ -165,6 +197,18 @@ mod tests {
                 check(&value, &column_type, allows_nul);
             }
         }
+    }
+
+    #[test]
+    fn texts_that_may_stand_for_something_else_go_the_long_way() {
+        let column_type = ColumnType::Text { max_chars: Some(4) };
+        let way = Straight::into_column(&column_type, false).but_for([1, 3]);
+        let takes = |text: &str| {
+            let mut cells = Column::for_type(&column_type);
+            way.push(&Value::Text(text.into()), &mut cells)
+        };
+        let found = ["", "a", "ab", "abc", "abcd", "abcde"].map(takes);
+        assert_eq!(found, [true, false, true, false, true, false]);
     }
 
     #[test]

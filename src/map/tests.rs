@@ -16,6 +16,7 @@ use crate::decode::sides::RecordDecoder;
 mod asides;
 mod deletes;
 mod tables;
+mod unavailable;
 
 const SCHEMALESS: Converter = Converter::Json(JsonOptions {
     schemas_enable: false,
@@ -92,6 +93,7 @@ pub(super) fn keys(key_mode: KeyMode, key_fields: &[&str]) -> SinkKeys {
         delete_enabled: key_mode == KeyMode::RecordKey,
         change_events: false,
         truncate_enabled: false,
+        unavailable_value: "__debezium_unavailable_value".to_owned(),
         soft_delete_field: None,
         guard_field: None,
         tombstone_table: None,

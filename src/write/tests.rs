@@ -102,6 +102,7 @@ fn config(tolerate: bool) -> ConnectorConfig {
             delete_enabled: false,
             change_events: false,
             truncate_enabled: false,
+            unavailable_value: "__debezium_unavailable_value".to_owned(),
             soft_delete_field: None,
             guard_field: None,
             tombstone_table: None,

@@ -201,6 +201,48 @@ async fn change_events_tell_which_row_was_deleted() {
     assert!(refused[0].contains("part of the key"), "{refused:?}");
 }
 
+/// What an update has left alone, and its event does not have.
+#[tokio::test]
+async fn values_that_an_event_does_not_have_stay() {
+    let harness = Harness::new(servers()[0]).await;
+    harness
+        .run(
+            "CREATE TABLE t (id int PRIMARY KEY, n int, note text, doc jsonb, raw bytea, \
+                 list text[], numbers int[], names hstore)",
+        )
+        .await;
+    let upsert: Vec<_> = keyed("upsert", "id")
+        .into_iter()
+        .chain([("change.events", "debezium")])
+        .collect();
+    let given = r#"{"op":"c","before":null,"after":{"id":1,"n":1,"note":"a","doc":{"b":2},
+        "raw":"AAE=","list":["c"],"numbers":[3],"names":{"d":"e"}}}"#;
+    let numbers: Vec<String> = "__debezium_unavailable_value"
+        .bytes()
+        .map(|byte| byte.to_string())
+        .collect();
+    let updated = |n: i32| {
+        format!(
+            r#"{{"op":"u","before":null,"after":{{"id":1,"n":{n},"note":"__debezium_unavailable_value",
+            "doc":"__debezium_unavailable_value","raw":"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==",
+            "list":["__debezium_unavailable_value"],"numbers":[{}],
+            "names":{{"__debezium_unavailable_value":"__debezium_unavailable_value"}}}}}}"#,
+            numbers.join(",")
+        )
+    };
+    // In the batch of the row itself, and in one of its own.
+    harness.stored("t", &upsert, &[given, &updated(2)]).await;
+    let row = "SELECT concat_ws('|', n, note, doc, raw, list, numbers, names) FROM t";
+    let expected = r#"|a|{"b": 2}|\x0001|{c}|{3}|"d"=>"e""#;
+    assert_eq!(harness.text(row).await, format!("2{expected}"));
+    harness.stored("t", &upsert, &[&updated(3)]).await;
+    assert_eq!(harness.text(row).await, format!("3{expected}"));
+    let update = ("insert.mode", "update");
+    let update: Vec<_> = upsert.iter().copied().chain([update]).collect();
+    harness.stored("t", &update, &[&updated(4)]).await;
+    assert_eq!(harness.text(row).await, format!("4{expected}"));
+}
+
 #[tokio::test]
 async fn names_are_kept_or_folded() {
     let harness = Harness::new(servers()[0]).await;

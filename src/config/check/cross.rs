@@ -222,6 +222,10 @@ fn check_key(checked: &mut Checked, worker: &WorkerSettings) {
         let problem = "needs change.events=debezium: only a change event can empty a table";
         checked.refuse_value(&sink::TRUNCATE_ENABLED, problem);
     }
+    if checked.is_given(&sink::UNAVAILABLE_VALUE) && !has_events {
+        let problem = "needs change.events=debezium: only a change event lacks values";
+        checked.refuse_value(&sink::UNAVAILABLE_VALUE, problem);
+    }
     check_guard(checked);
     if let Some(problem) = key_fields_problem(checked, worker) {
         checked.refuse_value(&sink::PK_FIELDS, problem);

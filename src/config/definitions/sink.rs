@@ -168,6 +168,16 @@ pub(in crate::config) static TRUNCATE_ENABLED: ConfigKey = ConfigKey::new(
 )
 .default("false");
 
+pub(in crate::config) static UNAVAILABLE_VALUE: ConfigKey = ConfigKey::new(
+    "unavailable.value.placeholder",
+    Kind::Text,
+    Group::Writes,
+    "Placeholder of values",
+    "What Debezium writes in the place of a large value that an update has left alone and the source's log does not have (PostgreSQL's TOAST, Oracle's LOBs); the source connector's key of the same name says it. With `change.events=debezium` a text, the bytes of one, a document, or an array or map of it alone is a field that is not there: the row keeps its value. A new row has the column's default, so a column that is NOT NULL and has none takes such events with `insert.mode=update` only. Empty: every value is itself.",
+)
+.default("__debezium_unavailable_value")
+.low();
+
 pub(in crate::config) static DELETE_SOFT_FIELD: ConfigKey = ConfigKey::new(
     "delete.soft.field",
     Kind::Text,
@@ -492,6 +502,7 @@ pub(in crate::config) const KEYS: &[&ConfigKey] = &[
     &DELETE_TOMBSTONE_TABLE,
     &CHANGE_EVENTS,
     &TRUNCATE_ENABLED,
+    &UNAVAILABLE_VALUE,
     &MAX_RETRIES,
     &RETRY_BACKOFF_MS,
     &TASKS_AUTO_RESTART,

@@ -416,7 +416,11 @@ mod tests {
         span(TIME_SPAN_NANOS_MAX + 1, false);
         span(i64::MIN, false);
         for column in [ColumnType::Time, ColumnType::TimeSpan] {
-            super::super::tests::check(&Value::Time(DAY_NANOS), &column, Some(Cell::Time(DAY_NANOS)));
+            super::super::tests::check(
+                &Value::Time(DAY_NANOS),
+                &column,
+                Some(Cell::Time(DAY_NANOS)),
+            );
         }
     }
 

@@ -22,12 +22,7 @@ fn nothing_is_left_of_a_record_that_was_refused() {
         let mut mapping = Mapping::new(timed(), keys, &SCHEMALESS, &SCHEMALESS);
         assert!(mapping.map(Some("1"), Some(refused)).is_err(), "{refused}");
         let row = mapping.map(Some("2"), Some(r#"{"price":3}"#)).unwrap();
-        let expected = [
-            Cell::Int(2),
-            Cell::Absent,
-            Cell::Decimal("3"),
-            Cell::Absent,
-        ];
+        let expected = [Cell::Int(2), Cell::Absent, Cell::Decimal("3"), Cell::Absent];
         assert_eq!(row, expected, "{refused}");
         assert_eq!(mapping.rows.origins[0].kind, RowKind::Write, "{refused}");
     };

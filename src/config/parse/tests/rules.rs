@@ -359,6 +359,25 @@ fn keys_and_modes_must_fit_together() {
 }
 
 #[test]
+fn only_change_events_lack_values() {
+    let placeholder = |value| ("unavailable.value.placeholder", value);
+    let events = ("change.events", "debezium");
+    refused(
+        &[placeholder("x")],
+        placeholder("").0,
+        "change.events=debezium",
+    );
+    for (given, expected) in [
+        (vec![events], "__debezium_unavailable_value"),
+        (vec![events, placeholder("__none")], "__none"),
+        (vec![events, placeholder("")], ""),
+    ] {
+        let config = accepted(&given);
+        assert_eq!(config.sink.unavailable_value, expected, "{given:?}");
+    }
+}
+
+#[test]
 fn topics_and_addresses_are_checked_for_form() {
     refused(&[("topics", "a b")], "topics", "no name of a topic");
     refused(&[("topics", &"x".repeat(250))], "topics", "at most 249");
