@@ -515,6 +515,7 @@ fn value_columns(
     let mut columns =
         SideColumns::new(accepted, unknown, rules, target).filtering(filter, apart, target);
     columns.set_unavailable(Unavailable::of(keys));
+    columns.second = keys.unknown_fields;
     columns.asides = Asides::new(keys);
     columns.wants_before = keys.key_mode == KeyMode::RecordValue;
     columns.single = target

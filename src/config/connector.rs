@@ -237,6 +237,8 @@ pub struct SinkKeys {
     pub table_kinds: Vec<TableKind>,
     /// `quote.sql.identifiers=never` where the database folds names: upper case counts as lower.
     pub folds_names: bool,
+    /// Columns whose names differ in case only are one to the database.
+    pub columns_ignore_case: bool,
     /// `db.timezone`: zone of dates and times without one; `None` is UTC.
     pub zone: Option<Zone>,
     /// `progress.table`.
@@ -422,6 +424,7 @@ impl fmt::Debug for SinkKeys {
             .field("timestamp_parts", &self.timestamp_parts)
             .field("table_kinds", &self.table_kinds)
             .field("folds_names", &self.folds_names)
+            .field("columns_ignore_case", &self.columns_ignore_case)
             .field("zone", &self.zone)
             .field("progress_table", &self.progress_table)
             .field("cassandra", &self.cassandra)

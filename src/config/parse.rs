@@ -314,8 +314,11 @@ fn sink_keys(checked: &Checked, header_converter: HeaderConverter) -> Result<Sin
             true => 1_000_000_000,
             false => 1_000_000,
         },
-        folds_names: checked.class == SinkClass::Postgres
-            && checked.is(&sink::QUOTE_IDENTIFIERS, "never"),
+        folds_names: folds_names(checked),
+        columns_ignore_case: match checked.class {
+            SinkClass::MySql | SinkClass::Sqlite => true,
+            SinkClass::Postgres | SinkClass::Cassandra => folds_names(checked),
+        },
         table_kinds: sink::table_types(checked.list(&sink::TABLE_TYPES).iter().map(String::as_str))
             .map_err(|_| unusable(&sink::TABLE_TYPES))?,
         zone: sink::zone(&text(checked, &sink::DB_TIMEZONE)?)
@@ -325,6 +328,10 @@ fn sink_keys(checked: &Checked, header_converter: HeaderConverter) -> Result<Sin
         mappings: cassandra::mappings(checked)?,
         deletes_by_prefix: checked.is_true(&definitions::cassandra::DELETE_PREFIX),
     })
+}
+
+fn folds_names(checked: &Checked) -> bool {
+    checked.class == SinkClass::Postgres && checked.is(&sink::QUOTE_IDENTIFIERS, "never")
 }
 
 fn field_entries(checked: &Checked, key: &ConfigKey) -> Result<Vec<FieldEntry>, Invalid> {

@@ -219,12 +219,13 @@ fn assemble(
                     (column_type, default)
                 }
             };
-            columns.push(NewColumn {
+            let column = NewColumn {
                 name: column_name(field, keys),
                 column_type,
                 nullable: values.nullable(field),
                 default,
-            });
+            };
+            push_column(&mut columns, column, primary_key.len(), keys);
         }
     }
     if columns.is_empty() {
@@ -238,6 +239,30 @@ fn assemble(
             .map(|key| column_name(key, keys))
             .collect(),
     })
+}
+
+/// Fields that are one column to the database make one that holds any of them; a record that has several is
+/// refused by its mapping. The first `key_columns` are as they are.
+fn push_column(
+    columns: &mut Vec<NewColumn>,
+    column: NewColumn,
+    key_columns: usize,
+    keys: &SinkKeys,
+) {
+    let is_same = |known: &NewColumn| match keys.columns_ignore_case {
+        true => known.name.eq_ignore_ascii_case(&column.name),
+        false => known.name == column.name,
+    };
+    match columns.iter().position(is_same) {
+        None => columns.push(column),
+        Some(place) if place < key_columns => {}
+        Some(place) => {
+            let known = &mut columns[place];
+            let both = widest(Some(known.column_type.clone()), Some(column.column_type));
+            known.column_type = both.unwrap_or(TEXT);
+            known.nullable = true;
+        }
+    }
 }
 
 /// Keys are compared and indexed, which not every special type can be, or not by what its texts say.

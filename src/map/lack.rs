@@ -9,6 +9,8 @@
 //! Nothing is asked for twice of a table as it is: whatever the database made of a request, the
 //! records that still need it are bad then, as they are without `auto.evolve`.
 
+use std::collections::HashSet;
+
 use rowdock_connectors::{Cell, ColumnDef, ColumnType, NewColumn, Special, Target, evolve};
 
 use super::declared::Declared;
@@ -40,6 +42,8 @@ pub(super) struct Evolution {
     unavailable: Option<Unavailable>,
     /// Names are those that the database would make of them unquoted.
     folds_names: bool,
+    /// Names that differ in case only are one column.
+    columns_ignore_case: bool,
     /// Key fields come from the record's key, not from its value.
     key_apart: bool,
     /// Column of values that are no objects.
@@ -57,6 +61,7 @@ impl Evolution {
             declared: Declared::new(keys),
             unavailable: Unavailable::of(keys),
             folds_names: keys.folds_names,
+            columns_ignore_case: keys.columns_ignore_case,
             key_apart: keys.key_mode == KeyMode::RecordKey,
             single_value_column: keys.single_value_column.clone(),
             refused: Vec::new(),
@@ -126,6 +131,11 @@ impl Evolution {
             for column in &mut lacking {
                 column.name.make_ascii_lowercase();
             }
+        }
+        if self.columns_ignore_case {
+            // The record is refused, once the first is there.
+            let mut names = HashSet::new();
+            lacking.retain(|column| names.insert(column.name.to_ascii_lowercase()));
         }
         let refused = |wanted: &NewColumn| {
             let is_full = self.refused.len() >= REFUSED_MAX;
@@ -486,6 +496,20 @@ mod tests {
                 ("sent_at".to_owned(), ColumnType::TimestampTz),
             ];
             assert_eq!(found, expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_one_column_are_asked_for_once() {
+        for (columns_ignore_case, expected) in [(true, 1), (false, 2)] {
+            let keys = SinkKeys {
+                columns_ignore_case,
+                ..keys(KeyMode::RecordKey, &[])
+            };
+            let mut evolution = evolution_of(false, &keys);
+            let found =
+                evolution.lacking(&record(Some("1"), r#"{"new":1,"New":2}"#), None, &target());
+            assert_eq!(found.map(|columns| columns.len()), Ok(expected));
         }
     }
 

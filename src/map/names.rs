@@ -54,6 +54,12 @@ impl FieldNames {
         self.next += 1;
     }
 
+    /// The names of this record so far, and their rules.
+    pub(super) fn seen(&self) -> impl Iterator<Item = (&str, FieldRule)> {
+        let seen = self.order.iter().take(self.next);
+        seen.map(|predicted| (&*predicted.name, predicted.rule))
+    }
+
     /// The rule for the record's next field; `decide` is asked when the name is new.
     #[inline]
     pub(super) fn rule(&mut self, name: &str, decide: impl FnOnce(&str) -> FieldRule) -> FieldRule {

@@ -41,6 +41,8 @@ pub(super) struct SideColumns {
     pub(super) single: Option<usize>,
     /// What a field without a column means.
     pub(super) unknown: UnknownFields,
+    /// What a second field for one column means, where the first has the column's exact name.
+    pub(super) second: UnknownFields,
     /// How values are fitted.
     rules_of_values: Rules,
     /// Which fields are left out on purpose.
@@ -149,6 +151,7 @@ impl SideColumns {
             accepts,
             single: None,
             unknown,
+            second: unknown,
             rules_of_values,
             filter: FieldFilter::default(),
             asides: Asides::default(),
@@ -224,6 +227,37 @@ impl SideColumns {
                 self.rules.insert(0, (schema.cloned(), rules));
             }
         }
+    }
+
+    /// Whether the value of this field is that of its column, which has one already: the same field may
+    /// come twice, and of several the one of exactly the column's name may count.
+    #[cold]
+    fn counts(&self, column: usize, name: &str, target: &Target) -> Result<bool, RecordError> {
+        let Some(rival) = self.rival(column, name) else {
+            return Ok(true);
+        };
+        let known = &*target.column(column).name;
+        let is_told = known == name || known == rival;
+        if is_told && self.second == UnknownFields::Ignore {
+            return Ok(known == name);
+        }
+        let table = &target.table.name;
+        let reason =
+            format!("fields \"{rival}\" and \"{name}\" are both column \"{known}\" of {table}");
+        Err(RecordError::new(Stage::TaskPut, reason))
+    }
+
+    /// Another field of this record that fills the column.
+    fn rival(&self, column: usize, name: &str) -> Option<&str> {
+        let (schema, rules) = self.rules.first()?;
+        let fills = |rule: FieldRule| rule == FieldRule::Column(column);
+        let fields = schema.as_ref().and_then(|schema| schema.fields());
+        let of_schema = fields.unwrap_or_default().iter().zip(&rules.by_index);
+        let of_schema = of_schema.filter(|(_, rule)| rule.is_some_and(fills));
+        let of_schema = of_schema.map(|(field, _)| &*field.name);
+        let seen = rules.by_name.seen().filter(|(_, rule)| fills(*rule));
+        let mut all = of_schema.chain(seen.map(|(seen, _)| seen));
+        all.find(|other| *other != name)
     }
 
     /// What this number stands for, where it is not itself.
@@ -324,7 +358,11 @@ impl Visitor for RowWriter<'_> {
             return self.columns.asides.keep(column, name, value, self.target);
         };
         let straight = self.columns.straight.get(column);
-        if cells.len() == self.row && straight.is_some_and(|way| way.push(value, cells)) {
+        let is_first = cells.len() == self.row;
+        if is_first && straight.is_some_and(|way| way.push(value, cells)) {
+            return Ok(());
+        }
+        if !is_first && !self.columns.counts(column, name, self.target)? {
             return Ok(());
         }
         // Of a repeated field the last one counts, as everywhere in JSON.

@@ -15,6 +15,7 @@ use crate::decode::sides::RecordDecoder;
 
 mod asides;
 mod deletes;
+mod rivals;
 mod tables;
 mod unavailable;
 
@@ -113,6 +114,7 @@ pub(super) fn keys(key_mode: KeyMode, key_fields: &[&str]) -> SinkKeys {
         timestamp_parts: 1_000_000,
         table_kinds: Vec::new(),
         folds_names: false,
+        columns_ignore_case: false,
         zone: None,
         progress_table: "rowdock_progress".into(),
         cassandra: rowdock_connectors::cassandra::CassandraSettings::default(),

@@ -122,6 +122,7 @@ fn config(tolerate: bool) -> ConnectorConfig {
             timestamp_parts: 1_000_000,
             table_kinds: Vec::new(),
             folds_names: false,
+            columns_ignore_case: false,
             zone: None,
             progress_table: "rowdock_progress".into(),
             cassandra: rowdock_connectors::cassandra::CassandraSettings::default(),

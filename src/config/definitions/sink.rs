@@ -288,7 +288,7 @@ pub(in crate::config) static FIELDS_UNKNOWN: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Mapping,
     "Unknown fields",
-    "What a field of the value means that the table has no column for. `fail`: the record is bad. `ignore`: the field is left out.",
+    "What a field of the value means that the table has no column for. `fail`: the record is bad. `ignore`: the field is left out. A record with two fields whose names differ in case only, and one column for both, is bad, unless one of them has exactly the column's name and this is `ignore`.",
 )
 .default("fail")
 .rule(Rule::OneOfIgnoringCase(&["fail", "ignore"]));

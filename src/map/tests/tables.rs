@@ -270,3 +270,30 @@ fn fields_that_are_no_columns_are_not_designed() {
         "at timestamp with time zone, a 64-bit integer, __deleted text",
     );
 }
+
+#[test]
+fn fields_that_are_one_column_are_designed_once() {
+    let mut keys = keys(KeyMode::RecordValue, &["ID"]);
+    let mut check = |columns_ignore_case: bool, expected: &str| {
+        keys.columns_ignore_case = columns_ignore_case;
+        let record = RawRecord {
+            topic: "t",
+            partition: 0,
+            offset: 0,
+            timestamp_ms: None,
+            key: None,
+            value: Some(br#"{"ID":1,"id":"x","a":1,"A":1.5}"#),
+            headers: &(),
+        };
+        let (mut key, mut value) = (format(&SCHEMALESS), format(&SCHEMALESS));
+        let table = infer::table("t", &[record], &keys, &mut key, &mut value).unwrap();
+        let columns = table.columns.iter();
+        let columns = columns.map(|column| format!("{} {}", column.name, column.column_type));
+        assert_eq!(columns.collect::<Vec<_>>().join(", "), expected);
+    };
+    check(true, "ID 64-bit integer, a 64-bit float");
+    check(
+        false,
+        "ID 64-bit integer, id text, a 64-bit integer, A 64-bit float",
+    );
+}
