@@ -73,7 +73,7 @@ fn failed(name: &str, reason: &str) -> RecordError {
 /// integer type, collections in JSON; everything else is text. Numbers with a fraction stay exact,
 /// where Kafka Connect takes the nearest single-precision float.
 fn simple(bytes: &[u8]) -> (Option<Arc<Schema>>, Datum) {
-    let Ok(text) = json::text(bytes) else {
+    let Ok(text) = json::utf8(bytes) else {
         return (Some(required(Kind::Bytes)), Datum::Bytes(bytes.to_vec()));
     };
     let trimmed = text.trim_matches(|character: char| character <= ' ');

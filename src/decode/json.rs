@@ -23,6 +23,9 @@ use crate::record::{Schema, Side, Value};
 /// Deepest nesting that is read: deeper than people write, and shallow enough for any stack.
 pub const DEPTH_MAX: usize = 128;
 
+/// What some editors and libraries write before a text in UTF-8.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// `JsonConverter` with `schemas.enable=false`.
 #[derive(Debug, Clone, Copy)]
 pub struct Json;
@@ -192,11 +195,21 @@ pub(super) fn value(raw: Raw<'_>) -> Result<Value<'_>, String> {
     })
 }
 
+/// Bytes as the text of a document; without a byte order mark before it, which Kafka's converters pass
+/// over, too.
+///
+/// # Errors
+/// As [`utf8`].
+pub fn text(bytes: &[u8]) -> Result<&str, String> {
+    let text = utf8(bytes)?;
+    Ok(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text))
+}
+
 /// Bytes as UTF-8 text.
 ///
 /// # Errors
 /// Says at which byte the text ends to be UTF-8.
-pub fn text(bytes: &[u8]) -> Result<&str, String> {
+pub fn utf8(bytes: &[u8]) -> Result<&str, String> {
     simdutf8::compat::from_utf8(bytes)
         .map_err(|error| format!("not valid UTF-8 from byte {} on", error.valid_up_to()))
 }
@@ -270,6 +283,8 @@ fn describe(error: &serde_json::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::converter::JsonOptions;
+    use crate::decode::{Format, probe};
     use proptest::prelude::*;
 
     fn fields(text: &str) -> Result<Vec<(String, String)>, WalkError<()>> {
@@ -354,6 +369,45 @@ mod tests {
             value(Raw::of(r#""\ud800""#)).is_err(),
             "a lone surrogate is no character"
         );
+    }
+
+    #[test]
+    fn one_byte_order_mark_is_passed_over() {
+        let check = |text: &str, expected: Option<&str>| {
+            let mut formats = [
+                (
+                    Format::json(&JsonOptions::default()),
+                    r#"{"schema":null,"payload":"#,
+                    "}",
+                ),
+                (
+                    Format::json(&JsonOptions {
+                        schemas_enable: false,
+                        ..JsonOptions::default()
+                    }),
+                    "",
+                    "",
+                ),
+            ];
+            for (format, before, after) in &mut formats {
+                let (mark, rest) = text.split_at(text.find(['{', '"']).unwrap());
+                let written = format!("{mark}{before}{rest}{after}");
+                let encoded = Encoded {
+                    bytes: written.as_bytes(),
+                    headers: &(),
+                };
+                let read = probe::read(format, written.as_bytes()).map(|found| found.fields.len());
+                assert_eq!(read.ok(), expected.map(|_| 1), "{written:?}");
+                let whole = format.whole(encoded).map(|side| side.datum);
+                let whole = whole.and_then(|datum| Ok(crate::record::json::text(&datum, None)?));
+                assert_eq!(whole.ok().as_deref(), expected, "{written:?}");
+            }
+        };
+        check("\u{feff}{\"a\":1}", Some("{\"a\":1}"));
+        check("\u{feff} {\"a\":1}", Some("{\"a\":1}"));
+        check("\u{feff}\"a\"", Some("\"a\""));
+        check("\u{feff}\u{feff}{\"a\":1}", None);
+        check(" \u{feff}{\"a\":1}", None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::record::{Datum, Kind, Schema, Side, Value};
 impl Primitive {
     fn value(self, bytes: &[u8]) -> Result<Value<'_>, String> {
         Ok(match self {
-            Self::Text => Value::Text(Cow::Borrowed(json::text(bytes)?)),
+            Self::Text => Value::Text(Cow::Borrowed(json::utf8(bytes)?)),
             Self::Bytes => Value::Bytes(Cow::Borrowed(bytes)),
             Self::Short => Value::Int(i16::from_be_bytes(self.sized(bytes)?).into()),
             Self::Integer => Value::Int(i32::from_be_bytes(self.sized(bytes)?).into()),
@@ -133,6 +133,8 @@ mod tests {
         );
         check(Primitive::Text, b"null", Some(Value::Text("null".into())));
         check(Primitive::Text, b"\xff", None);
+        let marked = Value::Text("\u{feff}a".into());
+        check(Primitive::Text, b"\xef\xbb\xbfa", Some(marked));
         check(
             Primitive::Bytes,
             b"\xff",
