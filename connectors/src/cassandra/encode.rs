@@ -134,6 +134,10 @@ fn push_native(buffer: &mut Vec<u8>, cell: &Cell<'_>, native: &NativeType) -> Re
 }
 
 fn push_date(buffer: &mut Vec<u8>, days: i32) -> Result<(), Misfit> {
+    // What the ends of the range are elsewhere would be days like any other here.
+    if matches!(days, i32::MIN | i32::MAX) {
+        return Err("cassandra's dates are never infinite".into());
+    }
     let day = u32::try_from(i64::from(days) + EPOCH_DAY).map_err(|_| "the date is out of range")?;
     buffer.extend_from_slice(&day.to_be_bytes());
     Ok(())

@@ -68,6 +68,8 @@ fn what_does_not_fit_is_refused() {
     check(Cell::Text("soon"), NativeType::Duration);
     check(Cell::Time(NANOS_PER_DAY), NativeType::Time);
     check(at(i64::MAX), NativeType::Timestamp);
+    check(Cell::Date(i32::MAX), NativeType::Date);
+    check(Cell::Date(i32::MIN), NativeType::Date);
     check(Cell::Uuid([0; 16]), NativeType::Timeuuid);
     check(Cell::Text("1"), NativeType::Int);
 }
