@@ -126,9 +126,14 @@ impl<'a> Parser<'a> {
         if text.is_empty() {
             return Ok(());
         }
+        // Blanks belong to a bound; only numbers, dates and times do not mind them.
+        let trimmed = match column {
+            ColumnType::Text { .. } | ColumnType::SizedText { .. } => text.as_str(),
+            _ => text.trim(),
+        };
         let value = match column {
-            ColumnType::Int32 | ColumnType::Int64 => Value::Number(&text),
-            _ => Value::Text(text.as_str().into()),
+            ColumnType::Int32 | ColumnType::Int64 => Value::Number(trimmed),
+            _ => Value::Text(trimmed.into()),
         };
         let fitted = fit(&value, column, rules)
             .map_err(|rule| -> Misfit { format!("a bound: {rule}").into() })?;
@@ -170,6 +175,15 @@ mod tests {
         let int = ColumnType::Int32;
         check("[1,10)", &int, Some(r#"["1","10")"#));
         check(" (,10] ", &int, Some(r#"(,"10"]"#));
+        check("[1, 10)", &int, Some(r#"["1","10")"#));
+        check(" [ 1 , 10 ) ", &int, Some(r#"["1","10")"#));
+        check("[1 0,)", &int, None);
+        check("[ ,1)", &int, None);
+        let decimal = ColumnType::Decimal {
+            precision: None,
+            scale: None,
+        };
+        check("[1.5, 2 )", &decimal, Some(r#"["1.5","2")"#));
         check("(,)", &int, Some("(,)"));
         check("empty", &int, Some("empty"));
         check("[1,10", &int, None);
@@ -189,6 +203,7 @@ mod tests {
         check(quoted, &ColumnType::TimestampTz, Some(expected));
         let text = ColumnType::Text { max_chars: None };
         check(r#"["a""b\\",c]"#, &text, Some(r#"["a\"b\\","c"]"#));
+        check("[a, b )", &text, Some(r#"["a"," b ")"#));
         assert!(range(&number("1"), &int, Rules::default()).is_err());
     }
 
