@@ -39,14 +39,24 @@ async fn a_task_does_not_start_without_its_table() {
         Engine::MariaDb,
         Engine::Sqlite,
     ] {
-        without_its_table(engine).await;
+        without_its_table(engine, false).await;
     }
 }
 
-async fn without_its_table(engine: Engine) {
+/// The same when topics are found by a pattern.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_of_a_pattern_does_not_start_without_its_table() {
+    without_its_table(Engine::Postgres, true).await;
+}
+
+async fn without_its_table(engine: Engine, by_pattern: bool) {
     let stage = Stage::begin_in(engine, "tableless", 1).await;
     let topic = stage.topic("shop", 1).await;
-    let connector = Connector::to_table(&stage, &[&topic], "shop");
+    let mut connector = Connector::to_table(&stage, &[&topic], "shop");
+    if by_pattern {
+        let pattern = format!("{}.*", topic.name);
+        connector = connector.without("topics").set("topics.regex", &pattern);
+    }
     let worker = Launch::new("worker").start(&stage, &[&connector]).await;
     let tasks = worker.until_tasks(&connector, "FAILED", seconds(30)).await;
     let trace = &tasks[0].trace;

@@ -27,7 +27,7 @@
 //! | 18 | the advertised address among listeners | `a_worker_is_known_by_its_advertised_address_or_its_listener`, `every_listener_answers_its_part` |
 //! | 19, 37 | a worker joins, leaves, dies, comes back | `workers_come_and_go` |
 //! | 20 | a failed task, restarted once its config is mended | `a_failed_task_is_shown_and_restarted`, `retries_are_used_up` |
-//! | 21 | brokers away, and back (tasks wait) | `kafka_out_of_reach`, `all_away` |
+//! | 21 | brokers away, and back (tasks wait; of several, `make chaos`) | `kafka_out_of_reach` |
 //! | 22 | `tasks.max` up and down: exact tasks each time | `tasks_are_as_many_as_asked_for` |
 //! | 23 | every transition of states, twice | `every_transition_twice` |
 //! | 24 | what has failed can be stopped, resumed, deleted | `what_has_failed_can_be_stopped`, `a_failed_connector_can_be_restarted_stopped_and_deleted` |

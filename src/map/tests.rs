@@ -427,6 +427,22 @@ fn left_out_fields_are_not_unknown() {
     assert!(mapping.map(None, Some(r#"{"id":1,"more":6}"#)).is_ok());
 }
 
+/// Whatever the lists of fields say of them.
+#[test]
+fn key_fields_of_a_value_are_written() {
+    let mut keys = keys(KeyMode::RecordValue, &["id"]);
+    let value = r#"{"id":1,"note":"a","price":5}"#;
+    keys.fields_include = entries(&["note"]);
+    let mut mapping = Mapping::new(orders(), &keys, &TEXT, &SCHEMALESS);
+    let row = mapping.map(None, Some(value)).unwrap();
+    assert_eq!(row, [Cell::Int(1), Cell::Text("a")]);
+    keys.fields_include = Vec::new();
+    keys.fields_exclude = entries(&["id", "price"]);
+    let mut mapping = Mapping::new(orders(), &keys, &TEXT, &SCHEMALESS);
+    let row = mapping.map(None, Some(value)).unwrap();
+    assert_eq!(row, [Cell::Int(1), Cell::Text("a")]);
+}
+
 #[test]
 fn negative_longs_are_unsigned_where_the_source_says_so() {
     let mut table = orders();

@@ -173,6 +173,38 @@ async fn zones_of_the_database_and_of_the_record() {
     }
 }
 
+/// Also those that are numbers, and in zones far from each other.
+#[tokio::test]
+async fn days_stay_days_in_every_zone() {
+    for engine in [Engine::Postgres].into_iter().chain(ENGINES) {
+        let harness = Harness::of(engine).await;
+        let record = r#"{"schema":{"type":"struct","fields":[
+            {"field":"connect","type":"int32","name":"org.apache.kafka.connect.data.Date"},
+            {"field":"debezium","type":"int32","name":"io.debezium.time.Date"}]},
+            "payload":{"connect":20635,"debezium":20635}}"#;
+        for zone in ["Pacific/Auckland", "Pacific/Honolulu", "UTC"] {
+            let keys = [
+                ("db.timezone", zone),
+                ("auto.create", "true"),
+                ("value.converter.schemas.enable", "true"),
+            ];
+            harness.stored("days", &keys, &[record]).await;
+        }
+        for column in ["connect", "debezium"] {
+            let day = match engine {
+                Engine::Postgres => format!("{column}::text"),
+                _ => column.to_owned(),
+            };
+            let days = format!("SELECT {day} FROM (SELECT DISTINCT {column} FROM days) found");
+            assert_eq!(
+                harness.text(&days).await,
+                "2026-07-01",
+                "{engine:?}, {column}"
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn change_events_tell_which_row_was_deleted() {
     for engine in ENGINES {

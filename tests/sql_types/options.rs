@@ -244,6 +244,36 @@ async fn values_that_an_event_does_not_have_stay() {
 }
 
 #[tokio::test]
+async fn values_nulls_and_defaults_mix_in_one_batch() {
+    let harness = Harness::new(servers()[0]).await;
+    for (mode, table) in [("insert", "inserted"), ("upsert", "upserted")] {
+        harness
+            .run(&format!(
+                "CREATE TABLE {table} (id int PRIMARY KEY, a text NOT NULL DEFAULT 'd', b text, \
+                     c int DEFAULT 5)"
+            ))
+            .await;
+        let records = [
+            r#"{"id":1,"a":"x","b":null,"c":1}"#,
+            r#"{"id":2,"b":"y"}"#,
+            r#"{"id":3,"a":"z","c":null}"#,
+            r#"{"id":4,"b":null,"c":null}"#,
+            r#"{"id":5}"#,
+        ];
+        harness.stored(table, &keyed(mode, "id"), &records).await;
+        let rows = format!(
+            "SELECT string_agg(concat_ws('|', a, coalesce(b, '-'), coalesce(c::text, '-')), ' ' \
+             ORDER BY id) FROM {table}"
+        );
+        let expected = "x|-|1 d|y|5 z|-|- d|-|- d|-|5";
+        assert_eq!(harness.text(&rows).await, expected, "{mode}");
+        let null = [r#"{"id":6,"a":null}"#.to_owned()];
+        let refused = harness.write(table, &keyed(mode, "id"), &null).await;
+        assert_eq!(refused.len(), 1, "{mode}: {refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn names_are_kept_or_folded() {
     let harness = Harness::new(servers()[0]).await;
     let record = r#"{"Id":1,"select":2,"größe":3,"a b\"c":4}"#;

@@ -88,3 +88,19 @@ fn a_field_may_be_written_now_so_and_now_so() {
         assert_eq!(found, Ok(format!("Text({expected:?})")));
     }
 }
+
+#[test]
+fn columns_may_differ_in_case_only() {
+    let mut table = table("note");
+    let other = ColumnType::Text { max_chars: None };
+    table.columns.push(column("NOTE", other, true));
+    let keys = keys(KeyMode::None, &[]);
+    let mut mapping = Mapping::new(table, &keys, &TEXT, &SCHEMALESS);
+    let row = mapping
+        .map(None, Some(r#"{"id":1,"NOTE":"b","note":"a"}"#))
+        .unwrap();
+    assert_eq!((row[1], row[3]), (Cell::Text("a"), Cell::Text("b")));
+    let refused = mapping.map(None, Some(r#"{"id":1,"Note":"c"}"#));
+    let refused = refused.unwrap_err();
+    assert!(refused.contains("\"Note\" has no column"), "{refused}");
+}
