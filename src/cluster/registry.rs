@@ -27,6 +27,7 @@ use crate::config::worker::WorkerSettings;
 mod plan;
 
 const CLASS_KEY: &str = "connector.class";
+const TASKS_MAX_KEY: &str = "tasks.max";
 
 /// One connector as it should be.
 #[derive(Debug, Clone)]
@@ -45,8 +46,11 @@ pub(super) struct Definition {
     pub(super) target: TargetState,
     /// Its restarts since that config.
     pub(super) restarts: Restarts,
-    /// How many tasks it has; `None` when the log does not say.
-    committed: Option<u32>,
+    /// How many tasks have been made for it; 0 when none were.
+    committed: u32,
+    /// How many it is to have, as its config says without a look at what that refers to: the same on
+    /// every worker, whether it accepts the config or not.
+    tasks_max: u32,
     /// Configs of its tasks as Kafka Connect made them.
     task_configs: BTreeMap<u32, Arc<RawConfig>>,
     /// Worker of each task; empty on a standalone worker.
@@ -92,13 +96,19 @@ impl Definition {
 
     /// Numbers of the tasks that it should have are below this.
     pub(super) fn task_count(&self) -> u32 {
-        match (&self.accepted, self.committed, self.target) {
-            (_, _, TargetState::Stopped) => 0,
-            (_, Some(tasks), _) => tasks,
-            // Kafka Connect was ended between the config and its tasks.
-            (Ok(accepted), None, TargetState::Running) => accepted.config.tasks_max.min(TASKS_MAX),
-            (_, None, _) => 0,
+        match self.target {
+            TargetState::Stopped => 0,
+            // Whoever was to make them was ended first, such as Kafka Connect between a resume and its
+            // tasks.
+            TargetState::Running if self.committed == 0 && !self.is_foreign() => self.tasks_max,
+            TargetState::Running | TargetState::Paused => self.committed,
         }
+    }
+
+    /// It is another program's.
+    fn is_foreign(&self) -> bool {
+        let unfit = self.accepted.as_ref().err();
+        unfit.is_some_and(|unfit| unfit.foreign_class.is_some())
     }
 
     /// What distinguishes the task of this number from its predecessors.
@@ -165,7 +175,7 @@ impl Registry {
                 // Of a connector that is not there it is a left-over of one that was deleted.
                 let staged = self.staged.remove(&name).unwrap_or_default();
                 let definition = self.definitions.get_mut(&name)?;
-                definition.committed = tasks;
+                definition.committed = tasks.unwrap_or_default();
                 definition.task_configs.extend(staged);
                 definition
                     .task_configs
@@ -173,6 +183,9 @@ impl Registry {
                 Some(name)
             }
             ConfigRecord::Target { name, target } => {
+                if target == Some(TargetState::Running) {
+                    self.accept_again(&name);
+                }
                 let definition = self.definitions.get_mut(&name);
                 if let Some(definition) = definition {
                     definition.target = target.unwrap_or(TargetState::Running);
@@ -242,6 +255,7 @@ impl Registry {
         let raw = Arc::new(config);
         let of_tasks = Arc::new(task_config(&raw));
         if let Some(known) = self.definitions.get_mut(name) {
+            known.tasks_max = tasks_max(&raw);
             known.raw = raw;
             known.of_tasks = of_tasks;
             known.accepted = accepted;
@@ -252,6 +266,7 @@ impl Registry {
         self.staged.remove(name);
         let target = self.targets.get(name).copied();
         let definition = Definition {
+            tasks_max: tasks_max(&raw),
             raw,
             of_tasks,
             accepted,
@@ -259,7 +274,7 @@ impl Registry {
             config_version: version,
             target: target.unwrap_or(TargetState::Running),
             restarts: Restarts::default(),
-            committed: None,
+            committed: 0,
             task_configs: BTreeMap::new(),
             owners: Vec::new(),
         };
@@ -274,6 +289,13 @@ impl Registry {
     fn accept(&self, config: &RawConfig) -> Result<Accepted, Invalid> {
         Accepted::of(config, &self.settings)
     }
+}
+
+/// How many tasks a config asks for: one unless it names a number.
+fn tasks_max(config: &RawConfig) -> u32 {
+    let given = config.get(TASKS_MAX_KEY).and_then(Option::as_deref);
+    let given = given.and_then(|text| text.trim().parse().ok());
+    given.unwrap_or(1).clamp(1, TASKS_MAX)
 }
 
 /// A task's config as Kafka Connect makes it: the connector's, and the class of its tasks.

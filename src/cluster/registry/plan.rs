@@ -94,12 +94,9 @@ impl Registry {
     /// another matter, and may differ from worker to worker, such as by a file of secrets that one of
     /// them lacks; what is placed where must not, or they would move tasks to and fro.
     fn wanted(&self) -> Vec<Wanted<'_>> {
-        let is_own = |definition: &Definition| {
-            definition.accepted.is_ok() || definition.mendable().is_some()
-        };
         self.definitions
             .iter()
-            .filter(|(_, definition)| is_own(definition))
+            .filter(|(_, definition)| !definition.is_foreign())
             .map(|(name, definition)| Wanted {
                 name,
                 tasks: usize::try_from(definition.task_count()).unwrap_or(usize::MAX),
@@ -194,18 +191,26 @@ impl Registry {
                 target: Some(target),
             });
         }
-        let committed = known.committed.unwrap_or_default();
-        match (target, &known.accepted) {
-            (TargetState::Running, Ok(accepted)) if committed == 0 => {
-                let tasks = accepted.config.tasks_max.min(TASKS_MAX);
-                records.extend(self.tasks(name, &known.raw, tasks, members));
-            }
-            (TargetState::Stopped, _) if committed != 0 || known.committed.is_none() => {
-                records.extend(self.tasks(name, &known.raw, 0, members));
-            }
-            _ => {}
+        let tasks = match target {
+            TargetState::Stopped => 0,
+            TargetState::Paused => known.task_count(),
+            TargetState::Running if known.committed == 0 => self.first_tasks(known),
+            TargetState::Running => known.committed,
+        };
+        if tasks != known.committed {
+            records.extend(self.tasks(name, &known.raw, tasks, members));
         }
         records
+    }
+
+    /// How many tasks a connector is to have that has none. Its config is looked at anew: what it refers
+    /// to may be there by now. Where it is not, another worker may have it, and tasks that nobody can
+    /// run say why.
+    fn first_tasks(&self, known: &Definition) -> u32 {
+        let accepted = self.accept(&known.raw);
+        accepted.map_or(known.tasks_max, |accepted| {
+            accepted.config.tasks_max.min(TASKS_MAX)
+        })
     }
 
     /// The connector's tasks from now on, and where they are.

@@ -135,6 +135,59 @@ fn tasks_come_and_go_with_the_target_state() {
     }
 }
 
+/// Kafka Connect was ended between a resume and the tasks that it was to make: they are there
+/// nevertheless, stay when the connector is paused, and are in the log by then.
+#[test]
+fn tasks_that_nobody_has_made_are_those_of_the_config() {
+    let mut log = Log::new();
+    log.append(vec![
+        ConfigRecord::Connector {
+            name: "pg".to_owned(),
+            config: Some(config(3)),
+        },
+        ConfigRecord::Commit {
+            name: "pg".to_owned(),
+            tasks: Some(0),
+        },
+    ]);
+    let count = |log: &Log| log.registry.get("pg").unwrap().task_count();
+    for (target, tasks) in [
+        (TargetState::Paused, 0),
+        (TargetState::Stopped, 0),
+        (TargetState::Running, 3),
+    ] {
+        log.append(vec![ConfigRecord::Target {
+            name: "pg".to_owned(),
+            target: Some(target),
+        }]);
+        assert_eq!(count(&log), tasks, "{target:?}");
+    }
+    log.carry_out(&set_target("pg", TargetState::Paused), 2)
+        .unwrap();
+    assert_eq!(count(&log), 3);
+    let committed = |record: &ConfigRecord| match record {
+        ConfigRecord::Commit { tasks, .. } => *tasks,
+        _ => None,
+    };
+    let last = log.records.iter().rev().find_map(committed);
+    assert_eq!(last, Some(3));
+}
+
+#[test]
+fn tasks_are_counted_without_a_look_at_what_a_config_refers_to() {
+    let check = |given: Option<&str>, expected: u32| {
+        let given = given.map(|text| ("tasks.max".to_owned(), Some(text.to_owned())));
+        assert_eq!(tasks_max(&given.into_iter().collect()), expected);
+    };
+    check(None, 1);
+    check(Some(" 4 "), 4);
+    check(Some("0"), 1);
+    check(Some("-3"), 1);
+    check(Some("many"), 1);
+    check(Some("${file:/tasks.properties:max}"), 1);
+    check(Some("4294967295"), TASKS_MAX);
+}
+
 #[test]
 fn restarts_reach_the_chosen_only() {
     let mut log = Log::new();
@@ -283,7 +336,7 @@ fn a_kafka_connect_log_is_taken_over() {
     check("odd", 0, Some(Kind::Unknown));
     // Kafka Connect was ended before it had made this one's tasks.
     check("young", 3, None);
-    check("bad", 0, Some(Kind::Sink));
+    check("bad", 1, Some(Kind::Sink));
     assert_eq!(registry.get("pg").unwrap().target, TargetState::Paused);
     let cdc = registry.get("cdc").unwrap();
     assert_eq!(cdc.task_config(0)["k"].as_deref(), Some("v"));
@@ -314,11 +367,11 @@ fn a_kafka_connect_log_is_taken_over() {
         config: config(1),
     };
     assert!(registry.plan(&put, None, &members(2)).is_ok());
-    // Only what can be run is placed.
+    // What another program's is, is not placed.
     let placed = registry.plan_placement(&members(2));
     let keys: BTreeSet<String> = placed.iter().map(|record| record.encode().key).collect();
-    let expected = ["rowdock-placement-pg", "rowdock-placement-young"];
-    assert_eq!(keys, expected.map(str::to_owned).into());
+    let expected = ["bad", "pg", "young"].map(|name| format!("rowdock-placement-{name}"));
+    assert_eq!(keys, expected.into());
 }
 
 /// A worker that lacks a file of secrets places every task where the others do, or they would move
