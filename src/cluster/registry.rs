@@ -74,6 +74,9 @@ pub(super) struct Registry {
     definitions: BTreeMap<String, Definition>,
     /// Target states; may precede their connectors, and outlive them.
     targets: BTreeMap<String, TargetState>,
+    /// How many tasks have been made for connectors; likewise. Compaction may leave a commit before a
+    /// config that came after it in the place of an earlier one.
+    commits: BTreeMap<String, u32>,
     /// Task configs that no commit has put in force.
     staged: BTreeMap<String, BTreeMap<u32, Arc<RawConfig>>>,
     /// Levels of loggers on all workers.
@@ -140,6 +143,7 @@ impl Registry {
             settings,
             definitions: BTreeMap::new(),
             targets: BTreeMap::new(),
+            commits: BTreeMap::new(),
             staged: BTreeMap::new(),
             loggers: BTreeMap::new(),
         }
@@ -172,8 +176,11 @@ impl Registry {
                 None
             }
             ConfigRecord::Commit { name, tasks } => {
-                // Of a connector that is not there it is a left-over of one that was deleted.
                 let staged = self.staged.remove(&name).unwrap_or_default();
+                match tasks {
+                    Some(tasks) => self.commits.insert(name.clone(), tasks),
+                    None => self.commits.remove(&name),
+                };
                 let definition = self.definitions.get_mut(&name)?;
                 definition.committed = tasks.unwrap_or_default();
                 definition.task_configs.extend(staged);
@@ -274,7 +281,7 @@ impl Registry {
             config_version: version,
             target: target.unwrap_or(TargetState::Running),
             restarts: Restarts::default(),
-            committed: 0,
+            committed: self.commits.get(name).copied().unwrap_or_default(),
             task_configs: BTreeMap::new(),
             owners: Vec::new(),
         };

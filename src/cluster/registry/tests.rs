@@ -436,6 +436,64 @@ fn what_one_worker_cannot_read_moves_no_task() {
     assert!(lacking.get("a").unwrap().accepted.is_ok());
 }
 
+/// Workers that have read the log at different times, some of it compacted, and workers that do not
+/// accept what others do count the same tasks. Otherwise each would put right what the other has placed.
+#[test]
+fn tasks_are_counted_alike_whatever_compaction_has_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shop.properties");
+    std::fs::write(&file, "user=ann\n").unwrap();
+    let connector = |tasks: u32| {
+        let mut config = config(tasks);
+        let user = format!("${{file:{}:user}}", file.display());
+        config.insert("connection.user".to_owned(), Some(user));
+        config.insert("name".to_owned(), Some("pg".to_owned()));
+        ConfigRecord::Connector {
+            name: "pg".to_owned(),
+            config: Some(config),
+        }
+    };
+    let commit = |tasks| ConfigRecord::Commit {
+        name: "pg".to_owned(),
+        tasks: Some(tasks),
+    };
+    let gone = ConfigRecord::Connector {
+        name: "pg".to_owned(),
+        config: None,
+    };
+    let sources = SettingsSources::overriding(&[
+        "config.providers=file",
+        "config.providers.file.class=FileConfigProvider",
+    ]);
+    let accepting = Arc::new(WorkerSettings::load(&sources).unwrap().settings);
+    let lacking = registry().settings;
+    for (log, expected) in [
+        (vec![connector(3)], 3),
+        (vec![connector(3), commit(0)], 3),
+        (vec![connector(3), commit(2)], 2),
+        (vec![connector(3), commit(2), connector(4)], 2),
+        // Kafka Connect leaves the commits of connectors that it deletes.
+        (vec![connector(3), commit(2), gone, connector(4)], 2),
+    ] {
+        for settings in [&accepting, &lacking] {
+            for is_compacted in [false, true] {
+                let mut registry = Registry::new(Arc::clone(settings));
+                for (index, record) in log.iter().enumerate() {
+                    let key = record.encode().key;
+                    let mut later = log[index + 1..].iter();
+                    if is_compacted && later.any(|later| later.encode().key == key) {
+                        continue;
+                    }
+                    registry.apply(u64::try_from(index).unwrap() + 1, record.clone());
+                }
+                let known = registry.get("pg").unwrap();
+                assert_eq!(known.accepted.is_ok(), Arc::ptr_eq(settings, &accepting));
+                assert_eq!(known.task_count(), expected, "{log:?}, {is_compacted}");
+            }
+        }
+    }
+}
+
 /// A connector of a name that was used before has nothing of the one before.
 #[test]
 fn nothing_survives_a_deletion() {
