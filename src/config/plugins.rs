@@ -41,6 +41,9 @@ const CLASSES: [SinkClass; 4] = [
     SinkClass::Cassandra,
 ];
 
+/// What the full names of our classes begin with.
+const OWN_PACKAGE: &str = "rowdock.";
+
 /// Why names that others may expect stand for nothing, by the name without its endings.
 const HINTS: &[(&str, &str)] = &[(
     "Jdbc",
@@ -59,10 +62,7 @@ pub(super) enum Plugin {
 impl Plugin {
     /// The full class name.
     pub(super) fn full_name(self) -> &'static str {
-        match self {
-            Self::Own(class) => full_name(class),
-            Self::Foreign(dialect) => dialect.classes[0],
-        }
+        self.full_names()[0]
     }
 
     pub(super) fn dialect(self) -> Option<&'static Dialect> {
@@ -87,15 +87,23 @@ impl Plugin {
         }
     }
 
-    /// Whether a name in a request's path means this class: its full name or the end of it, with
-    /// or without `Connector`, as in Kafka Connect.
+    /// Full names that stand for the class in configs; the first is today's.
+    fn full_names(self) -> &'static [&'static str] {
+        match self {
+            Self::Own(class) => full_names(class),
+            Self::Foreign(dialect) => dialect.classes,
+        }
+    }
+
+    /// Whether a name in a request's path means this class: one of its full names or the end of one,
+    /// with or without `Connector`, as in Kafka Connect.
     pub(super) fn is_called(self, name: &str) -> bool {
-        let full = without_suffix(self.full_name());
         let name = without_suffix(name);
-        full == name
-            || full
-                .strip_suffix(name)
-                .is_some_and(|rest| rest.ends_with('.'))
+        let means = |full: &&str| {
+            let rest = without_suffix(full).strip_suffix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        self.full_names().iter().any(means)
     }
 }
 
@@ -152,30 +160,34 @@ pub(super) fn find(name: &str) -> Result<Plugin, UnknownClass> {
 
 /// The full class name.
 pub fn full_name(class: SinkClass) -> &'static str {
+    full_names(class)[0]
+}
+
+fn full_names(class: SinkClass) -> &'static [&'static str] {
     match class {
-        SinkClass::Postgres => "rowdock.PostgresSink",
-        SinkClass::MySql => "rowdock.MySqlSink",
-        SinkClass::Sqlite => "rowdock.SqliteSink",
-        SinkClass::Cassandra => "rowdock.CassandraSink",
+        SinkClass::Postgres => &["rowdock.PostgresSink"],
+        SinkClass::MySql => &["rowdock.MySqlSink", "rowdock.MariaDbSink"],
+        SinkClass::Sqlite => &["rowdock.SqliteSink"],
+        SinkClass::Cassandra => &["rowdock.CassandraSink", "rowdock.ScyllaSink"],
     }
 }
 
-/// Finds a class of ours by its full name, its simple name, or either with the ending `Connector`.
+/// Finds a class of ours by a full name, a simple name, or either with the ending `Connector`.
 ///
 /// # Errors
 /// When no built-in class has that name.
 pub(super) fn own(name: &str) -> Result<SinkClass, UnknownClass> {
-    let simple = name.strip_prefix("rowdock.").unwrap_or(name);
-    match without_suffix(simple) {
-        "PostgresSink" => Ok(SinkClass::Postgres),
-        "MySqlSink" | "MariaDbSink" => Ok(SinkClass::MySql),
-        "SqliteSink" => Ok(SinkClass::Sqlite),
-        "CassandraSink" | "ScyllaSink" => Ok(SinkClass::Cassandra),
-        _ => Err(UnknownClass {
-            class: name.to_owned(),
-            hint: hint(name),
-        }),
-    }
+    let simple = |full: &'static str| full.strip_prefix(OWN_PACKAGE);
+    let given = without_suffix(name.strip_prefix(OWN_PACKAGE).unwrap_or(name));
+    let is_meant = |class: &SinkClass| {
+        let mut names = full_names(*class).iter().copied();
+        names.any(|full| simple(full) == Some(given))
+    };
+    let unknown = || UnknownClass {
+        class: name.to_owned(),
+        hint: hint(name),
+    };
+    CLASSES.into_iter().find(is_meant).ok_or_else(unknown)
 }
 
 fn available() -> String {
@@ -252,6 +264,27 @@ mod tests {
         ] {
             assert_eq!(plugin.is_called(name), called, "{name}");
         }
+    }
+
+    /// Whatever a config may be called by in `connector.class`, a request's path may as well.
+    #[test]
+    fn every_name_of_a_class_is_one_in_paths() {
+        let of_ours = CLASSES.iter().flat_map(|class| full_names(*class));
+        let of_others = dialect::ALL.iter().flat_map(|dialect| dialect.classes);
+        let all: Vec<&str> = of_ours.chain(of_others).copied().collect();
+        assert!(all.contains(&"rowdock.MariaDbSink"), "{all:?}");
+        for full in all {
+            let plugin = find(full).unwrap();
+            let simple = full.rsplit('.').next().unwrap();
+            for name in [full, simple, without_suffix(full), without_suffix(simple)] {
+                assert!(plugin.is_called(name), "{full}: {name}");
+            }
+            assert!(!plugin.is_called(&simple[1..]), "{full}");
+            assert!(!plugin.is_called("rowdock.PostgresSink2"), "{full}");
+        }
+        let mysql = find("MySqlSink").unwrap();
+        assert!(!mysql.is_called("ScyllaSink"));
+        assert!(!mysql.is_called(""));
     }
 
     #[test]
