@@ -66,7 +66,7 @@ use follow::Leaving;
 use links::Links;
 use membership::Company;
 use reads::Reads;
-use say::Said;
+use say::{Deletion, Said};
 use writes::{Job, Waiting, Write};
 
 /// How often the loop looks at deadlines, at the statuses of its tasks, and at the placement.
@@ -165,8 +165,8 @@ struct Control<S: StartTask> {
     looked_at_word: Instant,
     topics_resets: BTreeMap<String, u64>,
     loggers: Loggers,
-    /// Connectors that are gone, whose statuses are to be taken back.
-    deleted: BTreeMap<String, Instant>,
+    /// Connectors whose statuses are to be taken back.
+    deleted: BTreeMap<String, Deletion>,
     /// Workers of which something is said and that are not in the group, since then.
     absent: BTreeMap<String, Instant>,
     leaving: Option<Leaving>,
@@ -232,9 +232,7 @@ impl<S: StartTask> Control<S> {
             Message::ResetTopics { name, reply } => {
                 let refused = self.starting();
                 if refused.is_none() {
-                    for record in self.statuses.retraction_of_topics(&name) {
-                        self.say(record);
-                    }
+                    self.reset_topics(&name);
                 }
                 reply.send(refused.map_or(Ok(()), Err)).ok();
             }
@@ -338,11 +336,9 @@ impl<S: StartTask> Control<S> {
                     if let ConfigRecord::Logger { name, level } = &known {
                         self.set_logger(name, level.as_deref());
                     }
-                    if let ConfigRecord::Connector { name, config } = &known {
-                        match config {
-                            None => self.deleted.insert(name.clone(), Instant::now()),
-                            Some(_) => self.deleted.remove(name),
-                        };
+                    if let ConfigRecord::Connector { name, config: None } = &known {
+                        let deletion = Deletion::at(record.version);
+                        self.deleted.insert(name.clone(), deletion);
                     }
                     touched.extend(self.registry.apply(record.version, known));
                 }
@@ -385,6 +381,7 @@ impl<S: StartTask> Control<S> {
                     if let StatusRecord::Topic {
                         name, used: None, ..
                     } = &known
+                        && record.request_id.is_some()
                         && self.told.contains_key(name)
                     {
                         *self.topics_resets.entry(name.clone()).or_default() += 1;

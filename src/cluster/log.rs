@@ -20,7 +20,7 @@ use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
-use rdkafka::message::Message as _;
+use rdkafka::message::{Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::types::RDKafkaRespErr;
 use tracing::debug;
@@ -29,6 +29,14 @@ use crate::login;
 
 /// Name of the header that carries the id of the request which a record belongs to.
 pub(super) const REQUEST_ID_HEADER: &str = "rowdock-request";
+
+/// Headers of a record that a request has asked for.
+pub(super) fn request_header(request_id: &str) -> OwnedHeaders {
+    OwnedHeaders::new().insert(Header {
+        key: REQUEST_ID_HEADER,
+        value: Some(request_id),
+    })
+}
 
 /// Properties of the Kafka client, as librdkafka names them.
 pub(super) type Properties = Vec<(String, String)>;

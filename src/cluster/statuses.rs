@@ -58,8 +58,8 @@ impl Statuses {
     }
 
     /// Topics that a connector's tasks have read.
-    pub(super) fn topics(&self, name: &str) -> impl Iterator<Item = &String> {
-        self.topics.get(name).into_iter().flat_map(BTreeMap::keys)
+    pub(super) fn topics(&self, name: &str) -> impl Iterator<Item = (&String, &TopicUse)> {
+        self.topics.get(name).into_iter().flatten()
     }
 
     pub(super) fn worker(&self, worker_id: &str) -> Option<&WorkerRecord> {
@@ -77,13 +77,6 @@ impl Statuses {
         names.chain(self.topics.keys()).cloned().collect()
     }
 
-    /// Whether anything is said of a connector.
-    pub(super) fn mentions(&self, name: &str) -> bool {
-        self.connectors.contains_key(name)
-            || self.tasks.contains_key(name)
-            || self.topics.contains_key(name)
-    }
-
     /// The records that take back everything that is said of a connector.
     pub(super) fn retraction(&self, name: &str) -> Vec<StatusRecord> {
         let mut records = Vec::new();
@@ -98,18 +91,24 @@ impl Statuses {
             task,
             status: None,
         }));
-        records.extend(self.retraction_of_topics(name));
+        records.extend(self.retraction_of_topics(name, |_| true));
         records
     }
 
-    /// The records that forget which topics a connector's tasks have read.
-    pub(super) fn retraction_of_topics(&self, name: &str) -> Vec<StatusRecord> {
-        let forget = |topic: &String| StatusRecord::Topic {
+    /// The records that forget which topics a connector's tasks have read, as far as they are of these
+    /// uses.
+    pub(super) fn retraction_of_topics(
+        &self,
+        name: &str,
+        is_meant: impl Fn(&TopicUse) -> bool,
+    ) -> Vec<StatusRecord> {
+        let meant = self.topics(name).filter(|(_, used)| is_meant(used));
+        let forget = |(topic, _): (&String, &TopicUse)| StatusRecord::Topic {
             topic: topic.clone(),
             name: name.to_owned(),
             used: None,
         };
-        self.topics(name).map(forget).collect()
+        meant.map(forget).collect()
     }
 
     /// Those of the group that say that they are workers of the cluster with this config topic. While

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::links::{KafkaLinks, Links};
 use super::membership::Company;
 use super::reads::Reads;
+use super::say::Deletion;
 use super::{Control, Distributed, Event, Refused};
 use crate::cluster::fetch_memory::FetchMemory;
 use crate::cluster::handle::ClusterHandle;
@@ -280,7 +281,8 @@ impl<S: StartTask> Control<S> {
         // What was deleted while nobody was there to take its words back.
         let is_gone = |name: &String| self.registry.get(name).is_none();
         let gone = self.statuses.names().into_iter().filter(is_gone);
-        self.deleted = gone.map(|name| (name, Instant::now())).collect();
+        let version = u64::try_from(self.position).unwrap_or_default();
+        self.deleted = gone.map(|name| (name, Deletion::at(version))).collect();
         self.company.heard_at = Instant::now();
         let names: Vec<String> = self.registry.iter().map(|(name, _)| name.clone()).collect();
         info!(connectors = names.len(), members = ?self.members, "worker has started");

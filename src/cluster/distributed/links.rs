@@ -30,8 +30,9 @@ pub(super) trait Links: Send {
     /// Asks for the end of the config topic; the answer is [`Event::End`].
     fn ask_for_end(&self);
 
-    /// Says something in the status topic, at some time soon.
-    fn say(&self, encoded: &Encoded);
+    /// Says something in the status topic, at some time soon; with the request that asked for it, if
+    /// one did.
+    fn say(&self, encoded: &Encoded, request_id: Option<&str>);
 
     /// Joins the group of workers anew: the membership that there is stands still.
     fn join_anew(&mut self);
@@ -65,8 +66,8 @@ impl Links for KafkaLinks {
         });
     }
 
-    fn say(&self, encoded: &Encoded) {
-        self.speech.say(encoded);
+    fn say(&self, encoded: &Encoded, request_id: Option<&str>) {
+        self.speech.say(encoded, request_id);
     }
 
     fn join_anew(&mut self) {

@@ -10,12 +10,15 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::Control;
-use crate::cluster::format::status::{Started, StatusRecord, Told, TopicUse, WorkerRecord};
+use crate::cluster::format::status::{
+    ReadUnder, Started, StatusRecord, Told, TopicUse, WorkerRecord,
+};
 use crate::cluster::placement;
 use crate::cluster::tasks::StartTask;
-use crate::cluster::view::{ConnectorState, PublishedStatus, told};
+use crate::cluster::view::{ConnectorState, PublishedStatus, PublishedTask, told};
 use crate::task::TaskState;
 
 /// How long the topic may take to show what was said before it is said again.
@@ -33,6 +36,21 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(super) struct Said {
     record: StatusRecord,
     at: Instant,
+}
+
+/// A connector that was deleted; another of its name may be there by now.
+pub(super) struct Deletion {
+    since: Instant,
+    /// Of the record that deleted it.
+    pub(super) version: u64,
+}
+
+impl Deletion {
+    /// One that has just been read.
+    pub(super) fn at(version: u64) -> Self {
+        let since = Instant::now();
+        Self { since, version }
+    }
 }
 
 impl<S: StartTask> Control<S> {
@@ -123,7 +141,7 @@ impl<S: StartTask> Control<S> {
                 if published.topics_resets == resets && self.settings.topic_tracking {
                     let status = status.borrow();
                     let topics = status.topics.iter();
-                    records.extend(topics.map(|topic| self.use_of(name, task.task, topic)));
+                    records.extend(topics.map(|topic| self.use_of(name, task, topic)));
                 }
             }
         }
@@ -153,15 +171,19 @@ impl<S: StartTask> Control<S> {
         records
     }
 
-    fn use_of(&self, name: &str, task: u32, topic: &str) -> StatusRecord {
+    fn use_of(&self, name: &str, task: &PublishedTask, topic: &str) -> StatusRecord {
+        let under = ReadUnder {
+            config: task.key.config_version,
+        };
         let used = |discovered_ms| StatusRecord::Topic {
             topic: topic.to_owned(),
             name: name.to_owned(),
             used: Some(TopicUse {
                 name: topic.to_owned(),
                 connector: name.to_owned(),
-                task,
+                task: task.task,
                 discovered_ms,
+                rowdock: Some(under),
             }),
         };
         let now = chrono::Utc::now().timestamp_millis();
@@ -170,7 +192,7 @@ impl<S: StartTask> Control<S> {
         match self.said.get(&record.key()).map(|said| &said.record) {
             Some(StatusRecord::Topic {
                 used: Some(said), ..
-            }) => used(said.discovered_ms),
+            }) if said.rowdock == Some(under) => used(said.discovered_ms),
             _ => record,
         }
     }
@@ -236,16 +258,18 @@ impl<S: StartTask> Control<S> {
     /// themselves. Taken back by the first of the members; whoever was there after all says it again.
     fn word_to_take_back(&mut self) -> Vec<StatusRecord> {
         self.deleted
-            .retain(|_, since| since.elapsed() < DELETED_TIME_MAX);
+            .retain(|_, deletion| deletion.since.elapsed() < DELETED_TIME_MAX);
         self.note_absent();
         if self.staying.first() != Some(&self.worker_id) {
             return Vec::new();
         }
-        let gone = self
-            .deleted
-            .keys()
-            .filter(|name| self.registry.get(name).is_none() && self.statuses.mentions(name));
-        let statuses = gone.flat_map(|name| self.statuses.retraction(name));
+        let statuses = self.deleted.iter().flat_map(|(name, deletion)| {
+            let is_before = |used: &TopicUse| used.is_before(deletion.version);
+            match self.registry.get(name) {
+                None => self.statuses.retraction(name),
+                Some(_) => self.statuses.retraction_of_topics(name, is_before),
+            }
+        });
         let absent = self.absent.iter();
         let workers = absent.filter(|(_, since)| since.elapsed() > ABSENT_TIME_MAX);
         let workers = workers.map(|(worker_id, _)| StatusRecord::Worker {
@@ -269,18 +293,30 @@ impl<S: StartTask> Control<S> {
         if self.stands(&record) {
             return;
         }
-        let key = record.key();
-        if let Some(said) = self.said.get(&key)
+        if let Some(said) = self.said.get(&record.key())
             && said.record == record
             && said.at.elapsed() < SAY_AGAIN_AFTER
         {
             return;
         }
+        self.send_word(record, None);
+    }
+
+    /// Forgets which topics a connector's tasks have read, because somebody has asked for it: the tasks
+    /// forget them too. What is taken back of a connector that was deleted, they do not hear.
+    pub(super) fn reset_topics(&mut self, name: &str) {
+        let request_id = Uuid::new_v4().to_string();
+        for record in self.statuses.retraction_of_topics(name, |_| true) {
+            self.send_word(record, Some(&request_id));
+        }
+    }
+
+    fn send_word(&mut self, record: StatusRecord, request_id: Option<&str>) {
         if let Some(links) = &self.links {
-            links.say(&record.encode());
+            links.say(&record.encode(), request_id);
         }
         let at = Instant::now();
-        self.said.insert(key, Said { record, at });
+        self.said.insert(record.key(), Said { record, at });
     }
 
     fn stands(&self, record: &StatusRecord) -> bool {
@@ -292,7 +328,11 @@ impl<S: StartTask> Control<S> {
                 self.statuses.task(name, *task) == status.as_ref()
             }
             StatusRecord::Topic { topic, name, used } => {
-                self.statuses.topics(name).any(|known| known == topic) == used.is_some()
+                // Of an earlier connector it is another use, and is there to be taken back.
+                match used {
+                    Some(_) => self.topics_of(name).any(|known| known == topic),
+                    None => self.statuses.topics(name).all(|(known, _)| known != topic),
+                }
             }
             StatusRecord::Worker { worker_id, worker } => {
                 self.statuses.worker(worker_id) == worker.as_ref()

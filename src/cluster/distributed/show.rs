@@ -39,7 +39,7 @@ impl<S: StartTask> Control<S> {
             tasks: (0..definition.task_count())
                 .map(|task| self.task(name, definition, &published, task))
                 .collect(),
-            topics: self.statuses.topics(name).cloned().collect(),
+            topics: self.topics_of(name).cloned().collect(),
         })
     }
 
@@ -124,7 +124,7 @@ impl<S: StartTask> Control<S> {
             },
             trace: (!is_accepted).then(|| unfit.shown()),
             tasks,
-            topics: self.statuses.topics(name).cloned().collect(),
+            topics: self.topics_of(name).cloned().collect(),
         }
     }
 
@@ -141,6 +141,16 @@ impl<S: StartTask> Control<S> {
             ),
             trace: said.and_then(|told| told.trace.clone()),
         }
+    }
+
+    /// Topics that the connector's tasks have read; not those of one that was deleted a moment ago,
+    /// whose words still stand.
+    pub(super) fn topics_of(&self, name: &str) -> impl Iterator<Item = &String> {
+        let deletion = self.deleted.get(name).map(|deletion| deletion.version);
+        let topics = self.statuses.topics(name);
+        topics
+            .filter(move |(_, used)| deletion.is_none_or(|version| !used.is_before(version)))
+            .map(|(topic, _)| topic)
     }
 
     /// The worker that speaks for a connector as a whole.

@@ -36,6 +36,7 @@ mod outage;
 mod restarts;
 mod secrets;
 mod steps;
+mod topics;
 
 use kafka::{
     FakeLinks, Kafka, Line, Outcome, read_config, read_statuses, say, tell_end, tell_members, write,
@@ -430,7 +431,7 @@ impl World {
             assert_eq!(running, wanted, "{name}-{task}");
         }
         let mut said = Statuses::default();
-        for encoded in &self.kafka.statuses {
+        for (encoded, _) in &self.kafka.statuses {
             let decoded =
                 StatusRecord::decode(Some(encoded.key.as_bytes()), encoded.value.as_deref());
             if let Ok(Decoded::Known(known)) = decoded {
@@ -438,7 +439,7 @@ impl World {
             }
         }
         if definition.is_none() {
-            assert!(!said.mentions(name), "words of {name} are left");
+            assert!(!said.names().contains(name), "words of {name} are left");
         }
         for node in &self.nodes {
             let Some(view) = node.control.view_of(name) else {

@@ -4,7 +4,7 @@
 //! |--------------------------------|--------------------------------------------------------------|
 //! | `status-connector-<n>`         | `{"state", "trace", "worker_id", "generation", "version"}`    |
 //! | `status-task-<n>-<i>`          | the same; ours: `"rowdock"`, see [`Told`]                     |
-//! | `status-topic-<t>:connector-<n>` | `{"topic": {"name", "connector", "task", "discoverTimestamp"}}` |
+//! | `status-topic-<t>:connector-<n>` | `{"topic": {"name", "connector", "task", "discoverTimestamp"}}`; ours: `"rowdock"`, see [`TopicUse`] |
 //! | `rowdock-worker-<worker id>`   | see [`WorkerRecord`]; ours                                    |
 
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,24 @@ pub(in crate::cluster) struct TopicUse {
     /// Milliseconds since the epoch.
     #[serde(rename = "discoverTimestamp")]
     pub(in crate::cluster) discovered_ms: i64,
+    /// Absent in what Kafka Connect wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::cluster) rowdock: Option<ReadUnder>,
+}
+
+/// What a task that read a topic was started for. Others tell by it whether it was a task of an earlier
+/// connector of this name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::cluster) struct ReadUnder {
+    /// The version of the config.
+    pub(in crate::cluster) config: u64,
+}
+
+impl TopicUse {
+    /// Whether it was of a connector that was deleted by this version of the config topic.
+    pub(in crate::cluster) fn is_before(&self, version: u64) -> bool {
+        self.rowdock.is_none_or(|under| under.config < version)
+    }
 }
 
 /// What a worker says of itself. Whether it lives is for its group to say; this is for what the

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::status::{Started, StatusRecord, Told, TopicUse, WorkerRecord};
+use super::status::{ReadUnder, Started, StatusRecord, Told, TopicUse, WorkerRecord};
 use super::*;
 
 fn config(pairs: &[(&str, Option<&str>)]) -> RawConfig {
@@ -268,11 +268,12 @@ fn statuses_there_and_back() {
                 connector: "a:connector-b".to_owned(),
                 task: 1,
                 discovered_ms: 7,
+                rowdock: Some(ReadUnder { config: 5 }),
             }),
         },
         "status-topic-orders:connector-a:connector-b",
         Some(
-            r#"{"topic":{"name":"orders","connector":"a:connector-b","task":1,"discoverTimestamp":7}}"#,
+            r#"{"topic":{"name":"orders","connector":"a:connector-b","task":1,"discoverTimestamp":7,"rowdock":{"config":5}}}"#,
         ),
     );
     check(

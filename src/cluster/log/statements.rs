@@ -12,7 +12,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{debug, info, warn};
 
-use super::{Properties, WorkerContext, client_config};
+use super::{Properties, WorkerContext, client_config, request_header};
 use crate::cluster::format::Encoded;
 
 /// How long one look at what became of the words lasts; also how long the thread outlives them. Each
@@ -73,11 +73,14 @@ impl Speech {
     }
 
     /// Says it, at some time soon.
-    pub(in crate::cluster) fn say(&self, encoded: &Encoded) {
+    pub(in crate::cluster) fn say(&self, encoded: &Encoded, request_id: Option<&str>) {
         let mut record: BaseRecord<'_, [u8], [u8]> =
             BaseRecord::to(&self.topic).key(encoded.key.as_bytes());
         if let Some(value) = &encoded.value {
             record = record.payload(value.as_slice());
+        }
+        if let Some(request_id) = request_id {
+            record = record.headers(request_header(request_id));
         }
         if let Err((error, _)) = self.producer.send(record) {
             debug!(%error, key = encoded.key, "status cannot be said now");

@@ -15,11 +15,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{Properties, REQUEST_ID_HEADER, WorkerContext, client_config};
+use super::{Properties, WorkerContext, client_config, request_header};
 use crate::cluster::format::Encoded;
 use crate::login;
 
@@ -179,14 +178,10 @@ impl Writer {
         let appending = |error| (Step::Append, error);
         producer.begin_transaction().map_err(appending)?;
         for Encoded { key, value } in records {
-            let headers = OwnedHeaders::new().insert(Header {
-                key: REQUEST_ID_HEADER,
-                value: Some(request_id),
-            });
             let mut record = BaseRecord::to(&self.topic)
                 .partition(0)
                 .key(key.as_bytes())
-                .headers(headers);
+                .headers(request_header(request_id));
             if let Some(value) = value {
                 record = record.payload(value.as_slice());
             }

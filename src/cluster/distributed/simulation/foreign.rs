@@ -40,7 +40,7 @@ async fn strangers_have_no_tasks() {
             config_topic: Some("others-configs".to_owned()),
         }),
     };
-    world.kafka.statuses.push(word.encode());
+    world.kafka.statuses.push((word.encode(), None));
     world.settle().await;
     world.command(0, 0, CREATE);
     world.settle().await;

@@ -25,11 +25,14 @@ pub(super) enum Outcome {
     Failed,
 }
 
+/// What is said in the status topic, and the request that asked for it, if one did.
+pub(super) type Word = (Encoded, Option<String>);
+
 /// What all workers share.
 pub(super) struct Kafka {
     /// Records and their requests; none where compaction has left nothing.
     pub(super) config: Vec<Option<(Encoded, String)>>,
-    pub(super) statuses: Vec<Encoded>,
+    pub(super) statuses: Vec<Word>,
     /// Members of the group: names, and which process each is.
     pub(super) group: Vec<(String, usize)>,
     /// Others in the group.
@@ -46,7 +49,7 @@ pub(super) struct Kafka {
 pub(super) struct Line {
     pub(super) orders: VecDeque<ToWriterThread>,
     pub(super) end_asked: bool,
-    pub(super) said: VecDeque<Encoded>,
+    pub(super) said: VecDeque<Word>,
 }
 
 pub(super) struct FakeLinks(pub(super) Arc<Mutex<Line>>);
@@ -67,8 +70,9 @@ impl Links for FakeLinks {
         self.lock().end_asked = true;
     }
 
-    fn say(&self, encoded: &Encoded) {
-        self.lock().said.push_back(encoded.clone());
+    fn say(&self, encoded: &Encoded, request_id: Option<&str>) {
+        let word = (encoded.clone(), request_id.map(str::to_owned));
+        self.lock().said.push_back(word);
     }
 
     fn join_anew(&mut self) {}
@@ -160,11 +164,11 @@ pub(super) fn read_statuses(kafka: &mut Kafka, node: &mut Node, records: usize) 
         .len()
         .min(node.statuses_read.saturating_add(records));
     let fresh = kafka.statuses[node.statuses_read..until].iter();
-    let records = fresh.map(|encoded| TailRecord {
+    let records = fresh.map(|(encoded, request_id)| TailRecord {
         version: 1,
         key: Some(encoded.key.clone().into_bytes()),
         value: encoded.value.clone(),
-        request_id: None,
+        request_id: request_id.clone(),
     });
     let tailed = Tailed {
         records: records.collect(),
