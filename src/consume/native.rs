@@ -25,6 +25,7 @@ use rdkafka::types::RDKafkaRespErr;
 
 pub use self::groups::{FORGETS_COORDINATORS, Group, GroupMember, GroupQuestion, describe_group};
 pub use self::records::Records;
+use self::requests::fetch_token;
 pub use self::requests::{group_generation, is_member, set_token, topic_ids};
 use crate::record::{HeaderSource, RawHeader, RawRecord};
 
@@ -127,11 +128,7 @@ impl<C: ConsumerContext + 'static> Poller<C> {
             unsafe { sys::rd_kafka_queue_poll(self.queue.0.as_ptr(), milliseconds(timeout)) };
         let event = NonNull::new(event).map(|event| Event { event })?;
         if let Some(config) = event.wants_token() {
-            let client = self.consumer.client();
-            set_token(
-                client,
-                client.context().generate_oauth_token(config.as_deref()),
-            );
+            fetch_token(&self.consumer, config);
         }
         Some(event)
     }

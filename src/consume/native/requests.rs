@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::ffi::{CString, c_char};
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use rdkafka::bindings as sys;
@@ -54,6 +56,29 @@ pub fn set_token<C: ClientContext>(client: &Client<C>, token: Result<OAuthToken,
                 sys::rd_kafka_oauthbearer_set_token_failure(client.native_ptr(), told.as_ptr());
             }
         }
+    }
+}
+
+/// Gives a consumer its token as soon as there is one: whoever is asked for it may take seconds, and a
+/// consumer that is not polled meanwhile would do nothing at all. The client asks again when the token
+/// ages, or a while after there was none.
+pub(super) fn fetch_token<C: ConsumerContext + 'static>(
+    consumer: &Arc<BaseConsumer<C>>,
+    config: Option<String>,
+) {
+    let context = Arc::clone(consumer.client().context());
+    // One that is let go of meanwhile must not be held: closing it is its own thread's.
+    let waiting = Arc::downgrade(consumer);
+    let fetching = thread::Builder::new()
+        .name("kafka-login".to_owned())
+        .spawn(move || {
+            let token = context.generate_oauth_token(config.as_deref());
+            if let Some(consumer) = waiting.upgrade() {
+                set_token(consumer.client(), token);
+            }
+        });
+    if let Err(error) = fetching {
+        set_token(consumer.client(), Err(error.into()));
     }
 }
 
@@ -230,5 +255,81 @@ unsafe fn described_id(description: *const sys::rd_kafka_TopicDescription_t) -> 
         }
         let id = text(sys::rd_kafka_Uuid_base64str(id));
         Some(if id == NO_TOPIC_ID { String::new() } else { id })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, mpsc};
+    use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+    use rdkafka::ClientConfig;
+
+    use super::*;
+    use crate::consume::native::Poller;
+
+    const POLL_MAX: Duration = Duration::from_millis(50);
+    /// A poll that takes longer waits for something else than events.
+    const POLL_TIME_MAX: Duration = Duration::from_secs(2);
+    const DEADLINE: Duration = Duration::from_secs(30);
+
+    /// Tells that it was asked, and answers when the test says so.
+    struct SlowLogin {
+        asked: mpsc::Sender<()>,
+        may_answer: Mutex<mpsc::Receiver<()>>,
+    }
+
+    impl ClientContext for SlowLogin {
+        const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+        fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+            self.asked.send(())?;
+            self.may_answer
+                .lock()
+                .unwrap()
+                .recv_timeout(2 * POLL_TIME_MAX)?;
+            let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+            let lifetime = now + Duration::from_secs(2);
+            Ok(OAuthToken {
+                token: "token".to_owned(),
+                principal_name: "ann".to_owned(),
+                lifetime_ms: i64::try_from(lifetime.as_millis())?,
+            })
+        }
+    }
+
+    impl ConsumerContext for SlowLogin {}
+
+    #[test]
+    fn a_token_that_takes_its_time_holds_up_no_poll() {
+        let (asked, was_asked) = mpsc::channel();
+        let (answer, may_answer) = mpsc::channel();
+        let mut config = ClientConfig::new();
+        for (key, value) in [
+            ("bootstrap.servers", "127.0.0.1:9"),
+            ("group.id", "logins"),
+            ("security.protocol", "sasl_plaintext"),
+            ("sasl.mechanisms", "OAUTHBEARER"),
+        ] {
+            config.set(key, value);
+        }
+        let login = SlowLogin {
+            asked,
+            may_answer: Mutex::new(may_answer),
+        };
+        let consumer: BaseConsumer<SlowLogin> = config.create_with_context(login).unwrap();
+        let consumer = Arc::new(consumer);
+        let poller = Poller::new(&consumer).unwrap();
+        let begun = Instant::now();
+        // The second time is when the first token ages, so that one has arrived.
+        for time in 1..=2 {
+            while was_asked.try_recv().is_err() {
+                assert!(begun.elapsed() < DEADLINE, "not asked: {time}");
+                let since = Instant::now();
+                poller.poll(POLL_MAX);
+                assert!(since.elapsed() < POLL_TIME_MAX, "held up");
+            }
+            answer.send(()).unwrap();
+        }
     }
 }
