@@ -60,6 +60,7 @@ impl ApiError {
             | ClusterError::OtherName { .. }
             | ClusterError::NotOurs { .. }
             | ClusterError::Invalid(_)
+            | ClusterError::TooLarge { .. }
             | ClusterError::Starting { .. }
             | ClusterError::Unavailable { .. }
             | ClusterError::Stopped => error.into(),
@@ -86,7 +87,8 @@ impl From<ClusterError> for ApiError {
             ClusterError::AlreadyExists { .. } => StatusCode::CONFLICT,
             ClusterError::OtherName { .. }
             | ClusterError::NotOurs { .. }
-            | ClusterError::Invalid(_) => StatusCode::BAD_REQUEST,
+            | ClusterError::Invalid(_)
+            | ClusterError::TooLarge { .. } => StatusCode::BAD_REQUEST,
             ClusterError::Starting { .. }
             | ClusterError::Unavailable { .. }
             | ClusterError::Stopped => StatusCode::SERVICE_UNAVAILABLE,

@@ -224,6 +224,12 @@ pub enum ClusterError {
         /// Why, and whether it may take effect nevertheless.
         reason: String,
     },
+    /// The change is larger than can be recorded.
+    #[error("the change is too large: {reason}")]
+    TooLarge {
+        /// What is too large, and what to do.
+        reason: String,
+    },
     /// The worker is stopping.
     #[error("the worker is stopping and takes no more requests")]
     Stopped,

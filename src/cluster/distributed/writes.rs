@@ -160,6 +160,10 @@ impl<S: StartTask> Control<S> {
                 warn!(reason, "change cannot be written now");
                 self.pause_write(reason);
             }
+            WriterAnswer::Refused(reason) => {
+                warn!(reason, "change cannot be written");
+                self.refuse_write(reason);
+            }
             WriterAnswer::Unknown(reason) => {
                 warn!(reason, "it is not known whether the change was written");
                 write.may_be_written = true;
@@ -190,6 +194,16 @@ impl<S: StartTask> Control<S> {
             .min(PAUSE_MAX);
         write.attempts += 1;
         write.stage = Stage::Pausing(Instant::now() + pause.mul_f64(0.5 + fastrand::f64()));
+    }
+
+    /// It will not be written, however often it is tried.
+    fn refuse_write(&mut self, reason: String) {
+        let job = self.write.as_ref().and_then(|write| write.job.as_ref());
+        if matches!(job, Some(Job::Placement)) {
+            // Until something changes it would be the same again.
+            self.unplaced_since = None;
+        }
+        self.end_write(Some(ClusterError::TooLarge { reason }));
     }
 
     /// The end of the log, asked for after the role was taken over.

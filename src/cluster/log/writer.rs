@@ -10,7 +10,8 @@
 //! up after [`WriterAnswer::Ready`] with `fresh`, check, then commit; after an unknown result
 //! prepare again, which settles it, and look whether one's own record is there.
 
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,8 @@ const TRANSACTION_TIMEOUT_MS: &str = "10000";
 const STEP_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long giving a transaction up may take. When it cannot be, the next writer's start does it.
 const ABORT_TIME_MAX: Duration = Duration::from_secs(1);
+/// Largest record that is sent at all: far more than topics take by default.
+const RECORD_BYTES_MAX: &str = "16777216";
 
 /// Between two looks whether everything has been delivered.
 const DELIVERY_POLL: Duration = Duration::from_millis(1);
@@ -57,6 +60,8 @@ pub(in crate::cluster) enum WriterAnswer {
     Fenced,
     /// Nothing was written, for this reason; may be tried again.
     Failed(String),
+    /// Nothing was written, for this reason, and never will be.
+    Refused(String),
     /// It may or may not have been written, for this reason.
     Unknown(String),
 }
@@ -78,6 +83,7 @@ pub(in crate::cluster) fn start<T: Send + 'static>(
         transactional_id,
         topic,
         producer: None,
+        outgrown: Arc::default(),
     };
     thread::Builder::new()
         .name("config-writer".to_owned())
@@ -107,6 +113,8 @@ struct Writer {
     transactional_id: String,
     topic: String,
     producer: Option<BaseProducer<WorkerContext>>,
+    /// A broker has found a record too large.
+    outgrown: Arc<AtomicBool>,
 }
 
 impl Writer {
@@ -133,9 +141,22 @@ impl Writer {
             // A transaction may begin a moment too early after the one before; the default of
             // 100 ms would then be most of the time of a change.
             ("retry.backoff.ms", "10"),
+            // The topic's own limit is the one that counts.
+            ("message.max.bytes", RECORD_BYTES_MAX),
+            // What is sent at once must not be more than the topic takes, unless it is one record.
+            ("batch.size", "16384"),
         ];
+        let outgrown = Arc::clone(&self.outgrown);
+        let context = WorkerContext {
+            delivered: Some(Box::new(move |result| {
+                if result.is_err_and(is_outgrown) {
+                    outgrown.store(true, Ordering::Release);
+                }
+            })),
+            ..WorkerContext::default()
+        };
         let producer: BaseProducer<WorkerContext> =
-            client_config(&self.properties, &own).create_with_context(WorkerContext::default())?;
+            client_config(&self.properties, &own).create_with_context(context)?;
         login::log_in(producer.client(), &self.properties);
         let deadline = Instant::now() + STEP_TIME_MAX;
         loop {
@@ -160,6 +181,10 @@ impl Writer {
             }
             // The producer is dropped in all of these cases: the next one settles what is open.
             Err((_, error)) if is_fenced(&error) => WriterAnswer::Fenced,
+            Err((Step::Append, error)) if is_outgrown(&error) => {
+                producer.abort_transaction(ABORT_TIME_MAX).ok();
+                WriterAnswer::Refused(explain_size(records, &self.topic))
+            }
             Err((Step::Append, error)) => {
                 WriterAnswer::Failed(explain(&error, &self.transactional_id))
             }
@@ -176,6 +201,7 @@ impl Writer {
         request_id: &str,
     ) -> Result<(), (Step, KafkaError)> {
         let appending = |error| (Step::Append, error);
+        self.outgrown.store(false, Ordering::Release);
         producer.begin_transaction().map_err(appending)?;
         for Encoded { key, value } in records {
             let mut record = BaseRecord::to(&self.topic)
@@ -194,6 +220,10 @@ impl Writer {
         // all the rest takes.
         while producer.in_flight_count() > 0 && Instant::now() < deadline {
             producer.poll(DELIVERY_POLL);
+        }
+        if self.outgrown.load(Ordering::Acquire) {
+            let outgrown = KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge);
+            return Err(appending(outgrown));
         }
         if Instant::now() >= deadline {
             // Without a commit on its way it is known that nothing was written.
@@ -236,6 +266,24 @@ fn is_fenced(error: &KafkaError) -> bool {
     )
 }
 
+/// It is larger than the client or the topic takes, and will be the next time.
+fn is_outgrown(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::MessageBatchTooLarge)
+    )
+}
+
+fn explain_size(records: &[Encoded], topic: &str) -> String {
+    let bytes = |record: &Encoded| record.value.as_ref().map_or(0, Vec::len);
+    let largest = records.iter().max_by_key(|record| bytes(record));
+    let (key, bytes) = largest.map_or(("", 0), |record| (record.key.as_str(), bytes(record)));
+    format!(
+        "its record {key} has {bytes} bytes, more than Kafka takes: make the config shorter, or raise \
+         max.message.bytes of topic {topic}, to {RECORD_BYTES_MAX} at most"
+    )
+}
+
 fn explain(error: &KafkaError, transactional_id: &str) -> String {
     match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::TransactionalIdAuthorizationFailed) => format!(
@@ -246,5 +294,58 @@ fn explain(error: &KafkaError, transactional_id: &str) -> String {
             "the worker may not write to the config topic: allow Write on it".to_owned()
         }
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+    use super::*;
+
+    const TOPIC: &str = "configs";
+
+    fn writer(cluster: &MockCluster<'_, rdkafka::producer::DefaultProducerContext>) -> Writer {
+        Writer {
+            properties: vec![("bootstrap.servers".to_owned(), cluster.bootstrap_servers())],
+            transactional_id: "connect-cluster-workers".to_owned(),
+            topic: TOPIC.to_owned(),
+            producer: None,
+            outgrown: Arc::default(),
+        }
+    }
+
+    fn record(bytes: usize) -> Encoded {
+        Encoded {
+            key: "connector-pg".to_owned(),
+            value: Some(vec![b'x'; bytes]),
+        }
+    }
+
+    /// Whether the client or a broker finds it too large, it is told at once and not tried again; the
+    /// next change is written.
+    #[test]
+    fn a_change_that_is_too_large_is_refused_for_good() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic(TOPIC, 1, 1).unwrap();
+        let mut writer = writer(&cluster);
+        let commit = |writer: &mut Writer, bytes: usize| {
+            assert!(matches!(writer.prepare(), WriterAnswer::Ready { .. }));
+            writer.commit(&[record(10), record(bytes)], "request")
+        };
+        assert_eq!(commit(&mut writer, 20), WriterAnswer::Committed);
+        let by_client: usize = RECORD_BYTES_MAX.parse().unwrap();
+        let outgrown = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+        for (bytes, errors) in [(by_client, &[][..]), (4000, &[outgrown])] {
+            cluster.request_errors(RDKafkaApiKey::Produce, errors);
+            let answer = commit(&mut writer, bytes);
+            let WriterAnswer::Refused(reason) = answer else {
+                panic!("{bytes}: {answer:?}");
+            };
+            let told = format!("record connector-pg has {bytes} bytes");
+            assert!(reason.contains(&told), "{reason}");
+        }
+        assert_eq!(commit(&mut writer, 20), WriterAnswer::Committed);
     }
 }

@@ -23,6 +23,8 @@ pub(super) enum Outcome {
     LostBeforeCommit,
     /// Nothing was written, and that is known.
     Failed,
+    /// Nothing was written, and never will be.
+    Refused,
 }
 
 /// What is said in the status topic, and the request that asked for it, if one did.
@@ -209,6 +211,8 @@ pub(super) fn write(kafka: &mut Kafka, node: &mut Node, outcome: Outcome) {
                 WriterAnswer::Fenced
             } else if outcome == Outcome::Failed {
                 WriterAnswer::Failed("away".to_owned())
+            } else if outcome == Outcome::Refused {
+                WriterAnswer::Refused("too large".to_owned())
             } else if outcome == Outcome::LostBeforeCommit {
                 WriterAnswer::Unknown("lost".to_owned())
             } else {

@@ -35,6 +35,27 @@ impl World {
     }
 }
 
+/// Nobody waits until its time is over, and those who come after it are not held up.
+#[tokio::test(start_paused = true)]
+async fn what_can_never_be_written_is_refused_at_once() {
+    let mut world = World::new();
+    world.settle().await;
+    for name in 0..2 {
+        world.command(0, name, CREATE);
+    }
+    let node = &mut world.nodes[0];
+    write(&mut world.kafka, node, Outcome::Answered);
+    tell_end(&mut world.kafka, node, true);
+    write(&mut world.kafka, node, Outcome::Refused);
+    let answer = node.answers[0].answer.try_recv();
+    assert!(
+        matches!(&answer, Ok(Err(ClusterError::TooLarge { reason })) if reason == "too large"),
+        "{answer:?}"
+    );
+    world.carry_out(0);
+    assert!(world.answered(0), "the next one");
+}
+
 /// Each is refused in its own time with the reason, however many wait, and none of them is made when
 /// Kafka is back.
 #[tokio::test(start_paused = true)]

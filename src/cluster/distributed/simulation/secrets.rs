@@ -70,7 +70,13 @@ async fn a_connector_is_resumed_by_a_worker_that_does_not_accept_it() {
             include_tasks: true,
             only_failed: true,
         };
-        world.give(0, Command::Restart { name: name(), scope });
+        world.give(
+            0,
+            Command::Restart {
+                name: name(),
+                scope,
+            },
+        );
         world.settle().await;
         assert!(world.answered(0), "restarted");
         world.judge();

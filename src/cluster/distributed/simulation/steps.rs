@@ -67,6 +67,7 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Outcome::LostAfterCommit),
         1 => Just(Outcome::LostBeforeCommit),
         1 => Just(Outcome::Failed),
+        1 => Just(Outcome::Refused),
     ];
     let step = prop_oneof![
         4 => (worker.clone(), 0..NAMES.len(), 0_u8..9)
