@@ -23,6 +23,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -57,7 +58,8 @@ pub(super) enum ConfigRecord {
     Task {
         name: String,
         task: u32,
-        config: Option<RawConfig>,
+        /// Shared: all tasks of a connector have the same.
+        config: Option<Arc<RawConfig>>,
     },
     /// The connector has this many tasks from now on.
     Commit { name: String, tasks: Option<u32> },
@@ -174,7 +176,7 @@ impl ConfigRecord {
             Self::Connector { name, config }
         } else if let Some(rest) = key.strip_prefix(TASK) {
             let (name, task) = task_of(key, rest)?;
-            let config = properties(key, value)?;
+            let config = properties(key, value)?.map(Arc::new);
             Self::Task { name, task, config }
         } else if let Some(name) = of(COMMIT) {
             let tasks = commit(key, value)?;
@@ -208,7 +210,7 @@ impl ConfigRecord {
             ),
             Self::Task { name, task, config } => (
                 format!("{TASK}{name}-{task}"),
-                config.as_ref().map(in_properties),
+                config.as_deref().map(in_properties),
             ),
             Self::Commit { name, tasks } => {
                 let value = tasks.map(|tasks| json!({ "tasks": tasks }));

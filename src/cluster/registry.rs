@@ -51,8 +51,9 @@ pub(super) struct Definition {
     /// How many it is to have, as its config says without a look at what that refers to: the same on
     /// every worker, whether it accepts the config or not.
     tasks_max: u32,
-    /// Configs of its tasks as Kafka Connect made them.
-    task_configs: BTreeMap<u32, Arc<RawConfig>>,
+    /// The tasks that the log has configs of, and these where they are another program's: those of ours
+    /// all have the connector's.
+    task_configs: BTreeMap<u32, Option<Arc<RawConfig>>>,
     /// Worker of each task; empty on a standalone worker.
     pub(super) owners: Vec<String>,
 }
@@ -77,8 +78,8 @@ pub(super) struct Registry {
     /// How many tasks have been made for connectors; likewise. Compaction may leave a commit before a
     /// config that came after it in the place of an earlier one.
     commits: BTreeMap<String, u32>,
-    /// Task configs that no commit has put in force.
-    staged: BTreeMap<String, BTreeMap<u32, Arc<RawConfig>>>,
+    /// Task configs that no commit has put in force; those of our connectors are not kept.
+    staged: BTreeMap<String, BTreeMap<u32, Option<Arc<RawConfig>>>>,
     /// Levels of loggers on all workers.
     loggers: BTreeMap<String, String>,
 }
@@ -130,8 +131,8 @@ impl Definition {
 
     /// The config of a task as it is shown.
     pub(super) fn task_config(&self, task: u32) -> Arc<RawConfig> {
-        match (&self.accepted, self.task_configs.get(&task)) {
-            (Err(_), Some(config)) => Arc::clone(config),
+        match self.task_configs.get(&task) {
+            Some(Some(config)) if self.is_foreign() => Arc::clone(config),
             _ => Arc::clone(&self.of_tasks),
         }
     }
@@ -168,9 +169,11 @@ impl Registry {
                 Some(name)
             }
             ConfigRecord::Task { name, task, config } => {
+                let is_ours = |known: &Definition| !known.is_foreign();
+                let is_ours = self.definitions.get(&name).is_some_and(is_ours);
                 let staged = self.staged.entry(name).or_default();
                 match config {
-                    Some(config) => staged.insert(task, Arc::new(config)),
+                    Some(config) => staged.insert(task, (!is_ours).then_some(config)),
                     None => staged.remove(&task),
                 };
                 None
@@ -183,10 +186,15 @@ impl Registry {
                 };
                 let definition = self.definitions.get_mut(&name)?;
                 definition.committed = tasks.unwrap_or_default();
-                definition.task_configs.extend(staged);
+                let is_foreign = definition.is_foreign();
+                let kept = |config: Option<Arc<RawConfig>>| config.filter(|_| is_foreign);
+                let staged = staged.into_iter();
                 definition
                     .task_configs
-                    .retain(|task, _| tasks.is_some_and(|tasks| *task < tasks));
+                    .extend(staged.map(|(task, config)| (task, kept(config))));
+                definition
+                    .task_configs
+                    .retain(|task, _| *task < definition.committed);
                 Some(name)
             }
             ConfigRecord::Target { name, target } => {

@@ -279,20 +279,20 @@ impl<S: StartTask> Control<S> {
         };
         self.write = Some(write);
         match planned {
-            Ok(records) if !records.is_empty() => self.commit(&records),
+            Ok(records) if !records.is_empty() => self.commit(records),
             _ if !is_caught_up => self.catch_up(),
             Ok(_) => self.finish_write(),
             Err(error) => self.end_write(Some(error)),
         }
     }
 
-    fn commit(&mut self, records: &[ConfigRecord]) {
+    fn commit(&mut self, records: Vec<ConfigRecord>) {
         let Some(write) = &mut self.write else {
             return;
         };
         write.stage = Stage::Committing;
         let order = ToWriterThread::Commit {
-            records: records.iter().map(ConfigRecord::encode).collect(),
+            records,
             request_id: write.request_id.clone(),
         };
         self.order(order);

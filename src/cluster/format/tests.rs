@@ -57,7 +57,7 @@ fn kafka_connects_records_are_read() {
         ConfigRecord::Task {
             name: name(),
             task: 10,
-            config: Some(config(&[("task.class", Some("JdbcSinkTask"))])),
+            config: Some(Arc::new(config(&[("task.class", Some("JdbcSinkTask"))]))),
         },
     );
     check(
@@ -307,7 +307,7 @@ fn record() -> impl Strategy<Value = ConfigRecord> {
         (name, 0..TASKS_MAX, properties).prop_map(|(name, task, config)| ConfigRecord::Task {
             name,
             task,
-            config
+            config: config.map(Arc::new),
         }),
         (name, prop::option::of(0..TASKS_MAX))
             .prop_map(|(name, tasks)| ConfigRecord::Commit { name, tasks }),

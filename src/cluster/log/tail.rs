@@ -22,8 +22,9 @@ use crate::record::HeaderSource as _;
 
 /// How long one poll waits; also how long the thread outlives its listener.
 const POLL_MAX: Duration = Duration::from_millis(500);
-/// Records handed on at once: enough that a start reads a long log quickly.
+/// Records handed on at once, and bytes of them: enough that a start reads a long log quickly.
 const RECORDS_MAX: usize = 500;
+const BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long the end of the log may take to be told.
 const END_TIME_MAX: Duration = Duration::from_secs(2);
 
@@ -157,13 +158,15 @@ impl<T> TailThread<T> {
             let mut tailed = Tailed::default();
             let mut heard = false;
             let mut patience = POLL_MAX;
-            while tailed.records.len() < RECORDS_MAX {
+            let mut bytes = 0;
+            while tailed.records.len() < RECORDS_MAX && bytes < BYTES_MAX {
                 let Some(event) = poller.poll(patience) else {
                     break;
                 };
                 match event.content() {
                     Content::Message(message) => {
                         tailed.position = message.offset() + 1;
+                        bytes += message.value().map_or(0, <[u8]>::len);
                         tailed.records.push(record(&message));
                         heard = true;
                     }

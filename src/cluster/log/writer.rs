@@ -20,7 +20,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{Properties, WorkerContext, client_config, request_header};
-use crate::cluster::format::Encoded;
+use crate::cluster::format::{ConfigRecord, Encoded};
 use crate::login;
 
 /// A writer that was killed blocks readers for no longer than this.
@@ -42,7 +42,7 @@ pub(in crate::cluster) enum ToWriterThread {
     Prepare,
     /// Append these in one transaction.
     Commit {
-        records: Vec<Encoded>,
+        records: Vec<ConfigRecord>,
         request_id: String,
     },
     /// Give the role up: what it holds is not to be believed.
@@ -169,7 +169,7 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, records: &[Encoded], request_id: &str) -> WriterAnswer {
+    fn commit(&mut self, records: &[ConfigRecord], request_id: &str) -> WriterAnswer {
         let Some(producer) = self.producer.take() else {
             return WriterAnswer::Fenced;
         };
@@ -197,18 +197,19 @@ impl Writer {
     fn write(
         &self,
         producer: &BaseProducer<WorkerContext>,
-        records: &[Encoded],
+        records: &[ConfigRecord],
         request_id: &str,
     ) -> Result<(), (Step, KafkaError)> {
         let appending = |error| (Step::Append, error);
         self.outgrown.store(false, Ordering::Release);
         producer.begin_transaction().map_err(appending)?;
-        for Encoded { key, value } in records {
+        // One after the other: tasks' configs are shared until then.
+        for Encoded { key, value } in records.iter().map(ConfigRecord::encode) {
             let mut record = BaseRecord::to(&self.topic)
                 .partition(0)
                 .key(key.as_bytes())
                 .headers(request_header(request_id));
-            if let Some(value) = value {
+            if let Some(value) = &value {
                 record = record.payload(value.as_slice());
             }
             producer
@@ -274,10 +275,12 @@ fn is_outgrown(error: &KafkaError) -> bool {
     )
 }
 
-fn explain_size(records: &[Encoded], topic: &str) -> String {
-    let bytes = |record: &Encoded| record.value.as_ref().map_or(0, Vec::len);
-    let largest = records.iter().max_by_key(|record| bytes(record));
-    let (key, bytes) = largest.map_or(("", 0), |record| (record.key.as_str(), bytes(record)));
+fn explain_size(records: &[ConfigRecord], topic: &str) -> String {
+    let sizes = records.iter().map(|record| {
+        let Encoded { key, value } = record.encode();
+        (value.map_or(0, |value| value.len()), key)
+    });
+    let (bytes, key) = sizes.max().unwrap_or_default();
     format!(
         "its record {key} has {bytes} bytes, more than Kafka takes: make the config shorter, or raise \
          max.message.bytes of topic {topic}, to {RECORD_BYTES_MAX} at most"
@@ -316,10 +319,11 @@ mod tests {
         }
     }
 
-    fn record(bytes: usize) -> Encoded {
-        Encoded {
-            key: "connector-pg".to_owned(),
-            value: Some(vec![b'x'; bytes]),
+    /// One whose value has at least so many bytes.
+    fn record(bytes: usize) -> ConfigRecord {
+        ConfigRecord::Logger {
+            name: "pg".to_owned(),
+            level: Some("x".repeat(bytes)),
         }
     }
 
@@ -343,7 +347,8 @@ mod tests {
             let WriterAnswer::Refused(reason) = answer else {
                 panic!("{bytes}: {answer:?}");
             };
-            let told = format!("record connector-pg has {bytes} bytes");
+            let bytes = bytes + r#"{"level":""}"#.len();
+            let told = format!("record logger-cluster-pg has {bytes} bytes");
             assert!(reason.contains(&told), "{reason}");
         }
         assert_eq!(commit(&mut writer, 20), WriterAnswer::Committed);

@@ -3,6 +3,8 @@
 //! The order of checks is Kafka Connect's, because clients see it: the name in the config, then the
 //! config itself, then whether the connector exists.
 
+use std::sync::Arc;
+
 use super::{Definition, Registry, task_config};
 use crate::cluster::accepted::Accepted;
 use crate::cluster::format::{Chosen, ConfigRecord, Restart, TASKS_MAX};
@@ -12,6 +14,9 @@ use crate::cluster::view::{ConnectorView, TargetState};
 use crate::config::RawConfig;
 
 const NAME_KEY: &str = "name";
+/// Configs of all tasks that one change makes. Enough for the most tasks that a config may ask for, with
+/// configs of 32 KiB.
+const TASKS_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 impl Registry {
     /// Checks a command against what is, and says which records carry it out; none when nothing
@@ -21,6 +26,17 @@ impl Registry {
     /// # Errors
     /// When the command's precondition does not hold.
     pub(in crate::cluster) fn plan(
+        &self,
+        command: &Command,
+        now: Option<&ConnectorView>,
+        members: &[String],
+    ) -> Result<Vec<ConfigRecord>, ClusterError> {
+        let records = self.records_for(command, now, members)?;
+        check_size(&records)?;
+        Ok(records)
+    }
+
+    fn records_for(
         &self,
         command: &Command,
         now: Option<&ConnectorView>,
@@ -221,11 +237,11 @@ impl Registry {
         tasks: u32,
         members: &[String],
     ) -> Vec<ConfigRecord> {
-        let of_task = task_config(config);
+        let of_task = Arc::new(task_config(config));
         let task = |task| ConfigRecord::Task {
             name: name.to_owned(),
             task,
-            config: Some(of_task.clone()),
+            config: Some(Arc::clone(&of_task)),
         };
         let mut records: Vec<ConfigRecord> = (0..tasks).map(task).collect();
         records.push(ConfigRecord::Commit {
@@ -251,6 +267,32 @@ impl Registry {
         }
         records
     }
+}
+
+/// All of it is held in memory, here and by every worker that reads it.
+fn check_size(records: &[ConfigRecord]) -> Result<(), ClusterError> {
+    let has_config = |record: &&ConfigRecord| {
+        matches!(
+            record,
+            ConfigRecord::Task {
+                config: Some(_),
+                ..
+            }
+        )
+    };
+    let mut of_tasks = records.iter().filter(has_config);
+    // All of a change have the same.
+    let bytes = of_tasks.next().and_then(|record| record.encode().value);
+    let bytes = bytes.map_or(0, |value| value.len());
+    let tasks = 1 + of_tasks.count();
+    if tasks.saturating_mul(bytes) <= TASKS_BYTES_MAX {
+        return Ok(());
+    }
+    let reason = format!(
+        "the config of each of its {tasks} tasks has {bytes} bytes, and all of them together may have \
+         {TASKS_BYTES_MAX}: set tasks.max lower, or make the config shorter"
+    );
+    Err(ClusterError::TooLarge { reason })
 }
 
 fn connector(name: &str, config: RawConfig) -> ConfigRecord {

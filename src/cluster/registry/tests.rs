@@ -188,6 +188,54 @@ fn tasks_are_counted_without_a_look_at_what_a_config_refers_to() {
     check(Some("4294967295"), TASKS_MAX);
 }
 
+/// The configs of a connector's tasks are written one by one; in memory there is one of them.
+#[test]
+fn tasks_share_a_config_and_too_much_of_it_is_refused() {
+    let mut log = Log::new();
+    let create = |name: &str, bytes: usize| {
+        let mut config = config(1000);
+        config.insert("my.note".to_owned(), Some("x".repeat(bytes)));
+        Command::Create {
+            name: name.to_owned(),
+            config,
+            target: TargetState::Running,
+        }
+    };
+    let refused = log.carry_out(&create("large", 34_000), 1);
+    let Err(ClusterError::TooLarge { reason }) = refused else {
+        panic!("{refused:?}");
+    };
+    for part in ["its 1000 tasks", "set tasks.max lower"] {
+        assert!(reason.contains(part), "{reason}");
+    }
+    let before = log.records.len();
+    log.carry_out(&create("pg", 30_000), 1).unwrap();
+    let configs = log.records[before..]
+        .iter()
+        .filter_map(|record| match record {
+            ConfigRecord::Task { config, .. } => config.clone(),
+            _ => None,
+        });
+    let configs: Vec<Arc<RawConfig>> = configs.collect();
+    assert_eq!(configs.len(), 1000);
+    assert!(
+        configs
+            .iter()
+            .all(|config| Arc::ptr_eq(config, &configs[0]))
+    );
+    let known = log.registry.get("pg").unwrap();
+    assert!(known.task_configs.values().all(Option::is_none));
+    assert_eq!(known.task_configs.len(), 1000);
+    // Which tasks there are is known to whoever deletes them.
+    let name = "pg".to_owned();
+    log.carry_out(&Command::Delete { name }, 1).unwrap();
+    let gone = log
+        .records
+        .iter()
+        .filter(|record| matches!(record, ConfigRecord::Task { config: None, .. }));
+    assert_eq!(gone.count(), 1000);
+}
+
 #[test]
 fn restarts_reach_the_chosen_only() {
     let mut log = Log::new();
@@ -598,7 +646,7 @@ proptest! {
             let name = || format!("c{}", number % 2);
             let record = match kind {
                 0 => ConfigRecord::Connector { name: name(), config: some.then(|| config(number + 1)) },
-                1 => ConfigRecord::Task { name: name(), task: number, config: some.then(|| config(1)) },
+                1 => ConfigRecord::Task { name: name(), task: number, config: some.then(|| Arc::new(config(1))) },
                 2 => ConfigRecord::Commit { name: name(), tasks: some.then_some(number) },
                 3 => ConfigRecord::Target { name: name(), target: some.then_some(TargetState::Paused) },
                 4 => ConfigRecord::Placement { name: name(), owners: some.then(|| members(2)) },

@@ -103,11 +103,11 @@ impl Kafka {
     }
 
     /// Appends what was planned, if it was planned against all that is there.
-    fn append(&mut self, records: Vec<Encoded>, request_id: &str) {
+    fn append(&mut self, records: &[ConfigRecord], request_id: &str) {
         let is_first = self.requests.insert(request_id.to_owned());
         assert!(is_first, "a request is carried out twice");
         let mut is_told = false;
-        for encoded in records {
+        for encoded in records.iter().map(ConfigRecord::encode) {
             let decoded =
                 ConfigRecord::decode(Some(encoded.key.as_bytes()), encoded.value.as_deref());
             let Ok(Decoded::Known(known)) = decoded else {
@@ -216,7 +216,7 @@ pub(super) fn write(kafka: &mut Kafka, node: &mut Node, outcome: Outcome) {
             } else if outcome == Outcome::LostBeforeCommit {
                 WriterAnswer::Unknown("lost".to_owned())
             } else {
-                kafka.append(records, &request_id);
+                kafka.append(&records, &request_id);
                 if outcome == Outcome::LostAfterCommit {
                     WriterAnswer::Unknown("lost".to_owned())
                 } else {
