@@ -89,7 +89,6 @@ impl Positions {
             let committed = kafka.facts.committed(partitions).await?;
             offsets.extend(committed.into_iter().map(|(key, at)| (key, at.offset)));
         }
-        kafka.close().await;
         Ok(offsets.into_iter().collect())
     }
 
@@ -116,9 +115,7 @@ impl Positions {
             };
             wanted.insert(key.clone(), offset.unwrap_or_else(|| self.start(*marks)));
         }
-        self.set(&kafka, &known, wanted).await?;
-        kafka.close().await;
-        Ok(())
+        self.set(&kafka, &known, wanted).await
     }
 
     /// Sets every position to where a new connector would start.
@@ -139,9 +136,7 @@ impl Positions {
         let starts = known.marks.iter();
         let wanted = starts.map(|(key, marks)| (key.clone(), self.start(*marks)));
         let wanted = wanted.collect();
-        self.set(&kafka, &known, wanted).await?;
-        kafka.close().await;
-        Ok(())
+        self.set(&kafka, &known, wanted).await
     }
 
     fn start(&self, marks: Watermarks) -> i64 {

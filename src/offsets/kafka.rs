@@ -8,6 +8,7 @@ use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
 use regex::Regex;
 use rowdock_connectors::{PartitionKey, StartRows};
+use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 use tracing::debug;
 
@@ -81,6 +82,22 @@ pub(crate) struct Kafka {
     group_id: String,
     /// For its login; none once it has one.
     properties: Arc<Mutex<Vec<(String, String)>>>,
+    /// The last to hold the consumer.
+    _leaving: Leaving,
+}
+
+/// Lets go of a consumer on a thread that may block, as closing one does, whatever has become of the
+/// request that it was for.
+struct Leaving(Option<Arc<TaskConsumer>>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        let consumer = self.0.take();
+        // Without a runtime there is nobody to hold up.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn_blocking(move || drop(consumer));
+        }
+    }
 }
 
 impl Kafka {
@@ -95,15 +112,11 @@ impl Kafka {
             .map(|(_, value)| value.clone());
         Ok(Self {
             facts: KafkaFacts::new(&consumer),
+            _leaving: Leaving(Some(Arc::clone(&consumer))),
             consumer,
             group_id: group_id.unwrap_or_default(),
             properties: Arc::new(Mutex::new(positions.consumer_properties.clone())),
         })
-    }
-
-    /// Letting go of a consumer blocks.
-    pub(crate) async fn close(self) {
-        tokio::task::spawn_blocking(move || drop(self)).await.ok();
     }
 
     /// Asks on a thread that may block.

@@ -70,7 +70,6 @@ impl Positions {
         for one in &mut report.partitions {
             one.waits_since_ms = times.get(&one.key).copied();
         }
-        kafka.close().await;
         Ok(report)
     }
 

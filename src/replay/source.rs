@@ -88,7 +88,6 @@ impl Source {
                 offset,
             }),
         };
-        kafka.close().await;
         let table = errors.dead_letter_table.as_deref().unwrap_or_default();
         Ok(Self::Table(TableSource {
             query: LetterQuery {
@@ -202,7 +201,6 @@ impl TopicSource {
             return Ok(None);
         };
         if !self.next.iter().any(left) {
-            kafka.close().await;
             return Ok(None);
         }
         let mut reading = Reading {
@@ -224,10 +222,7 @@ impl TopicSource {
                 self.kafka = Some(kafka);
                 Ok(Some(read.chunk))
             }
-            Err(error) => {
-                kafka.close().await;
-                Err(error.into())
-            }
+            Err(error) => Err(error.into()),
         }
     }
 }

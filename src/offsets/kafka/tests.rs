@@ -1,4 +1,5 @@
 use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::*;
@@ -6,12 +7,7 @@ use crate::config::connector::ConnectorConfig;
 use crate::config::worker::WorkerSettings;
 use crate::sessions::RequestSessions;
 
-/// The database has the positions by then: a coordinator that is moving must not leave the group behind.
-#[tokio::test]
-async fn the_group_s_offsets_are_tried_again() {
-    const NEXT_OFFSET: i64 = 5;
-    let cluster = MockCluster::new(1).unwrap();
-    cluster.create_topic("orders", 1, 1).unwrap();
+fn positions(cluster: &MockCluster<'_, DefaultProducerContext>) -> Positions {
     let raw = [
         ("name", "pg"),
         ("connector.class", "SqliteSink"),
@@ -25,12 +21,44 @@ async fn the_group_s_offsets_are_tried_again() {
         ("group.id", "connect-pg".to_owned()),
     ];
     let consumer_properties = consumer_properties.map(|(key, value)| (key.to_owned(), value));
-    let positions = Positions {
+    Positions {
         config: Arc::new(config.unwrap()),
         consumer_properties: consumer_properties.into(),
         sessions: RequestSessions::default(),
-    };
-    let kafka = Kafka::open(&positions).unwrap();
+    }
+}
+
+/// A request that fails, or whose client has gone, must not hold up all others.
+#[test]
+fn a_consumer_is_closed_beside_the_runtime_s_threads() {
+    let cluster = MockCluster::new(1).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let kafka = Kafka::open(&positions(&cluster)).unwrap();
+        let consumer = Arc::downgrade(&kafka.consumer);
+        let (busy, end) = std::sync::mpsc::channel::<()>();
+        let blocking = tokio::task::spawn_blocking(move || end.recv());
+        drop(kafka);
+        assert_eq!(consumer.strong_count(), 1, "closed on this thread");
+        drop(busy);
+        assert!(blocking.await.unwrap().is_err());
+        // The only thread of its kind takes one after the other.
+        tokio::task::spawn_blocking(|| ()).await.unwrap();
+        assert_eq!(consumer.strong_count(), 0);
+    });
+}
+
+/// The database has the positions by then: a coordinator that is moving must not leave the group behind.
+#[tokio::test]
+async fn the_group_s_offsets_are_tried_again() {
+    const NEXT_OFFSET: i64 = 5;
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("orders", 1, 1).unwrap();
+    let kafka = Kafka::open(&positions(&cluster)).unwrap();
     // One that the client does not try again by itself.
     let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE;
     cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[refused; 3]);
@@ -46,5 +74,4 @@ async fn the_group_s_offsets_are_tried_again() {
     let committed = kafka.facts.committed(vec![key.clone()]).await.unwrap();
     assert_eq!(committed[&key].offset, NEXT_OFFSET);
     assert!(committed[&key].is_mirror);
-    kafka.close().await;
 }
