@@ -322,9 +322,9 @@ impl<S: StartTask> Control<S> {
         self.look_at_word();
     }
 
-    fn take_config(&mut self, tailed: Tailed) {
-        self.refused.config = tailed.refused;
-        if self.refused.config.is_some() {
+    fn take_config(&mut self, mut tailed: Tailed) {
+        self.refused.config = tailed.refused.take();
+        if self.refused.config.is_some() || !self.is_same_log(&tailed) {
             return;
         }
         let mut touched = BTreeSet::new();

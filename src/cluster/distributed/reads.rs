@@ -4,16 +4,21 @@
 //! *after* the read was asked. So each read waits for an end that was asked for after it came, and
 //! reads that come meanwhile share the next question: one question at a time, whatever the load.
 //! When Kafka does not answer, reads are answered from memory at once until it does again.
+//!
+//! **A log only grows.** One that ends before what was read of it was made anew, or has lost its end: it
+//! does not tell what is any more, and versions in it are not what they were. Then reads are answered from
+//! memory, and nothing is written to it, until a person has decided what is to be.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::Control;
 use crate::cluster::handle::ClusterError;
+use crate::cluster::log::tail::Tailed;
 use crate::cluster::tasks::StartTask;
 use crate::cluster::view::ConnectorView;
 
@@ -42,6 +47,9 @@ pub(super) struct Reads {
     waiting: Vec<(Read, Instant, i64)>,
     /// Kafka does not answer, for this reason.
     unreachable: Option<String>,
+    /// The log is not the one that was read any more, and what to do. For good: what it has by now may
+    /// end where the other did.
+    lost: Option<String>,
     probe_at: Option<Instant>,
     /// The write that is under way wants to know the end as well, by the next question.
     pub(super) for_write: bool,
@@ -50,8 +58,13 @@ pub(super) struct Reads {
 }
 
 impl Reads {
+    /// Why the log does not tell what is.
     pub(super) fn unreachable(&self) -> Option<&str> {
-        self.unreachable.as_deref()
+        self.lost().or(self.unreachable.as_deref())
+    }
+
+    pub(super) fn lost(&self) -> Option<&str> {
+        self.lost.as_deref()
     }
 
     /// The write that wanted to know the end is given up: the next one asks for itself.
@@ -63,7 +76,7 @@ impl Reads {
 
 impl<S: StartTask> Control<S> {
     pub(super) fn read(&mut self, read: Read) {
-        if self.reads.unreachable.is_some() {
+        if self.reads.unreachable().is_some() {
             self.answer_read(read);
             return;
         }
@@ -86,6 +99,11 @@ impl<S: StartTask> Control<S> {
 
     pub(super) fn take_end(&mut self, end: Result<i64, String>) {
         let asked = self.reads.asked.take().unwrap_or_default();
+        // It may be that of a broker that has just become the leader: only what is read is believed.
+        let end = end.and_then(|end| match end < self.position {
+            true => Err(self.lost_log(end)),
+            false => Ok(end),
+        });
         match end {
             Ok(end) => {
                 if self.reads.unreachable.take().is_some() {
@@ -116,6 +134,49 @@ impl<S: StartTask> Control<S> {
                     self.answer_read(read);
                 }
             }
+        }
+    }
+
+    /// Looks whether what was read now can be of the log that was read before. `false`: it cannot, and
+    /// nothing of it must be taken in.
+    pub(super) fn is_same_log(&mut self, tailed: &Tailed) -> bool {
+        let first = tailed.records.first().map(|record| record.version);
+        let first = first.map_or(tailed.position, |version| {
+            i64::try_from(version).unwrap_or(i64::MAX) - 1
+        });
+        let end = first.min(tailed.position);
+        if self.reads.lost.is_none() && end < self.position {
+            let reason = self.lost_log(end);
+            error!("{reason}");
+            self.reads.lost = Some(reason.clone());
+            self.refuse_all(&reason);
+            self.answer_all();
+        }
+        self.reads.lost.is_none()
+    }
+
+    fn lost_log(&self, end: i64) -> String {
+        let topic = self.settings.cluster.config_topic.as_deref();
+        format!(
+            "topic {} was made anew or has lost its end: it goes on at offset {end}, and was read up to {} \
+             before. What runs goes on as it was, and no change is taken. Save what GET \
+             /connectors?expand=info tells; then restart all workers, which go by what the topic has now, \
+             and create what is missing",
+            topic.unwrap_or_default(),
+            self.position
+        )
+    }
+
+    fn answer_all(&mut self) {
+        let asked = self.reads.asked.iter_mut().flat_map(std::mem::take);
+        let fresh = self.reads.fresh.drain(..);
+        let waiting = self.reads.waiting.drain(..);
+        let all = waiting.map(|(read, _, _)| read);
+        let all: Vec<Read> = all
+            .chain(fresh.chain(asked).map(|(read, _)| read))
+            .collect();
+        for read in all {
+            self.answer_read(read);
         }
     }
 

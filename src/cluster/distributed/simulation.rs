@@ -32,6 +32,7 @@ use crate::telemetry::Loggers;
 
 mod foreign;
 mod kafka;
+mod lost;
 mod outage;
 mod restarts;
 mod secrets;

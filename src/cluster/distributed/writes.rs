@@ -90,6 +90,9 @@ enum Stage {
 
 impl<S: StartTask> Control<S> {
     pub(super) fn enqueue(&mut self, job: Job) {
+        if let Some(reason) = self.reads.lost() {
+            return refuse(job, reason);
+        }
         if self.jobs.len() >= JOBS_MAX {
             let reason = format!("{JOBS_MAX} changes wait already");
             refuse(job, &reason);
@@ -137,6 +140,7 @@ impl<S: StartTask> Control<S> {
     }
 
     pub(super) fn writer_answered(&mut self, answer: WriterAnswer) {
+        let is_reachable = self.reads.unreachable().is_none();
         // Others may have written before this moment: whoever is asked next must catch up first.
         if answer == (WriterAnswer::Ready { fresh: true }) {
             self.writer_is_current = false;
@@ -146,7 +150,9 @@ impl<S: StartTask> Control<S> {
         };
         match answer {
             WriterAnswer::Ready { .. } if !matches!(write.stage, Stage::Preparing) => {}
-            WriterAnswer::Ready { .. } if self.writer_is_current => self.check_and_commit(false),
+            WriterAnswer::Ready { .. } if self.writer_is_current && is_reachable => {
+                self.check_and_commit(false);
+            }
             WriterAnswer::Ready { .. } => self.catch_up(),
             WriterAnswer::Committed => {
                 write.stage = Stage::AwaitingOwn(Instant::now() + OWN_RECORD_MAX);
@@ -366,6 +372,17 @@ impl<S: StartTask> Control<S> {
         if is_late {
             self.give_up_write();
         }
+    }
+
+    /// Answers everybody who waits for a change, for this reason.
+    pub(super) fn refuse_all(&mut self, reason: &str) {
+        for waiting in std::mem::take(&mut self.jobs) {
+            refuse(waiting.job, reason);
+        }
+        if let Some(write) = &mut self.write {
+            reason.clone_into(&mut write.problem);
+        }
+        self.give_up_write();
     }
 
     /// Answers that it took too long. What is on its way is not called back.
