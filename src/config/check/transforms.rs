@@ -17,7 +17,7 @@ const TRANSFORMS_MAX: usize = 100;
 pub(super) fn check(checked: &mut Checked, config: &RawConfig, resolution: &Resolution<'_>) {
     let given = Given { config, resolution };
     let predicates = check_predicates(checked, given);
-    for alias in aliases(checked, &common::TRANSFORMS) {
+    for alias in aliases(checked, given, &common::TRANSFORMS) {
         check_transform(checked, given, &alias, &predicates);
     }
 }
@@ -31,7 +31,7 @@ struct Given<'a> {
 
 fn check_predicates(checked: &mut Checked, given: Given<'_>) -> Vec<PredicateConfig> {
     let mut configs = Vec::new();
-    let aliases = aliases(checked, &common::PREDICATES);
+    let aliases = aliases(checked, given, &common::PREDICATES);
     for alias in aliases {
         let mut keys = AliasKeys::new(&common::PREDICATES, &alias, given);
         keys.add(&any::TYPE);
@@ -97,7 +97,13 @@ fn values_are_plain_json(checked: &Checked) -> bool {
 }
 
 /// The aliases of a list, each once.
-fn aliases(checked: &mut Checked, list: &ConfigKey) -> Vec<String> {
+fn aliases(checked: &mut Checked, given: Given<'_>, list: &ConfigKey) -> Vec<String> {
+    if given.resolution.given(list.name).is_some() {
+        // They are shown wherever their keys are.
+        let problem = "names that are parts of keys cannot come from a config provider";
+        checked.refuse_value(list, problem);
+        return Vec::new();
+    }
     let given = checked.list(list).to_vec();
     let mut aliases: Vec<String> = Vec::new();
     for alias in &given {

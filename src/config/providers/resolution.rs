@@ -27,6 +27,8 @@ struct ProvidedValue {
     key: String,
     reference: String,
     value: String,
+    /// An item of the value, where that is a list.
+    is_part: bool,
 }
 
 impl ConfigProviders {
@@ -80,7 +82,11 @@ impl Resolution<'_> {
         let mut shown = message.to_owned();
         for provided in &self.values {
             let is_telling = provided.value.len() >= TELLING_LENGTH;
-            if is_telling || (provided.key == key && !provided.value.is_empty()) {
+            if provided.is_part {
+                if is_telling || provided.key == key {
+                    shown = without_word(&shown, &provided.value, &provided.reference);
+                }
+            } else if is_telling || (provided.key == key && !provided.value.is_empty()) {
                 shown = shown.replace(&provided.value, &provided.reference);
             }
         }
@@ -90,14 +96,41 @@ impl Resolution<'_> {
     fn keep(&mut self, key: &str, values: Vec<(String, String)>) {
         for (reference, value) in values {
             // Values are trimmed before they are judged, and shown that way.
-            let value = value.trim().to_owned();
-            self.values.push(ProvidedValue {
-                key: key.to_owned(),
-                reference,
-                value,
-            });
+            let value = value.trim();
+            // Nor is an item of a list.
+            let parts = value.split([',', ';']).map(str::trim);
+            let parts = parts.filter(|part| !part.is_empty() && *part != value);
+            let parts = parts.map(|part| (part, true));
+            let all = [(value, false)].into_iter().chain(parts);
+            self.values
+                .extend(all.map(|(value, is_part)| ProvidedValue {
+                    key: key.to_owned(),
+                    reference: reference.clone(),
+                    value: value.to_owned(),
+                    is_part,
+                }));
         }
     }
+}
+
+/// A text in which a word is replaced where it stands alone: items of lists are short, and would tear
+/// other words apart.
+fn without_word(text: &str, word: &str, replacement: &str) -> String {
+    let is_inner = |character: char| character.is_alphanumeric() || character == '_';
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(word) {
+        let (before, found) = rest.split_at(at);
+        let after = &found[word.len()..];
+        let before_is_inner = before.chars().next_back().is_some_and(is_inner)
+            || (before.is_empty() && shown.chars().next_back().is_some_and(is_inner));
+        let is_alone = !before_is_inner && !after.chars().next().is_some_and(is_inner);
+        shown.push_str(before);
+        shown.push_str(if is_alone { replacement } else { word });
+        rest = after;
+    }
+    shown.push_str(rest);
+    shown
 }
 
 #[cfg(test)]
@@ -110,8 +143,13 @@ mod tests {
             ("config.providers", "env"),
             ("config.providers.env.class", "EnvVarConfigProvider"),
         ];
-        let environment = [("PW", "s3cret-word"), ("N", "7"), ("HOST", " db ")]
-            .map(|(variable, value)| (variable.to_owned(), value.to_owned()));
+        let environment = [
+            ("PW", "s3cret-word"),
+            ("N", "7"),
+            ("HOST", " db "),
+            ("LIST", "ab, a long one ,,c_1"),
+        ]
+        .map(|(variable, value)| (variable.to_owned(), value.to_owned()));
         configure(settings.into_iter(), &environment).unwrap()
     }
 
@@ -154,7 +192,12 @@ mod tests {
     #[test]
     fn messages_show_references_instead_of_values() {
         let providers = providers();
-        let config = raw(&[("a", "${env:PW}"), ("b", "${env:N}"), ("c", "${env:HOST}")]);
+        let config = raw(&[
+            ("a", "${env:PW}"),
+            ("b", "${env:N}"),
+            ("c", "${env:HOST}"),
+            ("d", "${env:LIST}"),
+        ]);
         let resolution = providers.resolve_config(&config);
         let check = |key: &str, message: &str, expected: &str| {
             assert_eq!(resolution.without_values(key, message), expected);
@@ -163,5 +206,13 @@ mod tests {
         check("x", "7 at most", "7 at most");
         check("b", "7 at most", "${env:N} at most");
         check("c", "no host db", "no host ${env:HOST}");
+        check("d", "ab, a long one ,,c_1?", "${env:LIST}?");
+        check(
+            "d",
+            "[ab]: cab abc ab",
+            "[${env:LIST}]: cab abc ${env:LIST}",
+        );
+        check("d", "c_1c_1 is not c_1", "c_1c_1 is not ${env:LIST}");
+        check("x", "a long one, c_1", "${env:LIST}, c_1");
     }
 }

@@ -22,6 +22,7 @@ fn providing_worker(folder: &std::path::Path) -> WorkerSettings {
         environment: vec![
             ("TASKS".to_owned(), "4".to_owned()),
             ("BAD".to_owned(), "s3cret dog".to_owned()),
+            ("LIST".to_owned(), "fine, s3cret one".to_owned()),
         ],
         ..SettingsSources::default()
     };
@@ -107,6 +108,9 @@ fn values_of_config_providers_are_shown_nowhere() {
     for (key, value) in [
         ("tasks.max", "${env:BAD}"),
         ("topics", "a,${env:BAD}"),
+        ("topics", "${env:LIST}"),
+        ("transforms", "${env:LIST}"),
+        ("predicates", "${env:LIST}"),
         ("value.converter", "${env:BAD}"),
         ("db.timezone", "${env:BAD}"),
         ("errors.deadletterqueue.topic.name", "${env:BAD}"),
