@@ -329,7 +329,6 @@ impl<S: StartTask> Control<S> {
         }
         let mut touched = BTreeSet::new();
         for record in tailed.records {
-            self.note_request(record.request_id.as_deref());
             let decoded = ConfigRecord::decode(record.key.as_deref(), record.value.as_deref());
             match decoded {
                 Ok(Decoded::Known(known)) => {
@@ -347,6 +346,7 @@ impl<S: StartTask> Control<S> {
                     warn!(%problem, offset = record.version.saturating_sub(1), "record of the config topic is passed over");
                 }
             }
+            self.note_request(record.request_id.as_deref());
         }
         self.position = tailed.position;
         self.word_is_due |= !touched.is_empty();

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A commit that was answered may still be invisible for a moment, so a command is answered when
-//! its own record has been read back. That also settles an unknown result: whatever became of it,
+//! all of its own records have been read back, with what was then: others may have changed it again in
+//! what is read together with them. That also settles an unknown result: whatever became of it,
 //! once the role has been taken over anew and the log has been read to its end, the record is there
 //! or never will be.
 //!
@@ -70,13 +71,22 @@ pub(super) struct Write {
     request_id: String,
     attempts: u32,
     stage: Stage,
-    /// Its record has been read.
-    seen: bool,
+    /// How many records it has, once it was planned, and how many of them have been read.
+    records: usize,
+    seen: usize,
+    /// What it has come to, from the moment when all of them had been read.
+    answer: Option<Result<Answer, ClusterError>>,
     /// Its records may stand in the log, unread.
     may_be_written: bool,
     /// The connector before it.
     before: Option<ConnectorView>,
     problem: String,
+}
+
+impl Write {
+    fn is_seen(&self) -> bool {
+        self.records > 0 && self.seen >= self.records
+    }
 }
 
 enum Stage {
@@ -124,7 +134,9 @@ impl<S: StartTask> Control<S> {
             request_id: Uuid::new_v4().to_string(),
             attempts: 0,
             stage: Stage::Preparing,
-            seen: false,
+            records: 0,
+            seen: 0,
+            answer: None,
             may_be_written: false,
             before: None,
             problem: unreachable.unwrap_or("kafka does not answer").to_owned(),
@@ -222,11 +234,29 @@ impl<S: StartTask> Control<S> {
         self.look_at_write();
     }
 
+    /// Takes note of a record that has been taken in, if it is of the write that is under way.
     pub(super) fn note_request(&mut self, request_id: Option<&str>) {
-        if let Some(write) = &mut self.write
-            && request_id == Some(&write.request_id)
-        {
-            write.seen = true;
+        let Some(write) = &mut self.write else {
+            return;
+        };
+        if request_id != Some(&write.request_id) {
+            return;
+        }
+        write.seen += 1;
+        if !write.is_seen() || write.answer.is_some() {
+            return;
+        }
+        let before = write.before.take();
+        let Some(Write {
+            job: Some(Job::Command(command, _)),
+            ..
+        }) = &self.write
+        else {
+            return;
+        };
+        let answer = self.answer(command, before);
+        if let Some(write) = &mut self.write {
+            write.answer = Some(answer);
         }
     }
 
@@ -238,12 +268,19 @@ impl<S: StartTask> Control<S> {
             return;
         };
         match write.stage {
-            _ if write.seen && !matches!(write.stage, Stage::Committing) => self.finish_write(),
+            _ if write.is_seen() && !matches!(write.stage, Stage::Committing) => {
+                self.finish_write()
+            }
             Stage::CatchingUp(Some(end)) if end <= self.position => {
                 // Whatever was written by this one has been read.
                 write.may_be_written = false;
+                let was_written = write.seen > 0;
                 self.writer_is_current = true;
-                self.check_and_commit(true);
+                match was_written {
+                    // Compaction has left no more of it.
+                    true => self.finish_write(),
+                    false => self.check_and_commit(true),
+                }
             }
             Stage::AwaitingOwn(until) if until <= now => {
                 self.writer_is_current = false;
@@ -297,6 +334,7 @@ impl<S: StartTask> Control<S> {
             return;
         };
         write.stage = Stage::Committing;
+        write.records = records.len();
         let order = ToWriterThread::Commit {
             records,
             request_id: write.request_id.clone(),
@@ -315,9 +353,10 @@ impl<S: StartTask> Control<S> {
         };
         let job = write.job;
         if let Some(Job::Command(command, reply)) = job {
-            let answer = match refused {
-                Some(error) => Err(error),
-                None => self.answer(&command, write.before),
+            let answer = match (refused, write.answer) {
+                (Some(error), _) => Err(error),
+                (None, Some(answer)) => answer,
+                (None, None) => self.answer(&command, write.before),
             };
             if answer.is_ok() {
                 info!(
