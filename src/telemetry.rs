@@ -15,7 +15,7 @@ use crate::config::worker::{LogFormat, log_filter};
 
 mod loggers;
 
-pub use loggers::{Logger, LoggerLevel, Loggers};
+pub use loggers::{LOGGERS_MAX, Logger, LoggerLevel, Loggers};
 
 /// Overrides `log.level` for one run, as usual among Rust programs.
 const FILTER_VARIABLE: &str = "RUST_LOG";

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::ApiState;
 use super::error::{ApiError, ErrorBody};
 use super::request::{Body, Name, Parameters};
-use crate::telemetry::{Logger, LoggerLevel};
+use crate::telemetry::{LOGGERS_MAX, Logger, LoggerLevel};
 
 /// A logger's level.
 #[derive(Debug, Serialize, ToSchema)]
@@ -71,7 +71,7 @@ pub(super) async fn get(
     responses(
         (status = 200, body = Vec<String>, description = "loggers whose level has changed"),
         (status = 204, description = "with `scope=cluster`"),
-        (status = 400, body = ErrorBody, description = "no level"),
+        (status = 400, body = ErrorBody, description = "no level, or too many loggers"),
         (status = 404, body = ErrorBody, description = "no such level"),
     )
 )]
@@ -90,10 +90,19 @@ pub(super) async fn set(
         .ok_or_else(missing)?;
     let level = LoggerLevel::parse(text)
         .ok_or_else(|| ApiError::not_found(format!("invalid log level '{text}'.")))?;
+    if !state.loggers.has_room_for(&logger) {
+        return Err(too_many());
+    }
     let scope = parameters.all("scope").next().unwrap_or_default();
     if scope.eq_ignore_ascii_case("cluster") {
         state.cluster.set_logger(&logger, level).await?;
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     Ok(Json(state.loggers.set(&logger, level)).into_response())
+}
+
+fn too_many() -> ApiError {
+    ApiError::bad_request(format!(
+        "{LOGGERS_MAX} loggers have levels of their own; no more can be given one"
+    ))
 }

@@ -224,10 +224,10 @@ pub enum ClusterError {
         /// Why, and whether it may take effect nevertheless.
         reason: String,
     },
-    /// The change is larger than can be recorded.
-    #[error("the change is too large: {reason}")]
+    /// The change is larger than what is recorded may be.
+    #[error("{reason}")]
     TooLarge {
-        /// What is too large, and what to do.
+        /// What is too large, or too many, and what to do.
         reason: String,
     },
     /// The worker is stopping.

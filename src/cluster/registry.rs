@@ -13,7 +13,7 @@
 //! has left of the log when it joins: what they are follows from the last config alone, and from the
 //! last restart after it, which tells the earlier ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::accepted::Accepted;
@@ -80,8 +80,8 @@ pub(super) struct Registry {
     commits: BTreeMap<String, u32>,
     /// Task configs that no commit has put in force; those of our connectors are not kept.
     staged: BTreeMap<String, BTreeMap<u32, Option<Arc<RawConfig>>>>,
-    /// Levels of loggers on all workers.
-    loggers: BTreeMap<String, String>,
+    /// Loggers whose levels are in the log.
+    loggers: BTreeSet<String>,
 }
 
 impl Unfit {
@@ -146,7 +146,7 @@ impl Registry {
             targets: BTreeMap::new(),
             commits: BTreeMap::new(),
             staged: BTreeMap::new(),
-            loggers: BTreeMap::new(),
+            loggers: BTreeSet::new(),
         }
     }
 
@@ -233,7 +233,7 @@ impl Registry {
             }
             ConfigRecord::Logger { name, level } => {
                 match level {
-                    Some(level) => self.loggers.insert(name, level),
+                    Some(_) => self.loggers.insert(name),
                     None => self.loggers.remove(&name),
                 };
                 None

@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 const ROOT: &str = "root";
 
 /// Loggers with levels of their own: a guard against a client that makes up names.
-const LOGGERS_MAX: usize = 1000;
+pub const LOGGERS_MAX: usize = 1000;
 
 /// A level, by Kafka Connect's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +135,14 @@ impl Loggers {
         self.lock().clone()
     }
 
-    /// Sets the level of a logger and of those below it. Returns those whose level has changed.
+    /// Whether a logger has a level of its own, or may be given one.
+    pub fn has_room_for(&self, name: &str) -> bool {
+        let levels = self.lock();
+        levels.len() < LOGGERS_MAX || levels.contains_key(name)
+    }
+
+    /// Sets the level of a logger and of those below it. Returns those whose level has changed. Without
+    /// room for a new one, those below it are set.
     pub fn set(&self, name: &str, level: LoggerLevel) -> Vec<String> {
         let mut levels = self.lock();
         if levels.len() < LOGGERS_MAX {

@@ -40,6 +40,29 @@ async fn levels_are_listed_and_set() {
     assert_eq!(worker.get("/admin/loggers/a").await.json()["level"], "WARN");
 }
 
+/// A client that makes up names is stopped, whether they are of this worker or of all.
+#[tokio::test]
+async fn there_are_not_too_many() {
+    let worker = Worker::start();
+    let body = json!({"level": "DEBUG"});
+    let set = async |number: usize, scope: &str| {
+        let path = format!("/admin/loggers/made.up.{number}?scope={scope}");
+        worker.send_json(Method::PUT, &path, &body).await
+    };
+    // With root there are a thousand.
+    for number in 1..1000 {
+        assert_eq!(set(number, "worker").await.status, StatusCode::OK);
+    }
+    for scope in ["worker", "cluster"] {
+        let refused = set(1000, scope).await.error();
+        assert_eq!(refused.0, 400);
+        assert!(refused.1.contains("1000 loggers"), "{}", refused.1);
+    }
+    let all = worker.get("/admin/loggers").await.json();
+    assert_eq!(all.as_object().unwrap().len(), 1000);
+    assert_eq!(set(7, "cluster").await.status, StatusCode::NO_CONTENT);
+}
+
 #[tokio::test]
 async fn mistakes_are_told() {
     let worker = Worker::start();

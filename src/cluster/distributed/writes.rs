@@ -314,10 +314,7 @@ impl<S: StartTask> Control<S> {
                 write.before = self.view_of(command.name());
                 self.registry.plan(command, write.before.as_ref(), &members)
             }
-            Some(Job::Logger { name, level, .. }) => Ok(vec![ConfigRecord::Logger {
-                name: name.clone(),
-                level: Some(level.name().to_owned()),
-            }]),
+            Some(Job::Logger { name, level, .. }) => self.registry.plan_logger(name, *level),
             Some(Job::Placement) => Ok(self.registry.plan_placement(&members)),
         };
         self.write = Some(write);

@@ -282,7 +282,7 @@ fn explain_size(records: &[ConfigRecord], topic: &str) -> String {
     });
     let (bytes, key) = sizes.max().unwrap_or_default();
     format!(
-        "its record {key} has {bytes} bytes, more than Kafka takes: make the config shorter, or raise \
+        "the change is too large: its record {key} has {bytes} bytes, more than Kafka takes: make the config shorter, or raise \
          max.message.bytes of topic {topic}, to {RECORD_BYTES_MAX} at most"
     )
 }

@@ -12,6 +12,7 @@ use crate::cluster::handle::{ClusterError, Command, RestartScope};
 use crate::cluster::placement::{self, Wanted};
 use crate::cluster::view::{ConnectorView, TargetState};
 use crate::config::RawConfig;
+use crate::telemetry::{LOGGERS_MAX, LoggerLevel};
 
 const NAME_KEY: &str = "name";
 /// Configs of all tasks that one change makes. Enough for the most tasks that a config may ask for, with
@@ -88,6 +89,25 @@ impl Registry {
                 restart_task(known, now, *task)
             }
         }
+    }
+
+    /// The record that sets the level of a logger on all workers.
+    ///
+    /// # Errors
+    /// When the log has levels of too many.
+    pub(in crate::cluster) fn plan_logger(
+        &self,
+        name: &str,
+        level: LoggerLevel,
+    ) -> Result<Vec<ConfigRecord>, ClusterError> {
+        if self.loggers.len() >= LOGGERS_MAX && !self.loggers.contains(name) {
+            let reason = format!("{LOGGERS_MAX} loggers have levels on all workers already");
+            return Err(ClusterError::TooLarge { reason });
+        }
+        Ok(vec![ConfigRecord::Logger {
+            name: name.to_owned(),
+            level: Some(level.name().to_owned()),
+        }])
     }
 
     /// Records that put every task where it should be; none when all are.
@@ -289,7 +309,7 @@ fn check_size(records: &[ConfigRecord]) -> Result<(), ClusterError> {
         return Ok(());
     }
     let reason = format!(
-        "the config of each of its {tasks} tasks has {bytes} bytes, and all of them together may have \
+        "the change is too large: the config of each of its {tasks} tasks has {bytes} bytes, and all of them together may have \
          {TASKS_BYTES_MAX}: set tasks.max lower, or make the config shorter"
     );
     Err(ClusterError::TooLarge { reason })

@@ -7,6 +7,7 @@ use crate::cluster::format::{Chosen, Decoded, Restart, Restarts};
 use crate::cluster::handle::{ClusterError, Command, RestartScope};
 use crate::cluster::view::{ConnectorView, Published, view};
 use crate::config::worker::SettingsSources;
+use crate::telemetry::{LOGGERS_MAX, LoggerLevel};
 
 fn registry() -> Registry {
     let settings = WorkerSettings::load(&SettingsSources::default()).unwrap();
@@ -234,6 +235,25 @@ fn tasks_share_a_config_and_too_much_of_it_is_refused() {
         .iter()
         .filter(|record| matches!(record, ConfigRecord::Task { config: None, .. }));
     assert_eq!(gone.count(), 1000);
+}
+
+/// Each name stays in the log for ever.
+#[test]
+fn the_log_has_levels_of_so_many_loggers() {
+    let mut log = Log::new();
+    let plan = |log: &Log, name: &str| log.registry.plan_logger(name, LoggerLevel::Debug);
+    for number in 0..LOGGERS_MAX {
+        let planned = plan(&log, &number.to_string()).unwrap();
+        log.append(planned);
+    }
+    let refused = plan(&log, "one-more");
+    assert!(matches!(refused, Err(ClusterError::TooLarge { .. })));
+    assert!(plan(&log, "7").is_ok());
+    log.append(vec![ConfigRecord::Logger {
+        name: "7".to_owned(),
+        level: None,
+    }]);
+    assert!(plan(&log, "one-more").is_ok());
 }
 
 #[test]
