@@ -32,7 +32,7 @@ impl From<Logger> for LoggerInfo {
     }
 }
 
-/// Loggers that have a level of their own; all others have root's.
+/// Loggers that have a level of their own; all others have their nearest parent's.
 #[utoipa::path(
     get, path = "/admin/loggers", tag = "loggers",
     responses((status = 200, body = Object, description = "levels by logger"))

@@ -146,9 +146,8 @@ impl Loggers {
     pub fn set(&self, name: &str, level: LoggerLevel) -> Vec<String> {
         let mut levels = self.lock();
         if levels.len() < LOGGERS_MAX {
-            let above = levels.get(ROOT).copied();
             let unset = Logger {
-                level: above.map_or(LoggerLevel::Info, |root| root.level),
+                level: level_above(&levels, name),
                 modified_ms: None,
             };
             levels.entry(name.to_owned()).or_insert(unset);
@@ -174,6 +173,14 @@ impl Loggers {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Logger>> {
         self.levels.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The level that a logger has without one of its own: its nearest parent's.
+fn level_above(levels: &BTreeMap<String, Logger>, name: &str) -> LoggerLevel {
+    let above = levels.iter().filter(|(parent, _)| is_below(name, parent));
+    let depth = |parent: &str| if parent == ROOT { 0 } else { parent.len() };
+    let nearest = above.max_by_key(|(parent, _)| depth(parent));
+    nearest.map_or(LoggerLevel::Info, |(_, logger)| logger.level)
 }
 
 fn is_below(name: &str, parent: &str) -> bool {
@@ -273,6 +280,29 @@ mod tests {
             ],
             "off,rowdock=off,rowdock::write=off,rowdock_connectors=off",
         );
+    }
+
+    /// One that is given the level which it has anyway has not changed.
+    #[test]
+    fn a_level_is_the_nearest_parent_s_until_it_is_set() {
+        let filter = "warn,rowdock=info,rowdock::write=debug";
+        for (name, level) in [
+            ("rowdock::write::claim", LoggerLevel::Debug),
+            ("rowdock::write", LoggerLevel::Debug),
+            ("rowdock::writer", LoggerLevel::Info),
+            ("rowdock::decode::json", LoggerLevel::Info),
+            ("rowdock_connectors", LoggerLevel::Warn),
+            ("abc", LoggerLevel::Warn),
+        ] {
+            let nothing: [&str; 0] = [];
+            assert_eq!(
+                Loggers::detached(filter).set(name, level),
+                nothing,
+                "{name}"
+            );
+            let other = Loggers::detached(filter).set(name, LoggerLevel::Trace);
+            assert_eq!(other, [name]);
+        }
     }
 
     #[test]
