@@ -28,7 +28,10 @@ use crate::write::facts::KafkaFacts;
 use crate::write::{LoopState, WriteLoop};
 
 mod company;
+mod questions;
 mod watchdog;
+
+use questions::QUESTIONS;
 
 /// How often it is looked whether the consumer has joined its group.
 const JOINED_LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -363,12 +366,15 @@ async fn kafka_cluster_id(
 ) -> Result<Option<String>, String> {
     while !*stopping.borrow() {
         let (asked, login) = (Arc::clone(consumer), properties.to_vec());
-        let answer = tokio::task::spawn_blocking(move || {
+        let question = move || {
             login::log_in(asked.client(), &login);
             asked.client().fetch_cluster_id(CLUSTER_ID_TIMEOUT)
-        })
-        .await
-        .map_err(|error| format!("asking kafka for its cluster id ended early: {error}"))?;
+        };
+        let Some(answer) = QUESTIONS.ask(stopping, question).await else {
+            break;
+        };
+        let answer = answer
+            .map_err(|error| format!("asking kafka for its cluster id ended early: {error}"))?;
         if let Some(id) = answer {
             return Ok(Some(id));
         }

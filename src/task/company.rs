@@ -10,6 +10,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::questions::QUESTIONS;
 use crate::consume::client;
 use crate::consume::native::{GroupMember, describe_group};
 use crate::login;
@@ -45,7 +46,10 @@ pub(super) async fn until_alone(
     let own_id = find("client.id").map(|(_, client_id)| client_id.as_str());
     let mut has_waited = false;
     while !*stopping.borrow() {
-        let told = match members(properties, group).await {
+        let Some(answer) = members(properties, group, stopping).await else {
+            break;
+        };
+        let told = match answer {
             Ok(members) => {
                 let foreign = foreign(&members, own_id);
                 if foreign.is_empty() {
@@ -78,15 +82,21 @@ pub(super) async fn until_alone(
 }
 
 /// Asks through a client for this alone: see [`GroupQuestion`](crate::consume::native::GroupQuestion).
-async fn members(properties: &[(String, String)], group: &str) -> KafkaResult<Vec<GroupMember>> {
+/// `None`: the task is being stopped.
+async fn members(
+    properties: &[(String, String)],
+    group: &str,
+    stopping: &watch::Receiver<bool>,
+) -> Option<KafkaResult<Vec<GroupMember>>> {
     let (properties, group) = (properties.to_vec(), group.to_owned());
-    let described = tokio::task::spawn_blocking(move || {
+    let question = move || {
         let onlooker = client::create(&properties, &format!("rowdock-onlooker-{group}"))?;
         login::log_in(onlooker.client(), &properties);
         describe_group(onlooker.client(), &group, ANSWER_TIME_MAX)
-    });
-    let described = described.await.map_err(|_| KafkaError::Canceled)?;
-    described.map(|group| group.members)
+    };
+    let described = QUESTIONS.ask(stopping, question).await?;
+    let described = described.unwrap_or(Err(KafkaError::Canceled));
+    Some(described.map(|group| group.members))
 }
 
 /// Those that are not of this program: neither marked, nor named as this connector's user names its
