@@ -16,6 +16,7 @@ use crate::support::wait::{PATIENCE, check, eventually};
 use crate::support::worker::{FENCED, Launch, Worker};
 
 mod company;
+mod config_topic;
 mod positions;
 mod progress;
 
