@@ -219,10 +219,12 @@ impl Writer {
         let deadline = Instant::now() + STEP_TIME_MAX;
         // Or else the commit would poll for a tenth of a second at least, which is ten times what
         // all the rest takes.
-        while producer.in_flight_count() > 0 && Instant::now() < deadline {
+        let is_refused = || self.outgrown.load(Ordering::Acquire);
+        // What comes after a record that is refused is not sent before its time is over.
+        while producer.in_flight_count() > 0 && !is_refused() && Instant::now() < deadline {
             producer.poll(DELIVERY_POLL);
         }
-        if self.outgrown.load(Ordering::Acquire) {
+        if is_refused() {
             let outgrown = KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge);
             return Err(appending(outgrown));
         }
@@ -343,7 +345,9 @@ mod tests {
         let outgrown = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
         for (bytes, errors) in [(by_client, &[][..]), (4000, &[outgrown])] {
             cluster.request_errors(RDKafkaApiKey::Produce, errors);
+            let begun = Instant::now();
             let answer = commit(&mut writer, bytes);
+            assert!(begun.elapsed() < STEP_TIME_MAX, "{bytes}: not at once");
             let WriterAnswer::Refused(reason) = answer else {
                 panic!("{bytes}: {answer:?}");
             };
