@@ -70,6 +70,13 @@ pub struct ColumnDef {
     pub insert_only: bool,
 }
 
+/// The number in the brackets of a type: 6 of `datetime(6)`, 3 of `timestamp(3) with time zone`.
+pub(crate) fn type_length(native_type: &str) -> Option<u32> {
+    let (_, rest) = native_type.split_once('(')?;
+    let (number, _) = rest.split_once([')', ','])?;
+    number.parse().ok()
+}
+
 /// What rows can be written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TableKind {

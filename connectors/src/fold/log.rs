@@ -6,7 +6,10 @@ use std::collections::hash_map::Entry;
 use std::hash::Hash;
 
 use super::{Phase, Plan, RowSet, after_truncate, tombstones};
-use crate::row::{CellState, RowKind, TableRows};
+use crate::row::{Cell, CellState, RowKind, TableRows, Timestamp};
+
+/// Digits after the second that a cell can have.
+const CELL_DIGITS: u32 = 9;
 
 /// Makes the rows of one table into deletes and writes without a look at their keys, for databases that
 /// take the rows of a statement one after the other. A phase holds neighbours: deletes, and writes behind
@@ -63,6 +66,17 @@ pub(crate) fn have_one_spelling_each<'r, M: Eq + Hash>(
     true
 }
 
+/// A time, or a timestamp, that has no more than so many digits after the second: a column of as many
+/// keeps it as it is, so that it stays apart from every other.
+pub(crate) fn has_at_most_digits(cell: Cell<'_>, digits: u32) -> bool {
+    let step = 10_u32.pow(CELL_DIGITS.saturating_sub(digits));
+    match cell {
+        Cell::Time(nanos) => nanos % i64::from(step) == 0,
+        Cell::Timestamp(Timestamp { nanos, .. }) => nanos % step == 0,
+        _ => true,
+    }
+}
+
 fn is_delete(rows: &TableRows, row: usize) -> bool {
     rows.origins[row].kind == RowKind::Delete
 }
@@ -94,7 +108,6 @@ fn have_same_columns(rows: &TableRows, mixed: &[usize], left: usize, right: usiz
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::Cell;
     use crate::row::fixture::{integer_target, push_kind};
     use crate::table::WriteMode;
 
@@ -122,6 +135,27 @@ mod tests {
             .collect();
         assert_eq!(found, expected, "{records:?}");
         assert_eq!(plan.truncate, truncate);
+    }
+
+    #[test]
+    fn digits_of_times() {
+        let check = |cell: Cell<'_>, digits: u32, expected: bool| {
+            assert_eq!(
+                has_at_most_digits(cell, digits),
+                expected,
+                "{cell:?}, {digits}"
+            );
+        };
+        let at = |nanos| Cell::Timestamp(Timestamp { seconds: -5, nanos });
+        check(at(123_000_000), 3, true);
+        check(at(123_400_000), 3, false);
+        check(at(0), 0, true);
+        check(at(1), 9, true);
+        check(at(1), 6, false);
+        check(Cell::Time(86_399_123_456_000), 6, true);
+        check(Cell::Time(-1_000_000), 2, false);
+        check(Cell::Int(1), 0, true);
+        check(Cell::Null, 0, true);
     }
 
     #[test]

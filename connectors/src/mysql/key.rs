@@ -7,7 +7,7 @@
 
 use super::form::{Encoding, Equality, Form};
 use crate::fold;
-use crate::row::{Cell, Column, TableRows, Timestamp};
+use crate::row::{Cell, Column, TableRows};
 
 /// No two keys that differ to the fold are one key to the table. `forms` has one entry per written
 /// column.
@@ -63,14 +63,9 @@ fn differ_in_case(cells: &Column) -> bool {
 
 /// The value is stored as it is.
 fn is_kept(cell: Cell<'_>, encoding: &Encoding) -> bool {
-    let digits = match encoding {
-        Encoding::Fraction(digits) => *digits,
-        _ => return !matches!(cell, Cell::Float(value) if !is_single(value)),
-    };
-    let step = 10_u32.pow(9_u32.saturating_sub(digits));
-    match cell {
-        Cell::Time(nanos) => nanos % i64::from(step) == 0,
-        Cell::Timestamp(Timestamp { nanos, .. }) => nanos % step == 0,
+    match (encoding, cell) {
+        (Encoding::Fraction(digits), cell) => fold::has_at_most_digits(cell, *digits),
+        (_, Cell::Float(value)) => is_single(value),
         _ => true,
     }
 }
@@ -86,6 +81,7 @@ fn is_single(value: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::row::Timestamp;
     use crate::row::fixture::{push_row, target};
     use crate::table::{ColumnType, WriteMode};
 

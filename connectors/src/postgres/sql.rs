@@ -30,10 +30,15 @@ mod wire;
 pub(super) use wire::{WireType, type_id};
 
 use crate::error::SinkError;
-use crate::table::{ColumnDef, ColumnType, TableName, Target};
+use crate::table::{ColumnDef, ColumnType, TableName, Target, type_length};
 
 /// PostgreSQL cuts longer identifiers without an error, which would make two names one.
 const IDENTIFIER_BYTES_MAX: usize = 63;
+
+/// Digits after the second that times and timestamps have unless their type says less.
+const TIME_DIGITS_MAX: u32 = 6;
+/// What the names of the built-in types of times and timestamps end with: none without quotes can.
+const TIME_ZONE: &str = " time zone";
 
 /// What a statement does with its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -326,14 +331,30 @@ fn insert_cast(column: &ColumnDef) -> Option<&str> {
 }
 
 /// Comparing needs the column's own type where text would be compared as text instead: blanks at
-/// the end of `char(n)` would count and no index would be used.
+/// the end of `char(n)` would count and no index would be used; and where a time is stored rounded.
 fn comparison_cast(column: &ColumnDef) -> Option<&str> {
     match (&column.column_type, column.native_type_id) {
         (ColumnType::Text { .. }, type_id::BPCHAR) => Some("pg_catalog.bpchar"),
         (ColumnType::Text { .. }, type_id::NAME) => Some("pg_catalog.name"),
         (_, type_id::MONEY) => Some("pg_catalog.money"),
+        _ if time_digits(column).is_some_and(|digits| digits < TIME_DIGITS_MAX) => {
+            Some(&column.native_type)
+        }
         _ => insert_cast(column),
     }
+}
+
+/// How many digits after the second a column of times or timestamps keeps for certain: of a domain over
+/// one, none. `None` for other columns.
+pub(super) fn time_digits(column: &ColumnDef) -> Option<u32> {
+    let is_time = matches!(
+        column.column_type,
+        ColumnType::Time | ColumnType::Timestamp | ColumnType::TimestampTz
+    );
+    is_time.then(|| match column.native_type.ends_with(TIME_ZONE) {
+        true => type_length(&column.native_type).unwrap_or(TIME_DIGITS_MAX),
+        false => 0,
+    })
 }
 
 fn is_builtin_text(column: &ColumnDef) -> bool {

@@ -11,6 +11,7 @@ use super::schema::{self, Access};
 use super::sql::{self, Verb};
 use super::steps::Way;
 use crate::error::SinkError;
+use crate::fold;
 use crate::row::TableRows;
 use crate::table::Target;
 
@@ -54,7 +55,7 @@ impl Targets {
             let access = self.known(link, &rows.target).await?.access;
             ways.push(match forced {
                 Some(way) => way,
-                None if access.has_fuzzy_key => Way::RowByRow,
+                None if access.has_fuzzy_key || are_rounded(rows) => Way::RowByRow,
                 None => Way::Folded {
                     copies: access.is_copyable,
                 },
@@ -126,4 +127,17 @@ impl Targets {
             SinkError::retry(format!("table {} is not known any more", target.table.name))
         })
     }
+}
+
+/// The table rounds times in these keys, so that two that differ may be one to it.
+fn are_rounded(rows: &TableRows) -> bool {
+    let is_rounded = |key: &usize| {
+        let cells = &rows.columns[*key];
+        let digits = sql::time_digits(rows.target.column(*key));
+        digits.is_some_and(|digits| {
+            let mut keys = (0..cells.len()).map(|row| cells.get(row));
+            keys.any(|key| !fold::has_at_most_digits(key, digits))
+        })
+    };
+    fold::keys_meet(rows) && rows.target.key.iter().any(is_rounded)
 }

@@ -1,9 +1,11 @@
-//! Identity columns, which an update may not set; and keys that no catalog tells: those of views.
+//! Identity columns, which an update may not set; keys that the table rounds; and keys that no catalog
+//! tells: those of views.
 
 use std::sync::Arc;
 
 use rowdock_connectors::{
-    Batch, Cell, ErrorClass, Session, SinkError, TableRows, Target, WriteMode, WriteOutcome,
+    Batch, Cell, ErrorClass, Session, SinkError, TableRows, Target, Timestamp, WriteMode,
+    WriteOutcome,
 };
 
 use super::database::{Database, push, rows, rows_only};
@@ -105,6 +107,81 @@ async fn a_key_may_be_an_identity_that_is_always_generated() {
     push(&mut written, &[Cell::Int(1), Cell::Absent], true);
     write(&mut *session, written).await;
     assert_eq!(database.value::<i64>("SELECT count(*) FROM t").await, 1);
+}
+
+/// Times that a record has more exactly than the column.
+#[tokio::test]
+async fn a_key_that_is_rounded_is_found_again() {
+    let database = Database::new().await;
+    database
+        .run("CREATE DOMAIN moment AS timestamp(2); CREATE DOMAIN instant AS timestamptz")
+        .await;
+    let at = |nanos| Cell::Timestamp(Timestamp { seconds: 5, nanos });
+    let time = |nanos: i64| Cell::Time(5_000_000_000 + nanos);
+    // Two keys that the table makes one of, and another one.
+    let cases = [
+        (
+            "time(0)",
+            [time(300_000_000), time(400_000_000), time(600_000_000)],
+        ),
+        (
+            "timestamp(3)",
+            [at(100_300_000), at(99_700_000), at(700_000_000)],
+        ),
+        (
+            "timestamptz(3)",
+            [at(100_300_000), at(99_700_000), at(700_000_000)],
+        ),
+        ("timestamp", [at(1_100), at(1_900), at(2_000)]),
+        ("moment", [at(101_000_000), at(99_000_000), at(700_000_000)]),
+        ("instant", [at(1_100), at(1_900), at(2_000)]),
+    ];
+    for (number, (type_name, keys)) in cases.into_iter().enumerate() {
+        let table = format!("t{number}");
+        let create = format!("CREATE TABLE {table} (at {type_name} PRIMARY KEY, n int8)");
+        database.run(&create).await;
+        let mut session = database.session().await;
+        rounded_keys(&database, &mut *session, &table, keys).await;
+    }
+}
+
+async fn rounded_keys(
+    database: &Database,
+    session: &mut dyn Session,
+    table: &str,
+    [first, same, other]: [Cell<'static>; 3],
+) {
+    let int = Cell::Int;
+    let found = format!("SELECT n::text FROM {table} ORDER BY n");
+    let numbers = async || database.texts(&found).await;
+    let columns = ["at", "n"];
+    let upserts = database
+        .target(session, table, &columns, 1, WriteMode::Upsert)
+        .await;
+    let records: [&[Cell<'_>]; 3] = [&[first, int(1)], &[other, int(2)], &[same, int(3)]];
+    write(session, rows(&upserts, &records)).await;
+    assert_eq!(numbers().await, ["2", "3"], "{table}");
+    let updates = database
+        .target(session, table, &columns, 1, WriteMode::Update)
+        .await;
+    let records: [&[Cell<'_>]; 2] = [&[same, int(4)], &[first, int(5)]];
+    write(session, rows(&updates, &records)).await;
+    assert_eq!(numbers().await, ["2", "5"], "{table}");
+    let inserts = database
+        .target(session, table, &columns, 1, WriteMode::Insert)
+        .await;
+    let mut records = rows(&inserts, &[]);
+    push(&mut records, &[first, Cell::Absent], true);
+    push(&mut records, &[same, int(6)], false);
+    push(&mut records, &[first, Cell::Absent], true);
+    push(&mut records, &[first, int(7)], false);
+    push(&mut records, &[other, Cell::Absent], true);
+    write(session, records).await;
+    assert_eq!(numbers().await, ["7"], "{table}");
+    let mut records = rows(&upserts, &[]);
+    push(&mut records, &[same, Cell::Absent], true);
+    write(session, records).await;
+    assert_eq!(numbers().await, [""; 0], "{table}");
 }
 
 async fn confirmed(

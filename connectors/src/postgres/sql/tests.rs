@@ -100,6 +100,27 @@ fn statements() {
 }
 
 #[test]
+fn times_are_compared_as_they_are_rounded() {
+    let check = |column_type: ColumnType, native_type: &str, digits, cast: Option<&str>| {
+        let column = column("at", column_type, native_type, 0);
+        assert_eq!(time_digits(&column), digits, "{native_type}");
+        assert_eq!(comparison_cast(&column), cast, "{native_type}");
+    };
+    let (local, instant) = (ColumnType::Timestamp, ColumnType::TimestampTz);
+    let whole = "timestamp without time zone";
+    check(local.clone(), whole, Some(6), None);
+    let rounded = "timestamp(3) with time zone";
+    check(instant, rounded, Some(3), Some(rounded));
+    let rounded = "time(0) without time zone";
+    check(ColumnType::Time, rounded, Some(0), Some(rounded));
+    // The digits of a domain are not in its name.
+    for domain in ["app.moment", "\"my time zone\""] {
+        check(local.clone(), domain, Some(0), Some(domain));
+    }
+    check(ColumnType::Date, "date", None, None);
+}
+
+#[test]
 fn other_modes() {
     let check = |verb, guard: Option<usize>, columns: &[usize], expected: &str| {
         let target = Target {
