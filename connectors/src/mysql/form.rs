@@ -1,7 +1,7 @@
 //! How the values of one column travel, and when the table finds two of them equal. Pure.
 
 use super::sql::Flavor;
-use crate::table::{ColumnDef, ColumnType, Notation};
+use crate::table::{ColumnDef, ColumnType, Notation, type_length};
 
 /// One column, as statements and encoders need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,13 +106,6 @@ pub(super) fn type_word(native_type: &str) -> &str {
     &native_type[..end]
 }
 
-/// The number in brackets: 6 of `datetime(6)`.
-pub(super) fn type_length(native_type: &str) -> Option<u32> {
-    let (_, rest) = native_type.split_once('(')?;
-    let (number, _) = rest.split_once([')', ','])?;
-    number.parse().ok()
-}
-
 pub(super) fn is_unsigned(native_type: &str) -> bool {
     native_type.contains(" unsigned")
 }
@@ -195,9 +188,14 @@ fn placeholder(column: &ColumnDef, traits: &Traits, flavor: Flavor) -> String {
     }
 }
 
-/// A decimal is bound as text, which would be compared as a double.
+/// A decimal is bound as text, which would be compared as a double; bytes that the column fills up with
+/// zeros are compared as they lie there.
 fn comparand(column: &ColumnDef, encoding: &Encoding) -> String {
     match &column.column_type {
+        _ if type_word(&column.native_type) == "binary" => {
+            let bytes = type_length(&column.native_type).unwrap_or(1);
+            format!("CAST(? AS BINARY({bytes}))")
+        }
         ColumnType::Decimal {
             precision: Some(precision),
             scale,
@@ -323,6 +321,9 @@ mod tests {
         let decimal = form(ten_two, "decimal(10,2)", None);
         assert_eq!(decimal.comparand, "CAST(? AS DECIMAL(10,2))");
         assert_eq!(decimal.placeholder, "?");
+        let filled_up = form(ColumnType::SizedBytes { max_bytes: 8 }, "binary(8)", None);
+        assert_eq!(filled_up.comparand, "CAST(? AS BINARY(8))");
+        assert_eq!(filled_up.placeholder, "?");
         let point = column(ColumnType::Bytes, "point");
         let here = |srid| {
             let traits = Traits {

@@ -10,7 +10,7 @@ use rowdock_connectors::{
 use super::servers;
 use crate::conformance::databases::mysql::Schema;
 use crate::conformance::support::{
-    Server, int, put, rows, rows_only, session_without_positions, target,
+    Record, Server, int, put, rows, rows_only, session_without_positions, target,
 };
 
 /// Writes one value into a table of one column and returns what stands there, or why it does not.
@@ -345,6 +345,51 @@ async fn composite_keys_are_deleted_whatever_they_are_made_of() {
             ["1234567890123456.0001 2", "1234567890123456.0002 1"]
         );
     }
+}
+
+/// Bytes that the column fills up with zeros.
+#[tokio::test]
+async fn keys_that_are_filled_up_are_found_again() {
+    for server in servers().await {
+        server
+            .run("CREATE TABLE t (k binary(8), part int, n int, PRIMARY KEY (k, part))")
+            .await;
+        let mut session = session_without_positions(&server).await;
+        let columns = ["k", "part", "n"];
+        let upserts = target(&mut *session, "t", &columns, 2, WriteMode::Upsert).await;
+        let updates = target(&mut *session, "t", &columns, 2, WriteMode::Update).await;
+        let key = |k: &'static [u8], n| vec![Cell::Bytes(k), int(1), int(n)];
+        let put = |k, n| (key(k, n), RowKind::Write);
+        let gone = |k: &'static [u8]| (key(k, 0)[..2].to_vec(), RowKind::Delete);
+        for n in [1, 2] {
+            let records = [put(b"a", n), put(b"whole 8B", n), put(b"b", n)];
+            let found = filled_up(&server, &mut *session, &upserts, &records).await;
+            let keys = ["6100000000000000", "6200000000000000", "77686F6C65203842"];
+            assert_eq!(found, keys.map(|key| format!("{key},{n}")));
+        }
+        let found = filled_up(&server, &mut *session, &updates, &[put(b"a", 3)]).await;
+        assert_eq!(found[0], "6100000000000000,3");
+        let records = [gone(b"a"), gone(b"whole 8B"), gone(b"c")];
+        let found = filled_up(&server, &mut *session, &upserts, &records).await;
+        assert_eq!(found, ["6200000000000000,2"]);
+        // In the order of the log.
+        let records = [put(b"d", 1), put(b"d\0", 2), gone(b"d"), gone(b"b\0")];
+        let found = filled_up(&server, &mut *session, &upserts, &records).await;
+        assert!(found.is_empty(), "{found:?}");
+    }
+}
+
+/// Writes, and returns what stands there then.
+async fn filled_up(
+    server: &Schema,
+    session: &mut dyn Session,
+    target: &Arc<Target>,
+    records: &[Record<'_>],
+) -> Vec<String> {
+    let written = rows_only(vec![rows(target, records)]);
+    session.write(&written).await.expect("written");
+    let found = "SELECT CONCAT_WS(',', HEX(k), n) FROM t ORDER BY k";
+    server.texts(found).await
 }
 
 #[tokio::test]

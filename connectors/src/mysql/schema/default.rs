@@ -7,9 +7,9 @@
 use mysql_async::Value;
 
 use crate::mysql::encode::{YEARS, narrow, time};
-use crate::mysql::form::{is_unsigned, labels, type_length, type_word};
+use crate::mysql::form::{is_unsigned, labels, type_word};
 use crate::mysql::sql::{Flavor, literal};
-use crate::table::{DefaultValue, hex};
+use crate::table::{DefaultValue, hex, type_length};
 
 /// ` DEFAULT ..` of a column of this type; `None` when it does not take the value.
 pub(in crate::mysql) fn clause(

@@ -3,9 +3,9 @@
 use mysql_async::Row;
 
 use super::{number, special, text};
-use crate::mysql::form::{StoredDefault, Traits, is_geometry, is_unsigned, type_length, type_word};
+use crate::mysql::form::{StoredDefault, Traits, is_geometry, is_unsigned, type_word};
 use crate::mysql::sql::{Flavor, unquoted};
-use crate::table::{ColumnDef, ColumnType, NewColumn, NewTable, Notation};
+use crate::table::{ColumnDef, ColumnType, NewColumn, NewTable, Notation, type_length};
 
 /// The servers' bounds of `decimal(p,s)`.
 pub(in crate::mysql) const DECIMAL_PRECISION_MAX: u32 = 65;
