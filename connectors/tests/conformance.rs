@@ -9,6 +9,7 @@ pub(crate) mod databases;
 mod faults;
 mod letters;
 mod rejects;
+mod series;
 mod shapes;
 mod speed;
 pub(crate) mod support;
@@ -63,6 +64,7 @@ macro_rules! with_transactions {
         all! { $database }
         run! { $database;
             claims::one_partition_of_several_is_fenced,
+            series::any_series_is_answered_as_in_memory,
             writes::batches_without_positions,
             writes::many_tables_are_one_transaction,
             writes::batches_of_more_tables_than_are_remembered,
