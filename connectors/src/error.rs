@@ -22,6 +22,7 @@ pub struct SinkError {
     commit_unknown: bool,
     table_changed: bool,
     lacks_right: bool,
+    breaks_reference: bool,
     message: String,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -36,6 +37,7 @@ impl SinkError {
             commit_unknown: false,
             table_changed: false,
             lacks_right: false,
+            breaks_reference: false,
             message: message.into(),
             source: None,
         }
@@ -91,6 +93,13 @@ impl SinkError {
         self
     }
 
+    /// A foreign key is violated: by the row, or by rows that were written in another order than the log's.
+    #[must_use]
+    pub fn with_broken_reference(mut self) -> Self {
+        self.breaks_reference = true;
+        self
+    }
+
     /// What may be done about it.
     pub fn class(&self) -> ErrorClass {
         self.class
@@ -109,6 +118,11 @@ impl SinkError {
     /// Somebody must grant the right to what was tried.
     pub fn lacks_right(&self) -> bool {
         self.lacks_right
+    }
+
+    /// A foreign key is violated. The log may have an order of the rows in which it is not.
+    pub fn breaks_reference(&self) -> bool {
+        self.breaks_reference
     }
 
     /// The tables of the batch must be described again before anything is decided. If they are

@@ -37,6 +37,7 @@
 //! * [`evolve`]: what a table lacks for the columns that are wanted. Pure.
 //! * [`fold`]: the order of one key's records inside a batch, made into statements. Pure.
 //! * [`statement`]: rows grouped by the columns that they have. Pure.
+//! * `order`: the order of the log, through all tables of a batch. Pure.
 //! * [`reject`]: finding the rows that a database refuses, by bisection over savepoints.
 //! * [`postgres`], [`mysql`], [`sqlite`], [`cassandra`], [`memory`]: the sinks. Each has the same rooms.
 //!
@@ -52,6 +53,7 @@ pub mod letter;
 pub mod memory;
 pub mod mysql;
 pub mod options;
+mod order;
 mod percent;
 pub mod position;
 pub mod postgres;
@@ -189,6 +191,9 @@ pub trait Session: Send {
     /// Moves the positions and writes the rows, in one transaction, positions first.
     /// A batch without positions (at-least-once) writes rows only; one without rows moves
     /// positions only.
+    ///
+    /// Tables come in the order in which the batch has them. When a foreign key does not allow that,
+    /// the rows are written once more in the order of the log, where it has one.
     ///
     /// # Errors
     /// Of class *record*: at least one row is refused, nothing was written, the session is fine:

@@ -8,6 +8,7 @@ mod claims;
 pub(crate) mod databases;
 mod faults;
 mod letters;
+mod references;
 mod rejects;
 mod series;
 mod shapes;
@@ -92,6 +93,9 @@ macro_rules! with_tables_of_others {
             tables::a_changed_table_is_told,
             faults::only_the_key_that_is_named_is_upserted,
             faults::only_the_key_that_is_named_is_passed_over,
+            references::rows_come_in_the_order_of_the_log,
+            references::rows_of_several_partitions_find_an_order,
+            references::no_row_is_blamed_for_the_order,
         }
     };
 }

@@ -195,6 +195,11 @@ fn is_changed_table(code: u16) -> bool {
     matches!(code, 1054 | 1060 | 1146 | 1906 | 3105)
 }
 
+/// A foreign key is violated.
+fn is_broken_reference(code: u16) -> bool {
+    matches!(code, 1216 | 1217 | 1451 | 1452)
+}
+
 /// The user may not do this: to the database, to a table or a column, or without a privilege of its own.
 fn is_want_of_a_right(code: u16) -> bool {
     matches!(code, 1044 | 1142 | 1143 | 1227)
@@ -251,6 +256,9 @@ fn sink_error(action: &str, error: &mysql_async::ServerError, verdict: Verdict) 
     }
     if is_want_of_a_right(error.code) {
         failed = failed.for_want_of_a_right();
+    }
+    if is_broken_reference(error.code) && verdict.class == Record {
+        failed = failed.with_broken_reference();
     }
     if ends_session(error.code) {
         return failed.losing_connection();

@@ -24,6 +24,8 @@ use crate::WriteOutcome;
 use crate::committed::Committed;
 use crate::error::{ErrorClass, SinkError};
 use crate::options::SinkTimeouts;
+use crate::order;
+use crate::position::PositionMove;
 use crate::row::{Batch, TableRows};
 use crate::statement;
 use crate::table::Target;
@@ -98,11 +100,33 @@ impl Writer {
         if progress.is_none() && batch.row_count() == 0 {
             return Ok(WriteOutcome::Committed);
         }
+        let (positions, tables) = (&batch.positions, &batch.tables);
+        let written = self.write_once(link, timeouts, progress, positions, tables);
+        let error = match written.await {
+            Err(error) => error,
+            written => return written,
+        };
+        let Some(runs) = order::runs_after(&error, batch) else {
+            return Err(error);
+        };
+        self.write_once(link, timeouts, progress, positions, &runs)
+            .await
+    }
+
+    /// Writes rows in this order of tables, and moves the positions.
+    async fn write_once(
+        &mut self,
+        link: &mut Link,
+        timeouts: &SinkTimeouts,
+        progress: Option<&Progress>,
+        positions: &[PositionMove],
+        tables: &[TableRows],
+    ) -> Result<WriteOutcome, SinkError> {
         // Looks tables up, which must not happen inside the transaction.
-        let accesses = self.accesses(link, &batch.tables).await?;
+        let accesses = self.accesses(link, tables).await?;
         fail_point!(super::failpoint::BEFORE_BEGIN);
         let begun = match progress {
-            Some(progress) => progress.begin_moved(link, ACTION, &batch.positions).await,
+            Some(progress) => progress.begin_moved(link, ACTION, positions).await,
             None => {
                 let begin = transaction::begin_text(timeouts, timeouts.lock);
                 link.run(ACTION, &begin).await.map(|_| true)
@@ -111,13 +135,13 @@ impl Writer {
         let all_moved = transaction::or_roll_back(link, begun).await?;
         if let (false, Some(progress)) = (all_moved, progress) {
             transaction::roll_back(link).await?;
-            return match progress.why_not_moved(link, &batch.positions).await {
+            return match progress.why_not_moved(link, positions).await {
                 NotMoved::Fenced(positions) => Ok(WriteOutcome::Fenced(positions)),
                 NotMoved::Failed(error) => Err(error),
             };
         }
         fail_point!(super::failpoint::AFTER_PROGRESS);
-        let written = write_tables(link, &batch.tables, &accesses, Sizes::Few).await;
+        let written = write_tables(link, tables, &accesses, Sizes::Few).await;
         transaction::or_roll_back(link, written).await?;
         fail_point!(super::failpoint::BEFORE_COMMIT);
         match transaction::commit(link, ACTION).await {

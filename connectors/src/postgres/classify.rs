@@ -31,6 +31,8 @@ const PROTOCOL_VIOLATION: &str = "08P01";
 const BINARY_REPRESENTATION: &str = "22P03";
 const FEATURE_NOT_SUPPORTED: &str = "0A000";
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
+/// Of foreign keys; the second since PostgreSQL 18, of those that are `ON DELETE RESTRICT`.
+const REFERENCES: [&str; 2] = ["23503", "23001"];
 
 /// What PL/pgSQL's `RAISE` is called in errors, in every language.
 const RAISE: &str = "exec_stmt_raise";
@@ -124,6 +126,12 @@ const TABLE: &[(&str, ErrorClass, &str, &str)] = &[
         "",
     ),
     ("23", Record, "integrity rule violated", ""),
+    (
+        "23001",
+        Record,
+        "row that a foreign key of another row needs",
+        "",
+    ),
     (
         "23502",
         Record,
@@ -396,6 +404,9 @@ fn sink_error(action: &str, error: &DbError, verdict: Verdict) -> SinkError {
     }
     if code == INSUFFICIENT_PRIVILEGE {
         failed = failed.for_want_of_a_right();
+    }
+    if REFERENCES.contains(&code) && verdict.class == Record {
+        failed = failed.with_broken_reference();
     }
     if ends_session(error) {
         return failed.losing_connection();

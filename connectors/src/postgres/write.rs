@@ -30,6 +30,7 @@ use crate::WriteOutcome;
 use crate::committed::Committed;
 use crate::error::{ErrorClass, SinkError};
 use crate::fold::Plan;
+use crate::order;
 use crate::row::{Batch, TableRows};
 
 /// Most steps that are in flight together; bounds the memory of encoded rows when there are many
@@ -83,13 +84,16 @@ impl Writer {
         if progress.is_none() && batch.row_count() == 0 {
             return Ok(WriteOutcome::Committed);
         }
-        let written = match self.write_once(link, progress, batch, None).await {
-            Err(Failure::KeyMetTwice) => {
-                let way = Some(Way::RowByRow);
-                self.write_once(link, progress, batch, way).await
-            }
-            written => written,
-        };
+        let mut written = self
+            .write_tables(link, progress, batch, &batch.tables)
+            .await;
+        // A commit looks at all rows together.
+        if let Err(Failure::Other(error)) = &written
+            && !self.refused_at_commit
+            && let Some(runs) = order::runs_after(error, batch)
+        {
+            written = self.write_tables(link, progress, batch, &runs).await;
+        }
         match (written, progress) {
             (Ok(()), _) => Ok(WriteOutcome::Committed),
             (Err(Failure::Other(error)), _) => Err(error),
@@ -103,17 +107,35 @@ impl Writer {
         }
     }
 
+    /// Writes the batch, its rows in this order of tables.
+    async fn write_tables(
+        &mut self,
+        link: &Link,
+        progress: Option<&Progress>,
+        batch: &Batch,
+        tables: &[TableRows],
+    ) -> Result<(), Failure> {
+        self.refused_at_commit = false;
+        let ways = self.targets.ways(link, tables, None).await?;
+        match self.write_once(link, progress, batch, tables, &ways).await {
+            Err(Failure::KeyMetTwice) => {
+                let ways = vec![Way::RowByRow; tables.len()];
+                self.write_once(link, progress, batch, tables, &ways).await
+            }
+            written => written,
+        }
+    }
+
     async fn write_once(
         &mut self,
         link: &Link,
         progress: Option<&Progress>,
         batch: &Batch,
-        way: Option<Way>,
+        tables: &[TableRows],
+        ways: &[Way],
     ) -> Result<(), Failure> {
-        self.refused_at_commit = false;
-        let ways = self.targets.ways(link, &batch.tables, way).await?;
-        let plans = folds(&batch.tables, &ways)?;
-        let prepared = self.prepare(link, &plans, &ways).await?;
+        let plans = folds(tables, ways)?;
+        let prepared = self.prepare(link, &plans, ways).await?;
         self.transactions += 1;
         let mut transaction = Transaction {
             link,

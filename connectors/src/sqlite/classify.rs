@@ -28,6 +28,8 @@ const NOT_A_DATABASE: i32 = 26;
 
 /// A foreign key; at COMMIT, a deferred one.
 const CONSTRAINT_FOREIGN_KEY: i32 = CONSTRAINT | (3 << 8);
+/// A trigger; a foreign key that is `ON DELETE RESTRICT` is one.
+const CONSTRAINT_TRIGGER: i32 = CONSTRAINT | (7 << 8);
 /// The session's commit guard refused: a statement ran outside the transaction it belonged to.
 const CONSTRAINT_COMMIT_HOOK: i32 = CONSTRAINT | (2 << 8);
 
@@ -65,7 +67,11 @@ pub(super) fn sink_error(doing: &str, error: Error) -> SinkError {
         }
     };
     let is_changed = is_changed_table(&error);
+    let is_reference = is_foreign_key(&error) || is_restricted(&error);
     let mut classified = SinkError::new(class, text).with_source(error);
+    if is_reference {
+        classified = classified.with_broken_reference();
+    }
     if is_changed {
         classified = classified.with_changed_table();
     }
@@ -115,6 +121,17 @@ pub(super) fn is_cannot_open(error: &Error) -> bool {
 /// A deferred foreign key does not hold at COMMIT; the transaction is still open.
 pub(super) fn is_foreign_key(error: &Error) -> bool {
     code_of(error) == Some(CONSTRAINT_FOREIGN_KEY)
+}
+
+/// A foreign key that lets nothing be deleted that is referred to.
+fn is_restricted(error: &Error) -> bool {
+    let says_so = |message: &str| message.starts_with("FOREIGN KEY constraint failed");
+    match error {
+        Error::Database(database) => {
+            code_of(error) == Some(CONSTRAINT_TRIGGER) && says_so(database.message())
+        }
+        _ => false,
+    }
 }
 
 /// COMMIT or ROLLBACK found no transaction: SQLite had ended it by itself.

@@ -12,6 +12,7 @@ use super::sql::{bury_sql, delete_sql, insert_sql, marked_upsert_sql, truncate_s
 use crate::WriteOutcome;
 use crate::error::{ErrorClass, SinkError};
 use crate::fold::{self, RowSet};
+use crate::order;
 use crate::reject::Trial;
 use crate::row::{Batch, TableRows};
 use crate::statement::{self, Group};
@@ -49,8 +50,25 @@ pub(super) async fn write(
     progress: &Progress,
     batch: &Batch,
 ) -> Result<WriteOutcome, SinkError> {
+    let error = match write_once(connection, progress, batch, &batch.tables).await {
+        Err(error) => error,
+        written => return written,
+    };
+    match order::runs_after(&error, batch) {
+        Some(runs) => write_once(connection, progress, batch, &runs).await,
+        None => Err(error),
+    }
+}
+
+/// Writes the batch, its rows in this order of tables.
+async fn write_once(
+    connection: &mut Connection,
+    progress: &Progress,
+    batch: &Batch,
+    tables: &[TableRows],
+) -> Result<WriteOutcome, SinkError> {
     connection.begin().await?;
-    match write_in_transaction(connection, progress, batch).await {
+    match write_in_transaction(connection, progress, batch, tables).await {
         Ok(fenced) if fenced.is_empty() => {
             fail::fail_point!("sqlite::before_commit");
             connection.commit().await?;
@@ -70,6 +88,7 @@ async fn write_in_transaction(
     connection: &mut Connection,
     progress: &Progress,
     batch: &Batch,
+    tables: &[TableRows],
 ) -> Result<Vec<usize>, SinkError> {
     if batch.positions_stored {
         let fenced = progress.advance(connection, &batch.positions).await?;
@@ -79,16 +98,16 @@ async fn write_in_transaction(
     }
     fail::fail_point!("sqlite::after_progress");
     schema::require_unchanged(connection, &batch.tables).await?;
-    write_rows(connection, batch, Sizes::Few).await?;
+    write_rows(connection, tables, Sizes::Few).await?;
     Ok(Vec::new())
 }
 
 async fn write_rows(
     connection: &mut Connection,
-    batch: &Batch,
+    tables: &[TableRows],
     sizes: Sizes,
 ) -> Result<(), SinkError> {
-    for table in &batch.tables {
+    for table in tables {
         let is_of_the_log = goes_in_log_order(connection, table);
         let plan = match is_of_the_log {
             true => fold::in_log_order(table),
@@ -266,7 +285,7 @@ impl RowTrial<'_> {
 async fn try_part(connection: &mut Connection, part: &Batch) -> Result<(), SinkError> {
     schema::require_unchanged(connection, &part.tables).await?;
     savepoint(connection, "SAVEPOINT part").await?;
-    let Err(refused) = write_rows(connection, part, Sizes::Any).await else {
+    let Err(refused) = write_rows(connection, &part.tables, Sizes::Any).await else {
         return savepoint(connection, "RELEASE part").await;
     };
     if refused.class() != ErrorClass::Record {
