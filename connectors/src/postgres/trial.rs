@@ -80,6 +80,10 @@ impl Trial for PartTrial<'_> {
         Err(row_met_twice())
     }
 
+    fn rows_may_wait(&self) -> bool {
+        self.checks_deferred
+    }
+
     async fn abandon(&mut self) {
         // A connection that cannot roll back is cut, which does the same.
         if let Err(error) = transaction::roll_back(self.link).await {

@@ -240,6 +240,46 @@ async fn what_the_commit_refuses_is_found_too() {
     assert_eq!(outcome, WriteOutcome::Committed);
 }
 
+/// Rows may come before those that they need, where only the commit looks.
+#[tokio::test]
+async fn a_row_that_waits_for_a_later_one_is_not_blamed() {
+    let database = Database::new().await;
+    database
+        .run(
+            "CREATE TABLE t (id int8 PRIMARY KEY, \
+             parent int8 REFERENCES t DEFERRABLE INITIALLY DEFERRED); \
+             CREATE TABLE child (id int8 PRIMARY KEY, \
+             parent int8 REFERENCES t DEFERRABLE INITIALLY DEFERRED)",
+        )
+        .await;
+    let mut session = database.session().await;
+    let columns = ["id", "parent"];
+    let target = database
+        .target(&mut *session, "t", &columns, 1, WriteMode::Insert)
+        .await;
+    let child = database
+        .target(&mut *session, "child", &columns, 1, WriteMode::Insert)
+        .await;
+    let (int, null) = (Cell::Int, Cell::Null);
+    let records: [&[Cell<'_>]; 5] = [
+        &[int(1), int(2)],
+        &[int(2), int(3)],
+        &[int(3), null],
+        &[int(4), int(999)],
+        &[int(5), int(4)],
+    ];
+    let children: [&[Cell<'_>]; 2] = [&[int(1), int(1)], &[int(2), int(999)]];
+    let tables = vec![rows(&child, &children), rows(&target, &records)];
+    let mut written = rows_only(tables);
+    let found = refused(&mut *session, &written).await;
+    let places: Vec<(usize, usize)> = found.iter().map(|(table, row, _)| (*table, *row)).collect();
+    // The last one needs one that is refused.
+    assert_eq!(places, [(0, 1), (1, 3), (1, 4)]);
+    written.retain_rows(|table, row, _| !places.contains(&(table, row)));
+    let outcome = session.write(&written).await.expect("written");
+    assert_eq!(outcome, WriteOutcome::Committed);
+}
+
 #[tokio::test]
 async fn nothing_is_refused_where_nothing_is_wrong() {
     let database = Database::new().await;
