@@ -34,6 +34,9 @@ const INSUFFICIENT_PRIVILEGE: &str = "42501";
 /// Of foreign keys; the second since PostgreSQL 18, of those that are `ON DELETE RESTRICT`.
 const REFERENCES: [&str; 2] = ["23503", "23001"];
 
+/// What looks at a row that is to be written, by policies and by check options of views. It refuses it with
+/// the code of a right that is missing, which a table or a column lacks elsewhere.
+const ROW_CHECKER: &str = "ExecWithCheckOptions";
 /// What PL/pgSQL's `RAISE` is called in errors, in every language.
 const RAISE: &str = "exec_stmt_raise";
 /// What reads a `numeric` that arrives, and what turns one into an integer, as `money` is.
@@ -51,6 +54,13 @@ const CLASSES: &[&str] = &[
 const MADE_UP: Verdict = Verdict {
     class: Record,
     condition: "a trigger or function of the table raised an error of its own",
+    advice: "",
+};
+
+/// Of a row that the role may not write, though it may write others.
+const POLICY: Verdict = Verdict {
+    class: Record,
+    condition: "the row violates a row-level security policy of its table",
     advice: "",
 };
 
@@ -356,6 +366,9 @@ pub(super) fn row_error(action: &str, error: &DbError) -> SinkError {
     if is_no_such_number(error) {
         return sink_error(action, error, NO_SUCH_NUMBER);
     }
+    if code == INSUFFICIENT_PRIVILEGE && error.routine() == Some(ROW_CHECKER) {
+        return sink_error(action, error, POLICY);
+    }
     let mut verdict = classify(code);
     if verdict.class == Record && ends_session(error) {
         // Whoever made this code up, it was not a trigger.
@@ -402,7 +415,7 @@ fn sink_error(action: &str, error: &DbError, verdict: Verdict) -> SinkError {
     if is_changed_table(error.code()) && verdict != NO_SUCH_NUMBER {
         failed = failed.with_changed_table();
     }
-    if code == INSUFFICIENT_PRIVILEGE {
+    if code == INSUFFICIENT_PRIVILEGE && verdict.class == Stop {
         failed = failed.for_want_of_a_right();
     }
     if REFERENCES.contains(&code) && verdict.class == Record {

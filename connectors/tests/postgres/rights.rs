@@ -138,6 +138,52 @@ async fn those_that_are_documented_are_enough_to_write() {
     clerk.drop().await;
 }
 
+/// A row that the role may not write is the record's fault; others of the table may be written.
+#[tokio::test]
+async fn a_row_that_a_policy_forbids_is_refused() {
+    let database = Database::new().await;
+    let clerk = Clerk::new(&database).await;
+    database
+        .run(
+            "CREATE TABLE t (id int8 PRIMARY KEY, n int8); ALTER TABLE t ENABLE ROW LEVEL SECURITY; \
+             INSERT INTO t VALUES (100, 5)",
+        )
+        .await;
+    clerk
+        .run(
+            "CREATE POLICY ones ON t TO clerk USING (n = 1); \
+             GRANT SELECT, INSERT, UPDATE, DELETE ON t TO clerk",
+        )
+        .await;
+    let mut session = clerk.session().await;
+    for mode in [WriteMode::Insert, WriteMode::Upsert] {
+        let target = database
+            .target(&mut *session, "t", &["id", "n"], 1, mode)
+            .await;
+        let mut written = filled(&target, 40, RowKind::Write);
+        push_kind(&mut written, &[Cell::Int(40), Cell::Int(2)], RowKind::Write);
+        if mode == WriteMode::Upsert {
+            // Somebody else's row.
+            let taken = [Cell::Int(100), Cell::Int(1)];
+            push_kind(&mut written, &taken, RowKind::Write);
+        }
+        let mut written = rows_only(vec![written]);
+        let error = session.write(&written).await.expect_err("not all are ones");
+        assert_eq!(error.class(), ErrorClass::Record, "{error}");
+        assert!(!error.lacks_right(), "{error}");
+        let found = session.find_rejects(&written).await.expect("found");
+        assert_eq!(found[0].row, 40, "{found:?}");
+        assert!(found[0].reason.contains("policy"), "{found:?}");
+        assert!(found.iter().skip(1).all(|bad| bad.row == 41), "{found:?}");
+        written.retain_rows(|_, row, _| row < 40);
+        let outcome = session.write(&written).await.expect("written");
+        assert_eq!(outcome, WriteOutcome::Committed);
+        database.run("DELETE FROM t WHERE id < 100").await;
+    }
+    session.close().await;
+    clerk.drop().await;
+}
+
 #[tokio::test]
 async fn those_that_are_documented_are_enough_to_move_positions() {
     let database = Database::new().await;
