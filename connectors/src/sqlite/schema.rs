@@ -20,11 +20,13 @@ mod types;
 pub(super) use default::clause as default_clause;
 pub(super) use types::{Affinity, affinity, declared_type};
 
-use types::column_type;
+use types::{STRICT_ANY, column_type};
 
 const DOING: &str = "read the table's definition";
 /// `hidden` in `pragma_table_xinfo`: a column of a virtual table that is not to be seen.
 const HIDDEN: i64 = 1;
+/// A column of a strict table that takes values of all types, as they are.
+const ANY: &str = "ANY";
 /// A primary key of just this type is the row's own number.
 const ROWID_TYPE: &str = "INTEGER";
 
@@ -37,7 +39,7 @@ pub(super) async fn describe_table(
     name: &TableName,
 ) -> Result<Option<Table>, SinkError> {
     let local = local_name(name);
-    let list = "SELECT type, wr FROM pragma_table_list \
+    let list = "SELECT type, wr, strict FROM pragma_table_list \
                 WHERE schema = 'main' AND name = ?1 COLLATE NOCASE";
     let listed = rows_about(connection, list, &local).await?;
     let Some(entry) = listed.first() else {
@@ -49,6 +51,7 @@ pub(super) async fn describe_table(
         )));
     }
     let without_rowid: bool = read(entry, "wr")?;
+    let is_strict: bool = read(entry, "strict")?;
     let columns = "SELECT name, type, \"notnull\", dflt_value IS NOT NULL AS has_default, pk, hidden \
                    FROM pragma_table_xinfo(?1, 'main') ORDER BY cid";
     let column_rows = rows_about(connection, columns, &local).await?;
@@ -62,7 +65,7 @@ pub(super) async fn describe_table(
             continue;
         }
         let place_in_key: i64 = read(row, "pk")?;
-        let definition = column_definition(row, hidden)?;
+        let definition = column_definition(row, hidden, is_strict)?;
         if place_in_key > 0 {
             key.push((place_in_key, definition.name.clone()));
         }
@@ -89,8 +92,15 @@ pub(super) async fn describe_table(
     }))
 }
 
-fn column_definition(row: &SqliteRow, hidden: i64) -> Result<ColumnDef, SinkError> {
-    let native_type: String = read(row, "type")?;
+fn column_definition(
+    row: &SqliteRow,
+    hidden: i64,
+    is_strict: bool,
+) -> Result<ColumnDef, SinkError> {
+    let mut native_type: String = read(row, "type")?;
+    if is_strict && native_type.eq_ignore_ascii_case(ANY) {
+        STRICT_ANY.clone_into(&mut native_type);
+    }
     // Whatever is not plain or hidden is computed, virtually or stored.
     let generated = hidden != 0;
     Ok(ColumnDef {

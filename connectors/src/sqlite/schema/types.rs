@@ -10,6 +10,9 @@ use crate::table::ColumnType;
 /// Most digits of a decimal that a numeric column keeps; see [`encode`](crate::sqlite::encode).
 const EXACT_DECIMAL_PRECISION: u32 = 15;
 
+/// The type `ANY` in a table that is `STRICT`. In others the word means nothing, and such a column is numeric.
+pub(in crate::sqlite) const STRICT_ANY: &str = "ANY (STRICT)";
+
 /// How SQLite stores what is bound to a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sqlite) enum Affinity {
@@ -29,7 +32,9 @@ pub(in crate::sqlite) enum Affinity {
 pub(in crate::sqlite) fn affinity(declared: &str) -> Affinity {
     let upper = declared.to_ascii_uppercase();
     let has = |words: &[&str]| words.iter().any(|word| upper.contains(word));
-    if has(&["INT"]) {
+    if declared == STRICT_ANY {
+        Affinity::Blob
+    } else if has(&["INT"]) {
         Affinity::Integer
     } else if has(&["CHAR", "CLOB", "TEXT"]) {
         Affinity::Text
@@ -49,6 +54,7 @@ pub(in crate::sqlite) fn column_type(declared: &str) -> ColumnType {
     let (words, size) = upper.split_once('(').unwrap_or((&upper, ""));
     match words.trim() {
         "" => ColumnType::Text { max_chars: None },
+        _ if declared == STRICT_ANY => ColumnType::Text { max_chars: None },
         "BOOLEAN" | "BOOL" => ColumnType::Bool,
         "DECIMAL" | "NUMERIC" | "DEC" | "NUMBER" | "DECIMAL_TEXT" => decimal_type(size),
         "DATE" => ColumnType::Date,
@@ -197,6 +203,10 @@ mod tests {
         check("JSON", ColumnType::Json);
         check("STRING", TEXT);
         check("GEOMETRY", TEXT);
+        check("ANY", TEXT);
+        check(STRICT_ANY, TEXT);
+        assert_eq!(affinity("ANY"), Affinity::Numeric);
+        assert_eq!(affinity(STRICT_ANY), Affinity::Blob);
     }
 
     /// What the README's table of types calls a column type.

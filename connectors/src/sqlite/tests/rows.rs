@@ -136,6 +136,41 @@ async fn values_that_sqlite_would_change_are_refused() {
 }
 
 #[tokio::test]
+async fn a_column_of_any_type_in_a_strict_table_keeps_what_it_is_given() {
+    let database = Database::new("CREATE TABLE t (k ANY PRIMARY KEY, v any) STRICT").await;
+    let target = database.target("t", &["k"], WriteMode::Upsert).await;
+    let texts = ["007", "1.50", " 7", "1e3", "7", "9223372036854775808"].map(Cell::Text);
+    let rows: Vec<[Cell<'_>; 2]> = texts.iter().map(|text| [*text, *text]).collect();
+    let records: Vec<Record<'_>> = rows.iter().map(|row| (row.as_slice(), false)).collect();
+    let mut session = database.session().await;
+    for _ in 0..2 {
+        let rows = rows_of(&target, &records);
+        write_rows_only(&mut session, rows).await.unwrap();
+    }
+    let found = database.query(&["k", "v"], "FROM t ORDER BY k").await;
+    let expected = [
+        "' 7'|' 7'",
+        "'007'|'007'",
+        "'1.50'|'1.50'",
+        "'1e3'|'1e3'",
+        "'7'|'7'",
+        "'9223372036854775808'|'9223372036854775808'",
+    ];
+    assert_eq!(found, expected);
+    let deletes: Vec<Record<'_>> = rows.iter().map(|row| (row.as_slice(), true)).collect();
+    let rows = rows_of(&target, &deletes);
+    write_rows_only(&mut session, rows).await.unwrap();
+    assert_eq!(database.count("t").await, 0);
+    // Elsewhere the word makes a column numeric.
+    check_refused(
+        "CREATE TABLE t (v ANY)",
+        Cell::Text("007"),
+        "another number",
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn absent_columns_take_their_defaults_and_keep_their_values() {
     let ddl =
         "CREATE TABLE t (k INTEGER PRIMARY KEY, a TEXT DEFAULT 'a0', b INTEGER NOT NULL DEFAULT 7)";
