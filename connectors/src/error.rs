@@ -23,6 +23,7 @@ pub struct SinkError {
     table_changed: bool,
     lacks_right: bool,
     breaks_reference: bool,
+    timed_out: bool,
     message: String,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -38,6 +39,7 @@ impl SinkError {
             table_changed: false,
             lacks_right: false,
             breaks_reference: false,
+            timed_out: false,
             message: message.into(),
             source: None,
         }
@@ -100,6 +102,13 @@ impl SinkError {
         self
     }
 
+    /// The database was at work for longer than it may be; or it does not answer at all.
+    #[must_use]
+    pub fn past_deadline(mut self) -> Self {
+        self.timed_out = true;
+        self
+    }
+
     /// What may be done about it.
     pub fn class(&self) -> ErrorClass {
         self.class
@@ -123,6 +132,12 @@ impl SinkError {
     /// A foreign key is violated. The log may have an order of the rows in which it is not.
     pub fn breaks_reference(&self) -> bool {
         self.breaks_reference
+    }
+
+    /// A deadline has passed, the client's or the server's. The same again may take as long again; less may
+    /// be done in time.
+    pub fn timed_out(&self) -> bool {
+        self.timed_out
     }
 
     /// The tables of the batch must be described again before anything is decided. If they are

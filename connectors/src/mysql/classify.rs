@@ -195,6 +195,11 @@ fn is_changed_table(code: u16) -> bool {
     matches!(code, 1054 | 1060 | 1146 | 1906 | 3105)
 }
 
+/// A statement took longer than the server lets it.
+fn is_past_deadline(code: u16) -> bool {
+    matches!(code, 1969 | 3024)
+}
+
 /// A foreign key is violated.
 fn is_broken_reference(code: u16) -> bool {
     matches!(code, 1216 | 1217 | 1451 | 1452)
@@ -259,6 +264,9 @@ fn sink_error(action: &str, error: &mysql_async::ServerError, verdict: Verdict) 
     }
     if is_broken_reference(error.code) && verdict.class == Record {
         failed = failed.with_broken_reference();
+    }
+    if is_past_deadline(error.code) {
+        failed = failed.past_deadline();
     }
     if ends_session(error.code) {
         return failed.losing_connection();

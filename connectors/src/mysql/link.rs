@@ -174,7 +174,8 @@ impl Link {
                     "cannot {action}: the server did not answer within {} s; the connection was cut",
                     self.deadline.as_secs_f32()
                 );
-                Err(Failure::Lost(SinkError::retry(message).losing_connection()))
+                let late = SinkError::retry(message).past_deadline();
+                Err(Failure::Lost(late.losing_connection()))
             }
         }
     }

@@ -31,6 +31,9 @@ const PROTOCOL_VIOLATION: &str = "08P01";
 const BINARY_REPRESENTATION: &str = "22P03";
 const FEATURE_NOT_SUPPORTED: &str = "0A000";
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
+/// A statement, or a transaction, took longer than the server lets it; the first is also of one that
+/// somebody has cancelled.
+const DEADLINES: [&str; 2] = ["57014", "25P04"];
 /// Of foreign keys; the second since PostgreSQL 18, of those that are `ON DELETE RESTRICT`.
 const REFERENCES: [&str; 2] = ["23503", "23001"];
 
@@ -420,6 +423,9 @@ fn sink_error(action: &str, error: &DbError, verdict: Verdict) -> SinkError {
     }
     if REFERENCES.contains(&code) && verdict.class == Record {
         failed = failed.with_broken_reference();
+    }
+    if DEADLINES.contains(&code) {
+        failed = failed.past_deadline();
     }
     if ends_session(error) {
         return failed.losing_connection();

@@ -133,6 +133,7 @@ impl Link {
             "cannot {action}: postgresql did not answer within {} s; the connection was cut",
             self.deadline.as_secs_f32()
         ))
+        .past_deadline()
         .losing_connection())
     }
 

@@ -226,6 +226,7 @@ impl Failure {
                 "sqlite cannot {doing}: no answer within {} ms",
                 deadline.as_millis()
             ))
+            .past_deadline()
             .losing_connection(),
         }
     }

@@ -56,6 +56,7 @@ async fn a_commit_whose_answer_is_lost_is_settled_by_a_renewal() {
         proxy.lose_answers_to(b"COMMIT;");
         let error = first.write(&written).await.expect_err("no answer");
         is_lost(&error, true);
+        assert!(error.timed_out(), "{error}");
         assert!(proxy.has_lost());
         until("the commit has happened", async || {
             server.rows("t", &["id"]).await.len() == 3

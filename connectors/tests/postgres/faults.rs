@@ -7,7 +7,9 @@ use rowdock_connectors::{
 };
 use uuid::Uuid;
 
-use super::database::{Database, batch, claim, key, moved, open, push, rows, start, until};
+use super::database::{
+    Database, batch, claim, key, moved, open, push, rows, rows_only, start, until,
+};
 use crate::wire::Wire;
 
 /// A claimed partition and a batch for it, small or large enough for a copy.
@@ -84,6 +86,38 @@ async fn a_commit_whose_answer_is_lost_is_settled_by_a_renewal() {
         assert!(after.is_ok(), "nothing to do needs no connection");
         let later = batch(vec![moved(0, id, count, count + 1)], Vec::new());
         is_lost(&session.write(&later).await.expect_err("cut"), false);
+    }
+}
+
+/// A batch that takes too long says so, whether one of its statements does or only all of them together.
+#[tokio::test]
+async fn a_batch_past_its_deadline_says_so() {
+    for (row_count, seconds, is_lost) in [(1, 3.0, false), (4, 0.8, true)] {
+        let database = Database::new().await;
+        database
+            .run(&format!(
+                "CREATE TABLE t (id char(1) PRIMARY KEY); \
+                 CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS \
+                     $$BEGIN PERFORM pg_sleep({seconds}); RETURN NEW; END$$; \
+                 CREATE TRIGGER linger BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION linger()"
+            ))
+            .await;
+        let mut options = database.options();
+        options.timeouts.statement = Duration::from_secs(2);
+        let mut session = open(options).await;
+        // Such keys go one by one.
+        let target = database
+            .target(&mut *session, "t", &["id"], 1, WriteMode::Upsert)
+            .await;
+        let mut written = rows(&target, &[]);
+        for id in ["a", "b", "c", "d"].into_iter().take(row_count) {
+            push(&mut written, &[Cell::Text(id)], false);
+        }
+        let error = session.write(&rows_only(vec![written])).await;
+        let error = error.expect_err("too long");
+        assert_eq!(error.class(), ErrorClass::Retry, "{error}");
+        assert!(error.timed_out(), "{error}");
+        assert_eq!(error.connection_lost(), is_lost, "{error}");
     }
 }
 

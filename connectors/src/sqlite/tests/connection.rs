@@ -186,6 +186,7 @@ async fn a_statement_past_its_deadline_loses_the_session() {
         error.connection_lost() && !error.commit_unknown(),
         "{error}"
     );
+    assert!(error.timed_out(), "{error}");
     let error = session.write(&batch).await.unwrap_err();
     assert!(error.to_string().contains("lost before"), "{error}");
 }
