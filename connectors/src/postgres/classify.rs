@@ -40,6 +40,8 @@ const REFERENCES: [&str; 2] = ["23503", "23001"];
 /// What looks at a row that is to be written, by policies and by check options of views. It refuses it with
 /// the code of a right that is missing, which a table or a column lacks elsewhere.
 const ROW_CHECKER: &str = "ExecWithCheckOptions";
+/// Who raises errors of its own.
+const RAISER: &str = "a trigger or function of the table";
 /// What PL/pgSQL's `RAISE` is called in errors, in every language.
 const RAISE: &str = "exec_stmt_raise";
 /// What reads a `numeric` that arrives, and what turns one into an integer, as `money` is.
@@ -393,14 +395,11 @@ fn is_no_such_number(error: &DbError) -> bool {
 /// `action` is what was done: `write rows`.
 fn sink_error(action: &str, error: &DbError, verdict: Verdict) -> SinkError {
     let code = error.code().code();
-    // Which code a trigger raises is its own choice, and so are its words.
+    // Which code a trigger raises is its own choice, and so are its words, which may tell values.
     let is_raised = error.routine() == Some(RAISE);
     let mut message = match verdict.class {
         Record => verdict.condition.to_owned(),
-        _ if is_raised => format!(
-            "cannot {action}: {}, as a trigger or function of the table has it",
-            verdict.condition
-        ),
+        _ if is_raised => raised(action, verdict.condition),
         _ => format!(
             "cannot {action}: {}: {}",
             verdict.condition,
@@ -431,6 +430,13 @@ fn sink_error(action: &str, error: &DbError, verdict: Verdict) -> SinkError {
         return failed.losing_connection();
     }
     failed
+}
+
+fn raised(action: &str, condition: &str) -> String {
+    match condition.starts_with(RAISER) {
+        true => format!("cannot {action}: {condition}"),
+        false => format!("cannot {action}: {RAISER} raised an error that says: {condition}"),
+    }
 }
 
 fn push_names(message: &mut String, error: &DbError) {

@@ -55,6 +55,26 @@ fn the_longest_beginning_decides() {
 }
 
 #[test]
+fn who_raised_an_error_is_told_once() {
+    let check = |code: &str, expected: &str| {
+        let text = raised("write rows", classify(code).condition);
+        assert_eq!(text, format!("cannot write rows: {expected}"));
+    };
+    check(
+        "P0001",
+        "a trigger or function of the table raised an exception",
+    );
+    check(
+        "ZX001",
+        "a trigger or function of the table raised an error of its own",
+    );
+    check(
+        "53100",
+        "a trigger or function of the table raised an error that says: the server's disk is full",
+    );
+}
+
+#[test]
 fn a_binary_copy_names_its_column() {
     let check = |context: &str, expected: Option<&str>| {
         assert_eq!(copied_column(context), expected, "{context}");
