@@ -49,6 +49,8 @@ macro_rules! all {
             writes::rows_and_positions_move_together,
             writes::a_repeated_key_is_folded,
             writes::deletes_and_writes_keep_their_order,
+            writes::deletes_may_be_repeated,
+            writes::lengths_of_values_may_change,
             writes::inserts_and_deletes_keep_their_order,
             writes::absent_is_not_null,
             writes::batches_beyond_a_statement,
@@ -114,6 +116,7 @@ macro_rules! with_server {
             faults::a_stopped_holder_is_ended_by_its_successor,
             rejects::a_refused_row_among_thousands_is_found_in_few_statements,
             tombstones::a_delete_meets_a_late_write,
+            writes::many_deletes_are_few_statements,
         }
     };
 }

@@ -1,12 +1,15 @@
 //! What a batch leaves behind.
 
-use rowdock_connectors::{Cell, Session, TableRows, WriteMode, WriteOutcome};
+use rowdock_connectors::{
+    Cell, ColumnType, NewColumn, NewTable, Session, TableName, TableRows, WriteMode, WriteOutcome,
+};
 
-use super::Database;
 use super::support::{
     appended, batch, claim, emptied, gone, int, moved, put, rows, rows_only, session,
     session_without_positions, start, table, target, upserted,
 };
+use super::{Database, Server};
+use crate::wire::Wire;
 
 const ABSENT: Cell<'static> = Cell::Absent;
 const NULL: Cell<'static> = Cell::Null;
@@ -97,6 +100,75 @@ pub(crate) async fn deletes_and_writes_keep_their_order(database: &impl Database
     assert_eq!(stored, ["2,9,null", "3,3,new"], "a delete resets the row");
 }
 
+/// What is gone, and what never was, may be deleted again, in a batch as between batches.
+pub(crate) async fn deletes_may_be_repeated(database: &impl Database) {
+    let mut session = session(database).await;
+    let target = upserted(&mut *session, "t").await;
+    let before = [1, 2, 3].map(|id| put(id, int(id), NULL));
+    write(&mut *session, vec![rows(&target, &before)]).await;
+    let records = [
+        gone(1),
+        gone(1),
+        gone(9),
+        put(4, int(4), NULL),
+        gone(4),
+        gone(4),
+    ];
+    for _ in 0..2 {
+        write(&mut *session, vec![rows(&target, &records)]).await;
+        let stored = database.rows("t", &["id", "n"]).await;
+        assert_eq!(stored, ["2,2", "3,3"]);
+    }
+    write(&mut *session, vec![rows(&target, &[gone(2), gone(3)])]).await;
+    write(&mut *session, vec![rows(&target, &[gone(2), gone(3)])]).await;
+    assert!(database.rows("t", &["id"]).await.is_empty());
+}
+
+/// Statements that were prepared for short values take long ones, and the other way round.
+pub(crate) async fn lengths_of_values_may_change(database: &impl Database) {
+    let mut session = session(database).await;
+    let column = |name: &str, column_type| NewColumn {
+        name: name.to_owned(),
+        column_type,
+        nullable: true,
+        default: None,
+    };
+    let wanted = NewTable {
+        name: TableName::parse("t"),
+        columns: vec![
+            column("id", ColumnType::Int64),
+            column("n", ColumnType::Int32),
+            column("note", ColumnType::Text { max_chars: None }),
+        ],
+        primary_key: vec!["id".to_owned()],
+    };
+    session.create_table(&wanted).await.expect("created");
+    let columns = ["id", "n", "note"];
+    let target = target(&mut *session, "t", &columns, 1, WriteMode::Upsert).await;
+    let long = "ä".repeat(40_000);
+    let short = "b";
+    for notes in [
+        [short, short, ""],
+        [short, &long, short],
+        [&long, "", &long],
+        [short, &long, ""],
+        [short, short, short],
+    ] {
+        let records: Vec<_> = notes
+            .iter()
+            .zip(1..)
+            .map(|(note, id)| put(id, int(id), text(note)))
+            .collect();
+        write(&mut *session, vec![rows(&target, &records)]).await;
+        let stored = database.rows("t", &["id", "note"]).await;
+        let expected = notes
+            .iter()
+            .zip(1..)
+            .map(|(note, id)| format!("{id},{note}"));
+        assert!(stored == expected.collect::<Vec<_>>(), "a note has changed");
+    }
+}
+
 pub(crate) async fn inserts_and_deletes_keep_their_order(database: &impl Database) {
     let mut session = session(database).await;
     table(&mut *session, "t", true).await;
@@ -180,6 +252,26 @@ pub(crate) async fn batches_of_more_tables_than_are_remembered(database: &impl D
     let found = session.find_rejects(&refused).await.expect("found");
     let places: Vec<usize> = found.iter().map(|reject| reject.table).collect();
     assert_eq!(places, [271]);
+}
+
+pub(crate) async fn many_deletes_are_few_statements(server: &impl Server) {
+    const ROWS: i64 = 5_000;
+    const STATEMENTS_MAX: usize = 20;
+    let wire = Wire::to(&server.address()).await;
+    let opened = server.sink_at(&wire.address).open().await;
+    let mut session = opened.expect("session");
+    let target = upserted(&mut *session, "t").await;
+    let records: Vec<_> = (0..ROWS).map(|id| put(id, int(id), NULL)).collect();
+    write(&mut *session, vec![rows(&target, &records)]).await;
+    let records: Vec<_> = (0..ROWS).map(gone).collect();
+    let before = server.statements(&wire.said());
+    write(&mut *session, vec![rows(&target, &records)]).await;
+    let statements = server.statements(&wire.said()) - before;
+    assert!(
+        (1..=STATEMENTS_MAX).contains(&statements),
+        "{statements} statements"
+    );
+    assert!(server.rows("t", &["id"]).await.is_empty());
 }
 
 /// More rows, and more values, than any statement takes.
