@@ -117,6 +117,38 @@ async fn keys_of_every_kind_are_upserted_and_deleted() {
     }
 }
 
+/// The row's key may be a part of the record's; without deletes a row stays whatever comes.
+#[tokio::test]
+async fn a_part_of_the_key_is_deleted_by_and_only_where_deletes_are_on() {
+    let records = [
+        (r#"{"a":1,"b":"x"}"#, r#"{"n":1}"#),
+        (r#"{"a":2,"b":"x"}"#, r#"{"n":2}"#),
+        (r#"{"a":1,"b":"another"}"#, ""),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()));
+    for engine in ALL {
+        let harness = Harness::of(engine).await;
+        for (topic, deletes, left, bad) in [("part", "true", 1, 0), ("kept", "false", 2, 1)] {
+            let keys = [
+                ("auto.create", "true"),
+                ("insert.mode", "upsert"),
+                ("delete.enabled", deletes),
+                ("pk.mode", "record_key"),
+                ("pk.fields", "a"),
+            ];
+            let refused = harness.write_keyed(topic, &keys, &records).await;
+            assert_eq!(refused.len(), bad, "{engine:?}, {topic}: {refused:?}");
+            assert!(
+                refused.iter().all(|why| why.contains("delete.enabled")),
+                "{refused:?}"
+            );
+            assert_eq!(harness.count(topic).await, left, "{engine:?}, {topic}");
+            let other = format!("{topic} WHERE a = 2 AND n = 2");
+            assert_eq!(harness.count(&other).await, 1, "{engine:?}, {topic}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn fields_that_are_not_wanted_are_no_columns() {
     for engine in ALL {
