@@ -412,10 +412,17 @@ impl WriteLoop {
         }
     }
 
+    /// The database was at work on something for longer than it may be: not the same as being out of
+    /// reach, as long as there is a session. If it is out of reach, the next attempt has none.
+    fn was_late(&self, error: &SinkError) -> bool {
+        self.state.session.is_some() && error.timed_out()
+    }
+
     /// As [`pause_after`](Self::pause_after), and gives the partitions up when the database has
     /// been out of reach for too long.
     async fn pause_or_give_up(&mut self, error: &SinkError) -> Result<(), Halt> {
-        let unreachable = self.state.session.is_none() || error.connection_lost();
+        let is_lost = error.connection_lost() && !self.was_late(error);
+        let unreachable = self.state.session.is_none() || is_lost;
         if unreachable && self.state.backoff.failing_for() >= retry::GIVE_UP_AFTER {
             tracing::warn!(
                 connector = %self.config.name,

@@ -213,6 +213,10 @@ impl MemorySession {
                 return Err(SinkError::new(crate::ErrorClass::Record, reason));
             }
             Some(Fault::Stopped) => return Err(SinkError::stop("no such thing (injected)")),
+            Some(Fault::Late) => {
+                let late = SinkError::retry("no answer in time (injected)").past_deadline();
+                Err(late.losing_connection())
+            }
             Some(Fault::LostBeforeCommit) => {
                 Err(SinkError::retry("connection reset (injected)").losing_connection())
             }

@@ -24,6 +24,10 @@ use crate::record::{RecordError, Stage};
 /// halves, in order, down to single records.
 const FRUITLESS_SEARCHES_MAX: u32 = 2;
 
+/// A batch may need longer than a deadline lets it, each time: after this many times it is written in
+/// halves, too.
+const LATE_ATTEMPTS_MAX: u32 = 2;
+
 /// Where the task stops: at the first such record of each partition. Everything before it is written
 /// first; a search that finds another one before it moves the stop there.
 #[derive(Default)]
@@ -95,7 +99,7 @@ impl WriteLoop {
         durable: &mut Vec<(PartitionKey, i64)>,
         stops: &mut Stops,
     ) -> Result<Option<(ReadBatch, ReadBatch)>, Halt> {
-        let mut fruitless = 0;
+        let (mut fruitless, mut late) = (0, 0);
         loop {
             self.reconcile(&mut batch, durable);
             if batch.rows.positions.is_empty() {
@@ -129,7 +133,16 @@ impl WriteLoop {
                 return Ok(None);
             }
             if error.class() != ErrorClass::Record {
+                late += u32::from(self.was_late(&error));
                 self.pause_or_give_up(&error).await?;
+                if late < LATE_ATTEMPTS_MAX {
+                    continue;
+                }
+                // What has become of it is told by the renewal, to each half.
+                match batch.split_off_half() {
+                    Some(later) => return Ok(Some((batch, later))),
+                    None => late = 0,
+                }
                 continue;
             }
             match self.find_rejects(&mut batch).await {

@@ -540,6 +540,28 @@ fn a_stop_outlasts_that_its_batch_is_written_in_halves() {
     });
 }
 
+/// What cannot be done in time is done in parts, and by nobody else any sooner.
+#[test]
+fn a_batch_that_takes_too_long_is_written_in_halves() {
+    runtime().block_on(async {
+        let mut harness = Harness::new(true).await;
+        let batch = harness.records(1, &[0, 1, 2, 4]);
+        // The whole, its first half and its first quarter: each twice.
+        let script = [(Call::Write, Fault::Late); 6];
+        harness.database.set_faults(Faults::scripted(script));
+        let durable = harness.write_loop.store(batch).await.unwrap();
+        assert_eq!(durable.last(), Some(&(key(1), 5)));
+        let snapshot = harness.database.snapshot();
+        let rows = snapshot.commits.iter().map(|commit| commit.rows.len());
+        assert_eq!(rows.collect::<Vec<_>>(), [1, 1, 1, 1]);
+        let mut commands = harness.commands.try_iter();
+        assert!(
+            !commands.any(|command| matches!(command, ToConsumer::Leave)),
+            "the database is in reach"
+        );
+    });
+}
+
 #[test]
 fn a_lost_reply_to_a_renewal_is_asked_again_with_the_same_id() {
     runtime().block_on(async {

@@ -40,6 +40,8 @@ pub enum Fault {
     RefusedAsAWhole,
     /// A *stop* error before anything happened; the session is fine.
     Stopped,
+    /// Not done before its deadline; the connection is cut.
+    Late,
     /// The connection is lost, surely before the commit.
     LostBeforeCommit,
     /// Done, but the answer is lost: the caller cannot know.
