@@ -278,11 +278,15 @@ impl<S: StartTask> Control<S> {
             return;
         }
         self.stage = None;
-        // What was deleted while nobody was there to take its words back.
+        // What was deleted while nobody was there to take its words back, or while this worker started: words
+        // of that may still be on their way.
         let is_gone = |name: &String| self.registry.get(name).is_none();
-        let gone = self.statuses.names().into_iter().filter(is_gone);
         let version = u64::try_from(self.position).unwrap_or_default();
-        self.deleted = gone.map(|name| (name, Deletion::at(version))).collect();
+        let gone = self.statuses.names().into_iter().filter(is_gone);
+        let gone = gone.map(|name| (name, Deletion::at(version)));
+        let read = std::mem::take(&mut self.deleted).into_iter();
+        let read = read.filter(|(name, _)| is_gone(name));
+        self.deleted = read.chain(gone).collect();
         self.company.heard_at = Instant::now();
         let names: Vec<String> = self.registry.iter().map(|(name, _)| name.clone()).collect();
         info!(connectors = names.len(), members = ?self.members, "worker has started");

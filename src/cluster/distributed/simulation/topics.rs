@@ -120,3 +120,24 @@ async fn topics_are_forgotten_where_somebody_asks() {
         }
     }
 }
+
+/// One that has read the deletion while it started is as good as one that was there.
+#[tokio::test(start_paused = true)]
+async fn words_that_come_late_are_taken_back_by_one_that_has_just_started() {
+    let mut world = World::with_a_topic().await;
+    world.nodes.remove(0);
+    world.expire();
+    world.carry_out_at(0, DELETE);
+    let mut words = std::mem::take(&mut world.kafka.statuses);
+    words.retain(|(encoded, _)| !encoded.key.starts_with("rowdock-worker-"));
+    world.nodes[0].statuses_read = 0;
+    world.join();
+    let (kafka, node) = (&mut world.kafka, &mut world.nodes[1]);
+    read_config(kafka, node, usize::MAX);
+    read_statuses(kafka, node, usize::MAX);
+    tell_members(kafka, node);
+    assert_eq!(node.control.stage, None, "it has begun");
+    world.kafka.statuses.extend(words);
+    world.settle().await;
+    world.judge();
+}
