@@ -18,7 +18,8 @@ use crate::status::{TaskState, TaskStatus};
 const LOOK_INTERVAL: Duration = Duration::from_secs(15);
 /// The thread turns every three seconds at least.
 const TURN_TIME_MAX: Duration = Duration::from_secs(60);
-/// Longer than the deadlines of all statements of a batch, with the search for its bad rows.
+/// Longer than the deadlines of all statements of a batch. A search for its bad rows that takes long says
+/// so in the status, as whoever tries again does.
 const BATCH_TIME_MAX: Duration = Duration::from_secs(600);
 
 /// What was seen last, and when it changed.

@@ -9,8 +9,12 @@
 //! ```
 
 use std::collections::{BTreeMap, HashMap};
+use std::pin::pin;
+use std::time::Duration;
 
 use rowdock_connectors::{ErrorClass, PartitionKey, SinkError, WriteOutcome};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::reconcile::{Verdict, judge};
 use super::{Halt, Held, WriteLoop};
@@ -18,11 +22,15 @@ use crate::batch::{ReadBatch, Reject};
 use crate::deadletter::Exceeded;
 use crate::handover::ToConsumer;
 use crate::record::{RecordError, Stage};
+use crate::status::TaskStatus;
 
 /// A batch may be refused though each of its rows is accepted in turn: unique values that change
 /// places between two keys, say. After this many searches without a result it is written in
 /// halves, in order, down to single records.
 const FRUITLESS_SEARCHES_MAX: u32 = 2;
+
+/// A search for refused rows that is not over by then is shown in the task's status.
+const SEARCH_SHOWN_AFTER: Duration = Duration::from_secs(10);
 
 /// A batch may need longer than a deadline lets it, each time: after this many times it is written in
 /// halves, too.
@@ -321,7 +329,8 @@ impl WriteLoop {
         let Some(session) = self.state.session.as_mut() else {
             return Ok(false);
         };
-        let found = session.find_rejects(&batch.rows).await?;
+        let searching = session.find_rejects(&batch.rows);
+        let found = telling_of_search(&self.status, batch.rows.row_count(), searching).await?;
         if found.is_empty() {
             return Ok(false);
         }
@@ -352,6 +361,25 @@ impl WriteLoop {
     }
 }
 
+/// A search of many bad rows may take minutes, each of its statements with a deadline of its own: it is
+/// shown, so that the task is not taken for one that does nothing.
+async fn telling_of_search<T>(
+    status: &watch::Sender<TaskStatus>,
+    rows: usize,
+    searching: impl Future<Output = T>,
+) -> T {
+    let mut searching = pin!(searching);
+    if let Ok(found) = timeout(SEARCH_SHOWN_AFTER, &mut searching).await {
+        return found;
+    }
+    let told = format!("looking for the records that the database refuses, among {rows}");
+    let before = status.borrow().retrying.clone();
+    status.send_modify(|status| status.retrying = Some(told));
+    let found = searching.await;
+    status.send_modify(|status| status.retrying = before);
+    found
+}
+
 /// Too many records are rejected: the batch ends before the first that is one too many.
 fn stop_at_limit(batch: &mut ReadBatch, exceeded: &Exceeded, stops: &mut Stops) {
     let key = batch.rows.positions[exceeded.position].key.clone();
@@ -371,4 +399,38 @@ fn stop_at_limit(batch: &mut ReadBatch, exceeded: &Exceeded, stops: &mut Stops) 
     };
     stops.add(key, stop);
     batch.end_position_at(exceeded.position, exceeded.offset);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::status::TaskState;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_search_is_shown_and_a_short_one_is_not() {
+        let (status, _) = watch::channel(TaskStatus {
+            state: TaskState::Running,
+            trace: None,
+            joined: true,
+            restartable: false,
+            topics: BTreeSet::new(),
+            retrying: Some("a deadlock".to_owned()),
+            refused: None,
+        });
+        let shown = || status.borrow().retrying.clone().unwrap_or_default();
+        for (takes, expected) in [(9, "a deadlock"), (11, "among 5000")] {
+            let searching = async {
+                sleep(Duration::from_secs(takes)).await;
+                sleep(Duration::ZERO).await;
+                shown()
+            };
+            let during = telling_of_search(&status, 5000, searching).await;
+            assert!(during.contains(expected), "{takes} s: {during}");
+            assert_eq!(shown(), "a deadlock");
+        }
+    }
 }
