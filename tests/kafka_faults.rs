@@ -127,7 +127,7 @@ async fn harmed_on_the_way() {
         .until_tasks(&orders.connector, "FAILED", seconds(30))
         .await;
     let trace = &tasks[0].trace;
-    let place = format!("topic {}, partition 0: ", orders.topic.name);
+    let place = format!("topic {}, partition 0: DAMAGED: ", orders.topic.name);
     assert!(
         trace.starts_with(&place) && trace.contains("offset 3 "),
         "{trace}"

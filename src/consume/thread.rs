@@ -444,9 +444,9 @@ impl Running {
                 // What was read before it is written.
                 self.flush();
                 self.start.fail(&format!(
-                    "topic {topic}, partition {partition}: records cannot be read as they lie in Kafka, \
-                     and the client would pass over them: {reason}; if they are lost, set the position \
-                     behind them (PATCH the connector's offsets) and restart the task"
+                    "topic {topic}, partition {partition}: DAMAGED: records cannot be read as they come \
+                     from Kafka, and the client would pass over them: {reason}; if they are lost, set the \
+                     position behind them (PATCH the connector's offsets) and restart the task"
                 ));
             }
             _ if fatal => self.start.fail(&format!(
