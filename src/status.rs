@@ -36,3 +36,18 @@ pub struct TaskStatus {
     /// While RUNNING: what Kafka refuses to the consumer until a person acts, such as to read a topic.
     pub refused: Option<String>,
 }
+
+impl TaskStatus {
+    /// In this state, and nothing else to tell.
+    pub fn new(state: TaskState) -> Self {
+        Self {
+            state,
+            trace: None,
+            joined: false,
+            restartable: false,
+            topics: BTreeSet::new(),
+            retrying: None,
+            refused: None,
+        }
+    }
+}

@@ -1,7 +1,6 @@
 //! One task of a connector: a consumer on its own thread, and a write loop with its own database
 //! session.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -85,15 +84,7 @@ impl TaskHandle {
         } else {
             TaskState::Running
         };
-        let (status, status_seen) = watch::channel(TaskStatus {
-            state,
-            trace: None,
-            joined: false,
-            restartable: false,
-            topics: BTreeSet::new(),
-            retrying: None,
-            refused: None,
-        });
+        let (status, status_seen) = watch::channel(TaskStatus::new(state));
         let status = Arc::new(status);
         let task = RunningTask {
             link: link.clone(),

@@ -68,13 +68,9 @@ impl FakeTasks {
     /// Lets the task fail.
     pub(crate) fn fail(&self, connector: &str, task: u32, trace: &str) {
         let status = TaskStatus {
-            state: TaskState::Failed,
             trace: Some(trace.to_owned()),
             joined: true,
-            restartable: false,
-            topics: BTreeSet::new(),
-            retrying: None,
-            refused: None,
+            ..TaskStatus::new(TaskState::Failed)
         };
         self.tell(connector, task, status);
     }
@@ -111,18 +107,13 @@ impl StartTask for FakeTasks {
         let panics = self.lock().panicking.contains(&spec.config.name);
         assert!(!panics, "told to panic");
         let id = (spec.config.name.clone(), spec.task);
+        let state = match spec.paused {
+            true => TaskState::Paused,
+            false => TaskState::Running,
+        };
         let (sender, status) = watch::channel(TaskStatus {
-            state: if spec.paused {
-                TaskState::Paused
-            } else {
-                TaskState::Running
-            },
-            trace: None,
             joined: true,
-            restartable: false,
-            topics: BTreeSet::new(),
-            retrying: None,
-            refused: None,
+            ..TaskStatus::new(state)
         });
         let mut inner = self.lock();
         inner.statuses.insert(id.clone(), sender);

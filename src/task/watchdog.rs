@@ -85,23 +85,13 @@ pub(super) async fn watch(board: Weak<Board>, status: Arc<watch::Sender<TaskStat
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use tokio::sync::mpsc::unbounded_channel;
     use tokio::time::timeout;
 
     use super::*;
 
     fn status() -> Arc<watch::Sender<TaskStatus>> {
-        let (status, _) = watch::channel(TaskStatus {
-            state: TaskState::Running,
-            trace: None,
-            joined: true,
-            restartable: false,
-            topics: BTreeSet::new(),
-            retrying: None,
-            refused: None,
-        });
+        let (status, _) = watch::channel(TaskStatus::new(TaskState::Running));
         Arc::new(status)
     }
 

@@ -403,8 +403,6 @@ fn stop_at_limit(batch: &mut ReadBatch, exceeded: &Exceeded, stops: &mut Stops) 
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use tokio::time::sleep;
 
     use super::*;
@@ -413,13 +411,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_long_search_is_shown_and_a_short_one_is_not() {
         let (status, _) = watch::channel(TaskStatus {
-            state: TaskState::Running,
-            trace: None,
-            joined: true,
-            restartable: false,
-            topics: BTreeSet::new(),
             retrying: Some("a deadlock".to_owned()),
-            refused: None,
+            ..TaskStatus::new(TaskState::Running)
         });
         let shown = || status.borrow().retrying.clone().unwrap_or_default();
         for (takes, expected) in [(9, "a deadlock"), (11, "among 5000")] {

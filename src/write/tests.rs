@@ -1,7 +1,7 @@
 //! The write loop against a database in memory that fails, loses answers and is written to by a
 //! rival; no Kafka, no clock. The test plays the consumer's thread.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use crate::config::converter::{Converter, HeaderConverter, JsonOptions, Primitiv
 use crate::record::{RawRecord, RecordError, Stage};
 
 mod letters;
+mod parts;
 
 const PARTITIONS: i32 = 3;
 
@@ -176,15 +177,7 @@ impl Harness {
         let config = Arc::new(config);
         let (consumer, commands) = ConsumerLink::new();
         let (events_sender, events) = tokio::sync::mpsc::unbounded_channel();
-        let (status, _) = watch::channel(TaskStatus {
-            state: TaskState::Running,
-            trace: None,
-            joined: false,
-            restartable: false,
-            topics: BTreeSet::new(),
-            retrying: None,
-            refused: None,
-        });
+        let (status, _) = watch::channel(TaskStatus::new(TaskState::Running));
         let (stop, stopping) = watch::channel(false);
         let write_loop = WriteLoop {
             owner: "test".into(),
@@ -492,74 +485,6 @@ async fn stopped(harness: &mut Harness, batch: ReadBatch) -> String {
         Err(Halt::Failed(trace)) => trace,
         other => panic!("must fail: {other:?}"),
     }
-}
-
-/// The first bad record counts, whoever finds it: what is before it is written, nothing behind it.
-#[test]
-fn the_task_stops_at_the_first_bad_record() {
-    let check = |offsets: &[i64], stage: &str, expected: i64, rows: usize| {
-        runtime().block_on(async {
-            let mut harness = Harness::new(false).await;
-            let batch = harness.records(1, offsets);
-            let trace = stopped(&mut harness, batch).await;
-            let place = format!("topic orders, partition 1, offset {expected}: ");
-            assert!(
-                trace.starts_with(&place) && trace.contains(stage),
-                "{trace}"
-            );
-            let snapshot = harness.database.snapshot();
-            assert_eq!(snapshot.progress[&key(1)].next_offset, expected);
-            let written: usize = snapshot
-                .commits
-                .iter()
-                .map(|commit| commit.rows.len())
-                .sum();
-            assert_eq!(written, rows);
-        });
-    };
-    check(&[4, 5, 6], "TASK_PUT", 5, 1);
-    check(&[4, 20, 21], "VALUE_CONVERTER", 20, 1);
-    // The database finds one before the one that was found when mapping, and one behind it.
-    check(&[4, 5, 20], "TASK_PUT", 5, 1);
-    check(&[4, 20, 24], "VALUE_CONVERTER", 20, 1);
-    check(&[3, 4], "VALUE_CONVERTER", 3, 0);
-}
-
-#[test]
-fn a_stop_outlasts_that_its_batch_is_written_in_halves() {
-    runtime().block_on(async {
-        let mut harness = Harness::new(false).await;
-        let batch = harness.records(1, &[4, 14, 20, 21]);
-        let script = [(Call::Write, Fault::RefusedAsAWhole); 3];
-        harness.database.set_faults(Faults::scripted(script));
-        let trace = stopped(&mut harness, batch).await;
-        assert!(trace.contains("partition 1, offset 20"), "{trace}");
-        let snapshot = harness.database.snapshot();
-        assert_eq!(snapshot.commits.len(), 2, "two halves");
-        assert_eq!(snapshot.progress[&key(1)].next_offset, 20);
-    });
-}
-
-/// What cannot be done in time is done in parts, and by nobody else any sooner.
-#[test]
-fn a_batch_that_takes_too_long_is_written_in_halves() {
-    runtime().block_on(async {
-        let mut harness = Harness::new(true).await;
-        let batch = harness.records(1, &[0, 1, 2, 4]);
-        // The whole, its first half and its first quarter: each twice.
-        let script = [(Call::Write, Fault::Late); 6];
-        harness.database.set_faults(Faults::scripted(script));
-        let durable = harness.write_loop.store(batch).await.unwrap();
-        assert_eq!(durable.last(), Some(&(key(1), 5)));
-        let snapshot = harness.database.snapshot();
-        let rows = snapshot.commits.iter().map(|commit| commit.rows.len());
-        assert_eq!(rows.collect::<Vec<_>>(), [1, 1, 1, 1]);
-        let mut commands = harness.commands.try_iter();
-        assert!(
-            !commands.any(|command| matches!(command, ToConsumer::Leave)),
-            "the database is in reach"
-        );
-    });
 }
 
 #[test]

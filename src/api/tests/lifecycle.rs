@@ -1,7 +1,5 @@
 //! What connectors and tasks do: pause, resume, stop, restart, failing, hanging.
 
-use std::collections::BTreeSet;
-
 use tokio::time::Instant;
 
 use super::*;
@@ -167,13 +165,8 @@ async fn a_retrying_task_is_running_and_says_why_nothing_moves() {
     let worker = Worker::start();
     worker.create("pg", 1).await;
     let status = |retrying: Option<&str>| TaskStatus {
-        state: TaskState::Running,
-        trace: None,
-        joined: false,
-        restartable: false,
-        topics: BTreeSet::new(),
         retrying: retrying.map(str::to_owned),
-        refused: None,
+        ..TaskStatus::new(TaskState::Running)
     };
     worker
         .tasks
@@ -205,13 +198,10 @@ async fn a_task_that_ends_on_its_own_has_failed() {
 /// What a failed task says of itself.
 fn failed(restartable: bool) -> TaskStatus {
     TaskStatus {
-        state: TaskState::Failed,
         trace: Some("the database is away".to_owned()),
         joined: true,
         restartable,
-        topics: BTreeSet::new(),
-        retrying: None,
-        refused: None,
+        ..TaskStatus::new(TaskState::Failed)
     }
 }
 

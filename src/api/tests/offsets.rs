@@ -59,16 +59,12 @@ async fn topics_are_tracked_until_they_are_reset() {
     let topics = |topics: &[&str]| json!({"pg": {"topics": topics}});
     assert_eq!(worker.get(path).await.json(), topics(&[]));
     let wrote = |names: &[&str]| TaskStatus {
-        state: TaskState::Running,
-        trace: None,
         joined: true,
-        restartable: false,
         topics: names
             .iter()
             .map(|name| Arc::from(*name))
             .collect::<BTreeSet<Arc<str>>>(),
-        retrying: None,
-        refused: None,
+        ..TaskStatus::new(TaskState::Running)
     };
     worker.tasks.tell("pg", 0, wrote(&["orders"]));
     worker.tasks.tell("pg", 1, wrote(&["orders", "returns"]));

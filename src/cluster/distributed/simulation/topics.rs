@@ -13,13 +13,9 @@ impl World {
         let runs = |node: &Node| node.tasks.runs("a", 0);
         let owner = self.nodes.iter().position(runs).expect("somebody runs it");
         let status = TaskStatus {
-            state: TaskState::Running,
-            trace: None,
             joined: true,
-            restartable: false,
             topics: [Arc::from(topic)].into(),
-            retrying: None,
-            refused: None,
+            ..TaskStatus::new(TaskState::Running)
         };
         self.nodes[owner].tasks.tell("a", 0, status);
         owner
