@@ -238,8 +238,7 @@ impl BatchBuilder {
     }
 
     fn count(&mut self, position: usize, record: &RawRecord<'_>) {
-        let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
-        self.bytes += length(record.key) + length(record.value);
+        self.bytes += record.byte_count();
         if self.keep_originals {
             self.bytes += self.batch.originals.keep(position, record);
         }

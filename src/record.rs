@@ -69,6 +69,15 @@ pub struct RawRecord<'a> {
     pub headers: &'a dyn HeaderSource,
 }
 
+impl RawRecord<'_> {
+    /// Bytes of key and value.
+    #[inline]
+    pub fn byte_count(&self) -> usize {
+        let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        length(self.key) + length(self.value)
+    }
+}
+
 /// No headers.
 impl HeaderSource for () {
     fn headers(&self) -> Vec<RawHeader> {

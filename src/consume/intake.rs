@@ -433,9 +433,8 @@ impl Intake {
 
 impl HeldRecord {
     fn bytes(&self) -> usize {
-        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
         let headers: usize = self.headers.iter().map(header_bytes).sum();
-        length(&self.key) + length(&self.value) + headers
+        self.record("", 0).byte_count() + headers
     }
 
     fn record<'a>(&'a self, topic: &'a str, partition: i32) -> RawRecord<'a> {
