@@ -5,6 +5,7 @@
 //! two gigabytes, so it is no part of `make test`.
 
 use std::env;
+use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -311,6 +312,23 @@ fn normal(value: &Value) -> Value {
     }
 }
 
+/// What is wrong with our answer, if anything, by what is compared of both.
+fn problem<C: PartialEq + Debug>(
+    asked: &str,
+    theirs: &C,
+    ours: &C,
+    our_answer: &Answer,
+    differs: Option<Difference>,
+) -> Option<String> {
+    let problem = match (theirs == ours, differs) {
+        (true, None) => return None,
+        (true, Some(Difference { reason, .. })) => format!("is the same, though {reason}"),
+        (false, Some(difference)) => difference.violated(our_answer)?,
+        (false, None) => format!("theirs {theirs:?}\n  ours   {ours:?}"),
+    };
+    Some(format!("{asked}\n  {problem}"))
+}
+
 async fn ask(rest: &Rest, step: &Step) -> Answer {
     let answer = rest
         .try_call(step.method, &step.path, step.body.clone())
@@ -363,22 +381,7 @@ async fn answers_are_kafka_connects() {
             step.path,
             step.body.clone().unwrap_or_default()
         );
-        match (theirs == ours, step.differs) {
-            (true, None) => {}
-            (false, Some(difference)) => {
-                let violated = difference.violated(&ours);
-                wrong.extend(violated.map(|problem| format!("{asked}\n  {problem}")));
-            }
-            (true, Some(Difference { reason, .. })) => {
-                wrong.push(format!("{asked}\n  is the same, though {reason}"));
-            }
-            (false, None) => {
-                wrong.push(format!(
-                    "{asked}\n  theirs {} {}\n  ours   {} {}",
-                    theirs.code, theirs.body, ours.code, ours.body
-                ));
-            }
-        }
+        wrong.extend(problem(&asked, &theirs, &ours, &ours, step.differs));
     }
     let validations = validations::all();
     for validation in &validations {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde_json::{Value, json};
 
-use super::{CLASS, Difference, normal};
+use super::{CLASS, Difference, normal, problem};
 use crate::support::kafka;
 use crate::support::rest::{Answer, Rest};
 use crate::support::stage::{Stage, Topic};
@@ -180,19 +180,8 @@ impl Both<'_> {
     fn judge(&mut self, asked: &str, answers: &[Answer; 2], difference: Option<Difference>) {
         self.compared += 1;
         let [theirs, ours] = answers;
-        let problem = match (theirs == ours, difference) {
-            (true, None) => None,
-            (true, Some(Difference { reason, .. })) => {
-                Some(format!("is the same, though {reason}"))
-            }
-            (false, Some(difference)) => difference.violated(ours),
-            (false, None) => Some(format!(
-                "theirs {} {}\n  ours   {} {}",
-                theirs.code, theirs.body, ours.code, ours.body
-            )),
-        };
-        let problem = problem.map(|problem| format!("{asked}\n  {problem}"));
-        self.wrong.extend(problem);
+        self.wrong
+            .extend(problem(asked, theirs, ours, ours, difference));
     }
 
     async fn until(&self, path: &str, words: &str) -> [Answer; 2] {

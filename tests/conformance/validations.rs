@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Difference, config};
+use super::{Difference, config, problem};
 use crate::support::rest::{Answer, Rest};
 
 const FILTER: &str = "org.apache.kafka.connect.transforms.Filter";
@@ -93,20 +93,8 @@ impl Validation {
         let theirs = errors(&peer.put(path, Some(body.clone())).await);
         let answer = ours.put(path, Some(body)).await;
         let ours = errors(&answer);
-        let changes = &self.changes;
-        match (theirs == ours, self.differs) {
-            (true, None) => None,
-            (false, Some(difference)) => {
-                let violated = difference.violated(&answer);
-                violated.map(|problem| format!("validate {changes:?}\n  {problem}"))
-            }
-            (true, Some(Difference { reason, .. })) => {
-                Some(format!("{changes:?}\n  is the same, though {reason}"))
-            }
-            (false, None) => Some(format!(
-                "validate {changes:?}\n  theirs {theirs:?}\n  ours   {ours:?}"
-            )),
-        }
+        let asked = format!("validate {:?}", self.changes);
+        problem(&asked, &theirs, &ours, &answer, self.differs)
     }
 }
 

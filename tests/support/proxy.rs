@@ -139,7 +139,7 @@ impl Proxy {
     /// A proxy in front of the Kafka broker.
     pub(crate) async fn to_kafka() -> Self {
         let target = services().kafka.parse().expect("Kafka's address");
-        Self::start(target, true).await
+        Self::start(target, true, Vec::new()).await
     }
 
     /// The same, which harms what passes: in what the broker says, these words become others of their
@@ -147,32 +147,31 @@ impl Proxy {
     pub(crate) async fn to_kafka_harming(words: &str, others: &str) -> Self {
         assert_eq!(words.len(), others.len());
         let target = services().kafka.parse().expect("Kafka's address");
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let harmed = Replacement {
             from: words.into(),
             to: others.into(),
         };
-        let address = Replacement {
-            from: kafka_address(target),
-            to: kafka_address(listener.local_addr().unwrap()),
-        };
-        Self::serve(listener, target, vec![address, harmed])
+        Self::start(target, true, vec![harmed]).await
     }
 
     /// A proxy in front of the database server of this URL.
     pub(crate) async fn to_database(url: &str) -> Self {
         let target = host_and_port(url).parse().expect("the database's address");
-        Self::start(target, false).await
+        Self::start(target, false, Vec::new()).await
     }
 
-    async fn start(target: SocketAddr, speaks_kafka: bool) -> Self {
+    async fn start(
+        target: SocketAddr,
+        speaks_kafka: bool,
+        mut replacements: Vec<Replacement>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let replacement = speaks_kafka.then(|| Replacement {
+        replacements.extend(speaks_kafka.then(|| Replacement {
             from: kafka_address(target),
             to: kafka_address(address),
-        });
-        Self::serve(listener, target, replacement.into_iter().collect())
+        }));
+        Self::serve(listener, target, replacements)
     }
 
     fn serve(listener: TcpListener, target: SocketAddr, replacements: Vec<Replacement>) -> Self {
