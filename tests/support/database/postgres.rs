@@ -94,10 +94,11 @@ pub(super) fn audit_of_rows(table: &str) -> String {
     )
 }
 
+/// A transaction in which a row was refused is open, too, until it is rolled back.
 pub(super) fn sessions(ports: &[i32]) -> String {
     let list: Vec<String> = ports.iter().map(i32::to_string).collect();
     format!(
-        "SELECT pid, coalesce(state, '') IN ('idle in transaction', 'active'), query,
+        "SELECT pid, coalesce(state = 'active' OR state LIKE 'idle in transaction%', false), query,
            greatest(extract(epoch FROM clock_timestamp() - state_change), 0)
          FROM pg_stat_activity
          WHERE datname = current_database() AND client_port = ANY('{{{}}}')",
