@@ -34,6 +34,8 @@ pub struct LetterQuery {
     pub after: Option<LetterKey>,
     /// So many at most.
     pub limit: u32,
+    /// The answer ends with the letter that makes it hold so many bytes of records.
+    pub bytes_max: u64,
 }
 
 /// A dead letter as its row keeps it.

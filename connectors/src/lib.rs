@@ -206,7 +206,7 @@ pub trait Session: Send {
     /// Always rolls back. Empty when all rows are accepted after all.
     async fn find_rejects(&mut self, batch: &Batch) -> Result<Vec<RowReject>, SinkError>;
 
-    /// Reads dead letters back, in the order of their keys; fewer than the limit are the last ones.
+    /// Reads dead letters back, in the order of their keys; none are left when the answer is empty.
     ///
     /// # Errors
     /// *Stop* when there is no such table, when it has other columns, or when this database's

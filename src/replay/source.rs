@@ -95,8 +95,8 @@ impl Source {
                 connector: config.name.clone(),
                 after,
                 limit: CHUNK_LETTERS_MAX,
+                bytes_max: CHUNK_BYTES_MAX as u64,
             },
-            is_over: false,
         }))
     }
 
@@ -130,16 +130,11 @@ impl Source {
 /// The dead letter table.
 pub struct TableSource {
     query: LetterQuery,
-    is_over: bool,
 }
 
 impl TableSource {
     async fn next(&mut self, pass: &mut Pass) -> Result<Option<Chunk>, ReplayError> {
-        if self.is_over {
-            return Ok(None);
-        }
         let rows = pass.read_letters(&self.query).await?;
-        self.is_over = rows.len() < CHUNK_LETTERS_MAX as usize;
         let Some(last) = rows.last() else {
             return Ok(None);
         };

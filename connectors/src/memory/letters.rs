@@ -22,7 +22,20 @@ pub(super) fn read(store: &Store, query: &LetterQuery) -> Result<Vec<StoredLette
         letters.retain(|letter| order(&letter.key) > order(after));
     }
     letters.truncate(usize::try_from(query.limit).unwrap_or(usize::MAX));
+    let mut before = 0;
+    letters.retain(|letter| {
+        let is_room = before < query.bytes_max;
+        before += bytes(letter);
+        is_room
+    });
     Ok(letters)
+}
+
+fn bytes(letter: &StoredLetter) -> u64 {
+    let length = |bytes: Option<usize>| bytes.unwrap_or_default() as u64;
+    length(letter.record_key.as_ref().map(Vec::len))
+        + length(letter.record_value.as_ref().map(Vec::len))
+        + length(letter.record_headers.as_ref().map(String::len))
 }
 
 fn order(key: &LetterKey) -> (&str, i32, i64) {

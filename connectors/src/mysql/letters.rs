@@ -21,16 +21,26 @@ pub(super) async fn read(
             after.offset
         )
     });
-    // Times before 1970 are beyond UNIX_TIMESTAMP.
+    // Times before 1970 are beyond UNIX_TIMESTAMP. What stands before each letter of the page is summed up by
+    // the server: what is too much is not sent.
     let script = format!(
         "SELECT topic, kafka_partition, kafka_offset, stage, reason, \
          TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', record_time) DIV 1000, \
          record_key, record_value, CAST(record_headers AS CHAR) \
-         FROM {} WHERE connector = {}{after} \
-         ORDER BY topic, kafka_partition, kafka_offset LIMIT {}",
+         FROM (SELECT page.*, SUM(COALESCE(LENGTH(record_key), 0) + COALESCE(LENGTH(record_value), 0) \
+                                  + COALESCE(LENGTH(record_headers), 0)) \
+                              OVER (ORDER BY topic, kafka_partition, kafka_offset \
+                                    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before \
+               FROM (SELECT topic, kafka_partition, kafka_offset, stage, reason, record_time, \
+                            record_key, record_value, record_headers \
+                     FROM {} WHERE connector = {}{after} \
+                     ORDER BY topic, kafka_partition, kafka_offset LIMIT {}) AS page) AS counted \
+         WHERE COALESCE(bytes_before, 0) < {} \
+         ORDER BY topic, kafka_partition, kafka_offset",
         qualified(&query.table),
         literal(&query.connector),
-        query.limit
+        query.limit,
+        query.bytes_max
     );
     let answers = link.run("read the dead letter table", &script).await?;
     let rows = answers.iter().flat_map(|answer| &answer.rows);

@@ -19,9 +19,11 @@ pub(super) async fn read(
     let mut arguments = SqliteArguments::default();
     bound(&mut arguments, query.connector.clone())?;
     bound(&mut arguments, i64::from(query.limit))?;
+    let bytes_max = i64::try_from(query.bytes_max).unwrap_or(i64::MAX);
+    bound(&mut arguments, bytes_max)?;
     let mut condition = "";
     if let Some(after) = &query.after {
-        condition = " AND (topic, kafka_partition, kafka_offset) > (?3, ?4, ?5)";
+        condition = " AND (topic, kafka_partition, kafka_offset) > (?4, ?5, ?6)";
         bound(&mut arguments, after.topic.clone())?;
         bound(&mut arguments, after.partition)?;
         bound(&mut arguments, after.offset)?;
@@ -30,8 +32,16 @@ pub(super) async fn read(
         "SELECT topic, kafka_partition, kafka_offset, stage, reason, \
          CAST(round((julianday(record_time) - 2440587.5) * 86400000.0) AS INTEGER) AS time_ms, \
          record_key, record_value, record_headers \
-         FROM {} WHERE connector = ?1{condition} \
-         ORDER BY topic, kafka_partition, kafka_offset LIMIT ?2",
+         FROM (SELECT *, sum(coalesce(length(record_key), 0) + coalesce(length(record_value), 0) \
+                             + coalesce(length(record_headers), 0)) \
+                         OVER (ORDER BY topic, kafka_partition, kafka_offset \
+                               ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before \
+               FROM (SELECT topic, kafka_partition, kafka_offset, stage, reason, record_time, \
+                            record_key, record_value, record_headers \
+                     FROM {} WHERE connector = ?1{condition} \
+                     ORDER BY topic, kafka_partition, kafka_offset LIMIT ?2)) \
+         WHERE coalesce(bytes_before, 0) < ?3 \
+         ORDER BY topic, kafka_partition, kafka_offset",
         quoted(&local_name(&query.table))
     );
     let rows = connection.fetch(DOING, text, arguments).await?;
