@@ -115,7 +115,7 @@ impl DeadLetters {
         let waiting: Vec<usize> = (0..batch.rejects.len())
             .filter(|index| !batch.rejects[*index].settled)
             .collect();
-        let answers = self.send(batch, &waiting).await?;
+        let answers = self.send(batch, &waiting, false).await?;
         let mut failure = None;
         for (index, answer) in waiting.into_iter().zip(answers) {
             if let Err(error) = answer {
@@ -136,13 +136,13 @@ impl DeadLetters {
     }
 
     /// Keeps the record that stops the task, which stands [alone](ReadBatch::alone), as Kafka Connect
-    /// does: in the topic, since its position does not move.
+    /// does: in the topic, and with a word that its position does not move.
     ///
     /// # Errors
     /// As [`settle`](Self::settle).
     pub async fn keep_last(&mut self, alone: &ReadBatch) -> Result<(), SinkError> {
         let all: Vec<usize> = (0..alone.rejects.len()).collect();
-        for answer in self.send(alone, &all).await? {
+        for answer in self.send(alone, &all, true).await? {
             answer?;
         }
         Ok(())
@@ -153,6 +153,7 @@ impl DeadLetters {
         &mut self,
         batch: &ReadBatch,
         rejects: &[usize],
+        end_task: bool,
     ) -> Result<Vec<Result<(), SinkError>>, SinkError> {
         let Some(topic) = self.topic.as_mut().filter(|_| !rejects.is_empty()) else {
             return Ok(rejects.iter().map(|_| Ok(())).collect());
@@ -161,7 +162,7 @@ impl DeadLetters {
         let topic = &*topic;
         let sends = rejects
             .iter()
-            .map(|index| topic.send(batch, &batch.rejects[*index]));
+            .map(|index| topic.send(batch, &batch.rejects[*index], end_task));
         Ok(join_all(sends).await)
     }
 

@@ -22,7 +22,8 @@
 //!
 //! An old record that is written late stands where a newer row stood. So a replay into upserts needs
 //! `upsert.guard.field`, by which the newer row stays, or the caller's word ([`Request::force`]);
-//! likewise where letters may delete. Into Cassandra nothing is replayed: it has no transactions. Letters that are rejected again stay what they are: they are
+//! likewise where letters may delete. A letter at whose record the task ended is not sent either, for that
+//! record is read again. Into Cassandra nothing is replayed: it has no transactions. Letters that are rejected again stay what they are: they are
 //! reported with their reason, and nothing is sent to the dead letters twice.
 //!
 //! # One call
@@ -65,6 +66,10 @@ pub const CALL_TIME_MAX: Duration = Duration::from_secs(40);
 /// Behind the cluster's name: apart from the positions of every connector, since a cluster's id has no
 /// such character.
 const SCOPE_SUFFIX: &str = "/replay";
+
+/// Why a letter is not sent without force.
+const READ_AGAIN: &str = "the task ended at this record and reads it again when it is started again: to send \
+     the letter would store it twice; where the position was set behind it instead, send it with force";
 
 /// Why letters do not go into Cassandra again.
 const NO_TRANSACTIONS: &str = "cassandra has no transaction for a letter's row and its position, so a \
@@ -141,7 +146,8 @@ impl Replay {
             let chosen = chunk.letters.into_iter();
             let chosen: Vec<Letter> = chosen.filter(|letter| selection.wants(letter)).collect();
             report.chosen += chosen.len() as u64;
-            let letters = without_repetitions(chosen, &mut report);
+            let sent = sendable(chosen, request.force, &mut report);
+            let letters = without_repetitions(sent, &mut report);
             match &sent_before {
                 Some(sent_before) => would_send(&letters, sent_before, &mut report),
                 None => send(&mut pass, &letters, &mut report).await?,
@@ -222,6 +228,17 @@ fn risk(keys: &SinkKeys) -> Option<String> {
     Some(format!(
         "refused: {what}. With force the letters are sent all the same"
     ))
+}
+
+/// Those whose records no task reads again.
+fn sendable(letters: Vec<Letter>, force: bool, report: &mut Report) -> Vec<Letter> {
+    let (read_again, sent): (Vec<Letter>, Vec<Letter>) = letters
+        .into_iter()
+        .partition(|letter| letter.ended_task && !force);
+    for letter in &read_again {
+        report.unusable(Listed::of(letter), READ_AGAIN.to_owned());
+    }
+    sent
 }
 
 /// A topic may hold a letter several times.

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use rowdock_connectors::StoredLetter;
 use serde::Deserialize;
 
-use super::topic::HEADER_PREFIX;
+use super::topic::{ENDED_TASK, HEADER_PREFIX};
 use crate::record::{RawHeader, RawRecord};
 
 /// A record that could not be stored.
@@ -32,6 +32,8 @@ pub struct Letter {
     pub value: Option<Vec<u8>>,
     /// Its own headers, without those that tell of the error.
     pub headers: Vec<RawHeader>,
+    /// The task ended at it: its position stayed before the record, which is read again.
+    pub ended_task: bool,
 }
 
 /// What a record of a dead letter topic is.
@@ -60,6 +62,7 @@ impl Letter {
         let (topic, partition, offset) = (take("topic"), take("partition"), take("offset"));
         let of = take("connector.name");
         let (stage, reason) = (take("stage"), take("exception.message"));
+        let ended_task = take(ENDED_TASK).is_some();
         for other in [
             "task.id",
             "class.name",
@@ -91,6 +94,7 @@ impl Letter {
             key: key.map(<[u8]>::to_vec),
             value: value.map(<[u8]>::to_vec),
             headers,
+            ended_task,
         }))
     }
 
@@ -113,6 +117,7 @@ impl Letter {
             key: row.record_key,
             value: row.record_value,
             headers,
+            ended_task: false,
         })
     }
 
@@ -212,6 +217,19 @@ mod tests {
         // A record of a dead letter topic may become a dead letter in turn.
         let own = [("own".to_owned(), None), header("topic", "older")];
         assert_eq!(letter.headers, own);
+    }
+
+    #[test]
+    fn a_letter_tells_whether_its_task_ended() {
+        for (name, expected) in [(ENDED_TASK, true), ("task.id", false)] {
+            let mut headers = told(["orders", "t", "3", "17"]);
+            headers.push(header(name, "0"));
+            let FromTopic::Letter(letter) = read(headers) else {
+                panic!("no letter");
+            };
+            assert_eq!(letter.ended_task, expected);
+            assert!(letter.headers.is_empty(), "{:?}", letter.headers);
+        }
     }
 
     #[test]

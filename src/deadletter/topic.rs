@@ -38,6 +38,9 @@ const LETTER_BYTES_MAX: usize = 100_000_000;
 /// more than hosted clusters let a topic have.
 const TOPIC_LETTER_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// Header of a letter whose record the task does not pass, beside those of Kafka Connect.
+pub(super) const ENDED_TASK: &str = "rowdock.ended.task";
+
 /// Deadline of one delivery, and of creating the topic.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -69,8 +72,14 @@ impl LetterTopic {
     }
 
     /// Sends one dead letter and awaits the broker.
-    pub(super) async fn send(&self, batch: &ReadBatch, reject: &Reject) -> Result<(), SinkError> {
-        self.deliver(batch, reject).await.map_err(|error| {
+    pub(super) async fn send(
+        &self,
+        batch: &ReadBatch,
+        reject: &Reject,
+        ends_task: bool,
+    ) -> Result<(), SinkError> {
+        let delivery = self.deliver(batch, reject, ends_task);
+        delivery.await.map_err(|error| {
             SinkError::retry(format!(
                 "dead letter topic {} does not acknowledge: {error}",
                 self.topic.topic
@@ -78,7 +87,12 @@ impl LetterTopic {
         })
     }
 
-    async fn deliver(&self, batch: &ReadBatch, reject: &Reject) -> Result<(), String> {
+    async fn deliver(
+        &self,
+        batch: &ReadBatch,
+        reject: &Reject,
+        ends_task: bool,
+    ) -> Result<(), String> {
         let Some(producer) = self.producer() else {
             return Err("its producer has gone".to_owned());
         };
@@ -88,7 +102,11 @@ impl LetterTopic {
         let key = &batch.rows.positions[reject.position].key;
         let mut headers = original_headers(&original);
         if self.topic.context_headers {
-            for (name, value) in self.context(&key.topic, key.partition, reject) {
+            let mut context = self.context(&key.topic, key.partition, reject);
+            if ends_task {
+                context.push((ENDED_TASK, self.task.to_string()));
+            }
+            for (name, value) in context {
                 headers = headers.insert(Header {
                     key: &format!("{HEADER_PREFIX}{name}"),
                     value: Some(&value),

@@ -207,6 +207,7 @@ mod tests {
             key: None,
             value: Some(offset.to_string().into_bytes()),
             headers: Vec::new(),
+            ended_task: false,
         }
     }
 

@@ -228,6 +228,7 @@ mod tests {
             key: None,
             value: None,
             headers: Vec::new(),
+            ended_task: false,
         }
     }
 

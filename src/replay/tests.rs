@@ -50,6 +50,7 @@ fn letter(partition: i32, offset: i64) -> Letter {
         key: None,
         value: Some(value.into_bytes()),
         headers: Vec::new(),
+        ended_task: false,
     }
 }
 
@@ -259,6 +260,23 @@ async fn nothing_is_replayed_where_there_are_no_transactions() {
     };
     let refused = replay.run(&request).await.unwrap_err();
     assert!(refused.to_string().contains("cassandra"), "{refused}");
+}
+
+#[test]
+fn a_record_that_its_task_reads_again_is_sent_by_force_only() {
+    let letters = [(1, false), (2, true)].map(|(offset, ended_task)| Letter {
+        ended_task,
+        ..letter(0, offset)
+    });
+    for (force, expected) in [(false, vec![1]), (true, vec![1, 2])] {
+        let mut report = Report::new(Place::Topic, false);
+        let sent = sendable(letters.to_vec(), force, &mut report);
+        let offsets: Vec<i64> = sent.iter().map(|letter| letter.offset).collect();
+        assert_eq!(offsets, expected);
+        assert_eq!(report.unusable, u64::from(!force));
+        let told = report.letters.first().map(|listed| listed.offset);
+        assert_eq!(told, (!force).then_some(Some(2)));
+    }
 }
 
 #[test]
