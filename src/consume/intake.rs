@@ -2,24 +2,25 @@
 //! not exist yet, or that has to be changed before it can hold them, or for a schema that has to be
 //! fetched.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use rowdock_connectors::{NewColumn, NewTable, Target};
 
 use super::slots::{Slot, SlotState, Slots};
-use crate::batch::{AssignmentTag, BatchBuilder};
+use crate::batch::BatchBuilder;
 use crate::config::connector::ConnectorConfig;
 use crate::decode::sides::RecordDecoder;
 use crate::decode::{Encoded, Formats};
 use crate::map::TopicMapper;
-use crate::record::{RawHeader, RawRecord, RecordError, Stage, header_bytes};
+use crate::record::{RawRecord, RecordError, Stage};
 
+mod held;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod transformed;
 
+use held::{HeldRecord, HeldRecords};
 use transformed::Transforms;
 
 /// Records of a topic without a table that are looked at before it is created.
@@ -32,9 +33,7 @@ pub struct Intake {
     /// The open batch.
     pub builder: BatchBuilder,
     topics: Vec<TopicState>,
-    held_back: VecDeque<HeldRecord>,
-    /// Where partitions end whose last records are held back, by slot: the client says so once.
-    ends: HashMap<usize, (AssignmentTag, i64)>,
+    held_back: HeldRecords,
     /// The record waiting first needs columns, which have not been asked for yet.
     lacks_columns: bool,
     /// What the first record held back waits for is a schema.
@@ -71,18 +70,6 @@ enum TopicState {
     Ready(Box<TopicMapper>),
 }
 
-/// A record kept until its table is there.
-struct HeldRecord {
-    slot: usize,
-    tag: AssignmentTag,
-    offset: i64,
-    leader_epoch: i32,
-    timestamp_ms: Option<i64>,
-    key: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
-    headers: Vec<RawHeader>,
-}
-
 impl Intake {
     /// An intake for this connector.
     ///
@@ -100,8 +87,7 @@ impl Intake {
             config,
             formats,
             topics: Vec::new(),
-            held_back: VecDeque::new(),
-            ends: HashMap::new(),
+            held_back: HeldRecords::default(),
             lacks_columns: false,
             awaits_schemas: false,
         })
@@ -126,11 +112,8 @@ impl Intake {
 
     /// The first of them is no longer ours: the others need not wait for its schema.
     pub fn waits_in_vain(&self, slots: &Slots) -> bool {
-        let first = self.held_back.front();
-        first.is_none_or(|held| {
-            let slot = slots.get(held.slot);
-            slot.is_none_or(|slot| slot.tag != held.tag || slot.state != SlotState::Reading)
-        })
+        let first = self.held_back.first();
+        first.is_none_or(|held| held.place(slots).is_none())
     }
 
     /// They are waiting for a schema.
@@ -140,14 +123,14 @@ impl Intake {
 
     /// The record that waits first for a schema, by slot and offset.
     pub fn awaiting(&self) -> Option<(usize, i64)> {
-        let first = self.held_back.front().filter(|_| self.awaits_schemas);
+        let first = self.held_back.first().filter(|_| self.awaits_schemas);
         first.map(|held| (held.slot, held.offset))
     }
 
     /// Gives up the schema of the record that waits first for one: the record is bad. The others
     /// wait on.
     pub fn give_up_schema(&mut self, slots: &mut Slots, reason: &str) {
-        let Some(held) = self.held_back.pop_front() else {
+        let Some(held) = self.held_back.take_first() else {
             return;
         };
         let record = held.record("", 0);
@@ -167,8 +150,7 @@ impl Intake {
         slots: &mut Slots,
         outcome: Result<(), RecordError>,
     ) {
-        let is_ours = |slot: &&mut Slot| slot.tag == held.tag && slot.state == SlotState::Reading;
-        let Some(slot) = slots.get_mut(held.slot).filter(is_ours) else {
+        let Some(slot) = held.place(slots) else {
             return;
         };
         let key = slot.key.clone();
@@ -181,7 +163,9 @@ impl Intake {
             Err(error) => self.builder.reject(position, &record, error),
         }
         self.builder.read(position, &record, held.leader_epoch);
-        slot.next = held.offset + 1;
+        if let Some(slot) = slots.get_mut(held.slot) {
+            slot.read(held.offset, held.leader_epoch);
+        }
     }
 
     /// There is no use in more records before the table is asked for: enough wait for it to be
@@ -190,7 +174,7 @@ impl Intake {
         let is_stuck = self.transforms.as_ref().is_some_and(Transforms::is_stuck);
         self.lacks_columns
             || self.held_back.len() >= SAMPLE_RECORDS_MAX
-            || self.held_back_bytes() >= self.config.batch.max_bytes
+            || self.held_back.bytes() >= self.config.batch.max_bytes
             || (is_stuck && self.is_waiting())
     }
 
@@ -284,6 +268,7 @@ impl Intake {
             return;
         };
         if slot.state != SlotState::Reading || record.offset < slot.next {
+            slot.looks_back = false;
             return;
         }
         let tag = slot.tag;
@@ -293,28 +278,14 @@ impl Intake {
                 return;
             }
         }
-        self.held_back.push_back(HeldRecord {
-            slot: slot_index,
-            tag,
-            offset: record.offset,
-            leader_epoch,
-            timestamp_ms: record.timestamp_ms,
-            key: record.key.map(<[u8]>::to_vec),
-            value: record.value.map(<[u8]>::to_vec),
-            headers: record.headers.headers(),
-        });
-    }
-
-    /// Few records, so they are counted each time.
-    fn held_back_bytes(&self) -> usize {
-        self.held_back.iter().map(HeldRecord::bytes).sum()
+        let held = HeldRecord::of(slot_index, tag, record, leader_epoch);
+        self.held_back.push(held);
     }
 
     /// The offset behind the last record of a partition that was taken in: into a batch, or held back.
     pub fn delivered(&self, slot_index: usize, slot: &Slot) -> i64 {
-        let of_slot = |held: &&HeldRecord| held.slot == slot_index && held.tag == slot.tag;
-        let last = self.held_back.iter().rev().find(of_slot);
-        last.map_or(slot.next, |held| held.offset + 1)
+        let behind_held = self.held_back.end_of(slot_index, slot.tag);
+        behind_held.unwrap_or(slot.next)
     }
 
     /// Everything of a partition up to `offset` was delivered.
@@ -322,24 +293,24 @@ impl Intake {
         let Some(slot) = slots.get_mut(slot_index) else {
             return;
         };
-        let waits = self.held_back.iter().any(|held| held.slot == slot_index);
+        slot.looks_back = false;
         if slot.state != SlotState::Reading || offset <= slot.next {
             return;
         }
-        if waits {
-            self.ends.insert(slot_index, (slot.tag, offset));
+        if self.held_back.has_any_of(slot_index) {
+            self.held_back.note_end(slot_index, slot.tag, offset);
             return;
         }
         let position = self
             .builder
             .position(slot_index, slot.next, || (slot.key.clone(), slot.tag));
-        self.builder.advance(position, offset, -1);
+        self.builder.advance(position, offset, slot.leader_epoch);
         slot.next = offset;
     }
 
     /// Ends whose partition has nothing held back any more.
     fn settle_ends(&mut self, slots: &mut Slots) {
-        for (slot_index, (tag, offset)) in std::mem::take(&mut self.ends) {
+        for (slot_index, (tag, offset)) in self.held_back.take_ends() {
             if slots.get(slot_index).is_some_and(|slot| slot.tag == tag) {
                 self.end_of_partition(slot_index, offset, slots);
             }
@@ -349,17 +320,14 @@ impl Intake {
     /// Maps the records that waited, until one has to wait again.
     pub fn replay(&mut self, slots: &mut Slots) {
         self.awaits_schemas = false;
-        while let Some(held) = self.held_back.pop_front() {
-            let Some(slot) = slots.get(held.slot) else {
+        while let Some(held) = self.held_back.take_first() {
+            let Some(slot) = held.place(slots) else {
                 continue;
             };
-            if slot.tag != held.tag || slot.state != SlotState::Reading {
-                continue;
-            }
             let key = slot.key.clone();
             let record = held.record(&key.topic, key.partition);
             if !self.append(held.slot, slots, &record, held.leader_epoch) {
-                self.held_back.push_front(held);
+                self.held_back.put_back(held);
                 break;
             }
         }
@@ -369,8 +337,7 @@ impl Intake {
     /// Drops what was read of these partitions and is in no closed batch.
     pub fn forget(&mut self, slots: &[usize]) {
         self.builder.cut_slots(slots);
-        self.held_back.retain(|held| !slots.contains(&held.slot));
-        self.ends.retain(|slot, _| !slots.contains(slot));
+        self.held_back.forget(slots);
     }
 
     /// `false`: the record has to wait for its table, or for a schema.
@@ -410,7 +377,7 @@ impl Intake {
             return false;
         }
         self.builder.read(position, record, leader_epoch);
-        slot.next = record.offset + 1;
+        slot.read(record.offset, leader_epoch);
         true
     }
 
@@ -428,24 +395,5 @@ impl Intake {
             self.topics.resize_with(topic + 1, || TopicState::Unknown);
         }
         &mut self.topics[topic]
-    }
-}
-
-impl HeldRecord {
-    fn bytes(&self) -> usize {
-        let headers: usize = self.headers.iter().map(header_bytes).sum();
-        self.record("", 0).byte_count() + headers
-    }
-
-    fn record<'a>(&'a self, topic: &'a str, partition: i32) -> RawRecord<'a> {
-        RawRecord {
-            topic,
-            partition,
-            offset: self.offset,
-            timestamp_ms: self.timestamp_ms,
-            key: self.key.as_deref(),
-            value: self.value.as_deref(),
-            headers: &self.headers,
-        }
     }
 }

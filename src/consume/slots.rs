@@ -31,8 +31,32 @@ pub struct Slot {
     pub topic: usize,
     /// Next offset that is not yet in a batch.
     pub next: i64,
+    /// Leader epoch of the last record before it, -1 when unknown.
+    pub leader_epoch: i32,
+    /// Reading has begun at the record before `next`, for the sake of its epoch, and nothing has come yet.
+    pub looks_back: bool,
     /// Paused in the client (resuming an unpaused partition would rewind it).
     pub paused: bool,
+}
+
+impl Slot {
+    /// A record was put into a batch.
+    #[inline]
+    pub fn read(&mut self, offset: i64, leader_epoch: i32) {
+        self.next = offset + 1;
+        self.leader_epoch = leader_epoch;
+        self.looks_back = false;
+    }
+
+    /// Whether a record that stands before the position is not the one that was read there: epochs only
+    /// grow along a log, so that it was put there afterwards (KIP-320).
+    #[inline]
+    pub fn is_refilled(&self, offset: i64, leader_epoch: i32) -> bool {
+        offset < self.next
+            && self.leader_epoch >= 0
+            && leader_epoch > self.leader_epoch
+            && self.state == SlotState::Reading
+    }
 }
 
 /// All partitions of a task. Slots keep their index while they live.
@@ -54,6 +78,8 @@ impl Slots {
             state: SlotState::Claiming,
             topic,
             next: 0,
+            leader_epoch: -1,
+            looks_back: false,
             paused: false,
         };
         let index = self.by_key.get(&key).copied().unwrap_or_else(|| {
@@ -170,6 +196,26 @@ mod tests {
         assert_eq!(slots.index_of(&key("b", 0)), Some(second));
         assert_eq!(slots.add(key("c", 7), AssignmentTag(3)), first);
         assert_eq!(slots.find("a", 0), None);
+    }
+
+    #[test]
+    fn a_younger_record_before_the_position_shows_a_refilled_log() {
+        let check = |position: (i64, i32), record: (i64, i32), expected: bool| {
+            let mut slots = Slots::default();
+            let index = slots.add(key("a", 0), AssignmentTag(1));
+            let slot = slots.get_mut(index).unwrap();
+            (slot.next, slot.leader_epoch) = position;
+            assert!(!slot.is_refilled(record.0, record.1), "not read yet");
+            slot.state = SlotState::Reading;
+            let is_refilled = slot.is_refilled(record.0, record.1);
+            assert_eq!(is_refilled, expected, "{position:?} {record:?}");
+        };
+        check((10, 3), (9, 4), true);
+        check((10, 3), (9, 3), false);
+        check((10, 3), (9, 2), false);
+        check((10, 3), (10, 4), false);
+        check((10, -1), (9, 4), false);
+        check((10, 3), (9, -1), false);
     }
 
     #[test]

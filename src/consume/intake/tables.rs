@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rowdock_connectors::NewTable;
 
 use super::{Intake, SAMPLE_RECORDS_MAX, TableRequest, TopicState};
-use crate::consume::slots::{SlotState, Slots};
+use crate::consume::slots::Slots;
 use crate::decode::Encoded;
 use crate::decode::sides::RecordDecoder;
 use crate::map;
@@ -27,12 +27,7 @@ impl Intake {
     /// for. Records of which no table can be made are accounted for on the way.
     pub fn request_table(&mut self, slots: &mut Slots) -> Option<TableRequest> {
         loop {
-            // What is no longer ours must not block the others.
-            self.held_back.retain(|held| {
-                slots
-                    .get(held.slot)
-                    .is_some_and(|slot| slot.tag == held.tag && slot.state == SlotState::Reading)
-            });
+            self.held_back.keep_ours(slots);
             self.lacks_columns = false;
             let request = match self.transforms {
                 Some(_) => self.request_transformed_table(slots),
@@ -50,7 +45,7 @@ impl Intake {
     }
 
     fn request_plain_table(&mut self, slots: &mut Slots) -> Option<Request> {
-        let topic = slots.get(self.held_back.front()?.slot)?.topic;
+        let topic = slots.get(self.held_back.first()?.slot)?.topic;
         let name = Arc::clone(slots.topic_name(topic)?);
         match std::mem::replace(self.topic(topic), TopicState::Unknown) {
             TopicState::Missing => {
@@ -99,7 +94,7 @@ impl Intake {
         let waited = self.held_back.len();
         let mut decoder = RecordDecoder::new(self.formats.key(), self.formats.value());
         for _ in 0..SAMPLE_RECORDS_MAX {
-            let Some(held) = self.held_back.pop_front() else {
+            let Some(held) = self.held_back.take_first() else {
                 break;
             };
             let Some(slot) = slots.get(held.slot) else {
@@ -116,7 +111,7 @@ impl Intake {
                 None => None,
             };
             let Some(whole) = whole else {
-                self.held_back.push_front(held);
+                self.held_back.put_back(held);
                 break;
             };
             let keys = &self.config.sink;

@@ -3,8 +3,10 @@
 use rowdock_connectors::{Cell, ColumnDef, ColumnType, PartitionKey, Table, TableKind, TableName};
 
 use super::*;
+use crate::batch::AssignmentTag;
 use crate::config::worker::WorkerSettings;
 use crate::map::plan;
+use crate::record::RawHeader;
 
 /// An intake with one partition.
 struct Reading {

@@ -206,7 +206,7 @@ impl Intake {
             }
         }
         self.builder.read(position, record, leader_epoch);
-        slot.next = record.offset + 1;
+        slot.read(record.offset, leader_epoch);
         true
     }
 
