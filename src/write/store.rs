@@ -8,7 +8,7 @@
 //!       └─────────────────────────────────┴─ retry: wait, renew ──┘
 //! ```
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use rowdock_connectors::{ErrorClass, PartitionKey, SinkError, WriteOutcome};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::part::{Part, Step};
 use super::reconcile::{Verdict, judge};
 use super::{Halt, Held, WriteLoop};
 use crate::batch::{ReadBatch, Reject};
@@ -24,17 +25,8 @@ use crate::handover::ToConsumer;
 use crate::record::{RecordError, Stage};
 use crate::status::TaskStatus;
 
-/// A batch may be refused though each of its rows is accepted in turn: unique values that change
-/// places between two keys, say. After this many searches without a result it is written in
-/// halves, in order, down to single records.
-const FRUITLESS_SEARCHES_MAX: u32 = 2;
-
 /// A search for refused rows that is not over by then is shown in the task's status.
 const SEARCH_SHOWN_AFTER: Duration = Duration::from_secs(10);
-
-/// A batch may need longer than a deadline lets it, each time: after this many times it is written in
-/// halves, too.
-const LATE_ATTEMPTS_MAX: u32 = 2;
 
 /// Where the task stops: at the first such record of each partition. Everything before it is written
 /// first; a search that finds another one before it moves the stop there.
@@ -103,71 +95,89 @@ impl WriteLoop {
     /// Writes a part. `Some`: it must be written as these two, in this order.
     async fn store_part(
         &mut self,
-        mut batch: ReadBatch,
+        batch: ReadBatch,
         durable: &mut Vec<(PartitionKey, i64)>,
         stops: &mut Stops,
     ) -> Result<Option<(ReadBatch, ReadBatch)>, Halt> {
-        let (mut fruitless, mut late) = (0, 0);
+        let mut part = Part::new(batch);
         loop {
-            self.reconcile(&mut batch, durable);
-            if batch.rows.positions.is_empty() {
-                return Ok(None);
-            }
-            match self.find_dead_letter_table(&batch).await {
-                Ok(false) => {}
-                // A session may have been opened for it: what it told must be looked at first.
-                Ok(true) => continue,
-                Err(error) => {
-                    self.pause_or_give_up(&error).await?;
-                    continue;
-                }
-            }
-            if let Err(error) = self.settle_rejects(&mut batch, stops).await {
-                self.pause_after(&error).await?;
-                continue;
-            }
-            let error = match self.attempt(&mut batch).await {
-                Ok(WriteOutcome::Committed) => {
-                    self.committed(&batch, durable);
-                    return Ok(None);
-                }
-                Ok(WriteOutcome::Fenced(positions)) => {
-                    self.fenced(&mut batch, &positions);
-                    continue;
-                }
-                Err(error) => error,
-            };
-            if self.has_changed(&batch, &error).await? {
-                return Ok(None);
-            }
-            if error.class() != ErrorClass::Record {
-                late += u32::from(self.was_late(&error));
-                self.pause_or_give_up(&error).await?;
-                if late < LATE_ATTEMPTS_MAX {
-                    continue;
-                }
-                // What has become of it is told by the renewal, to each half.
-                match batch.split_off_half() {
-                    Some(later) => return Ok(Some((batch, later))),
-                    None => late = 0,
-                }
-                continue;
-            }
-            match self.find_rejects(&mut batch).await {
-                Ok(true) => fruitless = 0,
-                Ok(false) if fruitless < FRUITLESS_SEARCHES_MAX => fruitless += 1,
-                Ok(false) => match batch.split_off_half() {
-                    Some(later) => return Ok(Some((batch, later))),
-                    None => {
-                        return Err(Halt::Failed(format!(
-                            "the database refuses a record and accepts it when asked again: {error}"
-                        )));
-                    }
+            match self.step(&mut part, durable, stops).await? {
+                Step::Again => {}
+                Step::Over => return Ok(None),
+                Step::Halve(error) => match part.batch.split_off_half() {
+                    Some(later) => return Ok(Some((part.batch, later))),
+                    None => part.stay_whole(&error)?,
                 },
-                Err(error) if self.has_changed(&batch, &error).await? => return Ok(None),
-                Err(error) => self.pause_or_give_up(&error).await?,
             }
         }
+    }
+
+    /// One way through the states above.
+    async fn step(
+        &mut self,
+        part: &mut Part,
+        durable: &mut Vec<(PartitionKey, i64)>,
+        stops: &mut Stops,
+    ) -> Result<Step, Halt> {
+        self.reconcile(&mut part.batch, durable);
+        if part.batch.rows.positions.is_empty() {
+            return Ok(Step::Over);
+        }
+        match self.find_dead_letter_table(&part.batch).await {
+            Ok(false) => {}
+            // A session may have been opened for it: what it told must be looked at first.
+            Ok(true) => return Ok(Step::Again),
+            Err(error) => {
+                self.pause_or_give_up(&error).await?;
+                return Ok(Step::Again);
+            }
+        }
+        match self.was_mended(&part.batch).await? {
+            None => {}
+            Some(true) => return Ok(Step::Over),
+            Some(false) => return Ok(Step::Again),
+        }
+        if let Err(error) = self.settle_rejects(&mut part.batch, stops).await {
+            self.pause_after(&error).await?;
+            return Ok(Step::Again);
+        }
+        match self.attempt(&mut part.batch).await {
+            Ok(WriteOutcome::Committed) => {
+                self.committed(&part.batch, durable);
+                Ok(Step::Over)
+            }
+            Ok(WriteOutcome::Fenced(positions)) => {
+                self.fenced(&mut part.batch, &positions);
+                Ok(Step::Again)
+            }
+            Err(error) => self.step_after(error, part).await,
+        }
+    }
+
+    /// What to do when the database has refused a part, or has not answered.
+    async fn step_after(&mut self, error: SinkError, part: &mut Part) -> Result<Step, Halt> {
+        if self.has_changed(&part.batch, &error).await? {
+            return Ok(Step::Over);
+        }
+        if error.class() != ErrorClass::Record {
+            return self.step_after_failure(error, part).await;
+        }
+        match self.find_rejects(&mut part.batch).await {
+            Ok(has_found) => Ok(part.after_search(has_found, error)),
+            Err(error) if self.has_changed(&part.batch, &error).await? => Ok(Step::Over),
+            Err(error) => self.step_after_failure(error, part).await,
+        }
+    }
+
+    /// What has become of the part is told by the renewal, to each half if need be.
+    async fn step_after_failure(
+        &mut self,
+        error: SinkError,
+        part: &mut Part,
+    ) -> Result<Step, Halt> {
+        let was_late = self.was_late(&error);
+        self.pause_or_give_up(&error).await?;
+        Ok(part.after_failure(was_late, error))
     }
 
     /// Cuts out what is not ours to write, or written already.
@@ -343,8 +353,14 @@ impl WriteLoop {
                 refused.reason
             )));
         }
+        // A record's rows in other tables go with the one that is refused: it is stored as a whole or not.
+        let mut refused = BTreeSet::new();
         for reject in &found {
             let origin = batch.rows.tables[reject.table].origins[reject.row];
+            let place = (origin.position, origin.offset);
+            if !refused.insert(place) {
+                continue;
+            }
             batch.rejects.push(Reject {
                 position: origin.position as usize,
                 offset: origin.offset,
@@ -352,11 +368,9 @@ impl WriteLoop {
                 settled: false,
             });
         }
-        batch.rows.retain_rows(|table, row, _| {
-            !found
-                .iter()
-                .any(|reject| reject.table == table && reject.row == row)
-        });
+        batch
+            .rows
+            .retain_rows(|_, _, origin| !refused.contains(&(origin.position, origin.offset)));
         Ok(true)
     }
 }

@@ -152,7 +152,7 @@ struct Harness {
     reading: BTreeMap<i32, (AssignmentTag, i64)>,
     generation: i32,
     _events: tokio::sync::mpsc::UnboundedSender<ToWriter>,
-    _stop: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
 }
 
 impl Harness {
@@ -208,7 +208,7 @@ impl Harness {
             reading: BTreeMap::new(),
             generation: 0,
             _events: events_sender,
-            _stop: stop,
+            stop,
         };
         let mut session = harness.database.open().await.unwrap();
         session

@@ -69,3 +69,51 @@ fn a_batch_that_takes_too_long_is_written_in_halves() {
         );
     });
 }
+
+/// A search that is too long for its deadline is one in each half, where it may be short enough.
+#[test]
+fn a_batch_that_is_searched_for_too_long_is_written_in_halves() {
+    runtime().block_on(async {
+        let mut harness = Harness::new(true).await;
+        let batch = harness.records(1, &[4, 5, 6, 8]);
+        let script = [(Call::FindRejects, Fault::Late); 2];
+        harness.database.set_faults(Faults::scripted(script));
+        let durable = harness.write_loop.store(batch).await.unwrap();
+        assert_eq!(durable.last(), Some(&(key(1), 9)));
+        let snapshot = harness.database.snapshot();
+        let rows = snapshot.commits.iter().map(|commit| commit.rows.len());
+        assert_eq!(rows.collect::<Vec<_>>(), [1, 2], "two halves");
+    });
+}
+
+/// One that was not answered asks for claims that are given up since; it must not be sent for others.
+#[test]
+fn a_renewal_of_nothing_that_is_held_is_forgotten() {
+    runtime().block_on(async {
+        let mut harness = Harness::new(true).await;
+        let write_loop = &mut harness.write_loop;
+        write_loop.state.renewal = Some(RenewRequest {
+            new_claim_id: Uuid::new_v4(),
+            partitions: vec![(key(1), Uuid::new_v4())],
+        });
+        write_loop.state.held.clear();
+        write_loop.state.session = None;
+        write_loop.ready_session().await.unwrap();
+        assert!(write_loop.state.renewal.is_none());
+    });
+}
+
+/// Whether the topic is still the same is not known: the records that follow are not written.
+#[test]
+fn a_task_that_stops_amid_a_doubt_writes_nothing_more() {
+    runtime().block_on(async {
+        let mut harness = Harness::new(true).await;
+        let batch = harness.records(1, &[4]);
+        harness.stop.send_replace(true);
+        let write_loop = &mut harness.write_loop;
+        let doubted = write_loop.handle(ToWriter::TopicChanged).await;
+        assert!(matches!(doubted, Err(Halt::Stopping)), "{doubted:?}");
+        write_loop.store(batch).await.unwrap();
+        assert!(harness.database.snapshot().commits.is_empty());
+    });
+}
