@@ -1,5 +1,7 @@
 //! Tables that grow with their records, and tables that others drop and change under the sink.
 
+use std::time::{Duration, Instant};
+
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde_json::{Value, json};
 
@@ -302,6 +304,80 @@ async fn tables_are_made_and_grow_after_an_outage() {
         })
         .await;
     }
+}
+
+/// The last record of a quiet topic waits for its column, and then no longer than any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waited_for_a_column_is_written_though_nothing_follows() {
+    let stage = Stage::begin("lingering", 1).await;
+    let topic = stage.topic("shop", 1).await;
+    let connector = Connector::to_table(&stage, &[&topic], "shop")
+        .set("auto.create", "true")
+        .set("auto.evolve", "true")
+        .set("linger.ms", "200");
+    let _worker = Launch::new("worker").start(&stage, &[&connector]).await;
+    for (number, value) in [json!({"id": 1}), json!({"id": 2, "more": 3})]
+        .into_iter()
+        .enumerate()
+    {
+        send(&topic, [value]).await;
+        let sql = "SELECT count(*) FROM shop";
+        eventually(sql, seconds(20), || async {
+            stage.database.try_run(sql).await?;
+            let count = stage.database.number(sql).await;
+            check(usize::try_from(count) == Ok(number + 1), || {
+                format!("{count}")
+            })
+        })
+        .await;
+    }
+}
+
+/// A person mends a table that records do not fit: they are not refused for what it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_mended_by_hand_takes_the_records_that_did_not_fit() {
+    let stage = Stage::begin("mended", 1).await;
+    let topic = stage.topic("shop", 1).await;
+    let letters = stage.topic("letters", 1).await;
+    let create = "CREATE TABLE shop (id int, name varchar(5))";
+    stage.database.run(create).await;
+    let connector = Connector::to_table(&stage, &[&topic], "shop").dead_letters(&letters);
+    let _worker = Launch::new("worker").start(&stage, &[&connector]).await;
+    send(&topic, [json!({"id": 1, "name": "short"})]).await;
+    until_number(&stage, "SELECT count(*) FROM shop", 1).await;
+    let mend = "ALTER TABLE shop ALTER COLUMN name TYPE varchar(50), ADD COLUMN more int";
+    stage.database.run(mend).await;
+    let fitting = [
+        json!({"id": 2, "name": "longer than five"}),
+        json!({"id": 3, "more": 4}),
+    ];
+    send(&topic, fitting).await;
+    until_number(&stage, "SELECT count(*) FROM shop", 3).await;
+    assert_eq!(kafka::read_topic(&letters.name, 1).await.len(), 0);
+}
+
+/// So long that the client is told to pause: what was read is read again at once when the table is free.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_changed_for_long_is_written_to_at_once_afterwards() {
+    const PAUSED_AFTER: Duration = seconds(10);
+    let stage = Stage::begin("changed_for_long", 1).await;
+    let topic = stage.topic("shop", 1).await;
+    stage.database.run("CREATE TABLE shop (id int)").await;
+    let connector = Connector::to_table(&stage, &[&topic], "shop").set("batch.size", "10");
+    let worker = Launch::new("worker").start(&stage, &[&connector]).await;
+    worker.until_tasks(&connector, "RUNNING", seconds(20)).await;
+    let person = stage.database.session().await;
+    for sql in ["BEGIN", "ALTER TABLE shop ALTER COLUMN id TYPE bigint"] {
+        person.try_run(sql).await.unwrap();
+    }
+    let locked = Instant::now();
+    send(&topic, (0..200).map(|id| json!({"id": id}))).await;
+    // There is no sign of it outside.
+    tokio::time::sleep(PAUSED_AFTER + seconds(2)).await;
+    person.try_run("COMMIT").await.unwrap();
+    stage.tell(format_args!("locked for {:?}", locked.elapsed()));
+    until_number(&stage, "SELECT count(DISTINCT id) FROM shop", 200).await;
+    until_number(&stage, "SELECT count(*) FROM shop", 200).await;
 }
 
 /// A column that is added fills the rows that are there with its default, and keeps it when it is widened.

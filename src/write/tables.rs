@@ -18,6 +18,7 @@ use crate::batch::ReadBatch;
 use crate::config::connector::SinkKeys;
 use crate::handover::ToConsumer;
 use crate::map::plan;
+use crate::record::Stage;
 
 /// How long what was refused counts as impossible. Then the records that need it ask again: somebody may
 /// have changed the table by hand, or been given the rights to.
@@ -26,7 +27,7 @@ const REFUSED_FOR: Duration = Duration::from_secs(30);
 impl WriteLoop {
     /// Describes a topic's table, once, and tells the consumer's thread.
     pub(super) async fn make_table_known(&mut self, topic: &Arc<str>) -> Result<(), ClaimError> {
-        if self.state.tables.contains(topic) {
+        if self.state.tables.contains_key(topic) {
             return Ok(());
         }
         plan::check_mapped(&self.config.sink, topic).map_err(Halt::Failed)?;
@@ -171,16 +172,55 @@ impl WriteLoop {
         if error.connection_lost() {
             self.state.session = None;
         }
+        self.look_for_changes(batch, &targets_of(batch)).await
+    }
+
+    /// Whether a table that records of the batch do not fit is not what it was any more. A person may have
+    /// mended it, which no statement tells as long as the other records are written. `None`: that was not
+    /// looked at, or not again so soon.
+    pub(super) async fn was_mended(&mut self, batch: &ReadBatch) -> Result<Option<bool>, Halt> {
+        let misfits: Vec<&Arc<str>> = batch
+            .rejects
+            .iter()
+            .filter(|reject| !reject.settled && reject.error.stage == Stage::TaskPut)
+            .map(|reject| &batch.rows.positions[reject.position].key.topic)
+            .collect();
+        let looked_at = self.state.looked_at_tables;
+        if misfits.is_empty() || looked_at.is_some_and(|at| at.elapsed() < REFUSED_FOR) {
+            return Ok(None);
+        }
+        self.state.looked_at_tables = Some(Instant::now());
+        let mut targets = targets_of(batch);
+        for topic in misfits {
+            let Some(Some(target)) = self.state.tables.get(topic) else {
+                continue;
+            };
+            if !targets.iter().any(|known| Arc::ptr_eq(known, target)) {
+                targets.push(Arc::clone(target));
+            }
+        }
+        self.look_for_changes(batch, &targets).await.map(Some)
+    }
+
+    async fn look_for_changes(
+        &mut self,
+        batch: &ReadBatch,
+        targets: &[Arc<Target>],
+    ) -> Result<bool, Halt> {
         loop {
-            match self.tell_changes(batch).await {
+            match self.tell_changes(batch, targets).await {
                 Ok(has_changed) => return Ok(has_changed),
                 Err(error) => self.pause_or_give_up(&error).await?,
             }
         }
     }
 
-    async fn tell_changes(&mut self, batch: &ReadBatch) -> Result<bool, SinkError> {
-        let changed = self.changed_tables(batch).await?;
+    async fn tell_changes(
+        &mut self,
+        batch: &ReadBatch,
+        targets: &[Arc<Target>],
+    ) -> Result<bool, SinkError> {
+        let changed = self.changed_tables(targets).await?;
         for (name, table) in &changed {
             self.announce_changed(name, table.as_ref()).await?;
         }
@@ -190,17 +230,17 @@ impl WriteLoop {
         Ok(!changed.is_empty())
     }
 
-    /// The tables of the batch that are not as its rows were mapped to them, as they are now.
+    /// The tables that are not as records were mapped to them, as they are now.
     async fn changed_tables(
         &mut self,
-        batch: &ReadBatch,
+        targets: &[Arc<Target>],
     ) -> Result<Vec<(TableName, Option<Table>)>, SinkError> {
         let mut changed = Vec::new();
-        for rows in &batch.rows.tables {
-            let known = &rows.target.table;
+        for target in targets {
+            let known = &target.table;
             let table = self.describe(&known.name).await?;
             let mut is_changed = table.as_ref() != Some(known);
-            if let Some(tombstones) = &rows.target.tombstones {
+            if let Some(tombstones) = &target.tombstones {
                 let found = self.describe(&tombstones.table.name).await?;
                 is_changed |= found.as_ref() != Some(&tombstones.table);
             }
@@ -222,7 +262,7 @@ impl WriteLoop {
         let topics: Vec<Arc<str>> = self
             .state
             .tables
-            .iter()
+            .keys()
             .filter(|topic| plan::table_name(&self.config.sink, topic) == *name)
             .cloned()
             .collect();
@@ -273,7 +313,8 @@ impl WriteLoop {
         let config = Arc::clone(&self.config);
         let session = self.session().await?;
         let target = target(session, &config.sink, topic, name, table).await?;
-        self.state.tables.insert(Arc::clone(topic));
+        let known = self.state.tables.entry(Arc::clone(topic));
+        known.insert_entry(target.clone());
         self.consumer.send(ToConsumer::Table {
             topic: Arc::clone(topic),
             target,
@@ -281,6 +322,11 @@ impl WriteLoop {
         });
         Ok(())
     }
+}
+
+fn targets_of(batch: &ReadBatch) -> Vec<Arc<Target>> {
+    let tables = batch.rows.tables.iter();
+    tables.map(|rows| Arc::clone(&rows.target)).collect()
 }
 
 /// Creates a table; without its defaults where the database refuses it with them, such as for a character
