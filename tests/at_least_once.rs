@@ -6,6 +6,7 @@ use crate::support::kafka;
 use crate::support::ledger::Fate;
 use crate::support::oracle::acknowledged_ends;
 use crate::support::orders::Orders;
+use crate::support::proxy::Network;
 use crate::support::stage::Stage;
 use crate::support::wait::{PATIENCE, check, eventually};
 use crate::support::worker::{Launch, Worker};
@@ -19,7 +20,11 @@ struct Play {
 
 impl Play {
     async fn begin(name: &str) -> Self {
-        let stage = Stage::begin(name, 1).await;
+        Self::begin_with(name, 1).await
+    }
+
+    async fn begin_with(name: &str, workers: u32) -> Self {
+        let stage = Stage::begin(name, workers).await;
         let mut orders = Orders::prepare(&stage, PARTITIONS).await;
         orders.connector = orders.connector.set("delivery.guarantee", "at_least_once");
         Self { stage, orders }
@@ -113,6 +118,55 @@ async fn positions_are_the_group_s() {
             && told["health"] == "well"
             && partitions.is_some_and(|all| all.len() == PARTITIONS as usize)
             && told["partitions"][0]["owner"] == json!(null)
+    })
+    .await;
+}
+
+/// A task that leaves its group for a while, since the database is away, has said before how far it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_repeats_nothing() {
+    let play = Play::begin("at_least_once_away").await;
+    let (stage, orders) = (&play.stage, &play.orders);
+    let path = stage.database.path().await.expect("a server");
+    let worker = Launch::new("worker").database(&path);
+    let worker = worker.start(stage, &[&orders.connector]).await;
+    let writer = orders.writer(stage, 1);
+    writer.send_good(0, 30, PARTITIONS).await;
+    play.until_stored(1).await;
+    path.set(Network::Cut);
+    writer.send_good(30, 30, PARTITIONS).await;
+    until_members(&orders.connector.group(), 0).await;
+    path.set(Network::Whole);
+    play.until_stored(1).await;
+    assert_eq!(play.count("*").await, 60, "rows twice");
+    drop(worker);
+}
+
+/// A worker that has never reached the database leaves its partitions to those that can.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_without_a_way_to_the_database_is_no_loss() {
+    let play = Play::begin_with("at_least_once_no_way", 2).await;
+    let (stage, orders) = (&play.stage, &play.orders);
+    let path = stage.database.path().await.expect("a server");
+    let _worker = play.worker("worker").await;
+    orders.writer(stage, 1).send_good(0, 30, PARTITIONS).await;
+    play.until_stored(1).await;
+    path.set(Network::Cut);
+    let cut_off = Launch::new("cut_off").database(&path);
+    let cut_off = cut_off.start(stage, &[&orders.connector]).await;
+    eventually("the database to be given up", PATIENCE, || async {
+        let given_up = cut_off.logged(&["leaving the group so that others go on"]);
+        check(!given_up.is_empty(), || "not yet".to_owned())
+    })
+    .await;
+    orders.writer(stage, 2).send_good(0, 30, PARTITIONS).await;
+    play.until_stored(1).await;
+}
+
+async fn until_members(group: &str, wanted: usize) {
+    eventually("the members of the group", PATIENCE, || async {
+        let members = kafka::group_members(group).await;
+        check(members == wanted, || format!("{members} of {wanted}"))
     })
     .await;
 }

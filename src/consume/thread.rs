@@ -19,7 +19,7 @@ use self::membership::Membership;
 use super::client::{self, TaskConsumer};
 use super::intake::Intake;
 use super::native::{Content, Message, Poller, Records, TopicPartition};
-use super::slots::Slots;
+use super::slots::{SlotState, Slots};
 use crate::batch::AssignmentTag;
 use crate::config::connector::{Delivery, TopicSelection};
 use crate::handover::{Board, ConsumerLink, ToConsumer, ToWriter};
@@ -209,7 +209,7 @@ impl Running {
     }
 
     /// How long the next poll may wait.
-    fn poll_timeout(&self) -> Duration {
+    fn poll_timeout(&mut self) -> Duration {
         if self.start.intake.builder.has_records() && self.start.board.in_flight() == 0 {
             return self.linger_left();
         }
@@ -228,11 +228,14 @@ impl Running {
         IDLE_POLL_MAX
     }
 
-    fn linger_left(&self) -> Duration {
-        let opened = self
-            .batch_opened
-            .map_or(Duration::ZERO, |opened| opened.elapsed());
-        self.start.linger.saturating_sub(opened)
+    /// Counts from the first record of the batch; of records that have waited for a table or a schema,
+    /// from when this is asked first.
+    fn linger_left(&mut self) -> Duration {
+        if self.start.linger.is_zero() {
+            return Duration::ZERO;
+        }
+        let opened = self.batch_opened.get_or_insert_with(Instant::now);
+        self.start.linger.saturating_sub(opened.elapsed())
     }
 
     #[inline]
@@ -289,11 +292,32 @@ impl Running {
             self.batch_opened = Some(Instant::now());
         }
         let (record, leader_epoch) = (message.record(), message.leader_epoch());
+        let found = self.slots.get(slot);
+        if found.is_some_and(|slot| slot.is_refilled(record.offset, leader_epoch)) {
+            self.refilled(slot, record.offset, leader_epoch);
+        }
         let intake = &mut self.start.intake;
         intake.take(slot, &record, leader_epoch, &mut self.slots);
         if self.start.intake.wants_table() {
             self.ask_for_table();
         }
+    }
+
+    /// Nothing more of the partition is taken: what stands behind the record may not be what follows
+    /// what was written.
+    #[cold]
+    fn refilled(&mut self, slot: usize, offset: i64, now: i32) {
+        let Some(slot) = self.slots.get_mut(slot) else {
+            return;
+        };
+        slot.state = SlotState::Claiming;
+        let (key, written) = (slot.key.clone(), slot.leader_epoch);
+        self.tell(ToWriter::Refilled {
+            key,
+            offset,
+            now,
+            written,
+        });
     }
 
     /// The queue is empty: write what there is, if the write loop has nothing else to do.
@@ -387,6 +411,7 @@ impl Running {
                 "revoked partitions were not written in time; giving them up, the database fences \
                  what is still on its way"
             );
+            self.commit(self.last_commit(), Some(&revocation.keys));
             self.give_up(&revocation.keys);
         }
         self.look_at_seeks();
@@ -432,8 +457,9 @@ impl Running {
                 RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
                 Some((topic, partition)),
             ) => {
-                if let Some(slot) = self.slots.find(&topic, partition)
-                    && let Some(slot) = self.slots.get(slot)
+                if let Some(index) = self.slots.find(&topic, partition)
+                    && !self.look_back_no_more(index)
+                    && let Some(slot) = self.slots.get(index)
                 {
                     let key = slot.key.clone();
                     tracing::warn!(?code, reason, topic = %key.topic, partition, "no such position");

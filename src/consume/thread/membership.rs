@@ -14,7 +14,7 @@ use crate::config::connector::{Delivery, TopicSelection};
 use crate::consume::client::give_up_all;
 use crate::consume::native::{Content, Event, TopicPartition, group_generation, is_member};
 use crate::consume::slots::SlotState;
-use crate::handover::ToWriter;
+use crate::handover::{Beginning, ToWriter};
 
 /// Whether the task is in its group.
 ///
@@ -79,22 +79,28 @@ impl Running {
         });
     }
 
-    pub(super) fn begin(&mut self, partitions: Vec<(PartitionKey, AssignmentTag, i64)>) {
+    /// Reads partitions from their positions; where the record before one can be compared with what was
+    /// written, from there. It is not taken in again: a log that was cut off below the position and has
+    /// grown beyond it since looks like one that was only continued, but for the age of that record.
+    pub(super) fn begin(&mut self, partitions: Vec<Beginning>) {
         let mut list = TopicPartitionList::new();
-        for (key, tag, offset) in partitions {
+        for beginning in partitions {
             let slot = self
                 .slots
-                .index_of(&key)
+                .index_of(&beginning.key)
                 .and_then(|index| self.slots.get_mut(index));
             let Some(slot) =
-                slot.filter(|slot| slot.tag == tag && slot.state == SlotState::Claiming)
+                slot.filter(|slot| slot.tag == beginning.tag && slot.state == SlotState::Claiming)
             else {
                 continue;
             };
             slot.state = SlotState::Reading;
-            slot.next = offset;
+            slot.next = beginning.next_offset;
+            slot.leader_epoch = beginning.written_epoch.unwrap_or(-1);
+            slot.looks_back = beginning.written_epoch.is_some();
             slot.paused = false;
-            add(&mut list, &key, Offset::Offset(offset));
+            let from = Offset::Offset(slot.next - i64::from(slot.looks_back));
+            add(&mut list, &beginning.key, from);
         }
         if list.count() == 0 {
             return;
@@ -125,6 +131,17 @@ impl Running {
         }
     }
 
+    /// The record before the position may have been deleted just now; `false`: it was not asked for.
+    pub(super) fn look_back_no_more(&mut self, index: usize) -> bool {
+        let slot = self.slots.get_mut(index).filter(|slot| slot.looks_back);
+        let Some(slot) = slot else {
+            return false;
+        };
+        let (key, tag, next) = (slot.key.clone(), slot.tag, slot.next);
+        self.seek(&key, tag, next);
+        true
+    }
+
     /// Unassign and assign again: a seek right after an assign is refused by the client, and this
     /// way there is one path to a position.
     ///
@@ -150,8 +167,14 @@ impl Running {
         }
         slot.tag = tag;
         slot.state = SlotState::Claiming;
+        self.resume(std::slice::from_ref(key));
         self.unassign(std::slice::from_ref(key));
-        self.begin(vec![(key.clone(), tag, offset)]);
+        self.begin(vec![Beginning {
+            key: key.clone(),
+            tag,
+            next_offset: offset,
+            written_epoch: None,
+        }]);
     }
 
     pub(super) fn revoked(&mut self, partitions: &[TopicPartition]) {
@@ -165,6 +188,9 @@ impl Running {
             .collect();
         tracing::info!(partitions = partitions.len(), lost, "partitions revoked");
         if lost || self.holds.failed || !self.is_member() || self.stopping.is_some() {
+            if !lost {
+                self.commit(self.last_commit(), Some(&keys));
+            }
             self.drop_partitions(&keys);
             return;
         }
@@ -208,7 +234,7 @@ impl Running {
 
     /// How positions are committed before partitions are given up. A mirror is not waited for: with a
     /// Kafka that does not answer that takes a minute.
-    fn last_commit(&self) -> CommitMode {
+    pub(super) fn last_commit(&self) -> CommitMode {
         match self.start.delivery {
             Delivery::ExactlyOnce => CommitMode::Async,
             Delivery::AtLeastOnce => CommitMode::Sync,
@@ -246,7 +272,7 @@ impl Running {
         self.tell(ToWriter::Gone(keys.to_vec()));
     }
 
-    /// A partition that is paused when it is given up stays paused in the client, and would stand still
+    /// A partition that is paused when it is unassigned stays paused in the client, and would stand still
     /// when it comes back.
     fn resume(&mut self, keys: &[PartitionKey]) {
         let mut list = TopicPartitionList::new();
@@ -345,6 +371,8 @@ impl Running {
             .collect();
         let slots: Vec<usize> = self.slots.iter().map(|(index, _)| index).collect();
         self.start.intake.forget(&slots);
+        // What was written is not to be read again when the partitions come back, here or elsewhere.
+        self.commit(self.last_commit(), None);
         // A write loop that gives the database up drops what it was asked for.
         self.start.intake.forget_requests();
         self.holds.awaiting_table = false;
