@@ -67,6 +67,31 @@ pub enum ToWriter {
     TopicChanged,
     /// The broker says that a partition cannot be read at its position.
     OutOfRange(PartitionKey),
+    /// The record before the position is younger than the one that was written from its place.
+    Refilled {
+        /// The partition.
+        key: PartitionKey,
+        /// Offset of the younger record.
+        offset: i64,
+        /// Its leader epoch.
+        now: i32,
+        /// Leader epoch of the last record written.
+        written: i32,
+    },
+}
+
+/// Where to begin to read a partition.
+#[derive(Debug, Clone)]
+pub struct Beginning {
+    /// The partition.
+    pub key: PartitionKey,
+    /// Its assignment.
+    pub tag: AssignmentTag,
+    /// Next offset to be written.
+    pub next_offset: i64,
+    /// Leader epoch of the last record written, when it is known and the log may still hold that record:
+    /// to be compared with.
+    pub written_epoch: Option<i32>,
 }
 
 /// From the write loop, or the task's handle, to the consumer's thread.
@@ -92,8 +117,8 @@ pub enum ToConsumer {
     },
     /// Schemas that records wait for have arrived.
     Schemas,
-    /// Read these partitions from these offsets.
-    Begin(Vec<(PartitionKey, AssignmentTag, i64)>),
+    /// Read these partitions.
+    Begin(Vec<Beginning>),
     /// Read on from elsewhere, under a new tag (already on the board).
     Seek {
         /// The partition.

@@ -31,6 +31,7 @@
 //!
 //! * [`claim`]: from an assignment to reading: claims, first starts, start checks, tables.
 //! * [`store`]: one batch into the database, whatever it takes.
+//! * `part`: what follows when a part of a batch cannot be written. Pure.
 //! * [`tables`]: tables described, created, evolved, and looked at again when they have changed.
 //! * [`start`]: where to start and when not to. Pure.
 //! * [`reconcile`]: a batch in hand against the database's truth. Pure.
@@ -42,6 +43,7 @@ pub mod claim;
 pub mod facts;
 #[cfg(test)]
 mod model;
+mod part;
 pub mod reconcile;
 pub mod retry;
 mod standstill;
@@ -49,11 +51,11 @@ pub mod start;
 pub mod store;
 pub mod tables;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rowdock_connectors::{PartitionKey, RenewRequest, Session, Sink, SinkError};
+use rowdock_connectors::{PartitionKey, RenewRequest, Session, Sink, SinkError, Target};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -138,8 +140,11 @@ pub struct LoopState {
     held: HashMap<PartitionKey, Held>,
     /// A renewal that was sent and not answered, to be repeated with the same ids.
     renewal: Option<RenewRequest>,
-    /// Topics whose table is known to the consumer's thread.
-    tables: HashSet<Arc<str>>,
+    /// Where the rows of each topic go, as the consumer's thread was told; `None`: its table is to be
+    /// created.
+    tables: HashMap<Arc<str>, Option<Arc<Target>>>,
+    /// When tables were last looked at because of records that do not fit them.
+    looked_at_tables: Option<Instant>,
     /// Topics whose table was to be changed, and when: some of that may have been refused.
     evolved: HashMap<Arc<str>, Instant>,
     /// Partitions that a newer generation holds, and when to claim them anyway.
@@ -263,8 +268,21 @@ impl WriteLoop {
             ToWriter::DescribeTable(topic) => self.describe_table(&topic).await,
             ToWriter::CreateTable { topic, table } => self.create_table(topic, table).await,
             ToWriter::EvolveTable { topic, wanted } => self.evolve_table(topic, wanted).await,
-            ToWriter::TopicChanged => self.confirm_topics().await,
+            ToWriter::TopicChanged => {
+                let confirmed = self.confirm_topics().await;
+                if confirmed.is_err() {
+                    // Whose records follow is not known: nothing of them is ours to write.
+                    self.state.held.clear();
+                }
+                confirmed
+            }
             ToWriter::OutOfRange(key) => Err(self.out_of_range(&key).await),
+            ToWriter::Refilled {
+                key,
+                offset,
+                now,
+                written,
+            } => Err(self.refilled(&key, offset, (written, now))),
             ToWriter::Failed(reason) => Err(Halt::Failed(reason)),
         }
     }
@@ -360,6 +378,10 @@ impl WriteLoop {
         let board = &self.board;
         let held = &mut self.state.held;
         held.retain(|key, held| board.is_current(key, held.tag));
+        if held.is_empty() {
+            // Nothing is left of what an unanswered one was for.
+            self.state.renewal = None;
+        }
         if exactly_once && !held.is_empty() {
             let request = self.state.renewal.get_or_insert_with(|| RenewRequest {
                 new_claim_id: Uuid::new_v4(),

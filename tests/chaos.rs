@@ -25,6 +25,7 @@
 //! | brokers killed one after the other                         | `brokers::rolling_kills`           |         |
 //! | a broker killed, and then a worker                         | `brokers::one_killed_and_a_worker` |         |
 //! | the coordinator of the group frozen, both group protocols  | `brokers::coordinator_frozen_*`    |         |
+//! | a log that loses its end while nobody reads it, and grows again | `truncation::filled_anew_while_nobody_reads` | |
 //! | no broker at all for a while                               | `brokers::all_away`                | 5 minutes |
 //! | positions set by hand, forward and back, tasks racing      | `limits::positions_set_while_tasks_end` |    |
 //! | a database that stalls for longer than `max.poll.interval.ms` | `limits::database_stalls`       | 10 minutes, with the default of 5 |
@@ -42,6 +43,7 @@ mod play;
 mod short;
 mod store;
 mod three_brokers;
+mod truncation;
 pub(crate) mod watch;
 mod workers;
 

@@ -40,7 +40,13 @@ async fn start(stage: &Stage, orders: &Orders) -> Worker {
 }
 
 /// Waits until the task has failed with this code at this partition; its position must stand.
-async fn fails(stage: &Stage, orders: &Orders, worker: &Worker, code: &str, partition: i32) {
+pub(crate) async fn fails(
+    stage: &Stage,
+    orders: &Orders,
+    worker: &Worker,
+    code: &str,
+    partition: i32,
+) {
     let before = orders.judged(stage).positions().await;
     let tasks = worker
         .until_tasks(&orders.connector, "FAILED", seconds(15))
@@ -56,7 +62,7 @@ async fn fails(stage: &Stage, orders: &Orders, worker: &Worker, code: &str, part
 
 /// Does what the messages advise: the connector goes on at that offset of the partition, or, without
 /// one, at the beginning of its topic. Then there are so many rows, none of them twice.
-async fn goes_on(
+pub(crate) async fn goes_on(
     stage: &Stage,
     orders: &Orders,
     worker: &Worker,

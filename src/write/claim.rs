@@ -17,14 +17,21 @@ use super::start::{StartRefusal, check_position, check_topic, first_position};
 use super::{Halt, Held, WriteLoop};
 use crate::batch::AssignmentTag;
 use crate::config::connector::Delivery;
-use crate::handover::ToConsumer;
+use crate::handover::{Beginning, ToConsumer};
 
 /// A claim, or the partition's next step towards one.
 struct Claims {
-    claimed: Vec<(PartitionKey, AssignmentTag, Held)>,
+    claimed: Vec<Claimed>,
     unknown_topics: BTreeSet<Arc<str>>,
     unknown_partitions: Vec<PartitionKey>,
     yielded: Vec<(PartitionKey, AssignmentTag)>,
+}
+
+struct Claimed {
+    key: PartitionKey,
+    held: Held,
+    /// Leader epoch of the last record written, when it may still be in the log.
+    written_epoch: Option<i32>,
 }
 
 impl WriteLoop {
@@ -62,16 +69,23 @@ impl WriteLoop {
             }
             let begun = match self.config.delivery {
                 Delivery::ExactlyOnce => self.try_claims(generation, &wanted, force).await,
-                Delivery::AtLeastOnce => self.try_group_offsets(&wanted).await,
+                Delivery::AtLeastOnce => match self.group_offsets(&wanted).await {
+                    Ok(claimed) => self.begin(claimed).await.map(|()| true),
+                    // Only Kafka was asked: the database may well be there.
+                    Err(ClaimError::Sink(error)) => {
+                        self.pause_after(&error).await?;
+                        continue;
+                    }
+                    Err(halt) => Err(halt),
+                },
             };
             match begun {
-                Ok(true) => return Ok(()),
+                Ok(true) => {
+                    self.recovered();
+                    return Ok(());
+                }
                 Ok(false) => {}
                 Err(ClaimError::Halt(halt)) => return Err(halt),
-                // Only Kafka is asked for these.
-                Err(ClaimError::Sink(error)) if self.config.delivery == Delivery::AtLeastOnce => {
-                    self.pause_after(&error).await?;
-                }
                 Err(ClaimError::Sink(error)) => self.pause_or_give_up(&error).await?,
             }
         }
@@ -116,25 +130,25 @@ impl WriteLoop {
             );
             self.state.yielded.push((key, tag, retry_at));
         }
-        self.check_starts(&claims.claimed).await?;
-        warn_of_reset(&self.facts, &claims.claimed).await;
-        self.recovered();
-        self.begin(claims.claimed).await?;
+        let mut claimed = claims.claimed;
+        self.check_starts(&mut claimed).await?;
+        warn_of_reset(&self.facts, &claimed).await;
+        self.begin(claimed).await?;
         Ok(true)
     }
 
     /// At-least-once: positions are the group's.
-    async fn try_group_offsets(
+    async fn group_offsets(
         &mut self,
         wanted: &[(PartitionKey, AssignmentTag)],
-    ) -> Result<bool, ClaimError> {
+    ) -> Result<Vec<Claimed>, ClaimError> {
         let keys: Vec<PartitionKey> = wanted.iter().map(|(key, _)| key.clone()).collect();
         let committed = self.facts.committed(keys.clone()).await?;
         let marks = self.facts.watermarks(keys).await?;
         let mut claimed = Vec::new();
         for (key, tag) in wanted {
             let Some(marks) = marks.get(key) else {
-                return Ok(false);
+                return Err(SinkError::retry("kafka left a partition out of its answer").into());
             };
             let committed = committed.get(key).map(|committed| committed.offset);
             let next_offset = first_position(committed, self.config.start, *marks)
@@ -145,11 +159,13 @@ impl WriteLoop {
                 next_offset,
                 topic_id: String::new(),
             };
-            claimed.push((key.clone(), *tag, held));
+            claimed.push(Claimed {
+                key: key.clone(),
+                held,
+                written_epoch: None,
+            });
         }
-        self.begin(claimed).await?;
-        self.recovered();
-        Ok(true)
+        Ok(claimed)
     }
 
     /// The first start of a topic: a number for every partition that exists now.
@@ -220,36 +236,28 @@ impl WriteLoop {
         Ok(())
     }
 
-    async fn check_starts(
-        &mut self,
-        claimed: &[(PartitionKey, AssignmentTag, Held)],
-    ) -> Result<(), ClaimError> {
-        let topics: BTreeSet<Arc<str>> = claimed
-            .iter()
-            .map(|(key, _, _)| Arc::clone(&key.topic))
-            .collect();
-        let ids = self.facts.topic_ids(topics.into_iter().collect()).await?;
-        let keys = claimed.iter().map(|(key, _, _)| key.clone()).collect();
+    async fn check_starts(&mut self, claimed: &mut [Claimed]) -> Result<(), ClaimError> {
+        let topics = topics_of(claimed).into_iter().collect();
+        let ids = self.facts.topic_ids(topics).await?;
+        let keys = claimed.iter().map(|claimed| claimed.key.clone()).collect();
         let marks = self.facts.watermarks(keys).await?;
-        for (key, _, held) in claimed {
+        for claimed in claimed {
+            let (key, held) = (&claimed.key, &claimed.held);
             let Some(marks) = marks.get(key) else {
                 return Err(SinkError::retry("kafka left a partition out of its answer").into());
             };
             let topic_id = id_of(&ids, &key.topic)?;
             check_position(held.next_offset, &held.topic_id, topic_id, *marks)
                 .map_err(|refusal| refused(key, &refusal))?;
+            if held.next_offset <= marks.low {
+                claimed.written_epoch = None;
+            }
         }
         Ok(())
     }
 
-    async fn begin(
-        &mut self,
-        claimed: Vec<(PartitionKey, AssignmentTag, Held)>,
-    ) -> Result<(), ClaimError> {
-        let topics: BTreeSet<Arc<str>> = claimed
-            .iter()
-            .map(|(key, _, _)| Arc::clone(&key.topic))
-            .collect();
+    async fn begin(&mut self, claimed: Vec<Claimed>) -> Result<(), ClaimError> {
+        let topics = topics_of(&claimed);
         // Where transforms, a mapping or records choose the table, a topic that is read needs none.
         let keys = &self.config.sink;
         let topics_have_tables = !keys.routes_by_record() && keys.mappings.is_empty();
@@ -259,8 +267,18 @@ impl WriteLoop {
             }
         }
         let mut begun = Vec::with_capacity(claimed.len());
-        for (key, tag, held) in claimed {
-            begun.push((key.clone(), tag, held.next_offset));
+        for Claimed {
+            key,
+            held,
+            written_epoch,
+        } in claimed
+        {
+            begun.push(Beginning {
+                key: key.clone(),
+                tag: held.tag,
+                next_offset: held.next_offset,
+                written_epoch,
+            });
             self.state.held.insert(key, held);
         }
         tracing::info!(connector = %self.config.name, partitions = begun.len(), "reading");
@@ -329,6 +347,23 @@ impl WriteLoop {
         !held.topic_id.is_empty() && self.board.is_current(key, held.tag)
     }
 
+    /// The log holds something else before the position than what was written from there.
+    pub(super) fn refilled(
+        &self,
+        key: &PartitionKey,
+        offset: i64,
+        (written, now): (i32, i32),
+    ) -> Halt {
+        let next = self.state.held.get(key).map(|held| held.next_offset);
+        let refusal = StartRefusal::Refilled {
+            next: next.unwrap_or(offset + 1),
+            offset,
+            now,
+            written,
+        };
+        Halt::Failed(refusal_trace(key, &refusal))
+    }
+
     /// The broker refuses the position: says why, as precisely as it can be known.
     pub(super) async fn out_of_range(&mut self, key: &PartitionKey) -> Halt {
         // Of another topic all partitions are, whichever happens to be shorter.
@@ -353,6 +388,11 @@ impl WriteLoop {
     }
 }
 
+fn topics_of(claimed: &[Claimed]) -> BTreeSet<Arc<str>> {
+    let topics = claimed.iter().map(|claimed| &claimed.key.topic);
+    topics.map(Arc::clone).collect()
+}
+
 /// Those of the topics that may not read the same again.
 async fn compacted_topics(
     facts: &KafkaFacts,
@@ -365,12 +405,12 @@ async fn compacted_topics(
 
 /// A commit that is no mirror was made by someone else, to move the connector perhaps. It is not
 /// obeyed, and that must be said. That Kafka does not answer is no reason to wait.
-async fn warn_of_reset(facts: &KafkaFacts, claimed: &[(PartitionKey, AssignmentTag, Held)]) {
-    let keys = claimed.iter().map(|(key, _, _)| key.clone()).collect();
+async fn warn_of_reset(facts: &KafkaFacts, claimed: &[Claimed]) {
+    let keys = claimed.iter().map(|claimed| claimed.key.clone()).collect();
     let Ok(committed) = facts.committed(keys).await else {
         return;
     };
-    for (key, _, held) in claimed {
+    for Claimed { key, held, .. } in claimed {
         let foreign = committed
             .get(key)
             .filter(|committed| !committed.is_mirror && committed.offset != held.next_offset);
@@ -435,7 +475,7 @@ fn sort_answers(
             ClaimAnswer::Claimed {
                 topic_id,
                 next_offset,
-                leader_epoch: _,
+                leader_epoch,
             } => {
                 let held = Held {
                     tag: *tag,
@@ -443,7 +483,11 @@ fn sort_answers(
                     next_offset,
                     topic_id,
                 };
-                claims.claimed.push((key.clone(), *tag, held));
+                claims.claimed.push(Claimed {
+                    key: key.clone(),
+                    held,
+                    written_epoch: Some(leader_epoch).filter(|epoch| *epoch >= 0),
+                });
             }
             ClaimAnswer::TopicUnknown => {
                 claims.unknown_topics.insert(Arc::clone(&key.topic));

@@ -56,6 +56,25 @@ pub enum StartRefusal {
         /// End of the partition.
         high: i64,
     },
+    /// The log was shorter than the position, and is not any more.
+    #[error(
+        "TRUNCATED: the record at offset {offset}, before the stored position {next}, has leader epoch \
+         {now}, but what was stored from there had {written} at most: the log was truncated (an unclean \
+         leader election or a restored broker) and filled anew, and the records between are not stored; \
+         find the first offset of a later epoch than {written} (the broker's leader-epoch-checkpoint of the \
+         partition), stop the connector, set this partition's offset to it, or to {next} to go on \
+         without them (PATCH .../offsets), and resume it"
+    )]
+    Refilled {
+        /// Stored position.
+        next: i64,
+        /// A record before it,
+        offset: i64,
+        /// its leader epoch,
+        now: i32,
+        /// and the last one that was stored.
+        written: i32,
+    },
 }
 
 /// Checks a stored position against what Kafka has. Unknown ids are empty and never differ.

@@ -8,10 +8,11 @@ use tokio::process::Command;
 use super::three_brokers::chaos_script;
 use crate::support::stage::Stage;
 
-const SHORT: [&str; 3] = [
+const SHORT: [&str; 4] = [
     "chaos::postgres::workers::rolling_kills",
     "chaos::postgres::brokers::rolling_kills",
     "chaos::postgres::brokers::one_killed_and_a_worker",
+    "chaos::truncation::filled_anew_while_nobody_reads",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

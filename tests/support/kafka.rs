@@ -30,7 +30,21 @@ pub(crate) fn client() -> ClientConfig {
 /// Creates a topic and waits until it has leaders. `settings` are the topic's own.
 pub(crate) async fn create_topic(name: &str, partitions: i32, settings: &[(&str, &str)]) {
     // As many replicas as the brokers give a topic by default: one of a single broker, else three.
-    let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
+    create(name, partitions, TopicReplication::Fixed(-1), settings).await;
+}
+
+/// The same with one partition on these brokers, the first of which leads it.
+pub(crate) async fn create_topic_on(name: &str, brokers: &[i32], settings: &[(&str, &str)]) {
+    create(name, 1, TopicReplication::Variable(&[brokers]), settings).await;
+}
+
+async fn create(
+    name: &str,
+    partitions: i32,
+    replication: TopicReplication<'_>,
+    settings: &[(&str, &str)],
+) {
+    let mut topic = NewTopic::new(name, partitions, replication);
     for (key, value) in settings {
         topic = topic.set(key, value);
     }
