@@ -87,9 +87,14 @@ const TABLE: &[(&str, ErrorClass, &str, &str)] = &[
     ("", Stop, "unexpected error", ""),
     ("08", Retry, "connection failure", ""),
     ("0A", Stop, "feature not supported", ""),
-    // One statement met one key twice, though the keys differ as the sink compares them: such a
-    // batch is written again row by row, so this is never seen outside.
-    ("21000", Stop, "one key twice in a statement", ""),
+    // Also of a statement that meets one key twice, though the keys differ as the sink compares them:
+    // such a batch is written again row by row, so only the other meaning is seen outside.
+    (
+        "21000",
+        Record,
+        "a subquery of a trigger or function of the table found several rows",
+        "",
+    ),
     ("22", Record, "value not accepted", ""),
     ("22001", Record, "value too long for its column", ""),
     ("22003", Record, "number out of the column's range", ""),

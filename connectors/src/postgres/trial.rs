@@ -5,8 +5,8 @@ use fail::fail_point;
 
 use super::link::Link;
 use super::steps::Way;
-use super::transaction;
-use super::write::{Failure, Writer, row_met_twice};
+use super::write::{Failure, Writer};
+use super::{positions_not_stored, transaction};
 use crate::error::{ErrorClass, SinkError};
 use crate::reject::Trial;
 use crate::row::Batch;
@@ -36,6 +36,20 @@ impl<'t> PartTrial<'t> {
         transaction::run(self.link, ACTION, &[statement]).await
     }
 
+    /// Rolls back to the savepoint when rows are refused.
+    async fn try_part(&mut self, part: &Batch, way: Option<Way>) -> Result<(), Failure> {
+        self.run("SAVEPOINT part").await?;
+        let failure = match self.write_part(part, way).await {
+            Ok(()) => return Ok(self.run("RELEASE SAVEPOINT part").await?),
+            Err(failure) => failure,
+        };
+        match &failure {
+            Failure::Other(error) if error.class() != ErrorClass::Record => {}
+            _ => self.run("ROLLBACK TO SAVEPOINT part").await?,
+        }
+        Err(failure)
+    }
+
     async fn write_part(&mut self, part: &Batch, way: Option<Way>) -> Result<(), Failure> {
         self.writer.write_rows(self.link, &part.tables, way).await?;
         if self.checks_deferred {
@@ -52,6 +66,14 @@ impl<'t> PartTrial<'t> {
     }
 }
 
+fn or_refusal(tried: Result<(), Failure>) -> Result<(), SinkError> {
+    tried.map_err(|failure| match failure {
+        Failure::Other(error) | Failure::KeyMetTwice(error) => error,
+        // A part has no positions.
+        Failure::Fenced => positions_not_stored(),
+    })
+}
+
 #[async_trait]
 impl Trial for PartTrial<'_> {
     async fn begin(&mut self) -> Result<(), SinkError> {
@@ -60,24 +82,11 @@ impl Trial for PartTrial<'_> {
 
     async fn try_rows(&mut self, part: &Batch) -> Result<(), SinkError> {
         fail_point!(super::failpoint::BETWEEN_BISECT_STEPS);
-        for way in [None, Some(Way::RowByRow)] {
-            self.run("SAVEPOINT part").await?;
-            let failure = match self.write_part(part, way).await {
-                Ok(()) => return self.run("RELEASE SAVEPOINT part").await,
-                Err(failure) => failure,
-            };
-            match failure {
-                Failure::Other(error) if error.class() != ErrorClass::Record => return Err(error),
-                Failure::Other(error) => {
-                    self.run("ROLLBACK TO SAVEPOINT part").await?;
-                    return Err(error);
-                }
-                Failure::KeyMetTwice | Failure::Fenced => {
-                    self.run("ROLLBACK TO SAVEPOINT part").await?;
-                }
-            }
+        match self.try_part(part, None).await {
+            Err(Failure::KeyMetTwice(_)) => {}
+            tried => return or_refusal(tried),
         }
-        Err(row_met_twice())
+        or_refusal(self.try_part(part, Some(Way::RowByRow)).await)
     }
 
     fn rows_may_wait(&self) -> bool {

@@ -25,7 +25,7 @@ use super::progress::{NotMoved, Progress};
 use super::sql::Verb;
 use super::steps::{self, Step, Way};
 use super::targets::{Statements, Targets};
-use super::transaction;
+use super::{positions_not_stored, transaction};
 use crate::WriteOutcome;
 use crate::committed::Committed;
 use crate::error::{ErrorClass, SinkError};
@@ -60,8 +60,10 @@ pub(super) struct Prepared<'a> {
 pub(super) enum Failure {
     /// Not all positions moved.
     Fenced,
-    /// A statement met one key twice: only the table knows that the keys are the same.
-    KeyMetTwice,
+    /// A statement met one key twice: only the table knows that the keys are the same. Or a trigger's
+    /// subquery found several rows, which has the same code: then the rows are refused one by one, too,
+    /// and this error is theirs.
+    KeyMetTwice(SinkError),
     Other(SinkError),
 }
 
@@ -96,14 +98,14 @@ impl Writer {
         }
         match (written, progress) {
             (Ok(()), _) => Ok(WriteOutcome::Committed),
-            (Err(Failure::Other(error)), _) => Err(error),
+            (Err(Failure::Other(error) | Failure::KeyMetTwice(error)), _) => Err(error),
             (Err(Failure::Fenced), Some(progress)) => {
                 match progress.why_not_moved(link, &batch.positions).await {
                     NotMoved::Fenced(positions) => Ok(WriteOutcome::Fenced(positions)),
                     NotMoved::Failed(error) => Err(error),
                 }
             }
-            (Err(Failure::Fenced | Failure::KeyMetTwice), _) => Err(row_met_twice()),
+            (Err(Failure::Fenced), None) => Err(positions_not_stored()),
         }
     }
 
@@ -118,7 +120,7 @@ impl Writer {
         self.refused_at_commit = false;
         let ways = self.targets.ways(link, tables, None).await?;
         match self.write_once(link, progress, batch, tables, &ways).await {
-            Err(Failure::KeyMetTwice) => {
+            Err(Failure::KeyMetTwice(_)) => {
                 let ways = vec![Way::RowByRow; tables.len()];
                 self.write_once(link, progress, batch, tables, &ways).await
             }
@@ -206,11 +208,6 @@ fn folds<'a>(tables: &'a [TableRows], ways: &[Way]) -> Result<Vec<Plan<'a>>, Sin
     with_way
         .map(|(rows, way)| steps::fold(rows, *way))
         .collect()
-}
-
-/// Of a single row, so not even writing row by row can help.
-pub(super) fn row_met_twice() -> SinkError {
-    SinkError::stop("writing a single row meets its key twice: look at the table's triggers")
 }
 
 /// One transaction of a batch.
@@ -441,10 +438,12 @@ impl Refusal {
 }
 
 pub(super) fn row_failure(link: &Link, error: tokio_postgres::Error) -> Failure {
-    if error.code() == Some(&SqlState::CARDINALITY_VIOLATION) {
-        return Failure::KeyMetTwice;
+    let is_met_twice = error.code() == Some(&SqlState::CARDINALITY_VIOLATION);
+    let error = link.row_failure("write rows", error);
+    match is_met_twice {
+        true => Failure::KeyMetTwice(error),
+        false => Failure::Other(error),
     }
-    Failure::Other(link.row_failure("write rows", error))
 }
 
 /// Rolls back, and returns why.

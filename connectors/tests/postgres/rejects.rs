@@ -33,6 +33,8 @@ async fn each_rule_is_named_without_values() {
                  $$BEGIN IF NEW.note = 's3cret trigger' THEN RAISE 'no %', NEW.note; END IF; \
                    IF NEW.note = 's3cret code' THEN \
                        RAISE EXCEPTION 'no %', NEW.note USING ERRCODE = 'ZX001'; END IF; \
+                   IF NEW.note = 's3cret twice' THEN \
+                       NEW.short = (SELECT 'x' FROM generate_series(1, 2)); END IF; \
                    RETURN NEW; END$$; \
              CREATE TABLE t (id int8 CONSTRAINT t_key PRIMARY KEY, \
                  needed text NOT NULL, short varchar(5), feeling mood, doc jsonb, \
@@ -50,7 +52,7 @@ async fn each_rule_is_named_without_values() {
         .map(|n| format!("{:x}", (n * n * 7919) % 104_729))
         .collect();
     let long = "s3cret too long";
-    let cases: [(&str, Cell<'_>, &[&str]); 13] = [
+    let cases: [(&str, Cell<'_>, &[&str]); 14] = [
         (
             "id",
             Cell::Int(1),
@@ -93,6 +95,11 @@ async fn each_rule_is_named_without_values() {
             "note",
             Cell::Text("s3cret code"),
             &["an error of its own", "ZX001"],
+        ),
+        (
+            "note",
+            Cell::Text("s3cret twice"),
+            &["found several rows", "21000"],
         ),
         (
             "amount",
