@@ -27,17 +27,36 @@ pub(super) const LOCK_DEFINITIONS: &str = "SELECT pg_advisory_xact_lock(32210705
 pub(super) async fn describe(link: &Link, name: &TableName) -> Result<Option<Table>, SinkError> {
     sql::check_table_name(name)?;
     let action = format!("read the definition of table {name}");
-    let quoted = sql::qualified(name);
-    let parameters: [&(dyn ToSql + Sync); 1] = [&quoted];
-    let query = link.client().query(COLUMNS, &parameters);
-    let columns = link.answer(&action, query).await?;
-    let Some(kind) = kind(link, &action, &quoted).await? else {
+    let Some(relation) = Relation::find(link, &action, name).await? else {
         return Ok(None);
     };
+    let Some(kind) = relation.table_kind() else {
+        return Ok(None);
+    };
+    let table = read(link, &action, name, kind, relation.id).await?;
+    // Of a table that is dropped meanwhile there would be a part, or nothing.
+    if Relation::find(link, &action, name).await? == Some(relation) {
+        return Ok(Some(table));
+    }
+    Err(SinkError::retry(format!(
+        "cannot {action}: the table was made anew meanwhile"
+    )))
+}
+
+async fn read(
+    link: &Link,
+    action: &str,
+    name: &TableName,
+    kind: TableKind,
+    relation_id: u32,
+) -> Result<Table, SinkError> {
+    let parameters: [&(dyn ToSql + Sync); 1] = [&relation_id];
+    let query = link.client().query(COLUMNS, &parameters);
+    let columns = link.answer(action, query).await?;
     let query = link.client().query(KEYS, &parameters);
-    let keys = link.answer(&action, query).await?;
+    let keys = link.answer(action, query).await?;
     let types = columns.iter().map(|row| row.get(2));
-    let types = Types::look_up(link, &action, types.collect()).await?;
+    let types = Types::look_up(link, action, types.collect()).await?;
     let mut table = Table {
         name: name.clone(),
         kind,
@@ -55,25 +74,53 @@ pub(super) async fn describe(link: &Link, name: &TableName) -> Result<Option<Tab
             table.unique_keys.push(columns);
         }
     }
-    Ok(Some(table))
+    Ok(table)
 }
 
-/// `None`: there is nothing of that name that can be written to.
-async fn kind(link: &Link, action: &str, quoted: &str) -> Result<Option<TableKind>, SinkError> {
-    let parameters: [&(dyn ToSql + Sync); 1] = [&quoted];
-    let query = link.client().query_opt(KIND, &parameters);
-    let found = link.answer(action, query).await?;
-    Ok(found.and_then(|row| match row.get(0) {
-        "r" => Some(TableKind::Table),
-        "p" => Some(TableKind::Partitioned),
-        "v" => Some(TableKind::View),
-        "f" => Some(TableKind::Foreign),
-        _ => None,
-    }))
+/// What has a table's name: tables, and what shares their names.
+#[derive(Debug, PartialEq, Eq)]
+struct Relation {
+    id: u32,
+    /// `relkind` of the catalog.
+    kind: String,
 }
 
-const KIND: &str = "\
-    SELECT relkind::text FROM pg_catalog.pg_class WHERE oid = to_regclass($1::text)";
+impl Relation {
+    async fn find(link: &Link, action: &str, name: &TableName) -> Result<Option<Self>, SinkError> {
+        let quoted = sql::qualified(name);
+        let parameters: [&(dyn ToSql + Sync); 1] = [&quoted];
+        let query = link.client().query_opt(RELATION, &parameters);
+        let found = link.answer(action, query).await?;
+        Ok(found.map(|row| Self {
+            id: row.get(0),
+            kind: row.get(1),
+        }))
+    }
+
+    /// `None`: it cannot be written to.
+    fn table_kind(&self) -> Option<TableKind> {
+        match self.kind.as_str() {
+            "r" => Some(TableKind::Table),
+            "p" => Some(TableKind::Partitioned),
+            "v" => Some(TableKind::View),
+            "f" => Some(TableKind::Foreign),
+            _ => None,
+        }
+    }
+
+    /// What it is, of those that cannot be written to.
+    fn in_words(&self) -> &'static str {
+        match self.kind.as_str() {
+            "m" => "a materialized view",
+            "S" => "a sequence",
+            "c" => "a composite type",
+            _ => "an index",
+        }
+    }
+}
+
+const RELATION: &str = "\
+    SELECT oid, relkind::text FROM pg_catalog.pg_class WHERE oid = to_regclass($1::text)";
 
 /// Ordinary and partitioned tables, views, foreign tables. The columns of the last two may have
 /// defaults in the tables behind them. A column of a domain is described by
@@ -83,8 +130,7 @@ const COLUMNS: &str = "\
         SELECT attnum, atttypid, atttypmod, attnotnull, atthasdef OR relkind IN ('v', 'f') \
         FROM pg_catalog.pg_attribute \
         JOIN pg_catalog.pg_class ON pg_class.oid = attrelid \
-        WHERE attrelid = to_regclass($1::text) AND relkind IN ('r', 'p', 'v', 'f') \
-          AND attnum > 0 AND NOT attisdropped \
+        WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped \
         UNION ALL \
         SELECT attnum, typbasetype, \
                CASE WHEN modifier = -1 THEN typtypmod ELSE modifier END, \
@@ -98,7 +144,7 @@ const COLUMNS: &str = "\
     FROM base \
     JOIN pg_catalog.pg_type ON pg_type.oid = base.type_id AND typtype <> 'd' \
     JOIN pg_catalog.pg_attribute \
-      ON attrelid = to_regclass($1::text) AND pg_attribute.attnum = base.attnum \
+      ON attrelid = $1::oid AND pg_attribute.attnum = base.attnum \
     ORDER BY base.attnum";
 
 /// Keys that an upsert can name: unique at once, over plain columns and all rows.
@@ -110,7 +156,7 @@ const KEYS: &str = "\
         WHERE place <= indnkeyatts ORDER BY place\
     ) \
     FROM pg_catalog.pg_index \
-    WHERE indrelid = to_regclass($1::text) AND indisunique AND indisvalid \
+    WHERE indrelid = $1::oid AND indisunique AND indisvalid \
       AND indpred IS NULL AND indexprs IS NULL AND (indimmediate OR indisprimary) \
     ORDER BY indexrelid";
 
@@ -153,11 +199,19 @@ pub(super) async fn create(link: &Link, wanted: &NewTable) -> Result<Table, Sink
             };
         }
     }
-    describe(link, &wanted.name).await?.ok_or_else(|| {
-        SinkError::retry(format!(
+    if let Some(table) = describe(link, &wanted.name).await? {
+        return Ok(table);
+    }
+    // `IF NOT EXISTS` takes anything of that name for the table.
+    Err(match Relation::find(link, &action, &wanted.name).await? {
+        Some(other) if other.table_kind().is_none() => SinkError::stop(format!(
+            "cannot {action}: {} of that name is there; drop it, or choose another name for the table",
+            other.in_words()
+        )),
+        _ => SinkError::retry(format!(
             "table {} is gone again after its creation",
             wanted.name
-        ))
+        )),
     })
 }
 

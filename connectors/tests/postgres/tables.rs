@@ -287,6 +287,71 @@ async fn another_creator_s_table_is_taken_as_it_is() {
     assert_eq!(shown(&table), ["n 32-bit integer null"]);
 }
 
+/// Whoever asks meanwhile finds all of the table or nothing, or asks again.
+#[tokio::test]
+async fn a_table_that_is_made_anew_is_described_whole() {
+    const DESCRIBED: usize = 300;
+    /// While the table is there, so that it is sometimes read in that time.
+    const OTHER_STATEMENTS: usize = 30;
+    let database = Database::new().await;
+    let other = database.other_client().await;
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let making = tokio::spawn(async move {
+        let text = "CREATE TABLE t (id int8 PRIMARY KEY)";
+        while stopped.try_recv() == Err(tokio::sync::oneshot::error::TryRecvError::Empty) {
+            other.batch_execute(text).await.expect("created");
+            for _ in 0..OTHER_STATEMENTS {
+                other.batch_execute("SELECT").await.expect("nothing");
+            }
+            other.batch_execute("DROP TABLE t").await.expect("dropped");
+        }
+    });
+    let mut session = database.session().await;
+    let mut found = 0;
+    for _ in 0..DESCRIBED {
+        match session.describe_table(&TableName::parse("t")).await {
+            Ok(None) => {}
+            Ok(Some(table)) => {
+                assert_eq!(shown(&table), ["id 64-bit integer required"]);
+                assert_eq!(table.primary_key, ["id"]);
+                found += 1;
+            }
+            Err(error) => assert_eq!(error.class(), ErrorClass::Retry, "{error}"),
+        }
+    }
+    assert!(found > 0);
+    drop(stop);
+    making.await.expect("joined");
+}
+
+#[tokio::test]
+async fn a_name_that_something_else_has_is_told() {
+    let database = Database::new().await;
+    let others = [
+        (
+            "MATERIALIZED VIEW orders AS SELECT 1",
+            "a materialized view",
+        ),
+        ("SEQUENCE orders", "a sequence"),
+        ("TYPE orders AS (n int8)", "a composite type"),
+        ("TABLE t (n int8); CREATE INDEX orders ON t (n)", "an index"),
+    ];
+    for (other, expected) in others {
+        let schema = &database.schema;
+        database
+            .run(&format!(
+                "DROP SCHEMA {schema} CASCADE; CREATE SCHEMA {schema}; CREATE {other}"
+            ))
+            .await;
+        let mut options = database.options();
+        options.stores_positions = false;
+        let mut session = open(options).await;
+        let error = session.create_table(&orders()).await.expect_err(other);
+        assert_eq!(error.class(), ErrorClass::Stop, "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_created_is_shown() {
     let database = Database::new().await;
