@@ -31,6 +31,8 @@ const PROTOCOL_VIOLATION: &str = "08P01";
 const BINARY_REPRESENTATION: &str = "22P03";
 const FEATURE_NOT_SUPPORTED: &str = "0A000";
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
+/// Of sessions that may not write: another one may, on another host or when somebody has changed that.
+const READ_ONLY: &str = "25006";
 /// A statement, or a transaction, took longer than the server lets it; the first is also of one that
 /// somebody has cancelled.
 const DEADLINES: [&str; 2] = ["57014", "25P04"];
@@ -164,7 +166,7 @@ const TABLE: &[(&str, ErrorClass, &str, &str)] = &[
     ("23P01", Record, "exclusion constraint violated", ""),
     ("25", Stop, "transaction in an unexpected state", ""),
     (
-        "25006",
+        READ_ONLY,
         Retry,
         "the database is read-only",
         "wait for, or connect to, the primary",
@@ -431,7 +433,7 @@ fn sink_error(action: &str, error: &DbError, verdict: Verdict) -> SinkError {
     if DEADLINES.contains(&code) {
         failed = failed.past_deadline();
     }
-    if ends_session(error) {
+    if ends_session(error) || code == READ_ONLY {
         return failed.losing_connection();
     }
     failed

@@ -101,7 +101,7 @@ impl Connector {
     /// Opens a session and prepares it for writing.
     ///
     /// # Errors
-    /// *Retry* when the server cannot be reached or is a replica, *stop* when it refuses the
+    /// *Retry* when the server cannot be reached, is a replica or lets the session only read, *stop* when it refuses the
     /// log-in or is too old.
     pub(super) async fn open(&self) -> Result<Opened, SinkError> {
         let connecting = self.connect();
@@ -158,7 +158,13 @@ impl Connector {
                  name the primary in connection.url, or wait until it is one",
             ));
         }
-        let (Some(process_id), Some(started)) = (field(1), field(2)) else {
+        if field(1) != Some("off") {
+            return Err(SinkError::retry(
+                "the session is read-only: default_transaction_read_only is on for the server, the \
+                 database or the role; set it to off, or wait until somebody does",
+            ));
+        }
+        let (Some(process_id), Some(started)) = (field(2), field(3)) else {
             return Err(SinkError::stop(
                 "the server does not show the session its own row of pg_stat_activity",
             ));
@@ -208,7 +214,8 @@ fn set_up_text(timeouts: &SinkTimeouts, search_path: &[String], major_version: u
         .map(|(name, value)| format!("SET {name} = {value}; "))
         .collect();
     format!(
-        "{}SELECT pg_catalog.pg_is_in_recovery(), pid, backend_start \
+        "{}SELECT pg_catalog.pg_is_in_recovery(), \
+                pg_catalog.current_setting('transaction_read_only'), pid, backend_start \
          FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()",
         settings.concat()
     )

@@ -2,7 +2,7 @@
 //! [`super::rejects`]; deadlocks and sessions that are ended in the conformance suite.
 
 use rowdock_connectors::postgres::PostgresSink;
-use rowdock_connectors::{Cell, ErrorClass, Sink, SinkError, WriteMode, WriteOutcome};
+use rowdock_connectors::{Cell, ErrorClass, Sink, WriteMode, WriteOutcome};
 
 use super::database::{Database, connect, rows, rows_only};
 
@@ -67,18 +67,44 @@ async fn a_server_that_is_read_only_is_waited_for() {
     let read_only = format!("ALTER ROLE {name} SET default_transaction_read_only = on");
     database.run(&read_only).await;
     let written = rows_only(vec![rows(&target, &[&[Cell::Int(1)]])]);
-    let refused: Result<WriteOutcome, SinkError> = match sink.open().await {
-        Ok(mut session) => session.write(&written).await,
-        Err(error) => Err(error),
-    };
-    let error = refused.expect_err("read-only");
+    // A session is what it is when it begins, so one that may only read is of no use later either.
+    let error = sink.open().await.err().expect("read-only");
     assert_eq!(error.class(), ErrorClass::Retry, "{error}");
+    assert!(
+        error.to_string().contains("session is read-only"),
+        "{error}"
+    );
     database.run(&format!("ALTER ROLE {name} RESET ALL")).await;
     let mut session = sink.open().await.expect("session");
     let outcome = session.write(&written).await.expect("written");
     assert_eq!(outcome, WriteOutcome::Committed);
     session.close().await;
     drop_role(&database, &name).await;
+}
+
+/// What makes the session read-only is the test's own trigger, behind the first row.
+#[tokio::test]
+async fn a_session_that_has_become_read_only_is_replaced() {
+    let database = Database::new().await;
+    database
+        .run(
+            "CREATE TABLE t (n int8); \
+             CREATE FUNCTION shut() RETURNS trigger LANGUAGE plpgsql AS \
+                 $$BEGIN SET default_transaction_read_only = on; RETURN NULL; END$$; \
+             CREATE TRIGGER shuts AFTER INSERT ON t EXECUTE FUNCTION shut()",
+        )
+        .await;
+    let mut session = database.one_row_written(database.options()).await;
+    let target = database
+        .target(&mut *session, "t", &["n"], 0, WriteMode::Insert)
+        .await;
+    let written = rows_only(vec![rows(&target, &[&[Cell::Int(2)]])]);
+    let error = session.write(&written).await.expect_err("read-only");
+    assert_eq!(error.class(), ErrorClass::Retry, "{error}");
+    assert!(error.connection_lost(), "{error}");
+    let mut session = database.session().await;
+    let outcome = session.write(&written).await.expect("written");
+    assert_eq!(outcome, WriteOutcome::Committed);
 }
 
 /// As when the host that is named first is a replica.
