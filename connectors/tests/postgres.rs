@@ -1,5 +1,6 @@
 //! PostgreSQL. Each test has a schema of its own, with its own progress table.
 
+mod changes;
 mod database;
 mod errors;
 mod faults;

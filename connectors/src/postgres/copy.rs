@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use fail::fail_point;
 use futures_util::SinkExt as _;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, CopyInSink};
+use tokio_postgres::{Client, CopyInSink, Row};
 
 use super::encode::Cells;
 use super::failpoint;
@@ -25,14 +25,14 @@ pub(super) type CopySink = Pin<Box<CopyInSink<Bytes>>>;
 
 /// A copy that has been started behind its guard.
 pub(super) struct StartedCopy<'a> {
-    guard: Option<Started<'a, u64>>,
+    guard: Option<Started<'a, Vec<Row>>>,
     sink: Started<'a, CopyInSink<Bytes>>,
 }
 
 impl<'a> StartedCopy<'a> {
     pub(super) async fn start(client: &'a Client, statements: &'a Statements) -> Self {
         let guard = match &statements.guard {
-            Some(guard) => Some(start(client.execute(guard, &[])).await),
+            Some(guard) => Some(start(client.query(guard, &[])).await),
             None => None,
         };
         Self {
@@ -42,20 +42,22 @@ impl<'a> StartedCopy<'a> {
     }
 
     /// A copy that does not start leaves the driver one answer behind: it ends what it takes for
-    /// a copy, and the server answers that, too (rust-postgres issue 789). So the connection ends.
+    /// a copy, and the server answers that, too (rust-postgres issue 789). So the connection ends, as
+    /// it does when a copy has started into a table that is not to be copied into any more.
     pub(super) async fn answer(self, link: &Link) -> Result<CopySink, SinkError> {
         let guarded = match self.guard {
-            Some(guard) => guard.answer().await,
-            None => Ok(0),
+            Some(guard) => guard.answer().await.map(|rows| !rows.is_empty()),
+            None => Ok(true),
         };
+        let has_changed =
+            || SinkError::retry("the table has changed; its definition is looked at again");
         let error = match guarded {
-            Ok(_) => match self.sink.answer().await {
+            Ok(true) => match self.sink.answer().await {
                 Ok(sink) => return Ok(Box::pin(sink)),
                 Err(error) => link.row_failure("write rows", error),
             },
-            Err(error) if error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED) => {
-                SinkError::retry("the table has changed; its definition is looked at again")
-            }
+            Ok(false) => has_changed(),
+            Err(error) if error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED) => has_changed(),
             Err(error) => link.statement_failure("write rows", error),
         };
         link.cut();

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::link::Link;
-use super::sql;
+use super::sql::{self, COPYABLE};
 use crate::error::{ErrorClass, SinkError};
 use crate::table::{ColumnDef, NewTable, Table, TableKind, TableName, Target};
 
@@ -261,6 +261,9 @@ pub(super) struct Access {
     /// `COPY` does there what `INSERT` does: it takes no views, no row-level security, and passes
     /// rules by. Its guard needs the right to read.
     pub(super) is_copyable: bool,
+    /// A foreign key of another table refers to it: PostgreSQL does not truncate it then, even where no
+    /// row refers to one of it.
+    pub(super) is_referenced: bool,
     /// Keys that differ in their bytes may be one key to the table (`char(n)`, `citext`, types with a
     /// notation of their own, a collation that finds different texts equal).
     pub(super) has_fuzzy_key: bool,
@@ -275,7 +278,8 @@ pub(super) async fn access(
     let action = format!("look at table {name}");
     let quoted = sql::qualified(name);
     let parameters: [&(dyn ToSql + Sync); 2] = [&quoted, &key];
-    let query = link.client().query_opt(ACCESS, &parameters);
+    let text = access_text();
+    let query = link.client().query_opt(&text, &parameters);
     let found = link.answer(&action, query).await?;
     let row = found.ok_or_else(|| {
         SinkError::stop(format!(
@@ -285,7 +289,8 @@ pub(super) async fn access(
     })?;
     Ok(Access {
         is_copyable: row.get(0),
-        has_fuzzy_key: row.get(1),
+        is_referenced: row.get(1),
+        has_fuzzy_key: row.get(2),
     })
 }
 
@@ -309,23 +314,41 @@ pub(super) async fn require_unchanged(link: &Link, target: &Target) -> Result<()
     }
 }
 
-const ACCESS: &str = "\
-    SELECT relkind IN ('r', 'p') AND NOT relhasrules AND NOT row_security_active(pg_class.oid) \
-           AND has_table_privilege(pg_class.oid, 'SELECT'), \
-           EXISTS (\
-               SELECT FROM pg_catalog.pg_attribute \
-               JOIN pg_catalog.pg_type ON pg_type.oid = atttypid \
-               LEFT JOIN pg_catalog.pg_type AS base ON base.oid = pg_type.typbasetype \
-               LEFT JOIN pg_catalog.pg_collation ON pg_collation.oid = attcollation \
-               WHERE attrelid = pg_class.oid AND attname = ANY($2::text[]) \
-                 AND (NOT coalesce(collisdeterministic, true) \
-                      OR coalesce(base.typtype, pg_type.typtype) <> 'e' \
-                      AND coalesce(base.typname, pg_type.typname) NOT IN (\
-                          'bool', 'bytea', 'date', 'float4', 'float8', 'int2', 'int4', 'int8', \
-                          'name', 'numeric', 'oid', 'text', 'time', 'timestamp', 'timestamptz', \
-                          'uuid', 'varchar'))\
-           ) \
-    FROM pg_catalog.pg_class WHERE oid = to_regclass($1::text)";
+fn access_text() -> String {
+    format!(
+        "SELECT {COPYABLE} AND has_table_privilege(pg_class.oid, 'SELECT'), \
+                {IS_REFERENCED}, {HAS_FUZZY_KEY} \
+         FROM pg_catalog.pg_class WHERE oid = to_regclass($1::text)"
+    )
+}
+
+/// The table is emptied with its partitions, and with those that inherit from it.
+const IS_REFERENCED: &str = "\
+    EXISTS (\
+        WITH RECURSIVE emptied(id) AS (\
+            SELECT pg_class.oid \
+            UNION \
+            SELECT inhrelid FROM pg_catalog.pg_inherits JOIN emptied ON inhparent = id\
+        ) \
+        SELECT FROM pg_catalog.pg_constraint \
+        WHERE contype = 'f' AND confrelid IN (SELECT id FROM emptied) \
+          AND conrelid NOT IN (SELECT id FROM emptied)\
+    )";
+
+const HAS_FUZZY_KEY: &str = "\
+    EXISTS (\
+        SELECT FROM pg_catalog.pg_attribute \
+        JOIN pg_catalog.pg_type ON pg_type.oid = atttypid \
+        LEFT JOIN pg_catalog.pg_type AS base ON base.oid = pg_type.typbasetype \
+        LEFT JOIN pg_catalog.pg_collation ON pg_collation.oid = attcollation \
+        WHERE attrelid = pg_class.oid AND attname = ANY($2::text[]) \
+          AND (NOT coalesce(collisdeterministic, true) \
+               OR coalesce(base.typtype, pg_type.typtype) <> 'e' \
+               AND coalesce(base.typname, pg_type.typname) NOT IN (\
+                   'bool', 'bytea', 'date', 'float4', 'float8', 'int2', 'int4', 'int8', \
+                   'name', 'numeric', 'oid', 'text', 'time', 'timestamp', 'timestamptz', \
+                   'uuid', 'varchar'))\
+    )";
 
 #[cfg(test)]
 mod tests {

@@ -145,13 +145,25 @@ pub(super) fn statement(target: &Target, verb: Verb, columns: &[usize]) -> Strin
     }
 }
 
-/// A query without rows that fails, once prepared, when a column's type changes; and that keeps it
-/// from changing until the transaction ends. A copy is guarded by it: its binary values would be
-/// taken for those of another type of the same size.
+/// A query that fails, once prepared, when a column's type changes, and has no row when the table is not
+/// [`COPYABLE`] any more; and that keeps both from changing until the transaction ends. A copy is guarded
+/// by it: its binary values would be taken for those of another type of the same size, and rules would be
+/// passed by.
 pub(super) fn guard(target: &Target, columns: &[usize]) -> String {
     let table = qualified(&target.table.name);
-    format!("SELECT {} FROM {table} LIMIT 0", names(target, columns))
+    format!(
+        "SELECT nothing.* FROM pg_catalog.pg_class \
+         LEFT JOIN (SELECT {} FROM {table} LIMIT 0) AS nothing ON true \
+         WHERE pg_class.oid = to_regclass('{}') AND {COPYABLE}",
+        names(target, columns),
+        table.replace('\'', "''")
+    )
 }
+
+/// Of a row of `pg_class`: `COPY` does in the table what `INSERT` does.
+pub(super) const COPYABLE: &str = "\
+    pg_class.relkind IN ('r', 'p') AND NOT pg_class.relhasrules \
+    AND NOT row_security_active(pg_class.oid)";
 
 /// `OVERRIDING SYSTEM VALUE` lets a record fill an identity column, as `COPY` does; without such
 /// a column it means nothing. It means nothing to an update either, [`is_updated`].

@@ -38,6 +38,8 @@ pub(super) enum Way {
     Folded {
         /// The table can be copied into.
         copies: bool,
+        /// It can be truncated.
+        truncates: bool,
     },
     /// One statement per row, in log order.
     RowByRow,
@@ -74,8 +76,10 @@ pub(super) fn steps<'a>(plan: &'a Plan<'_>, way: Way) -> Vec<Step<'a>> {
     let mut remembered = 0;
     if plan.truncate {
         let verb = match way {
-            Way::Folded { copies: true } => Verb::Truncate,
-            Way::Folded { copies: false } | Way::RowByRow => Verb::DeleteAll,
+            Way::Folded {
+                truncates: true, ..
+            } => Verb::Truncate,
+            _ => Verb::DeleteAll,
         };
         steps.push(step(verb, Vec::new(), RowSet::default()));
     }
@@ -124,7 +128,7 @@ fn write_verb(target: &Target, way: Way, row_count: usize, columns: &[usize]) ->
         WriteMode::Update => return None,
         WriteMode::Upsert | WriteMode::InsertIgnore => Verb::Insert,
         WriteMode::Insert => {
-            let copies = way == Way::Folded { copies: true };
+            let copies = matches!(way, Way::Folded { copies: true, .. });
             let has_rows = row_count >= COPY_ROWS_MIN && !columns.is_empty();
             if copies && has_rows && sql::can_be_copied(target, columns) {
                 Verb::Copy
@@ -142,6 +146,10 @@ mod tests {
     use crate::row::fixture::{integer_target, push_row};
 
     const A: Cell<'static> = Cell::Absent;
+    const FOLDED: Way = Way::Folded {
+        copies: true,
+        truncates: true,
+    };
 
     fn rows(mode: WriteMode, key: usize, records: &[([Cell<'_>; 2], bool)]) -> TableRows {
         let mut rows = TableRows::new(integer_target(2, key, mode));
@@ -177,12 +185,14 @@ mod tests {
         let large = rows(WriteMode::Insert, 0, &records);
         let small = rows(WriteMode::Insert, 0, &records[1..]);
         let all: Vec<usize> = (0..COPY_ROWS_MIN).collect();
-        let copied = Way::Folded { copies: true };
-        let uncopied = Way::Folded { copies: false };
-        check(&large, copied, &[(Verb::Copy, &[0, 1], &all)]);
+        let uncopied = Way::Folded {
+            copies: false,
+            truncates: false,
+        };
+        check(&large, FOLDED, &[(Verb::Copy, &[0, 1], &all)]);
         check(
             &small,
-            copied,
+            FOLDED,
             &[(Verb::Insert, &[0, 1], &all[..all.len() - 1])],
         );
         check(&large, uncopied, &[(Verb::Insert, &[0, 1], &all)]);
@@ -198,7 +208,7 @@ mod tests {
         ];
         check(
             &rows(WriteMode::Upsert, 1, &records),
-            Way::Folded { copies: true },
+            FOLDED,
             &[
                 (Verb::Delete, &[0], &[2]),
                 (Verb::Upsert, &[0], &[1]),
@@ -215,8 +225,7 @@ mod tests {
         push_row(&mut rows, &[v(1), v(7), A], false);
         push_row(&mut rows, &[v(2), v(7), v(3)], false);
         push_row(&mut rows, &[v(3), A, A], false);
-        let way = Way::Folded { copies: true };
-        check(&rows, way, &[(Verb::Update, &[0, 1, 2], &[1])]);
+        check(&rows, FOLDED, &[(Verb::Update, &[0, 1, 2], &[1])]);
     }
 
     #[test]
@@ -259,7 +268,7 @@ mod tests {
             (Verb::Upsert, &[0, 1], &[1]),
             (Verb::Bury, &[0], &[1]),
         ];
-        for way in [Way::Folded { copies: true }, Way::RowByRow] {
+        for way in [FOLDED, Way::RowByRow] {
             check(&rows, way, &expected);
         }
         rows.retain_rows(|row, _| row == 1);
@@ -275,7 +284,7 @@ mod tests {
     fn deletes_need_a_key() {
         let records = [([v(1), A], true)];
         let keyless = rows(WriteMode::Insert, 0, &records);
-        let error = fold(&keyless, Way::Folded { copies: true }).expect_err("no key");
+        let error = fold(&keyless, FOLDED).expect_err("no key");
         assert!(error.to_string().contains("pk.mode"), "{error}");
     }
 }

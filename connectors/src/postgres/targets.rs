@@ -58,6 +58,7 @@ impl Targets {
                 None if access.has_fuzzy_key || are_rounded(rows) => Way::RowByRow,
                 None => Way::Folded {
                     copies: access.is_copyable,
+                    truncates: access.is_copyable && !access.is_referenced,
                 },
             });
         }

@@ -124,6 +124,14 @@ impl Writer {
                 let ways = vec![Way::RowByRow; tables.len()];
                 self.write_once(link, progress, batch, tables, &ways).await
             }
+            Err(Failure::Other(error)) if may_be_of_the_way(&error) => {
+                self.targets.clear();
+                let now = self.targets.ways(link, tables, None).await?;
+                if now == ways {
+                    return Err(Failure::Other(error));
+                }
+                self.write_once(link, progress, batch, tables, &now).await
+            }
             written => written,
         }
     }
@@ -208,6 +216,11 @@ fn folds<'a>(tables: &'a [TableRows], ways: &[Way]) -> Result<Vec<Plan<'a>>, Sin
     with_way
         .map(|(rows, way)| steps::fold(rows, *way))
         .collect()
+}
+
+/// What a table allows may be less than when it was looked at.
+fn may_be_of_the_way(error: &SinkError) -> bool {
+    error.class() == ErrorClass::Stop && !error.connection_lost()
 }
 
 /// One transaction of a batch.

@@ -200,6 +200,42 @@ async fn a_truncate_has_its_place_among_the_records() {
     assert_eq!(database.value::<i64>("SELECT count(*) FROM other").await, 1);
 }
 
+/// Which PostgreSQL does not truncate, even where no row refers to it.
+#[tokio::test]
+async fn a_table_that_others_refer_to_is_emptied_too() {
+    let database = Database::new().await;
+    database
+        .run(
+            "CREATE TABLE t (id int8 PRIMARY KEY, n int4); \
+             CREATE TABLE child (parent int8 REFERENCES t); \
+             CREATE TABLE parted (id int8, n int4, PRIMARY KEY (id)) PARTITION BY LIST (id); \
+             CREATE TABLE part PARTITION OF parted DEFAULT; \
+             CREATE TABLE other (parent int8 REFERENCES part); \
+             CREATE TABLE itself (id int8 PRIMARY KEY, n int4, parent int8 REFERENCES itself); \
+             CREATE TABLE late (id int8 PRIMARY KEY, n int4)",
+        )
+        .await;
+    let mut session = database.session().await;
+    for table in ["t", "parted", "itself", "late"] {
+        let target = database
+            .target(&mut *session, table, &["id", "n"], 1, WriteMode::Insert)
+            .await;
+        for round in 0..2 {
+            let mut records = TableRows::new(Arc::clone(&target));
+            push_kind(&mut records, &[Cell::Absent; 2], RowKind::Truncate);
+            push(&mut records, &[Cell::Int(round), Cell::Int(0)], false);
+            write(&mut *session, vec![records]).await;
+            let all = format!("SELECT string_agg(id::text, ' ') FROM {table}");
+            let found: String = database.value(&all).await;
+            assert_eq!(found, round.to_string(), "{table}");
+            if table == "late" && round == 0 {
+                let refer = "CREATE TABLE last (parent int8 REFERENCES late)";
+                database.run(refer).await;
+            }
+        }
+    }
+}
+
 fn column(name: &str, column_type: ColumnType) -> NewColumn {
     NewColumn {
         name: name.to_owned(),
