@@ -352,6 +352,13 @@ pub(super) fn is_changed_table(code: &SqlState) -> bool {
     changed.contains(&code.code())
 }
 
+/// What statements with rows meet besides, whose columns have other types now: no comparison with the key's,
+/// no type of that name, no cast to it; or something else in the table's place. Not of a table that is being
+/// altered: there these are what forbids it.
+fn is_of_changed_types(code: &str) -> bool {
+    ["42883", "42704", "42846", "42809"].contains(&code)
+}
+
 /// A `COMMIT` answered with this error is known to have been rolled back. A session that ends may
 /// do so after its commit, and some codes say themselves that nothing is known.
 pub(super) fn commit_is_known(error: &DbError) -> bool {
@@ -421,7 +428,7 @@ fn sink_error(action: &str, error: &DbError, verdict: Verdict) -> SinkError {
         push(&mut message, format_args!("; {}", verdict.advice));
     }
     let mut failed = SinkError::new(verdict.class, message);
-    if is_changed_table(error.code()) && verdict != NO_SUCH_NUMBER {
+    if (is_changed_table(error.code()) || is_of_changed_types(code)) && verdict != NO_SUCH_NUMBER {
         failed = failed.with_changed_table();
     }
     if code == INSUFFICIENT_PRIVILEGE && verdict.class == Stop {

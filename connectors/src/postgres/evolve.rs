@@ -1,5 +1,6 @@
 //! Changing tables: columns are added and widened, in one statement and one transaction.
 
+use super::classify;
 use super::link::Link;
 use super::schema::{self, Extensions, LOCK_DEFINITIONS};
 use super::sql::{self, type_id};
@@ -71,9 +72,10 @@ async fn alter(
     let Err(error) = altering.await? else {
         return Ok(());
     };
+    let has_changed = error.code().is_some_and(classify::is_changed_table);
     let failure = link.statement_failure(action, error);
     let may_pass = failure.connection_lost() || failure.class() == ErrorClass::Retry;
-    if may_pass || failure.table_changed() {
+    if may_pass || has_changed {
         return Err(failure);
     }
     Err(evolve::refused(&table.name, changes, &failure, statement))

@@ -301,7 +301,10 @@ pub(super) async fn require_unchanged(link: &Link, target: &Target) -> Result<()
     let has_same = |column: &ColumnDef| {
         let columns = described.iter().flat_map(|table| &table.columns);
         let mut same_name = columns.filter(|found| found.name == column.name);
-        same_name.any(|found| found.native_type_id == column.native_type_id)
+        same_name.any(|found| {
+            (found.native_type_id, &found.native_type)
+                == (column.native_type_id, &column.native_type)
+        })
     };
     let mut written = (0..target.written.len()).map(|column| target.column(column));
     match written.find(|column| !has_same(column)) {

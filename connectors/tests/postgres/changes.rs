@@ -109,7 +109,8 @@ async fn values_are_not_rounded_for_a_column_that_was_narrowed() {
 async fn a_key_or_type_that_is_another_one_now_is_noticed() {
     let database = Database::new().await;
     let recreated = "DROP TABLE t; CREATE TABLE t (id uuid PRIMARY KEY, m text)";
-    let renamed = "ALTER TYPE mood RENAME TO feeling";
+    let renamed = "DROP TABLE t; ALTER TYPE mood RENAME TO feeling; \
+                   CREATE TABLE t (id int8 PRIMARY KEY, m feeling)";
     let cases = [
         (WriteMode::Upsert, true, "ALTER TABLE t ALTER id TYPE text"),
         (WriteMode::Update, false, "ALTER TABLE t ALTER id TYPE text"),
