@@ -184,7 +184,11 @@ fn set_up_text(timeouts: &SinkTimeouts, search_path: &[String], major_version: u
     let statement = timeouts.statement * 9 / 10;
     let mut settings = vec![
         ("statement_timeout", milliseconds(statement)),
-        ("lock_timeout", milliseconds(timeouts.lock)),
+        // So that what waits for a lock is not taken for what takes too long.
+        (
+            "lock_timeout",
+            milliseconds(timeouts.lock.min(statement / 2)),
+        ),
         (
             "idle_in_transaction_session_timeout",
             milliseconds(timeouts.idle_in_transaction),

@@ -74,8 +74,9 @@ async fn alter(
     };
     let has_changed = error.code().is_some_and(classify::is_changed_table);
     let failure = link.statement_failure(action, error);
-    let may_pass = failure.connection_lost() || failure.class() == ErrorClass::Retry;
-    if may_pass || has_changed {
+    // What takes too long takes as long again, with the table locked. A lock is waited for half as long.
+    let may_pass = failure.class() == ErrorClass::Retry && !failure.timed_out();
+    if may_pass || failure.connection_lost() || has_changed {
         return Err(failure);
     }
     Err(evolve::refused(&table.name, changes, &failure, statement))

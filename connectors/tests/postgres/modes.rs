@@ -2,6 +2,7 @@
 //! that are changed to hold more.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rowdock_connectors::postgres::PostgresSink;
 use rowdock_connectors::{
@@ -9,7 +10,7 @@ use rowdock_connectors::{
     WriteMode, WriteOutcome,
 };
 
-use super::database::{Database, push, push_kind, rows, rows_only};
+use super::database::{Database, open, push, push_kind, rows, rows_only};
 
 async fn write(session: &mut dyn Session, tables: Vec<TableRows>) {
     let outcome = session.write(&rows_only(tables)).await.expect("written");
@@ -339,6 +340,35 @@ async fn what_cannot_be_widened_is_told_with_the_statement() {
     }
     let gone = session.evolve_table(&TableName::parse("gone"), &[]).await;
     assert!(gone.expect_err("no such table").table_changed());
+}
+
+/// The index, which is made anew with the table, takes for ever, but not for the test's own row.
+#[tokio::test]
+async fn a_change_that_takes_too_long_is_left_to_people() {
+    let database = Database::new().await;
+    database
+        .run(
+            "CREATE FUNCTION slow(n int8) RETURNS int8 IMMUTABLE LANGUAGE plpgsql AS \
+                 $$BEGIN IF current_setting('application_name') LIKE 'rowdock/%' THEN \
+                     PERFORM pg_sleep(600); END IF; RETURN n; END$$; \
+             CREATE TABLE t (id int8, n int4); CREATE INDEX ON t (slow(id)); \
+             INSERT INTO t VALUES (1, 1)",
+        )
+        .await;
+    let mut options = database.options();
+    options.timeouts.statement = Duration::from_secs(4);
+    let mut session = open(options).await;
+    let name = TableName::parse("t");
+    let wanted = [column("n", ColumnType::Int64)];
+    let refused = session.evolve_table(&name, &wanted).await;
+    let error = refused.expect_err("takes too long");
+    assert_eq!(error.class(), ErrorClass::Record, "{error}");
+    assert!(!error.connection_lost(), "{error}");
+    let by_hand = "ALTER TABLE \"t\" ALTER COLUMN \"n\" TYPE bigint";
+    assert!(error.to_string().contains(by_hand), "{error}");
+    database.run(by_hand).await;
+    let evolved = session.evolve_table(&name, &wanted).await;
+    assert_eq!(evolved.expect("as wanted").columns[1].native_type, "bigint");
 }
 
 #[tokio::test]

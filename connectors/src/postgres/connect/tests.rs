@@ -93,4 +93,9 @@ fn sessions_set_their_time_outs() {
         ..SinkTimeouts::default()
     };
     assert!(set_up_text(&no_time, &[], 14).contains("SET lock_timeout = 1; "));
+    let short = SinkTimeouts {
+        statement: Duration::from_secs(4),
+        ..SinkTimeouts::default()
+    };
+    assert!(set_up_text(&short, &[], 14).contains("SET lock_timeout = 1800; "));
 }
