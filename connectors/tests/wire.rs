@@ -20,6 +20,8 @@ struct Shared {
     /// Once a session has said these words, this becomes of all answers.
     from_here_on: Mutex<Option<(&'static [u8], Answers)>>,
     answers: watch::Sender<Answers>,
+    /// What the server hears instead of these words.
+    instead: Mutex<Option<(&'static [u8], &'static [u8])>>,
     /// All that sessions have said, connection by connection.
     said: Mutex<Vec<Vec<u8>>>,
 }
@@ -40,6 +42,7 @@ impl Wire {
         let shared = Arc::new(Shared {
             from_here_on: Mutex::default(),
             answers: watch::Sender::new(Answers::Pass),
+            instead: Mutex::default(),
             said: Mutex::default(),
         });
         let (server, of_proxy) = (server.to_owned(), Arc::clone(&shared));
@@ -50,7 +53,10 @@ impl Wire {
                 let (from_server, to_server) = server.into_split();
                 let answers = of_proxy.answers.subscribe();
                 let (number, hearing) = (of_proxy.connection(), Arc::clone(&of_proxy));
-                let hear = move |bytes: &[u8]| hearing.hear(number, bytes);
+                let hear = move |bytes: &mut [u8]| {
+                    hearing.hear(number, bytes);
+                    hearing.replace(bytes);
+                };
                 tokio::spawn(pass_words(from_client, to_server, hear));
                 tokio::spawn(pass_answers(from_server, to_client, answers));
             }
@@ -65,6 +71,12 @@ impl Wire {
 
     pub(crate) fn has_lost(&self) -> bool {
         *self.shared.answers.borrow() == Answers::Lost
+    }
+
+    /// The server hears these other words, as many bytes, where a session says this in one piece.
+    pub(crate) fn say_instead_of(&self, words: &'static [u8], other: &'static [u8]) {
+        assert_eq!(words.len(), other.len());
+        *self.shared.instead.lock().unwrap() = Some((words, other));
     }
 
     /// Answers wait once a session has said this.
@@ -153,6 +165,16 @@ impl Shared {
             self.answers.send_replace(answers);
         }
     }
+
+    fn replace(&self, bytes: &mut [u8]) {
+        let Some((words, other)) = *self.instead.lock().unwrap() else {
+            return;
+        };
+        let place = bytes.windows(words.len()).position(|part| part == words);
+        if let Some(place) = place {
+            bytes[place..place + words.len()].copy_from_slice(other);
+        }
+    }
 }
 
 fn times(words: &[u8], bytes: &[u8]) -> usize {
@@ -160,10 +182,10 @@ fn times(words: &[u8], bytes: &[u8]) -> usize {
     places.filter(|part| *part == words).count()
 }
 
-async fn pass_words(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, hear: impl Fn(&[u8])) {
+async fn pass_words(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, hear: impl Fn(&mut [u8])) {
     let mut buffer = vec![0; BUFFER_BYTES];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        hear(&buffer[..length]);
+        hear(&mut buffer[..length]);
         if to.write_all(&buffer[..length]).await.is_err() {
             return;
         }

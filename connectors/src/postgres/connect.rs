@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use tokio_postgres::config::{LoadBalanceHosts, SslMode, TargetSessionAttrs};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, SimpleQueryMessage};
 
 use super::link::Link;
@@ -40,6 +41,8 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// .. and this many unanswered.
 const KEEPALIVE_RETRIES: u32 = 3;
+
+const SET_UP: &str = "set up the session";
 
 /// How to reach the database; made once, used for each session.
 pub(super) struct Connector {
@@ -141,12 +144,15 @@ impl Connector {
         Ok((link, major_version))
     }
 
-    /// All settings and questions in one round trip.
+    /// All settings but one, and all questions, in one round trip.
     async fn set_up(&self, link: &Link, major_version: u32) -> Result<Backend, SinkError> {
-        let text = set_up_text(&self.timeouts, &self.search_path, major_version);
+        let text = set_up_text(&self.timeouts, &self.search_path);
         let answers = link
-            .answer("set up the session", link.client().simple_query(&text))
+            .answer(SET_UP, link.client().simple_query(&text))
             .await?;
+        if major_version >= CONNECTION_CHECK_MAJOR_VERSION {
+            check_connection(link).await?;
+        }
         let row = answers.iter().find_map(|answer| match answer {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
@@ -176,10 +182,26 @@ impl Connector {
     }
 }
 
+/// Has the server look whether the client is still there. Servers on systems that cannot tell, such as
+/// Windows, refuse that.
+async fn check_connection(link: &Link) -> Result<(), SinkError> {
+    let setting = link
+        .client()
+        .batch_execute("SET client_connection_check_interval = 1000");
+    match link.in_time(SET_UP, setting).await? {
+        Err(error) if error.code() == Some(&SqlState::INVALID_PARAMETER_VALUE) => {
+            tracing::debug!("the server does not look for clients that are gone");
+            Ok(())
+        }
+        Err(error) => Err(link.statement_failure(SET_UP, error)),
+        Ok(()) => Ok(()),
+    }
+}
+
 /// The text that identifies a row of `pg_stat_activity`; every session shows times alike.
 pub(super) const SESSION_IDENTITY: &str = "pid || ' ' || backend_start";
 
-fn set_up_text(timeouts: &SinkTimeouts, search_path: &[String], major_version: u32) -> String {
+fn set_up_text(timeouts: &SinkTimeouts, search_path: &[String]) -> String {
     // The server's own end of a statement comes before the client's, so that it is seen.
     let statement = timeouts.statement * 9 / 10;
     let mut settings = vec![
@@ -206,9 +228,6 @@ fn set_up_text(timeouts: &SinkTimeouts, search_path: &[String], major_version: u
         ("standard_conforming_strings", "on".to_owned()),
         ("client_min_messages", "warning".to_owned()),
     ];
-    if major_version >= CONNECTION_CHECK_MAJOR_VERSION {
-        settings.push(("client_connection_check_interval", "1000".to_owned()));
-    }
     if !search_path.is_empty() {
         let schemas: Vec<String> = search_path.iter().map(|name| sql::quoted(name)).collect();
         settings.push(("search_path", schemas.join(", ")));

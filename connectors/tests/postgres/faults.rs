@@ -251,6 +251,33 @@ async fn a_call_that_was_abandoned_ends_the_session() {
     assert_eq!(row_count(&database).await, 3);
 }
 
+/// Of a value that no server takes; on some systems the server takes none.
+#[tokio::test]
+async fn a_server_that_cannot_look_for_its_clients_does_without() {
+    let database = Database::new().await;
+    let checks = "current_setting('client_connection_check_interval')";
+    database
+        .run(&format!(
+            "CREATE TABLE t (n int8, checks text DEFAULT {checks})"
+        ))
+        .await;
+    let (server, _) = database.through("unused");
+    let proxy = Wire::to(&server).await;
+    let (_, url) = database.through(&proxy.address);
+    let mut options = database.options_at(&url);
+    options.url.push_str("&sslmode=disable");
+    let words = b"client_connection_check_interval = 1000";
+    let refused = b"client_connection_check_interval = -999";
+    for (said, expected) in [(words, "1s"), (refused, "0")] {
+        database.run("TRUNCATE t").await;
+        proxy.say_instead_of(words, said);
+        let session = database.one_row_written(options.clone()).await;
+        session.close().await;
+        let found: String = database.value("SELECT checks FROM t").await;
+        assert_eq!(found, expected);
+    }
+}
+
 /// The socket closes with the session, and the server lets go of its locks.
 #[tokio::test]
 async fn dropping_a_session_ends_it_at_the_server() {
