@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rowdock_connectors::{
-    ErrorClass, NewColumn, NewTable, Session, SinkError, Table, TableName, Target,
+    ErrorClass, NewColumn, NewTable, Session, SinkError, Table, TableName, Target, evolve,
 };
 use tokio::time::Instant;
 
@@ -411,11 +411,35 @@ pub async fn refusals(
     Ok(refused)
 }
 
+/// The table of tombstones, whose columns hold what those of its table have been widened to.
+async fn widened(
+    session: &mut dyn Session,
+    target: &Target,
+    tombstones: Table,
+) -> Result<Table, SinkError> {
+    let mut wanted = plan::new_tombstones(target, tombstones.name.clone()).columns;
+    let is_there = |wanted: &NewColumn| {
+        let mut columns = tombstones.columns.iter();
+        columns.any(|column| column.name == wanted.name)
+    };
+    wanted.retain(is_there);
+    if evolve::changes(&tombstones, &wanted).is_empty() {
+        return Ok(tombstones);
+    }
+    match session.evolve_table(&tombstones.name, &wanted).await {
+        // Of no record: without its tombstones nothing can be written to the table.
+        Err(error) if error.class() == ErrorClass::Record => {
+            Err(SinkError::stop(format!("delete.tombstone.table: {error}")))
+        }
+        widened => widened,
+    }
+}
+
 /// Where a topic's rows go; `None`: its table is to be created.
 ///
 /// # Errors
 /// *Stop* says why the topic's records cannot be written. Besides that, what the session says when it is
-/// asked for the key of a view, or looks for the table of tombstones, or creates it.
+/// asked for the key of a view, or looks for the table of tombstones, creates it or widens its columns.
 pub async fn target(
     session: &mut dyn Session,
     keys: &SinkKeys,
@@ -440,6 +464,7 @@ pub async fn target(
         return Ok(Some(target));
     };
     let tombstones = match session.describe_table(&name).await? {
+        Some(tombstones) if keys.auto_evolve => widened(session, &target, tombstones).await?,
         Some(tombstones) => tombstones,
         None if keys.auto_create => {
             let wanted = plan::new_tombstones(&target, name);

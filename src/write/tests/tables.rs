@@ -172,3 +172,45 @@ fn evolving_a_table_that_is_gone_stops_the_task() {
         );
     });
 }
+
+/// A table of versions, and its tombstones, which somebody has not widened with it.
+fn guarded(name: &str, id: ColumnType) -> Table {
+    let mut guarded = table();
+    guarded.name = TableName::parse(name);
+    guarded.columns[0].column_type = id;
+    let mut version = table().columns[0].clone();
+    version.name = "version".to_owned();
+    guarded.columns.push(version);
+    guarded.primary_key = vec!["id".to_owned()];
+    guarded
+}
+
+#[test]
+fn tombstones_are_widened_with_their_table() {
+    let keys = |auto_evolve| SinkKeys {
+        insert_mode: WriteMode::Upsert,
+        key_mode: KeyMode::RecordKey,
+        key_fields: vec!["id".to_owned()],
+        delete_enabled: true,
+        guard_field: Some("version".to_owned()),
+        tombstone_table: Some("${table}_deleted".to_owned()),
+        auto_evolve,
+        ..config(true).sink
+    };
+    runtime().block_on(async {
+        let database = Harness::new(true).await.database;
+        let orders = guarded("orders", ColumnType::Int64);
+        let database = database.with_table(guarded("orders_deleted", ColumnType::Int32));
+        let mut session = database.open().await.unwrap();
+        let name = &orders.name;
+        for (auto_evolve, expected) in [(false, None), (true, Some(ColumnType::Int64))] {
+            let keys = keys(auto_evolve);
+            let table = Some(orders.clone());
+            let target = super::super::tables::target(&mut *session, &keys, "orders", name, table);
+            let target = target.await.ok().flatten();
+            let tombstones = target.and_then(|target| target.tombstones.clone());
+            let found = tombstones.map(|tombstones| tombstones.column(0).column_type.clone());
+            assert_eq!(found, expected);
+        }
+    });
+}
