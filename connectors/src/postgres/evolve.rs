@@ -120,18 +120,23 @@ fn statement(
     Ok(format!("{on_table} {}", actions.join(", ")))
 }
 
+/// The names of types that are widened, without lengths; others are those of domains over them.
+const BUILT_IN: [&str; 8] = [
+    "smallint",
+    "integer",
+    "bigint",
+    "real",
+    "numeric",
+    "character varying",
+    "character",
+    "name",
+];
+
 /// The native type to change to; or why that is left to a person, and the type that person may use.
 fn wider_type(column: &ColumnDef, to: &ColumnType) -> Result<String, (&'static str, String)> {
     let native = schema::native_type(to, &Extensions::default()).unwrap_or_default();
-    let is_domain = match column.column_type {
-        ColumnType::Int16 => column.native_type != "smallint",
-        ColumnType::Int32 => column.native_type != "integer",
-        ColumnType::Int64 => column.native_type != "bigint",
-        ColumnType::Float32 => column.native_type != "real",
-        ColumnType::Decimal { .. } => !column.native_type.starts_with("numeric"),
-        _ => !column.native_type.starts_with("character"),
-    };
-    if is_domain {
+    let name = column.native_type.split('(').next().unwrap_or_default();
+    if !BUILT_IN.contains(&name) {
         return Err((
             "the column's type is a domain, with rules of its own",
             native,
@@ -186,6 +191,13 @@ mod tests {
 
     fn text(max_chars: Option<u32>) -> ColumnType {
         ColumnType::Text { max_chars }
+    }
+
+    fn decimal(precision: u32, scale: u32) -> ColumnType {
+        ColumnType::Decimal {
+            precision: Some(precision),
+            scale: Some(scale),
+        }
     }
 
     fn widen(column: ColumnDef, to: ColumnType) -> Change {
@@ -244,6 +256,15 @@ mod tests {
                 "TYPE bigint",
             ],
         );
+        // Domains that are named like their types.
+        for (domain, from, to) in [
+            ("numeric_amount", decimal(9, 2), decimal(12, 2)),
+            ("character_code", text(Some(3)), text(Some(9))),
+            ("app.\"numeric(9,2)\"", decimal(9, 2), decimal(12, 2)),
+        ] {
+            let column = column("n", from, domain, 0);
+            check(widen(column, to), &["\"n\"", domain, "a domain"]);
+        }
         check(
             widen(
                 column("c", text(Some(3)), "character(3)", type_id::BPCHAR),

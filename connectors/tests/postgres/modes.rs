@@ -315,13 +315,16 @@ async fn what_cannot_be_widened_is_told_with_the_statement() {
     database
         .run(
             "CREATE DOMAIN small AS int4 CHECK (VALUE < 100); \
-             CREATE TABLE t (id small, n int4); CREATE VIEW v AS SELECT n FROM t",
+             CREATE DOMAIN numeric_amount AS numeric(4,2); \
+             CREATE TABLE t (id small, n int4, amount numeric_amount); \
+             CREATE VIEW v AS SELECT n FROM t",
         )
         .await;
     let mut session = database.session().await;
     let long = "x".repeat(64);
     for (table, wanted, parts) in [
         ("t", "id", ["\"id\"", "small", "TYPE bigint"]),
+        ("t", "amount", ["\"amount\"", "numeric_amount", "a domain"]),
         // A view uses the column.
         ("t", "n", ["\"n\"", "integer", "TYPE bigint"]),
         ("v", "more", ["\"more\"", "64-bit integer", "ADD COLUMN"]),
