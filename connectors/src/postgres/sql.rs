@@ -240,7 +240,7 @@ fn update(target: &Target, table: &str, columns: &[usize]) -> String {
     let guard = placed().find(|(_, column)| target.guard == Some(*column));
     if let Some((place, column)) = guard {
         let name = quoted(&target.column(column).name);
-        conditions.push(newer(&name, &format!("source.c{place}")));
+        conditions.push(newer(&name, &compared(target, place, column)));
     }
     format!(
         "UPDATE {table} AS target SET {} FROM {} WHERE {}",
@@ -294,11 +294,15 @@ fn lock_tombstones(target: &Target, lock: &str) -> String {
 
 /// Whether a key column of the table is that of the source.
 fn same(target: &Target, place: usize, column: usize) -> String {
-    let column = target.column(column);
-    let name = quoted(&column.name);
-    match comparison_cast(column) {
-        Some(cast) => format!("target.{name} = source.c{place}::{cast}"),
-        None => format!("target.{name} = source.c{place}"),
+    let name = quoted(&target.column(column).name);
+    format!("target.{name} = {}", compared(target, place, column))
+}
+
+/// The value at this place of the source, as it is compared with its column.
+fn compared(target: &Target, place: usize, column: usize) -> String {
+    match comparison_cast(target.column(column)) {
+        Some(cast) => format!("source.c{place}::{cast}"),
+        None => format!("source.c{place}"),
     }
 }
 

@@ -184,6 +184,32 @@ async fn rounded_keys(
     assert_eq!(numbers().await, [""; 0], "{table}");
 }
 
+/// What is stored is 5, of a record that has a bit more.
+#[tokio::test]
+async fn a_guard_that_is_rounded_is_not_older_than_itself() {
+    let database = Database::new().await;
+    database
+        .run("CREATE TABLE t (id int8 PRIMARY KEY, at timestamp(0), n int8)")
+        .await;
+    let mut session = database.session().await;
+    let at = |nanos| Cell::Timestamp(Timestamp { seconds: 5, nanos });
+    for mode in [WriteMode::Upsert, WriteMode::Update] {
+        let target = database
+            .target(&mut *session, "t", &["id", "at", "n"], 1, mode)
+            .await;
+        let target = Arc::new(Target {
+            guard: Some(1),
+            ..Target::clone(&target)
+        });
+        for (nanos, n) in [(400_000_000, 1), (300_000_000, 2)] {
+            let record = [Cell::Int(1), at(nanos), Cell::Int(n)];
+            write(&mut *session, rows(&target, &[&record])).await;
+        }
+        let found: i64 = database.value("SELECT n FROM t").await;
+        assert_eq!(found, 1, "{mode:?}");
+    }
+}
+
 async fn confirmed(
     database: &Database,
     session: &mut dyn Session,

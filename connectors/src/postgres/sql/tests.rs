@@ -120,6 +120,18 @@ fn times_are_compared_as_they_are_rounded() {
     check(ColumnType::Date, "date", None, None);
 }
 
+/// As `EXCLUDED` is: a value that is stored rounded is not newer than itself.
+#[test]
+fn the_guard_of_an_update_is_compared_as_it_is_stored() {
+    let mut target = target(vec![0]);
+    let moment = "timestamp(0) without time zone";
+    target.table.columns[4] = column("at", ColumnType::Timestamp, moment, 1114);
+    target.guard = Some(4);
+    let found = statement(&target, Verb::Update, &[0, 1, 4]);
+    let expected = format!("(target.\"at\" IS NULL OR target.\"at\" < source.c2::{moment})");
+    assert!(found.ends_with(&expected), "{found}");
+}
+
 #[test]
 fn other_modes() {
     let check = |verb, guard: Option<usize>, columns: &[usize], expected: &str| {
