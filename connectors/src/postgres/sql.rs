@@ -351,7 +351,7 @@ fn insert_cast(column: &ColumnDef) -> Option<&str> {
 fn comparison_cast(column: &ColumnDef) -> Option<&str> {
     match (&column.column_type, column.native_type_id) {
         (ColumnType::Text { .. }, type_id::BPCHAR) => Some("pg_catalog.bpchar"),
-        (ColumnType::Text { .. }, type_id::NAME) => Some("pg_catalog.name"),
+        (_, type_id::NAME) => Some("pg_catalog.name"),
         (_, type_id::MONEY) => Some("pg_catalog.money"),
         _ if time_digits(column).is_some_and(|digits| digits < TIME_DIGITS_MAX) => {
             Some(&column.native_type)
@@ -376,7 +376,7 @@ pub(super) fn time_digits(column: &ColumnDef) -> Option<u32> {
 fn is_builtin_text(column: &ColumnDef) -> bool {
     matches!(
         column.native_type_id,
-        type_id::TEXT | type_id::VARCHAR | type_id::BPCHAR | type_id::NAME
+        type_id::TEXT | type_id::VARCHAR | type_id::BPCHAR
     )
 }
 

@@ -13,9 +13,10 @@ use crate::postgres::link::Link;
 use crate::postgres::sql::type_id;
 use crate::table::{ColumnType, Notation};
 
-/// PostgreSQL's own bounds of `numeric(p, s)` and `varchar(n)`.
+/// PostgreSQL's own bounds of `numeric(p, s)`, `varchar(n)` and `name`.
 const NUMERIC_PRECISION_MAX: u32 = 1_000;
 const VARCHAR_CHARS_MAX: u32 = 10_485_760;
+const NAME_BYTES_MAX: u32 = 63;
 /// Of `money`, which is a 64-bit integer.
 const MONEY_DIGITS: u32 = 19;
 /// What a type modifier adds to a length or precision.
@@ -203,7 +204,11 @@ fn built_in(type_id: u32, modifier: i32) -> Option<ColumnType> {
             length: u32::try_from(modifier).ok(),
             varying: type_id == 1562,
         }),
-        type_id::TEXT | type_id::NAME => ColumnType::Text { max_chars: None },
+        type_id::TEXT => ColumnType::Text { max_chars: None },
+        // Assigning a longer text cuts it.
+        type_id::NAME => ColumnType::SizedText {
+            max_bytes: NAME_BYTES_MAX,
+        },
         type_id::VARCHAR | type_id::BPCHAR => ColumnType::Text {
             max_chars: u32::try_from(modifier - MODIFIER_OFFSET).ok(),
         },
@@ -312,6 +317,7 @@ mod tests {
         check(1043, -1, text(None));
         check(1043, 24, text(Some(20)));
         check(1042, 5, text(Some(1)));
+        check(19, -1, ColumnType::SizedText { max_bytes: 63 });
         check(1700, -1, NO_LIMITS);
         check(1700, (10 << 16) + 4 + 2, decimal(10, 2));
         check(1700, (3 << 16) + 4, decimal(3, 0));
