@@ -287,11 +287,27 @@ pub(super) async fn access(
         ))
         .with_changed_table()
     })?;
+    if let Some(weakness) = weakness(row.get(3), row.get(4)) {
+        tracing::warn!(table = %name, "{weakness}");
+    }
     Ok(Access {
         is_copyable: row.get(0),
         is_referenced: row.get(1),
         has_fuzzy_key: row.get(2),
     })
+}
+
+/// Why rows of such a table are not one with the positions, come what may.
+fn weakness(is_foreign: bool, is_unlogged: bool) -> Option<&'static str> {
+    if is_foreign {
+        return Some(
+            "the table is a foreign one, whose server commits by itself: a crash between its commit and \
+             this server's repeats rows",
+        );
+    }
+    is_unlogged.then_some(
+        "the table is unlogged: a crash of the server empties it, and its records are not written again",
+    )
 }
 
 /// Checks that the columns to be written still have the types that the target names.
@@ -320,7 +336,7 @@ pub(super) async fn require_unchanged(link: &Link, target: &Target) -> Result<()
 fn access_text() -> String {
     format!(
         "SELECT {COPYABLE} AND has_table_privilege(pg_class.oid, 'SELECT'), \
-                {IS_REFERENCED}, {HAS_FUZZY_KEY} \
+                {IS_REFERENCED}, {HAS_FUZZY_KEY}, relkind = 'f', relpersistence = 'u' \
          FROM pg_catalog.pg_class WHERE oid = to_regclass($1::text)"
     )
 }
