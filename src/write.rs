@@ -145,7 +145,8 @@ pub struct LoopState {
     tables: HashMap<Arc<str>, Option<Arc<Target>>>,
     /// When tables were last looked at because of records that do not fit them.
     looked_at_tables: Option<Instant>,
-    /// Topics whose table was to be changed, and when: some of that may have been refused.
+    /// Topics whose table was to be changed, and when they are told of it anew: some of that may have been
+    /// refused.
     evolved: HashMap<Arc<str>, Instant>,
     /// Partitions that a newer generation holds, and when to claim them anyway.
     yielded: Vec<(PartitionKey, AssignmentTag, Instant)>,

@@ -202,7 +202,7 @@ pub fn unfit(error: &SinkError) -> SinkError {
 
 /// Changes that the database refused: an error of each *record* that needs them, since all others can be
 /// written. Without the right to change the table *stop*: somebody has forgotten to grant it. Names the
-/// columns, both types and the statement to run by hand.
+/// columns, both types and the statement to run by hand; tells whether the change took too long.
 pub fn refused(
     table: &TableName,
     changes: &[Change],
@@ -219,7 +219,11 @@ pub fn refused(
          do so run: {by_hand}",
         changes.join(", ")
     );
-    SinkError::new(class, message)
+    let refused = SinkError::new(class, message);
+    match refusal.timed_out() {
+        true => refused.past_deadline(),
+        false => refused,
+    }
 }
 
 impl fmt::Display for Change {
@@ -376,6 +380,9 @@ mod tests {
             let no_right = SinkError::stop("no right").for_want_of_a_right();
             check(no_right, ErrorClass::Stop);
         }
+        let late = SinkError::retry("too long").past_deadline();
+        let error = refused(&target.table.name, &found, &late, "ALTER ..");
+        assert!(error.class() == ErrorClass::Record && error.timed_out());
         let refusal = SinkError::stop("a view");
         let error = refused(&target.table.name, &found, &refusal, "ALTER ..");
         assert_eq!(

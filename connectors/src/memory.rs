@@ -212,6 +212,10 @@ impl MemorySession {
                 let reason = "these rows cannot be together (injected)";
                 return Err(SinkError::new(crate::ErrorClass::Record, reason));
             }
+            Some(Fault::RefusedLate) => {
+                let late = SinkError::new(crate::ErrorClass::Record, "takes too long (injected)");
+                return Err(late.past_deadline());
+            }
             Some(Fault::Stopped) => return Err(SinkError::stop("no such thing (injected)")),
             Some(Fault::Late) => {
                 let late = SinkError::retry("no answer in time (injected)").past_deadline();

@@ -23,6 +23,8 @@ use crate::record::Stage;
 /// How long what was refused counts as impossible. Then the records that need it ask again: somebody may
 /// have changed the table by hand, or been given the rights to.
 const REFUSED_FOR: Duration = Duration::from_secs(30);
+/// The same of what took too long: each attempt keeps everybody from the table for as long again.
+const LATE_FOR: Duration = Duration::from_secs(3_600);
 
 impl WriteLoop {
     /// Describes a topic's table, once, and tells the consumer's thread.
@@ -82,9 +84,7 @@ impl WriteLoop {
         wanted: Vec<NewColumn>,
     ) -> Result<(), Halt> {
         let name = plan::table_name(&self.config.sink, &topic);
-        self.state
-            .evolved
-            .insert(Arc::clone(&topic), Instant::now());
+        self.ask_again_in(&topic, REFUSED_FOR);
         loop {
             let error = match self.try_evolve(&topic, &name, &wanted).await {
                 Ok(()) => {
@@ -96,6 +96,9 @@ impl WriteLoop {
             if error.class() != ErrorClass::Record {
                 self.pause_or_give_up(&error).await?;
                 continue;
+            }
+            if error.timed_out() {
+                self.ask_again_in(&topic, LATE_FOR);
             }
             match self.refusals(&name, &wanted, &error).await {
                 Ok(columns) => {
@@ -111,15 +114,22 @@ impl WriteLoop {
         }
     }
 
+    fn ask_again_in(&mut self, topic: &Arc<str>, pause: Duration) {
+        let ask_at = Instant::now() + pause;
+        let known = self.state.evolved.entry(Arc::clone(topic));
+        let known = known.or_insert(ask_at);
+        *known = ask_at.max(*known);
+    }
+
     /// Tells the consumer's thread once more of tables that were to be changed a while ago: it forgets
     /// what it knows to be refused.
     pub(super) async fn forget_refusals(&mut self) -> Result<(), Halt> {
         if self.state.failed {
             return Ok(());
         }
-        let is_due = |asked_at: &Instant| asked_at.elapsed() >= REFUSED_FOR;
+        let now = Instant::now();
         let evolved = self.state.evolved.iter();
-        let due = evolved.filter(|(_, asked_at)| is_due(asked_at));
+        let due = evolved.filter(|(_, ask_at)| **ask_at <= now);
         let due: Vec<Arc<str>> = due.map(|(topic, _)| Arc::clone(topic)).collect();
         for topic in due {
             self.describe_table(&topic).await?;
@@ -359,13 +369,17 @@ pub async fn evolved(
     wanted: &[NewColumn],
 ) -> Result<Table, SinkError> {
     let refused = match session.evolve_table(name, wanted).await {
-        Err(error) if error.class() != ErrorClass::Retry && !error.table_changed() => error,
+        Err(error) if may_be_of_the_defaults(&error) => error,
         answer => return answer,
     };
     let Some(plain) = NewColumn::without_defaults(wanted) else {
         return Err(refused);
     };
     without_defaults(name, refused, session.evolve_table(name, &plain).await)
+}
+
+fn may_be_of_the_defaults(error: &SinkError) -> bool {
+    error.class() != ErrorClass::Retry && !error.table_changed() && !error.timed_out()
 }
 
 /// The second answer, unless the defaults were not what was wrong.

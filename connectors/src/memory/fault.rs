@@ -38,6 +38,8 @@ pub enum Fault {
     Refused,
     /// A *record* error that no single row causes, before anything happened; the session is fine.
     RefusedAsAWhole,
+    /// A *record* error of what took too long, such as a change of a table; the session is fine.
+    RefusedLate,
     /// A *stop* error before anything happened; the session is fine.
     Stopped,
     /// Not done before its deadline; the connection is cut.

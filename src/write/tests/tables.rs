@@ -159,6 +159,27 @@ fn what_was_refused_may_be_possible_later() {
     });
 }
 
+/// Each attempt would keep others from the table.
+#[test]
+fn what_took_too_long_is_not_tried_again_soon() {
+    runtime().block_on(async {
+        let mut harness = Harness::new(true).await;
+        known_table(&mut harness).await;
+        let too_long = Faults::scripted([(Call::EvolveTable, Fault::RefusedLate)]);
+        harness.database.set_faults(too_long);
+        let evolved = add_more(&mut harness).await;
+        assert!(evolved.is_ok(), "{evolved:?}");
+        let _changed = harness.database.clone().with_table(changed_table());
+        for (wait_s, expected) in [(3_599, table()), (1, changed_table())] {
+            tokio::time::advance(Duration::from_secs(wait_s)).await;
+            let looked = harness.write_loop.forget_refusals().await;
+            assert!(looked.is_ok(), "{looked:?}");
+            harness.obey();
+            assert_eq!(harness.target.table, expected, "after {wait_s} s");
+        }
+    });
+}
+
 #[test]
 fn evolving_a_table_that_is_gone_stops_the_task() {
     runtime().block_on(async {
