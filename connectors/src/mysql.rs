@@ -12,6 +12,7 @@ use crate::row::Batch;
 use crate::table::{NewColumn, NewTable, Table, TableName};
 use crate::{RowReject, Session, Sink, WriteOutcome, reject};
 
+mod check;
 mod classify;
 mod connect;
 mod encode;

@@ -6,7 +6,7 @@
 
 mod claims;
 pub(crate) mod databases;
-mod faults;
+pub(crate) mod faults;
 mod letters;
 mod references;
 mod rejects;

@@ -3,6 +3,7 @@
 mod connection;
 mod errors;
 mod faults;
+mod keys;
 mod rights;
 mod rows;
 mod secured;

@@ -12,6 +12,8 @@ pub(super) struct Form {
     /// Where it is compared: `?`, or a cast of it to a type that compares exactly.
     pub(super) comparand: String,
     pub(super) equality: Equality,
+    /// A row that is to get null here gets the next number, zero or the time instead, without an error.
+    pub(super) replaces_null: bool,
 }
 
 /// What is done to a value before it is bound.
@@ -62,7 +64,9 @@ pub(super) struct Traits {
     pub(super) srid: Option<u32>,
     pub(super) comment: Option<String>,
     pub(super) default: StoredDefault,
-    /// Has more to it than is known here, such as a change with every update.
+    /// `AUTO_INCREMENT`: the server numbers it.
+    pub(super) is_numbered: bool,
+    /// Has more to it than is known here, such as a change with every update, or a check of its own.
     pub(super) is_odd: bool,
 }
 
@@ -86,6 +90,7 @@ impl Form {
             placeholder: "?".to_owned(),
             comparand: "?".to_owned(),
             equality: Equality::Exact,
+            replaces_null: false,
         }
     }
 
@@ -96,6 +101,8 @@ impl Form {
             comparand: comparand(column, &encoding),
             equality: equality(column, traits, &encoding),
             encoding,
+            // With `explicit_defaults_for_timestamp=OFF`.
+            replaces_null: traits.is_numbered || type_word(&column.native_type) == "timestamp",
         }
     }
 }

@@ -74,6 +74,7 @@ impl Given<'_> {
         let values = self.columns.iter().map(|column| new(target, *column));
         let changes = conflict_changes(
             target,
+            self.forms,
             self.columns,
             |column| new(target, column),
             |column| self.counts(column),

@@ -7,6 +7,7 @@
 use crate::error::SinkError;
 use crate::table::{TableName, Target};
 
+use super::check::KeyCheck;
 use super::form::Form;
 use super::given::Given;
 use super::tombstones;
@@ -187,12 +188,12 @@ pub(super) fn statement(
         Verb::Update => given.update(),
         Verb::Upsert => {
             let mut text = insert(target, forms, columns, row_count);
-            push_conflict_clause(&mut text, target, flavor, columns);
+            push_conflict_clause(&mut text, target, forms, flavor, columns);
             text
         }
         Verb::Ignore => {
             let mut text = insert(target, forms, columns, row_count);
-            push_conflict_clause(&mut text, target, flavor, &target.key);
+            push_conflict_clause(&mut text, target, forms, flavor, &target.key);
             text
         }
         Verb::UpdateEach => update_each(target, forms, columns),
@@ -223,7 +224,13 @@ fn insert(target: &Target, forms: &[Form], columns: &[usize], row_count: usize) 
     text
 }
 
-fn push_conflict_clause(text: &mut String, target: &Target, flavor: Flavor, columns: &[usize]) {
+fn push_conflict_clause(
+    text: &mut String,
+    target: &Target,
+    forms: &[Form],
+    flavor: Flavor,
+    columns: &[usize],
+) {
     let new = |column: usize| match flavor {
         Flavor::MySql | Flavor::MySql9 => format!("`new row`.{}", name(target, column)),
         Flavor::MariaDb106 | Flavor::MariaDb => format!("VALUES({})", name(target, column)),
@@ -232,14 +239,15 @@ fn push_conflict_clause(text: &mut String, target: &Target, flavor: Flavor, colu
         text.push_str(" AS `new row`");
     }
     text.push_str(" ON DUPLICATE KEY UPDATE ");
-    text.push_str(&conflict_changes(target, columns, new, |_| None));
+    text.push_str(&conflict_changes(target, forms, columns, new, |_| None));
 }
 
 /// Only a conflict on the key itself updates the row. On any other unique key the check sets a key
-/// column to null, which the server refuses: a row is never overwritten by one of another key. The
+/// column to what the server refuses there: a row is never overwritten by one of another key. The
 /// check comes first, before any column has its new value.
 pub(super) fn conflict_changes(
     target: &Target,
+    forms: &[Form],
     columns: &[usize],
     new: impl Fn(usize) -> String,
     counts: impl Fn(usize) -> Option<String>,
@@ -251,12 +259,13 @@ pub(super) fn conflict_changes(
         .map(|column| format!("{} <=> {}", old(*column), new(*column)))
         .collect();
     let mut changes = Vec::with_capacity(columns.len());
-    if let Some(first) = target.key.first() {
+    if let Some(check) = KeyCheck::of(target, forms) {
         changes.push(format!(
-            "{} = IF({}, {}, NULL)",
-            old(*first),
+            "{} = IF({}, {}, {})",
+            old(check.column),
             same_key.join(" AND "),
-            old(*first)
+            old(check.column),
+            check.refused
         ));
     }
     let guard = target.guard.filter(|guard| columns.contains(guard));
@@ -337,12 +346,6 @@ pub(super) fn bound(target: &Target, verb: Verb, columns: &[usize]) -> Vec<usize
     bound
 }
 
-/// The column that the guard of an upsert sets to null.
-pub(super) fn guard_column(target: &Target) -> Option<&str> {
-    let first = target.key.first()?;
-    Some(&target.column(*first).name)
-}
-
 /// The rows of some keys. Keys of one column as a list; of several as alternatives, which every version
 /// looks up in the index, as it does not with lists of tuples.
 pub(super) fn keys(target: &Target, forms: &[Form], columns: &[usize], row_count: usize) -> String {
@@ -377,148 +380,4 @@ pub(super) fn name(target: &Target, column: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::row::fixture::integer_target;
-    use crate::table::WriteMode;
-
-    fn check(
-        key: usize,
-        flavor: Flavor,
-        verb: Verb,
-        columns: &[usize],
-        rows: usize,
-        expected: &str,
-    ) {
-        let target = integer_target(3, key, WriteMode::Upsert);
-        let forms: Vec<Form> = (0..3).map(|_| Form::plain()).collect();
-        assert_eq!(
-            statement(&target, &forms, flavor, verb, columns, &[], rows),
-            expected
-        );
-    }
-
-    #[test]
-    fn statements() {
-        use Flavor::{MariaDb, MySql};
-        check(
-            0,
-            MySql,
-            Verb::Insert,
-            &[0, 2],
-            2,
-            "INSERT INTO `t` (`c0`,`c2`) VALUES (?,?),(?,?)",
-        );
-        check(
-            0,
-            MySql,
-            Verb::Insert,
-            &[],
-            2,
-            "INSERT INTO `t` () VALUES (),()",
-        );
-        check(
-            1,
-            MySql,
-            Verb::Upsert,
-            &[0, 1],
-            1,
-            "INSERT INTO `t` (`c0`,`c1`) VALUES (?,?) AS `new row` ON DUPLICATE KEY UPDATE \
-             `t`.`c0` = IF(`t`.`c0` <=> `new row`.`c0`, `t`.`c0`, NULL), \
-             `t`.`c1` = `new row`.`c1`",
-        );
-        check(
-            2,
-            MariaDb,
-            Verb::Upsert,
-            &[0, 1],
-            1,
-            "INSERT INTO `t` (`c0`,`c1`) VALUES (?,?) ON DUPLICATE KEY UPDATE \
-             `t`.`c0` = IF(`t`.`c0` <=> VALUES(`c0`) AND `t`.`c1` <=> VALUES(`c1`), `t`.`c0`, NULL)",
-        );
-        check(
-            1,
-            MySql,
-            Verb::Delete,
-            &[0],
-            3,
-            "DELETE FROM `t` WHERE `t`.`c0` IN (?,?,?)",
-        );
-        check(
-            2,
-            MySql,
-            Verb::Delete,
-            &[0, 1],
-            2,
-            "DELETE FROM `t` WHERE (`t`.`c0` = ? AND `t`.`c1` = ?) OR (`t`.`c0` = ? AND `t`.`c1` = ?)",
-        );
-    }
-
-    #[test]
-    fn other_modes() {
-        let target = |guard| Target {
-            guard,
-            ..Target::clone(&integer_target(3, 1, WriteMode::Update))
-        };
-        let forms: Vec<Form> = (0..3).map(|_| Form::plain()).collect();
-        let check = |verb, guard, columns: &[usize], rows, expected: &str| {
-            let flavor = Flavor::MariaDb;
-            let text = statement(&target(guard), &forms, flavor, verb, columns, &[], rows);
-            assert_eq!(text, expected);
-        };
-        check(
-            Verb::Ignore,
-            None,
-            &[0, 1],
-            1,
-            "INSERT INTO `t` (`c0`,`c1`) VALUES (?,?) ON DUPLICATE KEY UPDATE \
-             `t`.`c0` = IF(`t`.`c0` <=> VALUES(`c0`), `t`.`c0`, NULL)",
-        );
-        check(
-            Verb::Upsert,
-            Some(1),
-            &[0, 1, 2],
-            1,
-            "INSERT INTO `t` (`c0`,`c1`,`c2`) VALUES (?,?,?) ON DUPLICATE KEY UPDATE \
-             `t`.`c0` = IF(`t`.`c0` <=> VALUES(`c0`), `t`.`c0`, NULL), \
-             `t`.`c2` = IF((`t`.`c1` IS NULL OR `t`.`c1` < VALUES(`c1`)), VALUES(`c2`), `t`.`c2`), \
-             `t`.`c1` = IF((`t`.`c1` IS NULL OR `t`.`c1` < VALUES(`c1`)), VALUES(`c1`), `t`.`c1`)",
-        );
-        check(
-            Verb::UpdateEach,
-            Some(1),
-            &[0, 1, 2],
-            1,
-            "UPDATE `t` SET `c1` = ?, `c2` = ? WHERE `c0` = ? AND (`c1` IS NULL OR `c1` < ?)",
-        );
-        assert_eq!(
-            bound(&target(Some(1)), Verb::UpdateEach, &[0, 1, 2]),
-            [1, 2, 0, 1]
-        );
-        assert_eq!(bound(&target(None), Verb::UpdateEach, &[0, 2]), [2, 0]);
-        assert_eq!(bound(&target(Some(1)), Verb::Update, &[0, 1]), [0, 1]);
-        assert_eq!(bound(&target(None), Verb::Upsert, &[0, 2]), [0, 2]);
-        check(Verb::DeleteAll, None, &[], 0, "DELETE FROM `t`");
-    }
-
-    #[test]
-    fn names_and_literals_are_quoted() {
-        assert_eq!(quoted("a`b"), "`a``b`");
-        assert_eq!(qualified(&TableName::parse("a.b.c")), "`a`.`b.c`");
-        assert_eq!(literal("it's \\ \0"), "'it''s \\\\ \\0'");
-    }
-
-    #[test]
-    fn unfit_names_are_refused() {
-        let check = |name: &str, problem: &str| {
-            let error = check_identifier("column", name).expect_err(name);
-            assert!(error.to_string().contains(problem), "{error}");
-        };
-        check("", "is empty");
-        check("a\0b", "U+0000");
-        check("a ", "blank");
-        check("😀", "four bytes");
-        check(&"ü".repeat(65), "64 characters");
-        assert!(check_identifier("column", &"ü".repeat(64)).is_ok());
-    }
-}
+mod tests;

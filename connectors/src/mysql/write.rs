@@ -11,6 +11,7 @@ use std::sync::Arc;
 use fail::fail_point;
 use mysql_async::Value;
 
+use super::check::KeyCheck;
 use super::encode::{PACKET_HEADER_BYTES, push_row};
 use super::form::Form;
 use super::given::MARK_BYTES;
@@ -408,11 +409,11 @@ async fn execute(
     match executed {
         Ok(_) => Ok(()),
         Err(Failure::Refused(refusal)) => {
-            let guard = match step.verb {
-                Verb::Upsert | Verb::Ignore => sql::guard_column(target),
+            let check = match step.verb {
+                Verb::Upsert | Verb::Ignore => KeyCheck::of(target, access.forms(step)),
                 _ => None,
             };
-            Err(classify::row_error(ACTION, &refusal, guard))
+            Err(classify::row_error(ACTION, &refusal, check))
         }
         Err(Failure::Lost(error)) => Err(error),
     }

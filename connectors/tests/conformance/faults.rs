@@ -176,19 +176,25 @@ pub(crate) async fn a_stopped_holder_is_ended_by_its_successor(server: &impl Ser
 
 /// A row that meets another one on a further unique key is refused; neither is changed.
 pub(crate) async fn only_the_key_that_is_named_is_upserted(database: &impl Outside) {
-    only_the_key_that_is_named_counts(database, WriteMode::Upsert, "1,1,c").await;
+    only_the_key_counts(database, "bigint NOT NULL", WriteMode::Upsert).await;
 }
 
 /// The same of rows that are there: those with another key are not passed over.
 pub(crate) async fn only_the_key_that_is_named_is_passed_over(database: &impl Outside) {
-    only_the_key_that_is_named_counts(database, WriteMode::InsertIgnore, "1,1,a").await;
+    only_the_key_counts(database, "bigint NOT NULL", WriteMode::InsertIgnore).await;
 }
 
-/// `met`: what becomes of row 1 when it comes again.
-async fn only_the_key_that_is_named_counts(database: &impl Outside, mode: WriteMode, met: &str) {
-    database
-        .execute("CREATE TABLE u (id bigint NOT NULL PRIMARY KEY, n int NOT NULL UNIQUE, note varchar(10))")
-        .await;
+/// `key`: the type of the key's column.
+pub(crate) async fn only_the_key_counts(database: &impl Outside, key: &str, mode: WriteMode) {
+    // What becomes of row 1 when it comes again.
+    let met = match mode {
+        WriteMode::InsertIgnore => "1,1,a",
+        _ => "1,1,c",
+    };
+    database.execute("DROP TABLE IF EXISTS u").await;
+    let table =
+        format!("CREATE TABLE u (id {key} PRIMARY KEY, n int NOT NULL UNIQUE, note varchar(10))");
+    database.execute(&table).await;
     let mut session = session(database).await;
     let columns = ["id", "n", "note"];
     let target = target(&mut *session, "u", &columns, 1, mode).await;

@@ -51,9 +51,10 @@ pub(super) fn column(row: &Row, flavor: Flavor) -> (ColumnDef, Traits) {
         srid: number(row, 9).and_then(|srid| u32::try_from(srid).ok()),
         comment: text(row, 11).filter(|comment| !comment.is_empty()),
         default: stored_default(default.as_deref(), &extra, flavor),
-        is_odd: ["ON UPDATE", "INVISIBLE", "AUTO_INCREMENT"]
-            .iter()
-            .any(|sign| extra.contains(sign)),
+        is_numbered: extra.contains("AUTO_INCREMENT"),
+        is_odd: ODD.iter().any(|sign| extra.contains(sign))
+            || native_type.contains("COMPRESSED")
+            || number(row, 12) == Some(1),
     };
     let definition = ColumnDef {
         name: text(row, 0).unwrap_or_default(),
