@@ -9,7 +9,7 @@ use super::classify::sink_error;
 use super::connect::Connection;
 use super::encode::bound;
 use super::key::{self, Collation, LooseColumn};
-use super::sql::{local_name, quoted};
+use super::sql::{OnConflict, local_name, quoted};
 use crate::error::SinkError;
 use crate::row::TableRows;
 use crate::table::{ColumnDef, ColumnType, NewTable, Table, TableKind, TableName, Target};
@@ -159,6 +159,7 @@ struct CheckedTarget {
     target: Arc<Target>,
     loose_key: Vec<LooseColumn>,
     takes_marks: bool,
+    on_conflict: OnConflict,
 }
 
 impl Checked {
@@ -171,6 +172,12 @@ impl Checked {
     pub(super) fn are_told_apart(&self, rows: &TableRows) -> bool {
         self.find(&rows.target)
             .is_some_and(|found| key::are_told_apart(rows, &found.loose_key))
+    }
+
+    /// What inserts and updates of this target must say.
+    pub(super) fn on_conflict(&self, target: &Arc<Target>) -> OnConflict {
+        let found = self.find(target);
+        found.map_or(OnConflict::Abort, |found| found.on_conflict)
     }
 
     fn find(&self, target: &Arc<Target>) -> Option<&CheckedTarget> {
@@ -224,6 +231,7 @@ pub(super) async fn require_unchanged(
             target: Arc::clone(target),
             takes_marks: loose_key.is_empty() && takes_marks(connection, target).await?,
             loose_key,
+            on_conflict: on_conflict(connection, target).await?,
         });
     }
     connection.checked = checked;
@@ -313,6 +321,22 @@ async fn takes_marks(connection: &mut Connection, target: &Target) -> Result<boo
     let triggers = "SELECT 1 FROM main.sqlite_schema \
                     WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE LIMIT 1";
     Ok(rows_about(connection, triggers, &table).await?.is_empty())
+}
+
+/// The definition is looked through for the word alone: between it and the one before there may be blanks
+/// and comments, and one too many does no harm.
+async fn on_conflict(
+    connection: &mut Connection,
+    target: &Target,
+) -> Result<OnConflict, SinkError> {
+    let table = local_name(&target.table.name);
+    let clauses = "SELECT 1 FROM main.sqlite_schema \
+                   WHERE type = 'table' AND name = ?1 COLLATE NOCASE AND sql LIKE '%conflict%'";
+    let has_clause = !rows_about(connection, clauses, &table).await?.is_empty();
+    Ok(match has_clause {
+        true => OnConflict::Abort,
+        false => OnConflict::Unsaid,
+    })
 }
 
 /// Creates the table unless it exists, in a transaction of its own, and reads it back in the same.

@@ -2,12 +2,34 @@
 //!
 //! Every value is bound; only quoted identifiers are part of the text.
 
+use std::fmt;
+
 use crate::table::{TableName, Target, WriteMode};
 
 /// The rows of a statement that joins them with the table, and the table beside itself: names that no table
 /// is likely to have.
 const GIVEN: &str = "\"given row\"";
 const THERE: &str = "\"row there\"";
+
+/// What a statement says about conflicts that it does not name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnConflict {
+    /// Nothing. What the table's triggers say counts for them.
+    Unsaid,
+    /// `OR ABORT`, for a table whose definition says something else (`UNIQUE ON CONFLICT IGNORE`): it could
+    /// drop a row, replace another or end the transaction behind our back. It counts for all that the
+    /// table's triggers do, too.
+    Abort,
+}
+
+impl fmt::Display for OnConflict {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Unsaid => "",
+            Self::Abort => " OR ABORT",
+        })
+    }
+}
 
 /// An identifier in double quotes.
 pub(super) fn quoted(name: &str) -> String {
@@ -25,18 +47,20 @@ pub(super) fn local_name(name: &TableName) -> String {
 
 /// `INSERT` of `row_count` rows with these columns, or of one row of defaults without columns.
 ///
-/// `OR ABORT` overrides conflict clauses of the table's constraints, which could otherwise drop
-/// (`IGNORE`), replace (`REPLACE`) or end the transaction (`ROLLBACK`) behind our back.
-pub(super) fn insert_sql(target: &Target, columns: &[usize], row_count: usize) -> String {
+/// `on_conflict` is one of those of the statements below, too.
+pub(super) fn insert_sql(
+    target: &Target,
+    on_conflict: OnConflict,
+    columns: &[usize],
+    row_count: usize,
+) -> String {
     let table = quoted(&local_name(&target.table.name));
+    let insert = format!("INSERT{on_conflict} INTO main.{table}");
     if columns.is_empty() {
-        return format!("INSERT OR ABORT INTO main.{table} DEFAULT VALUES");
+        return format!("{insert} DEFAULT VALUES");
     }
     let names = column_names(target, columns);
-    let mut sql = format!(
-        "INSERT OR ABORT INTO main.{table} ({}) VALUES ",
-        names.join(", ")
-    );
+    let mut sql = format!("{insert} ({}) VALUES ", names.join(", "));
     push_tuples(&mut sql, columns.len(), row_count);
     match target.mode {
         WriteMode::Upsert if !target.key.is_empty() => {
@@ -91,6 +115,7 @@ fn newer(target: &Target, column: &str, value: &str) -> String {
 /// store them.
 pub(super) fn update_sql(
     target: &Target,
+    on_conflict: OnConflict,
     columns: &[usize],
     marked: &[usize],
     row_count: usize,
@@ -118,7 +143,7 @@ pub(super) fn update_sql(
         conditions.push(newer(target, &name, &given(columns, guard)));
     }
     format!(
-        "UPDATE OR ABORT main.{table} SET {} FROM {} WHERE {}",
+        "UPDATE{on_conflict} main.{table} SET {} FROM {} WHERE {}",
         set.join(", "),
         given_rows(columns, marked, row_count),
         conditions.join(" AND ")
@@ -133,6 +158,7 @@ pub(super) fn update_sql(
 /// [`Checked::takes_marks`](super::schema::Checked::takes_marks).
 pub(super) fn marked_upsert_sql(
     target: &Target,
+    on_conflict: OnConflict,
     columns: &[usize],
     marked: &[usize],
     row_count: usize,
@@ -157,7 +183,7 @@ pub(super) fn marked_upsert_sql(
         })
         .collect();
     format!(
-        "INSERT OR ABORT INTO main.{table} ({}) SELECT {} FROM {} LEFT JOIN main.{table} AS {THERE} \
+        "INSERT{on_conflict} INTO main.{table} ({}) SELECT {} FROM {} LEFT JOIN main.{table} AS {THERE} \
          ON {} WHERE true{}",
         column_names(target, columns).join(", "),
         values.join(", "),
@@ -290,22 +316,22 @@ mod tests {
     fn statements_name_only_what_is_written() {
         let insert = integer_target(3, 1, WriteMode::Insert);
         assert_eq!(
-            insert_sql(&insert, &[0, 2], 2),
-            "INSERT OR ABORT INTO main.\"t\" (\"c0\", \"c2\") VALUES (?,?),(?,?)"
+            insert_sql(&insert, OnConflict::Unsaid, &[0, 2], 2),
+            "INSERT INTO main.\"t\" (\"c0\", \"c2\") VALUES (?,?),(?,?)"
         );
         assert_eq!(
-            insert_sql(&insert, &[], 1),
+            insert_sql(&insert, OnConflict::Abort, &[], 1),
             "INSERT OR ABORT INTO main.\"t\" DEFAULT VALUES"
         );
         let upsert = integer_target(3, 2, WriteMode::Upsert);
         assert_eq!(
-            insert_sql(&upsert, &[0, 1, 2], 1),
+            insert_sql(&upsert, OnConflict::Abort, &[0, 1, 2], 1),
             "INSERT OR ABORT INTO main.\"t\" (\"c0\", \"c1\", \"c2\") VALUES (?,?,?) \
              ON CONFLICT (\"c0\", \"c1\") DO UPDATE SET \"c2\" = excluded.\"c2\""
         );
         assert_eq!(
-            insert_sql(&upsert, &[0, 1], 1),
-            "INSERT OR ABORT INTO main.\"t\" (\"c0\", \"c1\") VALUES (?,?) \
+            insert_sql(&upsert, OnConflict::Unsaid, &[0, 1], 1),
+            "INSERT INTO main.\"t\" (\"c0\", \"c1\") VALUES (?,?) \
              ON CONFLICT (\"c0\", \"c1\") DO NOTHING"
         );
         assert_eq!(
@@ -318,15 +344,15 @@ mod tests {
     fn marked_rows_take_what_they_lack_from_the_row_that_is_there() {
         let upsert = integer_target(3, 1, WriteMode::Upsert);
         assert_eq!(
-            marked_upsert_sql(&upsert, &[0, 1, 2], &[2], 2),
-            "INSERT OR ABORT INTO main.\"t\" (\"c0\", \"c1\", \"c2\") SELECT \"given row\".column1, \
+            marked_upsert_sql(&upsert, OnConflict::Unsaid, &[0, 1, 2], &[2], 2),
+            "INSERT INTO main.\"t\" (\"c0\", \"c1\", \"c2\") SELECT \"given row\".column1, \
              \"given row\".column2, CASE WHEN \"given row\".column4 & 1 THEN \"given row\".column3 ELSE \"row there\".\"c2\" END \
              FROM (VALUES (?,?,?,?),(?,?,?,?)) AS \"given row\" LEFT JOIN main.\"t\" AS \"row there\" \
              ON \"row there\".\"c0\" = \"given row\".column1 COLLATE BINARY WHERE true ON CONFLICT (\"c0\") \
              DO UPDATE SET \"c1\" = excluded.\"c1\", \"c2\" = excluded.\"c2\""
         );
         assert_eq!(
-            update_sql(&upsert, &[0, 1, 2], &[1, 2], 1),
+            update_sql(&upsert, OnConflict::Abort, &[0, 1, 2], &[1, 2], 1),
             "UPDATE OR ABORT main.\"t\" SET \"c1\" = CASE WHEN \"given row\".column4 & 1 THEN \"given row\".column2 \
              ELSE \"t\".\"c1\" END, \"c2\" = CASE WHEN \"given row\".column4 & 2 THEN \"given row\".column3 \
              ELSE \"t\".\"c2\" END FROM (VALUES (?,?,?,?)) AS \"given row\" WHERE \"t\".\"c0\" = \"given row\".column1"

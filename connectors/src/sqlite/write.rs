@@ -203,6 +203,7 @@ async fn write_group(
     if is_update && !(has_more_than_key && target.key.iter().all(names)) {
         return Ok(());
     }
+    let on_conflict = connection.checked.on_conflict(target);
     let row_count = group.rows.len(rows);
     let mut done = 0;
     while done < row_count {
@@ -211,9 +212,9 @@ async fn write_group(
         let arguments = group_arguments(rows, group, done, count)?;
         let (columns, marked) = (&group.columns, &group.marked);
         let sql = match is_update {
-            true => update_sql(target, columns, marked, count),
-            false if marked.is_empty() => insert_sql(target, columns, count),
-            false => marked_upsert_sql(target, columns, marked, count),
+            true => update_sql(target, on_conflict, columns, marked, count),
+            false if marked.is_empty() => insert_sql(target, on_conflict, columns, count),
+            false => marked_upsert_sql(target, on_conflict, columns, marked, count),
         };
         connection.execute("write rows", sql, arguments).await?;
         done += count;

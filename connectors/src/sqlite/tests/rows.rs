@@ -326,6 +326,36 @@ async fn conflict_clauses_of_the_table_hide_nothing() {
     }
 }
 
+/// What a statement says about conflicts counts for all that its triggers do.
+#[tokio::test]
+async fn triggers_of_the_table_do_what_they_say() {
+    let ddl = "CREATE TABLE t (k INTEGER PRIMARY KEY, a INTEGER);
+        CREATE TABLE seen (a INTEGER PRIMARY KEY);
+        CREATE TRIGGER notes AFTER INSERT ON t BEGIN INSERT OR IGNORE INTO seen VALUES (NEW.a); END;
+        CREATE TRIGGER renotes AFTER UPDATE ON t BEGIN INSERT OR REPLACE INTO seen VALUES (NEW.a); END;";
+    let database = Database::new(ddl).await;
+    let mut session = database.session().await;
+    let int = Cell::Int;
+    for (mode, keys) in [
+        (WriteMode::Insert, [1, 2]),
+        (WriteMode::Upsert, [3, 4]),
+        (WriteMode::InsertIgnore, [4, 5]),
+        (WriteMode::Update, [1, 2]),
+    ] {
+        let key: &[&str] = match mode {
+            WriteMode::Insert => &[],
+            _ => &["k"],
+        };
+        let target = database.target("t", key, mode).await;
+        let records = keys.map(|key| [int(key), int(7)]);
+        let records = records.each_ref().map(|cells| (cells.as_slice(), false));
+        let written = write_rows_only(&mut session, rows_of(&target, &records)).await;
+        written.unwrap_or_else(|error| panic!("{mode:?}: {error}"));
+    }
+    assert_eq!(database.count("t").await, 5);
+    assert_eq!(database.query(&["a"], "FROM seen").await, ["7"]);
+}
+
 #[tokio::test]
 async fn generated_columns_are_left_to_the_database() {
     let ddl = "CREATE TABLE t (a INTEGER, b INTEGER AS (a + 1) STORED, c INTEGER AS (a + 2))";
