@@ -184,9 +184,13 @@ pub(super) fn classify(code: u16, state: &str) -> Verdict {
     }
 }
 
-/// The server ends the session with this error.
+/// The server ends the session with this error; or it is read-only, as the old primary is after a
+/// switch-over, and keeps the session, which would stay with it for ever: a new one finds the new primary.
 fn ends_session(code: u16) -> bool {
-    matches!(code, 1053 | 1077..=1080 | 1152..=1161 | 1184 | 1927 | 3169 | 4031)
+    matches!(
+        code,
+        1053 | 1077..=1080 | 1152..=1161 | 1184 | 1290 | 1792 | 1836 | 1927 | 3169 | 4031
+    )
 }
 
 /// What a statement meets whose table or columns are not what they were when it was made: none of

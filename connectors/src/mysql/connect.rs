@@ -197,11 +197,11 @@ impl Connector {
             let row = rows.iter().find(|row| text_is(row, name))?;
             self::text(row, 1)
         };
-        require_fit(
-            variable("read_only"),
-            variable("log_bin"),
-            variable("binlog_format"),
-        )?;
+        require_fit(&Settings {
+            read_only: [variable("read_only"), variable("innodb_read_only")],
+            log_bin: variable("log_bin"),
+            binlog_format: variable("binlog_format"),
+        })?;
         let packet_bytes_max = variable("max_allowed_packet")
             .and_then(|bytes| bytes.parse().ok())
             .ok_or_else(|| SinkError::retry("the server does not tell its max_allowed_packet"))?;
@@ -285,8 +285,7 @@ fn set_up_text(timeouts: &SinkTimeouts, flavor: Flavor, session: &str) -> String
          SET SESSION TRANSACTION READ WRITE; \
          SELECT GET_LOCK({session}, 0); \
          SHOW VARIABLES WHERE Variable_name IN \
-         ('max_allowed_packet', 'read_only', 'log_bin', 'binlog_format')",
-        session = literal(session)
+         ('max_allowed_packet', 'read_only', 'innodb_read_only', 'log_bin', 'binlog_format')"
     )
 }
 
@@ -295,22 +294,29 @@ pub(super) fn seconds(duration: Duration) -> u64 {
     duration.as_millis().div_ceil(1_000).clamp(1, 31_536_000) as u64
 }
 
-fn require_fit(
-    read_only: Option<String>,
+/// Settings of the server that decide whether rows can be written to it.
+struct Settings {
+    /// That of the server, and that of InnoDB, which alone tells at replicas that share their primary's storage.
+    read_only: [Option<String>; 2],
     log_bin: Option<String>,
     binlog_format: Option<String>,
-) -> Result<(), SinkError> {
-    let is_on = |value: Option<String>| {
-        value.is_some_and(|value| value.eq_ignore_ascii_case("ON") || value == "1")
+}
+
+fn require_fit(settings: &Settings) -> Result<(), SinkError> {
+    // There are several ways to be on: MariaDB has `NO_LOCK`, too.
+    let is_on = |value: &Option<String>| {
+        let value = value.as_deref();
+        value.is_some_and(|value| !(value.eq_ignore_ascii_case("OFF") || value == "0"))
     };
-    if is_on(read_only) {
+    if settings.read_only.iter().any(is_on) {
         return Err(SinkError::retry(
             "the server is read-only, as replicas are; \
              name the primary in connection.url, or wait until it is one",
         ));
     }
-    let is_statement = binlog_format.is_some_and(|format| format.eq_ignore_ascii_case("STATEMENT"));
-    if is_statement && is_on(log_bin) {
+    let format = settings.binlog_format.as_deref();
+    let is_statement = format.is_some_and(|format| format.eq_ignore_ascii_case("STATEMENT"));
+    if is_statement && is_on(&settings.log_bin) {
         return Err(SinkError::stop(
             "the server's binlog_format is STATEMENT, which cannot log what is written under \
              READ COMMITTED; set binlog_format=ROW on the server, or MIXED",
@@ -382,19 +388,26 @@ mod tests {
 
     #[test]
     fn servers_that_cannot_be_written_to() {
-        let check = |read_only: &str, log_bin: &str, format: &str, expected| {
-            let fit = require_fit(
-                Some(read_only.to_owned()),
-                Some(log_bin.to_owned()),
-                Some(format.to_owned()),
-            );
+        let check = |read_only: [&str; 2], log_bin: &str, format: &str, expected| {
+            let fit = require_fit(&Settings {
+                read_only: read_only.map(|value| Some(value.to_owned())),
+                log_bin: Some(log_bin.to_owned()),
+                binlog_format: Some(format.to_owned()),
+            });
             assert_eq!(fit.err().map(|error| error.class()), expected);
         };
-        check("OFF", "ON", "ROW", None);
-        check("OFF", "OFF", "STATEMENT", None);
-        check("ON", "ON", "ROW", Some(ErrorClass::Retry));
-        check("OFF", "ON", "STATEMENT", Some(ErrorClass::Stop));
-        assert!(require_fit(None, None, None).is_ok());
+        check(["OFF", "OFF"], "ON", "ROW", None);
+        check(["0", "0"], "OFF", "STATEMENT", None);
+        check(["ON", "OFF"], "ON", "ROW", Some(ErrorClass::Retry));
+        check(["NO_LOCK", "OFF"], "ON", "ROW", Some(ErrorClass::Retry));
+        check(["OFF", "ON"], "ON", "ROW", Some(ErrorClass::Retry));
+        check(["OFF", "OFF"], "ON", "STATEMENT", Some(ErrorClass::Stop));
+        let untold = Settings {
+            read_only: [None, None],
+            log_bin: None,
+            binlog_format: None,
+        };
+        assert!(require_fit(&untold).is_ok());
     }
 
     #[test]

@@ -71,19 +71,21 @@ async fn a_lock_that_is_held_too_long_is_tried_again() {
 #[tokio::test]
 async fn conditions_of_the_server_are_no_record_errors() {
     let conditions = [
-        (1021, "disk full"),
-        (1114, "table full"),
-        (1290, "read-only"),
-        (1040, "too many connections"),
-        (1037, "out of memory"),
-        (1180, "error while committing"),
-        (1317, "interrupted"),
-        (1053, "stopping"),
+        (1021, "disk full", false),
+        (1114, "table full", false),
+        (1290, "read-only", true),
+        (1792, "read-only transaction", true),
+        (1836, "read-only mode", true),
+        (1040, "too many connections", false),
+        (1037, "out of memory", false),
+        (1180, "error while committing", false),
+        (1317, "interrupted", false),
+        (1053, "stopping", true),
     ];
     for server in servers().await {
         let mut session = session(&server).await;
         let target = upserted(&mut *session, "t").await;
-        for (code, what) in conditions {
+        for (code, what, is_lost) in conditions {
             server
                 .run(&format!(
                     "CREATE TRIGGER refuses BEFORE INSERT ON t FOR EACH ROW \
@@ -94,6 +96,7 @@ async fn conditions_of_the_server_are_no_record_errors() {
             let error = session.write(&written).await.expect_err(what);
             assert_eq!(error.class(), ErrorClass::Retry, "{error}");
             assert!(!error.commit_unknown(), "{error}");
+            assert_eq!(error.connection_lost(), is_lost, "{error}");
             server.run("DROP TRIGGER refuses").await;
             session = replaced(&server, session, error.connection_lost()).await;
             let outcome = session.write(&written).await.expect(what);

@@ -9,11 +9,12 @@ use rowdock_connectors::{
 use uuid::Uuid;
 
 use super::servers;
-use crate::conformance::databases::mysql::Schema;
+use crate::conformance::databases::mysql::{Schema, connect};
 use crate::conformance::support::{
-    Database, appended, batch, claim, int, moved, options, put, renewal, rows, session, start,
-    until,
+    Database, appended, batch, claim, int, moved, options, put, renewal, rows, rows_only, session,
+    start, until,
 };
+use crate::own::Own;
 use crate::wire::Wire;
 
 /// How long an answer is waited for.
@@ -66,6 +67,38 @@ async fn a_commit_whose_answer_is_lost_is_settled_by_a_renewal() {
         let answers = second.renew(&renewal(&[0], id)).await.expect("answers");
         assert_eq!(answers, [RenewAnswer::Held { next_offset: 3 }]);
     }
+}
+
+/// The server that is named first becomes a replica, and keeps its sessions: they are replaced by ones at the
+/// new primary.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a server of its own: make chaos"]
+async fn chaos_of_a_switch_over() {
+    use mysql_async::prelude::Queryable as _;
+    let own = Own::start("mysql", "");
+    let second = Schema::at("ROWDOCK_TEST_MYSQL").await;
+    let first = own.setting("ROWDOCK_TEST_MYSQL");
+    let mut admin = connect(first).await;
+    let create = format!("CREATE DATABASE {}", second.name);
+    admin.query_drop(create).await.expect("created");
+    let (_, address) = first.rsplit_once('@').expect("a user");
+    let both = second
+        .url()
+        .replacen('@', &format!("@{},", address.trim_end_matches('/')), 1);
+    let sink = MySqlSink::new(options(&both, "orders", false)).expect("options");
+    let mut before = sink.open().await.expect("at the first");
+    let target = appended(&mut *before, "t").await;
+    let written = rows_only(vec![rows(&target, &[put(1, int(1), Cell::Null)])]);
+    before.write(&written).await.expect("written");
+    let switch = "SET GLOBAL super_read_only = ON";
+    admin.query_drop(switch).await.expect(switch);
+    let error = before.write(&written).await.expect_err("read-only");
+    is_lost(&error, false);
+    let mut after = sink.open().await.expect("at the second");
+    let target = appended(&mut *after, "t").await;
+    let written = rows_only(vec![rows(&target, &[put(2, int(1), Cell::Null)])]);
+    after.write(&written).await.expect("written");
+    assert_eq!(second.rows("t", &["id"]).await, ["2"]);
 }
 
 /// A call that was dropped half-way leaves a connection that nobody knows anything about.

@@ -56,6 +56,29 @@ fn the_shortest_range_decides_and_none_is_there_twice() {
     assert!(TABLE.iter().all(|(first, last, ..)| first <= last));
 }
 
+#[test]
+fn sessions_that_are_of_no_more_use() {
+    let check = |code: u16, expected: bool| {
+        let error = mysql_async::ServerError {
+            code,
+            state: "HY000".to_owned(),
+            message: String::new(),
+        };
+        let error = statement_error("write a batch", &error);
+        assert_eq!(error.connection_lost(), expected, "{code}");
+    };
+    for code in [1053, 1152, 1927, 3169, 4031] {
+        check(code, true);
+    }
+    // Read-only servers, which other hosts take the place of.
+    for code in [1290, 1792, 1836] {
+        check(code, true);
+    }
+    for code in [1021, 1036, 1205, 1213, 1969, 3024] {
+        check(code, false);
+    }
+}
+
 fn refused(code: u16, message: &str) -> String {
     let error = mysql_async::ServerError {
         code,
