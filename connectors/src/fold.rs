@@ -49,7 +49,7 @@ mod log;
 use key::KeyOrder;
 pub(crate) use key::{compare_values, decimal_parts};
 pub(crate) use log::{has_at_most_digits, have_one_spelling_each};
-pub use log::{in_log_order, one_by_one};
+pub use log::{in_log_order, may_reorder, one_by_one};
 
 /// What to run for the rows of one table.
 #[derive(Debug, Clone)]

@@ -192,8 +192,9 @@ pub trait Session: Send {
     /// A batch without positions (at-least-once) writes rows only; one without rows moves
     /// positions only.
     ///
-    /// Tables come in the order in which the batch has them. When a foreign key does not allow that,
-    /// the rows are written once more in the order of the log, where it has one.
+    /// Tables come in the order in which the batch has them, their rows by key. When a foreign key does not
+    /// allow that, the rows are written once more in the order of the log, where it has one: first through
+    /// the tables, then within each, too.
     ///
     /// # Errors
     /// Of class *record*: at least one row is refused, nothing was written, the session is fine:

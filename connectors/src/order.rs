@@ -6,11 +6,61 @@
 //!
 //! Between partitions the log has no order. There the tables that came last go first: the other way round
 //! has just been refused.
+//!
+//! A foreign key may bind rows of one table, too, as an answer to the comment that it answers. Then the fold,
+//! whose order is that of the keys, is left aside.
 
 use std::collections::BTreeMap;
 
 use crate::error::SinkError;
+use crate::fold;
 use crate::row::{Batch, TableRows};
+
+/// The order of the rows of one table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RowOrder {
+    /// As the [`mod@fold`] has it, where it knows which keys are the same.
+    Folded,
+    /// That of the log, deletes and updates one by one.
+    Log,
+}
+
+/// An order in which a batch is written.
+pub(crate) struct Attempt<'b> {
+    batch: &'b Batch,
+    /// In the order of the log through all tables.
+    runs: Option<Vec<TableRows>>,
+    pub(crate) row_order: RowOrder,
+}
+
+impl<'b> Attempt<'b> {
+    /// Table by table, which takes the fewest statements.
+    pub(crate) fn first(batch: &'b Batch) -> Self {
+        Self {
+            batch,
+            runs: None,
+            row_order: RowOrder::Folded,
+        }
+    }
+
+    /// What to write, in this order.
+    pub(crate) fn tables(&self) -> &[TableRows] {
+        self.runs.as_ref().unwrap_or(&self.batch.tables)
+    }
+
+    /// What to attempt after this error. `None` when no other order would help.
+    pub(crate) fn after(mut self, error: &SinkError) -> Option<Self> {
+        if self.runs.is_none() && self.row_order == RowOrder::Folded {
+            self.runs = runs_after(error, self.batch);
+            if self.runs.is_some() {
+                return Some(self);
+            }
+        }
+        let may_help = self.row_order == RowOrder::Folded && log_may_help(error, self.tables());
+        self.row_order = RowOrder::Log;
+        may_help.then_some(self)
+    }
+}
 
 /// Index into [`Batch::tables`], and the row there.
 pub(crate) type Place = (usize, usize);
@@ -56,6 +106,12 @@ pub(crate) fn runs_after(error: &SinkError, batch: &Batch) -> Option<Vec<TableRo
     }
     let places = in_log_order(batch);
     (places != by_table(batch)).then(|| runs(batch, &places))
+}
+
+/// Whether these may be accepted in [the order of the log](RowOrder::Log), though they have been refused by
+/// this error in another.
+pub(crate) fn log_may_help(error: &SinkError, tables: &[TableRows]) -> bool {
+    error.breaks_reference() && !error.connection_lost() && tables.iter().any(fold::may_reorder)
 }
 
 /// Rows of a batch, cut where the table changes.
@@ -132,6 +188,58 @@ mod tests {
             &[&[0, 10, 2, 12], &[11, 1, 3, 13]],
             Some(&[&[0, 10], &[1, 11], &[2, 12], &[3, 13]]),
         );
+    }
+
+    #[test]
+    fn attempts_go_through_the_tables_first() {
+        let check = |tables: &[&[i64]], mode, expected: &[(usize, RowOrder)]| {
+            let mut batch = batch(tables);
+            for rows in &mut batch.tables {
+                rows.target = integer_target(1, 1, mode);
+            }
+            assert!(
+                Attempt::first(&batch)
+                    .after(&SinkError::retry("deadlock"))
+                    .is_none()
+            );
+            let mut found = Vec::new();
+            let mut next = Some(Attempt::first(&batch));
+            while let Some(attempt) = next {
+                found.push((attempt.tables().len(), attempt.row_order));
+                next = attempt.after(&broken());
+            }
+            assert_eq!(found, expected, "{tables:?}");
+        };
+        let (folded, log) = (RowOrder::Folded, RowOrder::Log);
+        use WriteMode::{Insert, Upsert};
+        check(&[&[1]], Upsert, &[(1, folded)]);
+        check(&[&[1, 2]], Insert, &[(1, folded)]);
+        check(&[&[1, 2]], Upsert, &[(1, folded), (1, log)]);
+        check(&[&[0, 1], &[2, 3]], Upsert, &[(2, folded), (2, log)]);
+        check(
+            &[&[0, 1, 3], &[2]],
+            Upsert,
+            &[(2, folded), (3, folded), (3, log)],
+        );
+        check(&[&[0, 1, 3], &[2]], Insert, &[(2, folded), (3, folded)]);
+    }
+
+    #[test]
+    fn the_log_helps_where_the_fold_has_another_order() {
+        let check = |mode, values: &[i64], expected: bool| {
+            let mut batch = batch(&[values]);
+            for rows in &mut batch.tables {
+                rows.target = integer_target(1, 1, mode);
+            }
+            let tables = &batch.tables;
+            assert!(!log_may_help(&SinkError::retry("deadlock"), tables));
+            assert!(!log_may_help(&broken().losing_connection(), tables));
+            assert_eq!(log_may_help(&broken(), tables), expected, "{mode:?}");
+        };
+        check(WriteMode::Upsert, &[1, 2], true);
+        check(WriteMode::Update, &[1, 2], true);
+        check(WriteMode::Upsert, &[1], false);
+        check(WriteMode::Insert, &[1, 2], false);
     }
 
     #[test]

@@ -98,7 +98,16 @@ macro_rules! with_tables_of_others {
             references::rows_come_in_the_order_of_the_log,
             references::rows_of_several_partitions_find_an_order,
             references::no_row_is_blamed_for_the_order,
+            references::rows_of_one_table_come_in_the_order_of_the_log,
+            references::no_row_is_blamed_for_the_order_in_its_table,
         }
+    };
+}
+
+/// What holds where a batch whose rows a foreign key binds within one table is written once more.
+macro_rules! with_references_within_a_table {
+    ($database:expr) => {
+        run! { $database; references::statements_of_one_table_come_in_the_order_of_the_log, }
     };
 }
 
@@ -136,6 +145,7 @@ mod sqlite {
     with_transactions! { super::databases::sqlite::Sqlite::new() }
     with_tables_of_others! { super::databases::sqlite::Sqlite::new() }
     with_a_progress_table! { super::databases::sqlite::Sqlite::new() }
+    with_references_within_a_table! { super::databases::sqlite::Sqlite::new() }
 }
 
 mod postgres_15 {
@@ -148,10 +158,12 @@ mod postgres_18 {
 
 mod mysql {
     with_server! { super::databases::mysql::mysql().await }
+    with_references_within_a_table! { super::databases::mysql::mysql().await }
 }
 
 mod mariadb {
     with_server! { super::databases::mysql::mariadb().await }
+    with_references_within_a_table! { super::databases::mysql::mariadb().await }
 }
 
 mod cassandra {

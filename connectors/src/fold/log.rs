@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
 
-use super::{Phase, Plan, RowSet, after_truncate, tombstones};
-use crate::row::{Cell, CellState, RowKind, TableRows, Timestamp};
+use super::{Phase, Plan, RowSet, after_truncate, keys_meet, tombstones};
+use crate::row::{Cell, CellState, Column, RowKind, TableRows, Timestamp};
 
 /// Digits after the second that a cell can have.
 const CELL_DIGITS: u32 = 9;
@@ -46,6 +46,12 @@ pub fn one_by_one(rows: &TableRows) -> Plan<'_> {
         false => (Vec::new(), vec![row]),
     };
     plan_of(rows, first, (first..rows.len()).map(phase).collect())
+}
+
+/// Whether the [plan](super::plan) of these rows may have another order than the log.
+pub fn may_reorder(rows: &TableRows) -> bool {
+    let is_mixed = |column: &Column| (1..rows.len()).contains(&column.absent_count());
+    rows.len() > 1 && (keys_meet(rows) || rows.columns.iter().any(is_mixed))
 }
 
 /// No two values that are, or may be, one to the table are two to the fold, or the other way round: all

@@ -5,6 +5,9 @@
 //! | the same to the fold and to the table       | per phase of the [`mod@fold`]: delete by key, then one write per set of columns; of more than [`SHAPES_MAX`] sets one for all, whose rows are [marked](super::given) |
 //! | perhaps the same to the table alone         | neighbours in the log that do alike, in log order: within a statement the server takes rows one after the other |
 //!
+//! Where a foreign key has refused that, the second way is taken, too, with a step for each delete: of several
+//! in one statement the server chooses the order, as it does with updates, which are always one by one there.
+//!
 //! Before both the table is emptied, if a truncate is among the rows; what comes before that is void.
 //!
 //! With tombstones deletes are remembered, and what is older is buried, in the place of the deletes, and
@@ -15,6 +18,7 @@ use super::key;
 use super::sql::Verb;
 use crate::error::SinkError;
 use crate::fold::{self, Plan, RowSet};
+use crate::order::RowOrder;
 use crate::row::TableRows;
 use crate::statement;
 use crate::table::{Target, WriteMode};
@@ -50,15 +54,22 @@ pub(super) struct Order<'a> {
     plan: Plan<'a>,
     /// A key may be there several times in a phase.
     is_of_the_log: bool,
+    /// Rows that one statement deletes.
+    deletes_max: usize,
 }
 
 /// Decides how a table's rows are written.
 ///
 /// # Errors
 /// *Stop* for deletes without a key.
-pub(super) fn order<'a>(rows: &'a TableRows, forms: &[Form]) -> Result<Order<'a>, SinkError> {
+pub(super) fn order<'a>(
+    rows: &'a TableRows,
+    forms: &[Form],
+    row_order: RowOrder,
+) -> Result<Order<'a>, SinkError> {
     statement::check_deletes(rows)?;
-    let is_of_the_log = fold::keys_meet(rows) && !key::are_told_apart(rows, forms);
+    let is_asked_for = row_order == RowOrder::Log;
+    let is_of_the_log = is_asked_for || fold::keys_meet(rows) && !key::are_told_apart(rows, forms);
     let plan = match is_of_the_log {
         true => fold::in_log_order(rows),
         false => fold::plan(rows),
@@ -66,6 +77,7 @@ pub(super) fn order<'a>(rows: &'a TableRows, forms: &[Form]) -> Result<Order<'a>
     Ok(Order {
         plan,
         is_of_the_log,
+        deletes_max: if is_asked_for { 1 } else { usize::MAX },
     })
 }
 
@@ -79,7 +91,9 @@ pub(super) fn steps<'a>(order: &'a Order<'_>) -> Vec<Step<'a>> {
     }
     let mut graves = Graves::new(rows, plan.tombstones.as_ref());
     for phase in &plan.phases {
-        graves.dig(&phase.deletes, &mut steps);
+        for deletes in phase.deletes.chunks(order.deletes_max) {
+            graves.dig(deletes, &mut steps);
+        }
         for group in statement::few_groups(rows, &phase.writes, SHAPES_MAX) {
             let verb = match write_verb(&rows.target, &group.columns) {
                 // In a join the first of several rows of a key would count, and they alone.
@@ -120,9 +134,6 @@ impl<'a> Graves<'a> {
 
     /// Deletes rows; with tombstones those that are older.
     fn dig(&mut self, deletes: &[usize], steps: &mut Vec<Step<'a>>) {
-        if deletes.is_empty() {
-            return;
-        }
         let row_set = RowSet::Some(deletes.to_vec());
         let Some(tombstones) = self.tombstones else {
             return steps.push(self.of_keys(Verb::Delete, row_set));
@@ -207,7 +218,7 @@ mod tests {
             encoding: Encoding::Plain,
             ..Form::plain()
         };
-        let order = order(&rows, &[caseless, Form::plain()]).expect("has a key");
+        let order = order(&rows, &[caseless, Form::plain()], RowOrder::Folded).expect("has a key");
         let found: Vec<(Verb, Vec<usize>, Vec<usize>)> = steps(&order)
             .into_iter()
             .map(|step| {
@@ -271,7 +282,7 @@ mod tests {
         ];
         // By the fold, and in the order of the log.
         for form in [Form::plain(), caseless] {
-            let order = order(&rows, &[form, Form::plain()]).expect("has a key");
+            let order = order(&rows, &[form, Form::plain()], RowOrder::Folded).expect("has a key");
             let found: Vec<(Verb, usize)> = steps(&order)
                 .into_iter()
                 .map(|step| (step.verb, step.row_set.row(0)))
@@ -293,7 +304,7 @@ mod tests {
                 push_row(&mut rows, &[v(shape), cell(0), cell(1), cell(2)], false);
             }
             let forms: Vec<Form> = (0..4).map(|_| Form::plain()).collect();
-            let order = order(&rows, &forms).expect("has a key");
+            let order = order(&rows, &forms, RowOrder::Folded).expect("has a key");
             let found: Vec<(Verb, usize, Vec<usize>)> = steps(&order)
                 .into_iter()
                 .map(|step| (step.verb, step.row_set.len(step.rows), step.marked))
@@ -309,6 +320,38 @@ mod tests {
         check(WriteMode::Insert, None, &[(Verb::Insert, 8, &[])]);
         let each: Vec<(Verb, usize, &[usize])> = vec![(Verb::Upsert, 1, &[]); 8];
         check(WriteMode::Upsert, Some(2), &each);
+    }
+
+    #[test]
+    fn the_log_s_order_has_a_step_for_each_delete_and_update() {
+        let check = |mode, expected: &[(Verb, &[usize])]| {
+            let mut rows = TableRows::new(integer_target(2, 1, mode));
+            push_row(&mut rows, &[v(9), v(0)], false);
+            push_row(&mut rows, &[v(7), v(0)], false);
+            push_row(&mut rows, &[v(5), A], true);
+            push_row(&mut rows, &[v(3), A], true);
+            let forms = [Form::plain(), Form::plain()];
+            let order = order(&rows, &forms, RowOrder::Log).expect("has a key");
+            let found: Vec<(Verb, Vec<usize>)> = steps(&order)
+                .into_iter()
+                .map(|step| (step.verb, step.row_set.iter(step.rows).collect()))
+                .collect();
+            let expected: Vec<(Verb, Vec<usize>)> = expected
+                .iter()
+                .map(|(verb, members)| (*verb, members.to_vec()))
+                .collect();
+            assert_eq!(found, expected, "{mode:?}");
+        };
+        for (mode, verb) in [
+            (WriteMode::Upsert, Verb::Upsert),
+            (WriteMode::Update, Verb::UpdateEach),
+            (WriteMode::Insert, Verb::Insert),
+        ] {
+            check(
+                mode,
+                &[(verb, &[0, 1]), (Verb::Delete, &[2]), (Verb::Delete, &[3])],
+            );
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::transaction;
 use super::write::Writer;
 use crate::error::{ErrorClass, SinkError};
 use crate::options::SinkTimeouts;
+use crate::order::{self, RowOrder};
 use crate::reject::Trial;
 use crate::row::Batch;
 
@@ -29,6 +30,21 @@ impl PartTrial<'_> {
         self.link.run(ACTION, statement).await?;
         self.link.require_transaction()
     }
+
+    /// After a *record* error all is as it was before.
+    async fn try_in(&mut self, part: &Batch, row_order: RowOrder) -> Result<(), SinkError> {
+        self.run("SAVEPOINT part").await?;
+        let tried = self.writer.try_rows(self.link, &part.tables, row_order);
+        match tried.await {
+            Ok(()) => self.run("RELEASE SAVEPOINT part").await,
+            Err(error) if error.class() == ErrorClass::Record => {
+                // Fails when the savepoint has gone with its transaction.
+                self.run("ROLLBACK TO SAVEPOINT part").await?;
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
 }
 
 #[async_trait]
@@ -40,15 +56,11 @@ impl Trial for PartTrial<'_> {
 
     async fn try_rows(&mut self, part: &Batch) -> Result<(), SinkError> {
         fail_point!(super::failpoint::BETWEEN_BISECT_STEPS);
-        self.run("SAVEPOINT part").await?;
-        match self.writer.try_rows(self.link, &part.tables).await {
-            Ok(()) => self.run("RELEASE SAVEPOINT part").await,
-            Err(error) if error.class() == ErrorClass::Record => {
-                // Fails when the savepoint has gone with its transaction.
-                self.run("ROLLBACK TO SAVEPOINT part").await?;
-                Err(error)
+        match self.try_in(part, RowOrder::Folded).await {
+            Err(error) if order::log_may_help(&error, &part.tables) => {
+                self.try_in(part, RowOrder::Log).await
             }
-            Err(error) => Err(error),
+            tried => tried,
         }
     }
 

@@ -25,7 +25,7 @@ use crate::WriteOutcome;
 use crate::committed::Committed;
 use crate::error::{ErrorClass, SinkError};
 use crate::options::SinkTimeouts;
-use crate::order;
+use crate::order::{Attempt, RowOrder};
 use crate::position::PositionMove;
 use crate::row::{Batch, TableRows};
 use crate::statement;
@@ -101,28 +101,31 @@ impl Writer {
         if progress.is_none() && batch.row_count() == 0 {
             return Ok(WriteOutcome::Committed);
         }
-        let (positions, tables) = (&batch.positions, &batch.tables);
-        let written = self.write_once(link, timeouts, progress, positions, tables);
-        let error = match written.await {
-            Err(error) => error,
-            written => return written,
-        };
-        let Some(runs) = order::runs_after(&error, batch) else {
-            return Err(error);
-        };
-        self.write_once(link, timeouts, progress, positions, &runs)
-            .await
+        let positions = &batch.positions;
+        let mut attempt = Attempt::first(batch);
+        loop {
+            let written = self.write_once(link, timeouts, progress, positions, &attempt);
+            let error = match written.await {
+                Err(error) => error,
+                written => return written,
+            };
+            attempt = match attempt.after(&error) {
+                Some(next) => next,
+                None => return Err(error),
+            };
+        }
     }
 
-    /// Writes rows in this order of tables, and moves the positions.
+    /// Writes rows in this order, and moves the positions.
     async fn write_once(
         &mut self,
         link: &mut Link,
         timeouts: &SinkTimeouts,
         progress: Option<&Progress>,
         positions: &[PositionMove],
-        tables: &[TableRows],
+        attempt: &Attempt<'_>,
     ) -> Result<WriteOutcome, SinkError> {
+        let tables = attempt.tables();
         // Looks tables up, which must not happen inside the transaction.
         let accesses = self.accesses(link, tables).await?;
         fail_point!(super::failpoint::BEFORE_BEGIN);
@@ -142,7 +145,7 @@ impl Writer {
             };
         }
         fail_point!(super::failpoint::AFTER_PROGRESS);
-        let written = write_tables(link, tables, &accesses, Sizes::Few).await;
+        let written = write_tables(link, tables, &accesses, attempt.row_order, Sizes::Few).await;
         transaction::or_roll_back(link, written).await?;
         fail_point!(super::failpoint::BEFORE_COMMIT);
         match transaction::commit(link, ACTION).await {
@@ -159,9 +162,10 @@ impl Writer {
         &mut self,
         link: &mut Link,
         tables: &[TableRows],
+        row_order: RowOrder,
     ) -> Result<(), SinkError> {
         let accesses = self.known_accesses(tables)?;
-        write_tables(link, tables, &accesses, Sizes::Any).await
+        write_tables(link, tables, &accesses, row_order, Sizes::Any).await
     }
 
     /// Looks up what is not known yet about these tables.
@@ -255,10 +259,11 @@ async fn write_tables(
     link: &mut Link,
     tables: &[TableRows],
     accesses: &[Arc<Access>],
+    row_order: RowOrder,
     sizes: Sizes,
 ) -> Result<(), SinkError> {
     for (rows, access) in tables.iter().zip(accesses) {
-        let order = steps::order(rows, &access.forms)?;
+        let order = steps::order(rows, &access.forms, row_order)?;
         for step in steps::steps(&order) {
             write_step(link, &step, access, sizes).await?;
         }

@@ -12,7 +12,7 @@ use super::sql::{bury_sql, delete_sql, insert_sql, marked_upsert_sql, truncate_s
 use crate::WriteOutcome;
 use crate::error::{ErrorClass, SinkError};
 use crate::fold::{self, RowSet};
-use crate::order;
+use crate::order::{self, Attempt, RowOrder};
 use crate::reject::Trial;
 use crate::row::{Batch, TableRows};
 use crate::statement::{self, Group};
@@ -40,7 +40,8 @@ enum Sizes {
     Few,
     /// As many rows as there are: to have few statements once.
     Any,
-    /// One row: of several that a join finds for a row of the table, any one would count.
+    /// One row: of several that a join finds for a row of the table, any one would count; of several to be
+    /// deleted, any one would be the first.
     One,
 }
 
@@ -50,25 +51,28 @@ pub(super) async fn write(
     progress: &Progress,
     batch: &Batch,
 ) -> Result<WriteOutcome, SinkError> {
-    let error = match write_once(connection, progress, batch, &batch.tables).await {
-        Err(error) => error,
-        written => return written,
-    };
-    match order::runs_after(&error, batch) {
-        Some(runs) => write_once(connection, progress, batch, &runs).await,
-        None => Err(error),
+    let mut attempt = Attempt::first(batch);
+    loop {
+        let error = match write_once(connection, progress, batch, &attempt).await {
+            Err(error) => error,
+            written => return written,
+        };
+        attempt = match attempt.after(&error) {
+            Some(next) => next,
+            None => return Err(error),
+        };
     }
 }
 
-/// Writes the batch, its rows in this order of tables.
+/// Writes the batch, its rows in this order.
 async fn write_once(
     connection: &mut Connection,
     progress: &Progress,
     batch: &Batch,
-    tables: &[TableRows],
+    attempt: &Attempt<'_>,
 ) -> Result<WriteOutcome, SinkError> {
     connection.begin().await?;
-    match write_in_transaction(connection, progress, batch, tables).await {
+    match write_in_transaction(connection, progress, batch, attempt).await {
         Ok(fenced) if fenced.is_empty() => {
             fail::fail_point!("sqlite::before_commit");
             connection.commit().await?;
@@ -88,7 +92,7 @@ async fn write_in_transaction(
     connection: &mut Connection,
     progress: &Progress,
     batch: &Batch,
-    tables: &[TableRows],
+    attempt: &Attempt<'_>,
 ) -> Result<Vec<usize>, SinkError> {
     if batch.positions_stored {
         let fenced = progress.advance(connection, &batch.positions).await?;
@@ -98,17 +102,22 @@ async fn write_in_transaction(
     }
     fail::fail_point!("sqlite::after_progress");
     schema::require_unchanged(connection, &batch.tables).await?;
-    write_rows(connection, tables, Sizes::Few).await?;
+    write_rows(connection, attempt.tables(), attempt.row_order, Sizes::Few).await?;
     Ok(Vec::new())
 }
 
 async fn write_rows(
     connection: &mut Connection,
     tables: &[TableRows],
+    row_order: RowOrder,
     sizes: Sizes,
 ) -> Result<(), SinkError> {
+    let sizes_of_deletes = match row_order {
+        RowOrder::Folded => sizes,
+        RowOrder::Log => Sizes::One,
+    };
     for table in tables {
-        let is_of_the_log = goes_in_log_order(connection, table);
+        let is_of_the_log = row_order == RowOrder::Log || goes_in_log_order(connection, table);
         let plan = match is_of_the_log {
             true => fold::in_log_order(table),
             false => fold::plan(table),
@@ -127,7 +136,7 @@ async fn write_rows(
             write_set(connection, tombstones, &RowSet::All, sizes).await?;
         }
         for phase in &plan.phases {
-            delete_rows(connection, &plan.rows, &phase.deletes, sizes).await?;
+            delete_rows(connection, &plan.rows, &phase.deletes, sizes_of_deletes).await?;
             write_set(connection, &plan.rows, &phase.writes, sizes_of_writes).await?;
             if table.target.tombstones.is_some() {
                 let written: Vec<usize> = phase.writes.iter(&plan.rows).collect();
@@ -285,8 +294,22 @@ impl RowTrial<'_> {
 
 async fn try_part(connection: &mut Connection, part: &Batch) -> Result<(), SinkError> {
     schema::require_unchanged(connection, &part.tables).await?;
+    match try_in(connection, part, RowOrder::Folded).await {
+        Err(error) if order::log_may_help(&error, &part.tables) => {
+            try_in(connection, part, RowOrder::Log).await
+        }
+        tried => tried,
+    }
+}
+
+/// After a *record* error all is as it was before.
+async fn try_in(
+    connection: &mut Connection,
+    part: &Batch,
+    row_order: RowOrder,
+) -> Result<(), SinkError> {
     savepoint(connection, "SAVEPOINT part").await?;
-    let Err(refused) = write_rows(connection, &part.tables, Sizes::Any).await else {
+    let Err(refused) = write_rows(connection, &part.tables, row_order, Sizes::Any).await else {
         return savepoint(connection, "RELEASE part").await;
     };
     if refused.class() != ErrorClass::Record {

@@ -124,3 +124,97 @@ pub(crate) async fn no_row_is_blamed_for_the_order(database: &impl Outside) {
     assert_eq!(database.rows("orders", &["id"]).await, ["2", "4", "5"]);
     assert_eq!(database.rows("items", &["id", "n"]).await, ["20,2", "40,4"]);
 }
+
+/// Comments, each of which may answer another; number 1 is there, and number 2, which answers it.
+async fn answers(
+    database: &impl Outside,
+    session: &mut dyn Session,
+    mode: WriteMode,
+) -> Arc<Target> {
+    database.execute("DROP TABLE IF EXISTS comments").await;
+    database
+        .execute(
+            "CREATE TABLE comments (id bigint NOT NULL PRIMARY KEY, n bigint, note varchar(10), \
+             FOREIGN KEY (n) REFERENCES comments (id))",
+        )
+        .await;
+    database
+        .execute("INSERT INTO comments (id, n) VALUES (1, NULL)")
+        .await;
+    database
+        .execute("INSERT INTO comments (id, n) VALUES (2, 1)")
+        .await;
+    target(session, "comments", &["id", "n", "note"], 1, mode).await
+}
+
+/// Whatever the order of their keys is.
+pub(crate) async fn rows_of_one_table_come_in_the_order_of_the_log(database: &impl Outside) {
+    let mut session = session(database).await;
+    start(&mut *session, 1).await;
+    let id = claim(&mut *session, &[0]).await;
+    let first = put(9, NULL, NULL);
+    let made = [first, of(5, 9), of(3, 5), gone(2), gone(1)];
+    let new = ["3,5", "5,9", "9,null"];
+    for (mode, from, expected) in [
+        (WriteMode::Upsert, 0, new),
+        (WriteMode::InsertIgnore, 5, new),
+        (WriteMode::Insert, 10, new),
+    ] {
+        let comments = answers(database, &mut *session, mode).await;
+        let written = batch(
+            vec![moved(0, id, from, from + 5)],
+            vec![rows(&comments, &made)],
+        );
+        let outcome = session.write(&written).await.expect("the log has an order");
+        assert_eq!(outcome, WriteOutcome::Committed);
+        assert_eq!(database.rows("comments", &["id", "n"]).await, expected);
+    }
+}
+
+/// The same of rows that are written by different statements.
+pub(crate) async fn statements_of_one_table_come_in_the_order_of_the_log(database: &impl Outside) {
+    let mut session = session(database).await;
+    start(&mut *session, 1).await;
+    let id = claim(&mut *session, &[0]).await;
+    let freed = [put(2, NULL, Cell::Absent), gone(1)];
+    let note = Cell::Text("first");
+    let shaped = [put(9, Cell::Absent, note), put(3, int(9), Cell::Absent)];
+    for (mode, from, records, expected) in [
+        (WriteMode::Update, 0, &freed, vec!["2,null"]),
+        (WriteMode::Upsert, 2, &freed, vec!["2,null"]),
+        (
+            WriteMode::Upsert,
+            4,
+            &shaped,
+            vec!["1,null", "2,1", "3,9", "9,null"],
+        ),
+    ] {
+        let comments = answers(database, &mut *session, mode).await;
+        let written = batch(
+            vec![moved(0, id, from, from + 2)],
+            vec![rows(&comments, records)],
+        );
+        let outcome = session.write(&written).await.expect("the log has an order");
+        assert_eq!(outcome, WriteOutcome::Committed);
+        assert_eq!(database.rows("comments", &["id", "n"]).await, expected);
+    }
+}
+
+/// Only rows that no order helps are blamed, in one table as in several.
+pub(crate) async fn no_row_is_blamed_for_the_order_in_its_table(database: &impl Outside) {
+    let mut session = session(database).await;
+    start(&mut *session, 1).await;
+    let id = claim(&mut *session, &[0]).await;
+    let comments = answers(database, &mut *session, WriteMode::Upsert).await;
+    let records = [put(9, NULL, NULL), of(5, 9), of(8, 77), of(4, 8), of(3, 5)];
+    let mut written = batch(vec![moved(0, id, 0, 5)], vec![rows(&comments, &records)]);
+    session.write(&written).await.expect_err("refused");
+    let found = session.find_rejects(&written).await.expect("found");
+    let places: Vec<usize> = found.iter().map(|bad| bad.row).collect();
+    // An answer to none, and the answer to that.
+    assert_eq!(places, [2, 3], "{found:?}");
+    written.retain_rows(|_, row, _| !places.contains(&row));
+    session.write(&written).await.expect("written");
+    let stored = database.rows("comments", &["id", "n"]).await;
+    assert_eq!(stored, ["1,null", "2,1", "3,5", "5,9", "9,null"]);
+}
