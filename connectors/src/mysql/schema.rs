@@ -112,17 +112,25 @@ fn catalog_text(name: &TableName, flavor: Flavor) -> String {
         "TABLE_SCHEMA = {database} AND TABLE_NAME = {}",
         literal(&name.name)
     );
-    // MariaDB's JSON is a text with a check.
-    let (srid, is_json, key_expression) = match flavor {
-        Flavor::MySql | Flavor::MySql9 => ("SRS_ID", "0".to_owned(), "EXPRESSION IS NOT NULL"),
+    // MariaDB's JSON is a text with a check, and its columns have checks of their own.
+    let has_check = |condition: &str| {
+        format!(
+            "EXISTS (SELECT 1 FROM information_schema.CHECK_CONSTRAINTS AS c \
+             WHERE c.CONSTRAINT_SCHEMA = {database} AND c.TABLE_NAME = {} AND {condition})",
+            literal(&name.name)
+        )
+    };
+    let (srid, is_json, is_checked, key_expression) = match flavor {
+        Flavor::MySql | Flavor::MySql9 => (
+            "SRS_ID",
+            "0".to_owned(),
+            "0".to_owned(),
+            "EXPRESSION IS NOT NULL",
+        ),
         Flavor::MariaDb106 | Flavor::MariaDb => (
             "NULL",
-            format!(
-                "EXISTS (SELECT 1 FROM information_schema.CHECK_CONSTRAINTS AS c \
-                 WHERE c.CONSTRAINT_SCHEMA = {database} AND c.TABLE_NAME = {} AND \
-                 c.CHECK_CLAUSE = CONCAT('json_valid(`', COLUMN_NAME, '`)'))",
-                literal(&name.name)
-            ),
+            has_check("c.CHECK_CLAUSE = CONCAT('json_valid(`', COLUMN_NAME, '`)')"),
+            has_check("c.LEVEL = 'Column' AND c.CONSTRAINT_NAME = COLUMN_NAME"),
             "0",
         ),
     };
@@ -133,7 +141,7 @@ fn catalog_text(name: &TableName, flavor: Flavor) -> String {
          FROM information_schema.TABLES AS t WHERE {is_table}; \
          SELECT COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, EXTRA, \
                 CHARACTER_MAXIMUM_LENGTH, NUMERIC_PRECISION, NUMERIC_SCALE, COLLATION_NAME, \
-                {srid}, {is_json}, COLUMN_COMMENT \
+                {srid}, {is_json}, COLUMN_COMMENT, {is_checked} \
          FROM information_schema.COLUMNS WHERE {is_table} ORDER BY ORDINAL_POSITION; \
          SELECT INDEX_NAME, COLUMN_NAME, \
                 SUB_PART IS NULL AND NULLABLE = '' AND NOT {key_expression} \

@@ -1,9 +1,15 @@
 //! Tables: described as the catalog has them, created, changed and refused.
 
-use rowdock_connectors::{ColumnType, ErrorClass, NewColumn, NewTable, Session, Table, TableName};
+use std::time::Duration;
+
+use rowdock_connectors::mysql::MySqlSink;
+use rowdock_connectors::{
+    ColumnType, ErrorClass, NewColumn, NewTable, Session, Sink, Table, TableName,
+};
 
 use super::servers;
-use crate::conformance::support::{Server, session_without_positions};
+use crate::conformance::databases::mysql::mariadb;
+use crate::conformance::support::{Server, options, session_without_positions, until};
 
 /// `name type null default generated`, as the sink sees a column.
 fn shown(table: &Table) -> Vec<String> {
@@ -356,6 +362,53 @@ async fn widened_columns_keep_their_defaults() {
         let row =
             "-7/1234567/-1.500/9/69742773205C2000200A20F09F9880/FC/it's/00FF275C/00FF//NULL/1";
         assert_eq!(server.texts(rows).await, [row, row]);
+    }
+}
+
+/// A definition that is written out again without it would be without it. MySQL's checks are the table's.
+#[tokio::test]
+async fn checks_of_columns_are_kept() {
+    for server in servers().await {
+        server
+            .run("CREATE TABLE t (id int PRIMARY KEY, n int CHECK (n > 0), free int)")
+            .await;
+        let mut session = session_without_positions(&server).await;
+        let name = TableName::parse("t");
+        let wanted = [nullable("n", ColumnType::Int64)];
+        let evolved = session.evolve_table(&name, &wanted).await;
+        if let Err(error) = evolved {
+            assert_eq!(error.class(), ErrorClass::Record, "{error}");
+            assert!(error.to_string().contains("MODIFY COLUMN `n`"), "{error}");
+        }
+        let wanted = [nullable("free", ColumnType::Int64)];
+        let evolved = session.evolve_table(&name, &wanted).await;
+        evolved.expect("has no check");
+        let mut client = server.client().await;
+        let refused = client.run("INSERT INTO t (id, n) VALUES (1, -1)").await;
+        refused.expect_err("the check is gone");
+    }
+}
+
+#[tokio::test]
+async fn columns_of_mariadb_with_more_to_them_are_left_to_people() {
+    let server = mariadb().await;
+    server
+        .run(
+            "CREATE TABLE t (id int PRIMARY KEY, v varchar(100) COMPRESSED, \
+             w int WITHOUT SYSTEM VERSIONING) WITH SYSTEM VERSIONING",
+        )
+        .await;
+    let mut session = session_without_positions(&server).await;
+    let text = ColumnType::Text {
+        max_chars: Some(200),
+    };
+    for wanted in [nullable("v", text), nullable("w", ColumnType::Int64)] {
+        let name = TableName::parse("t");
+        let refused = session.evolve_table(&name, &[wanted]).await;
+        let error = refused.expect_err("more to it");
+        assert_eq!(error.class(), ErrorClass::Record, "{error}");
+        let said = error.to_string();
+        assert!(said.contains("written out again"), "{said}");
     }
 }
 

@@ -20,6 +20,14 @@ const KEY_CHARS_MAX: u32 = 255;
 const INDEX_BYTES_FOR_TEXTS: u32 = 3_072 - 64;
 const CHARACTER_BYTES_MAX: u32 = 4;
 
+/// What the catalog says of columns with more to them than is known here.
+const ODD: &[&str] = &[
+    "ON UPDATE",
+    "INVISIBLE",
+    "AUTO_INCREMENT",
+    "WITHOUT SYSTEM VERSIONING",
+];
+
 /// From a row of the catalog's columns.
 pub(super) fn column(row: &Row, flavor: Flavor) -> (ColumnDef, Traits) {
     let native_type = text(row, 1).unwrap_or_default();
