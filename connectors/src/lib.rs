@@ -138,6 +138,16 @@ pub trait Session: Send {
     /// a column of this database does not take is left out.
     async fn create_table(&mut self, wanted: &NewTable) -> Result<Table, SinkError>;
 
+    /// Creates the table that remembers the deletes of this target, as [`create_table`](Self::create_table)
+    /// does. Its keys are the same where the target's table finds them to be.
+    async fn create_tombstones(
+        &mut self,
+        _target: &Target,
+        wanted: &NewTable,
+    ) -> Result<Table, SinkError> {
+        self.create_table(wanted).await
+    }
+
     /// Makes the table able to hold these columns: adds those that it does not have, as columns
     /// that accept null, with their defaults, and widens those that hold less than is wanted, where the database can
     /// do that without loss ([`evolve`]). Never narrows and never drops. What is wanted is compared

@@ -9,7 +9,7 @@ use crate::position::{
     ClaimAnswer, ClaimRequest, RenewAnswer, RenewRequest, ResetRequest, StartRows, StoredPosition,
 };
 use crate::row::Batch;
-use crate::table::{NewColumn, NewTable, Table, TableName};
+use crate::table::{NewColumn, NewTable, Table, TableName, Target};
 use crate::{RowReject, Session, Sink, WriteOutcome, reject};
 
 mod check;
@@ -122,7 +122,18 @@ impl Session for MySqlSession {
 
     async fn create_table(&mut self, wanted: &NewTable) -> Result<Table, SinkError> {
         self.begin_call()?;
-        let created = schema::create(&self.connector, &mut self.link, wanted).await;
+        let created = schema::create(&self.connector, &mut self.link, wanted, &[]).await;
+        self.is_busy = false;
+        created
+    }
+
+    async fn create_tombstones(
+        &mut self,
+        target: &Target,
+        wanted: &NewTable,
+    ) -> Result<Table, SinkError> {
+        self.begin_call()?;
+        let created = self.create_beside(target, wanted).await;
         self.is_busy = false;
         created
     }
@@ -223,6 +234,19 @@ impl Session for MySqlSession {
 }
 
 impl MySqlSession {
+    /// Creates a table whose keys compare as those of the target do.
+    async fn create_beside(
+        &mut self,
+        target: &Target,
+        wanted: &NewTable,
+    ) -> Result<Table, SinkError> {
+        let name = &target.table.name;
+        let described = schema::describe(&mut self.link, name).await?;
+        let collations = described.map(|found| found.collations());
+        let collations = collations.unwrap_or_default();
+        schema::create(&self.connector, &mut self.link, wanted, &collations).await
+    }
+
     async fn search(&mut self, batch: &Batch) -> Result<Vec<RowReject>, SinkError> {
         // Outside the transaction.
         self.writer.accesses(&mut self.link, &batch.tables).await?;

@@ -482,7 +482,7 @@ pub async fn target(
         Some(tombstones) => tombstones,
         None if keys.auto_create => {
             let wanted = plan::new_tombstones(&target, name);
-            session.create_table(&wanted).await?
+            session.create_tombstones(&target, &wanted).await?
         }
         None => {
             return Err(SinkError::stop(format!(

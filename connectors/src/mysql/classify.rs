@@ -54,6 +54,7 @@ const TABLE: &[(u16, u16, ErrorClass, &str, &str)] = &[
     (1048, 1048, Record, "null in a column that must have a value", ""),
     (1049, 1049, Stop, "no such database", "create it or correct connection.url"),
     (1050, 1050, Stop, "table exists already", ""),
+    (1052, 1052, Stop, "a column's name fits two tables", ""),
     (1053, 1053, Retry, "the server is stopping", ""),
     (1054, 1054, Stop, "no such column", DESCRIBE_AGAIN),
     (1060, 1060, Stop, "column exists already", DESCRIBE_AGAIN),

@@ -30,6 +30,14 @@ pub(super) struct Described {
 }
 
 impl Described {
+    /// Those of the columns of text, by their names.
+    pub(super) fn collations(&self) -> Vec<(String, String)> {
+        let columns = self.table.columns.iter().zip(&self.traits);
+        columns
+            .filter_map(|(column, traits)| Some((column.name.clone(), traits.collation.clone()?)))
+            .collect()
+    }
+
     pub(super) fn traits_of(&self, column: &ColumnDef) -> Option<&Traits> {
         let mut columns = self.table.columns.iter();
         let place = columns.position(|found| found.name == column.name)?;
@@ -197,13 +205,15 @@ pub(super) fn number(row: &Row, index: usize) -> Option<i64> {
 }
 
 /// Creates the table unless it exists, and reads it back. A definition commits whatever is open,
-/// so it has a connection of its own.
+/// so it has a connection of its own. `collations` are those of texts in the key, by the columns' names,
+/// where they are not to be compared byte by byte.
 pub(super) async fn create(
     connector: &Connector,
     link: &mut Link,
     wanted: &NewTable,
+    collations: &[(String, String)],
 ) -> Result<Table, SinkError> {
-    let text = create_text(wanted, link.server.flavor)?;
+    let text = create_text(wanted, collations, link.server.flavor)?;
     let action = format!("create table {}", wanted.name);
     match define(connector, &action, &text).await {
         Ok(()) => tracing::info!(table = %wanted.name, "table is there"),
@@ -267,13 +277,16 @@ pub(super) async fn lock_definitions(
     Ok(link)
 }
 
-fn create_text(wanted: &NewTable, flavor: Flavor) -> Result<String, SinkError> {
+fn create_text(
+    wanted: &NewTable,
+    collations: &[(String, String)],
+    flavor: Flavor,
+) -> Result<String, SinkError> {
     sql::check_table_name(&wanted.name)?;
     let mut parts = Vec::new();
-    for column in &wanted.columns {
+    let types = native::native_types(wanted, collations, flavor)?;
+    for (column, native_type) in wanted.columns.iter().zip(types) {
         sql::check_identifier("column", &column.name)?;
-        let native_type = native::native_type(wanted, column, flavor)
-            .ok_or_else(|| cannot_create(&column.name))?;
         let is_key = wanted.primary_key.contains(&column.name);
         // Said in full: a bare timestamp is not nullable with some settings.
         let null = if column.nullable && !is_key {
@@ -335,14 +348,19 @@ mod tests {
             ("at", ColumnType::TimestampTz, false),
         ];
         assert_eq!(
-            create_text(&wanted(&columns, &["id"]), Flavor::MySql).expect("can be created"),
+            create_text(&wanted(&columns, &["id"]), &[], Flavor::MySql).expect("can be created"),
             "CREATE TABLE IF NOT EXISTS `shop`.`orders` (\
              `id` varchar(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin NOT NULL, \
              `n``n` bigint NULL, `at` datetime(6) NOT NULL, PRIMARY KEY (`id`)) \
              ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4"
         );
         let unknown = [("span", ColumnType::Unsupported, true)];
-        let error = create_text(&wanted(&unknown, &[]), Flavor::MySql).expect_err("no type");
+        let error = create_text(&wanted(&unknown, &[]), &[], Flavor::MySql).expect_err("no type");
         assert!(error.to_string().contains("span"), "{error}");
+        let caseless = [("id".to_owned(), "latin1_swedish_ci".to_owned())];
+        let created = create_text(&wanted(&columns, &["id"]), &caseless, Flavor::MySql);
+        let created = created.expect("can be created");
+        let id = "(`id` varchar(255) COLLATE latin1_swedish_ci NOT NULL, ";
+        assert!(created.contains(id), "{created}");
     }
 }

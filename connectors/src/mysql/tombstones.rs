@@ -9,6 +9,9 @@ use super::form::Form;
 use super::sql::{keys, name, newer, old, qualified, quoted};
 use crate::table::Target;
 
+/// The row of a delete: the two tables may have one name, in two databases.
+const TOMBSTONE: &str = "`deleted row`";
+
 /// A delete removes what is older than it, and a write that is older than a delete does not stay. Both
 /// guards are the tables' own: what is remembered has been written before.
 pub(super) fn bury(target: &Target, forms: &[Form], columns: &[usize], row_count: usize) -> String {
@@ -16,17 +19,14 @@ pub(super) fn bury(target: &Target, forms: &[Form], columns: &[usize], row_count
     let Some((tombstones, guard)) = target.tombstones.as_ref().zip(target.guard) else {
         return format!("DELETE FROM {} WHERE {keys}", qualified(&target.table.name));
     };
-    let tombstone = |column: usize| {
-        let table = quoted(&tombstones.table.name.name);
-        format!("{table}.{}", name(target, column))
-    };
+    let tombstone = |column: usize| format!("{TOMBSTONE}.{}", name(target, column));
     let same_key: Vec<String> = columns
         .iter()
         .map(|column| format!("{} = {}", old(target, *column), tombstone(*column)))
         .collect();
     let table = qualified(&target.table.name);
     format!(
-        "DELETE {table} FROM {table} INNER JOIN {} ON {} WHERE {} AND ({keys})",
+        "DELETE {table} FROM {table} INNER JOIN {} AS {TOMBSTONE} ON {} WHERE {} AND ({keys})",
         qualified(&tombstones.table.name),
         same_key.join(" AND "),
         newer(&old(target, guard), &tombstone(guard))
@@ -75,9 +75,9 @@ mod tests {
         let forms: Vec<Form> = (0..3).map(|_| Form::plain()).collect();
         assert_eq!(
             bury(&remembering(), &forms, &[0, 1], 1),
-            "DELETE `t` FROM `t` INNER JOIN `app`.`t_deleted` ON `t`.`c0` = `t_deleted`.`c0` AND \
-             `t`.`c1` = `t_deleted`.`c1` WHERE (`t`.`c2` IS NULL OR `t`.`c2` < `t_deleted`.`c2`) AND \
-             ((`t`.`c0` = ? AND `t`.`c1` = ?))"
+            "DELETE `t` FROM `t` INNER JOIN `app`.`t_deleted` AS `deleted row` ON \
+             `t`.`c0` = `deleted row`.`c0` AND `t`.`c1` = `deleted row`.`c1` WHERE \
+             (`t`.`c2` IS NULL OR `t`.`c2` < `deleted row`.`c2`) AND ((`t`.`c0` = ? AND `t`.`c1` = ?))"
         );
         assert_eq!(
             await_others(&remembering(), &forms, &[0], 2),

@@ -92,3 +92,67 @@ async fn a_time_that_is_the_key_alone_is_upserted() {
     }
 }
 
+fn put_text(id: &str, n: i64) -> Record<'_> {
+    (vec![Cell::Text(id), int(n)], RowKind::Write)
+}
+
+fn gone_text(id: &str, n: i64) -> Record<'_> {
+    (vec![Cell::Text(id), int(n)], RowKind::Delete)
+}
+
+/// The table `t` of texts and a guard, with its tombstones by this name.
+async fn remembering(session: &mut dyn Session, tombstones: &str) -> Arc<Target> {
+    let target = target(session, "t", &["id", "n"], 1, WriteMode::Upsert).await;
+    let column = |name: &str, column_type| NewColumn {
+        name: name.to_owned(),
+        column_type,
+        nullable: false,
+        default: None,
+    };
+    let text = ColumnType::Text { max_chars: Some(9) };
+    let wanted = NewTable {
+        name: TableName::parse(tombstones),
+        columns: vec![column("id", text), column("n", ColumnType::Int32)],
+        primary_key: vec!["id".to_owned()],
+    };
+    let created = session.create_tombstones(&target, &wanted).await;
+    let tombstones = Target {
+        table: created.expect("created"),
+        guard: Some(1),
+        ..Target::clone(&target)
+    };
+    Arc::new(Target {
+        guard: Some(1),
+        tombstones: Some(Arc::new(tombstones)),
+        ..Target::clone(&target)
+    })
+}
+
+/// Deletes are remembered in a table of the same name in another database, by keys that compare as the
+/// table's do.
+#[tokio::test]
+async fn tombstones_in_another_database() {
+    for server in servers().await {
+        let graveyard = format!("{}_graveyard", server.name);
+        server
+            .run(&format!(
+                "CREATE DATABASE {graveyard}; \
+                 CREATE TABLE t (id varchar(9) COLLATE utf8mb4_general_ci PRIMARY KEY, n int); \
+                 INSERT INTO t VALUES ('anna', 1), ('bert', 1)"
+            ))
+            .await;
+        let mut session = session_without_positions(&server).await;
+        let target = remembering(&mut *session, &format!("{graveyard}.t")).await;
+        for record in [gone_text("ANNA", 3), put_text("Anna", 2)] {
+            let written = rows_only(vec![rows(&target, &[record])]);
+            session.write(&written).await.expect("written");
+            assert_eq!(server.rows("t", &["id"]).await, ["bert"]);
+        }
+        let written = rows_only(vec![rows(&target, &[put_text("Anna", 4)])]);
+        session.write(&written).await.expect("written");
+        assert_eq!(server.rows("t", &["id"]).await, ["Anna", "bert"]);
+        session.close().await;
+        server.run(&format!("DROP DATABASE {graveyard}")).await;
+    }
+}
+

@@ -3,6 +3,7 @@
 use mysql_async::Row;
 
 use super::{number, special, text};
+use crate::error::SinkError;
 use crate::mysql::form::{StoredDefault, Traits, is_geometry, is_unsigned, type_word};
 use crate::mysql::sql::{Flavor, unquoted};
 use crate::table::{ColumnDef, ColumnType, NewColumn, NewTable, Notation, type_length};
@@ -168,13 +169,36 @@ fn is_utf8(collation: Option<&str>) -> bool {
     collation.is_some_and(|name| name.starts_with("utf8"))
 }
 
+/// The types for the columns of a table to be created. `collations`: of texts in the key, by name.
+///
+/// # Errors
+/// *Stop*, naming a column for which there is none.
+pub(super) fn native_types(
+    table: &NewTable,
+    collations: &[(String, String)],
+    flavor: Flavor,
+) -> Result<Vec<String>, SinkError> {
+    let type_of = |column: &NewColumn| {
+        let collation = collations.iter().find(|(name, _)| *name == column.name);
+        let collation = collation.map(|(_, collation)| collation.as_str());
+        native_type(table, column, collation, flavor)
+            .ok_or_else(|| super::cannot_create(&column.name))
+    };
+    table.columns.iter().map(type_of).collect()
+}
+
 /// The type for a column of a table to be created; `None` when there is none.
-pub(super) fn native_type(table: &NewTable, column: &NewColumn, flavor: Flavor) -> Option<String> {
+fn native_type(
+    table: &NewTable,
+    column: &NewColumn,
+    collation: Option<&str>,
+    flavor: Flavor,
+) -> Option<String> {
     if !table.primary_key.contains(&column.name) {
         return plain_type(&column.column_type, flavor);
     }
     match &column.column_type {
-        ColumnType::Text { max_chars } => Some(key_text(table, *max_chars, flavor)),
+        ColumnType::Text { max_chars } => Some(key_text(table, *max_chars, collation, flavor)),
         ColumnType::Bytes => Some(format!("varbinary({})", key_chars(table))),
         ColumnType::Json | ColumnType::Array(_) => None,
         other => plain_type(other, flavor),
@@ -236,15 +260,23 @@ fn decimal(precision: Option<u32>, scale: Option<u32>) -> String {
 }
 
 /// Compared byte by byte and without filling up with blanks, so that different keys of Kafka are
-/// different rows.
-fn key_text(table: &NewTable, max_chars: Option<u32>, flavor: Flavor) -> String {
+/// different rows; or by this collation.
+fn key_text(
+    table: &NewTable,
+    max_chars: Option<u32>,
+    collation: Option<&str>,
+    flavor: Flavor,
+) -> String {
     let fits = key_chars(table);
     let chars = max_chars.filter(|chars| *chars > 0).unwrap_or(fits);
-    let collation = flavor.exact_collation();
-    format!(
-        "varchar({}) CHARACTER SET utf8mb4 COLLATE {collation}",
-        chars.min(fits)
-    )
+    let chars = chars.min(fits);
+    match collation {
+        Some(collation) => format!("varchar({chars}) COLLATE {collation}"),
+        None => {
+            let exact = flavor.exact_collation();
+            format!("varchar({chars}) CHARACTER SET utf8mb4 COLLATE {exact}")
+        }
+    }
 }
 
 /// As many characters as fit the index, shared out evenly.
@@ -427,7 +459,7 @@ mod tests {
                 nullable: true,
                 default: None,
             };
-            let found = native_type(&table(key), &column, Flavor::MariaDb);
+            let found = native_type(&table(key), &column, None, Flavor::MariaDb);
             assert_eq!(found.as_deref(), Some(expected), "{key:?}");
         };
         let text = |max_chars| ColumnType::Text { max_chars };
