@@ -15,6 +15,10 @@ use super::tombstones;
 /// The server's limit for names.
 const IDENTIFIER_CHARS_MAX: usize = 64;
 
+/// Rows of a table that one statement deletes without a condition: far fewer than take a server as long as
+/// a statement may. All in one would never end for a large table.
+pub(super) const EMPTIED_ROWS_MAX: u64 = 50_000;
+
 /// Which of the two servers, where they differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flavor {
@@ -56,7 +60,7 @@ pub(super) enum Verb {
     Bury,
     /// Wait for those who remember deletes of these keys.
     AwaitTombstones,
-    /// Without a condition.
+    /// Without a condition, up to [`EMPTIED_ROWS_MAX`] rows.
     DeleteAll,
 }
 
@@ -197,7 +201,10 @@ pub(super) fn statement(
             text
         }
         Verb::UpdateEach => update_each(target, forms, columns),
-        Verb::DeleteAll => format!("DELETE FROM {}", qualified(&target.table.name)),
+        Verb::DeleteAll => format!(
+            "DELETE FROM {} LIMIT {EMPTIED_ROWS_MAX}",
+            qualified(&target.table.name)
+        ),
         Verb::Delete => {
             let table = qualified(&target.table.name);
             let keys = keys(target, forms, columns, row_count);

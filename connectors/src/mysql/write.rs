@@ -279,7 +279,7 @@ async fn write_step(
     sizes: Sizes,
 ) -> Result<(), SinkError> {
     if step.verb == Verb::DeleteAll {
-        return execute(link, step, access, Vec::new(), 0).await;
+        return empty(link, step, access).await;
     }
     let forms = access.forms(step);
     let limit = link
@@ -323,6 +323,16 @@ async fn write_step(
         }
     }
     send(link, step, access, values, row_count, sizes).await
+}
+
+/// Deletes until there is nothing left to be deleted.
+async fn empty(link: &mut Link, step: &Step<'_>, access: &Access) -> Result<(), SinkError> {
+    loop {
+        let deleted = execute(link, step, access, Vec::new(), 0).await?;
+        if deleted < sql::EMPTIED_ROWS_MAX {
+            return Ok(());
+        }
+    }
 }
 
 impl Access {
@@ -386,13 +396,14 @@ async fn send(
     Ok(())
 }
 
+/// Executes one statement; returns how many rows it affected.
 async fn execute(
     link: &mut Link,
     step: &Step<'_>,
     access: &Access,
     values: Vec<Value>,
     row_count: usize,
-) -> Result<(), SinkError> {
+) -> Result<u64, SinkError> {
     let target = &step.rows.target;
     let flavor = link.server.flavor;
     let text = sql::statement(
@@ -412,7 +423,13 @@ async fn execute(
         transaction::roll_back(link).await?;
     }
     match executed {
-        Ok(_) => Ok(()),
+        Ok(affected) => Ok(affected),
+        // Joins with tombstones compare columns, for which no row is to blame.
+        Err(Failure::Refused(refusal))
+            if classify::is_incomparable(refusal.code) && step.verb.compares_keys() =>
+        {
+            Err(classify::incomparable_key(&refusal))
+        }
         Err(Failure::Refused(refusal)) => {
             let check = match step.verb {
                 Verb::Upsert | Verb::Ignore => KeyCheck::of(target, access.forms(step)),

@@ -156,3 +156,33 @@ async fn tombstones_in_another_database() {
     }
 }
 
+/// More rows than one statement deletes.
+#[tokio::test]
+async fn a_large_table_is_emptied() {
+    const ROWS: usize = 110_000;
+    for server in servers().await {
+        let digits = "(SELECT 0 AS d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL \
+                      SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 \
+                      UNION ALL SELECT 9)";
+        let tables: Vec<String> = (0..6)
+            .map(|place| format!("{digits} AS t{place}"))
+            .collect();
+        server
+            .run(&format!(
+                "CREATE TABLE t (id bigint PRIMARY KEY AUTO_INCREMENT, n int); \
+                 INSERT INTO t (n) SELECT 1 FROM {} LIMIT {ROWS}",
+                tables.join(" CROSS JOIN ")
+            ))
+            .await;
+        assert_eq!(server.rows("t", &["1"]).await.len(), ROWS);
+        let mut session = session_without_positions(&server).await;
+        let target = target(&mut *session, "t", &["id", "n"], 1, WriteMode::Upsert).await;
+        let records = [
+            (Vec::new(), RowKind::Truncate),
+            (vec![int(1), int(2)], RowKind::Write),
+        ];
+        let written = rows_only(vec![rows(&target, &records)]);
+        session.write(&written).await.expect("written");
+        assert_eq!(server.rows("t", &["id", "n"]).await, ["1,2"]);
+    }
+}
