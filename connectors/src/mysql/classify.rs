@@ -215,6 +215,12 @@ fn is_want_of_a_right(code: u16) -> bool {
     matches!(code, 1044 | 1142 | 1143 | 1227)
 }
 
+/// The server does not give user locks: a cluster has none for all its nodes, and may refuse to pretend
+/// that it has (`pxc_strict_mode`).
+pub(super) fn is_no_lock(error: &mysql_async::ServerError) -> bool {
+    classify(error.code, &error.state).class == Stop
+}
+
 /// A `COMMIT` answered with this error is known to have been rolled back.
 pub(super) fn commit_is_known(code: u16) -> bool {
     matches!(code, DEADLOCK | ROLLED_BACK_AT_COMMIT)

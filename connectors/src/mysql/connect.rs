@@ -22,7 +22,7 @@ use secrecy::ExposeSecret;
 use uuid::Uuid;
 
 use super::link::{Link, Server, answers, reason};
-use super::schema::{number, text};
+use super::schema::text;
 use super::sql::{Flavor, literal};
 use super::url::{self, ConnectionUrl, Host, TlsMode};
 use super::{classify, tls};
@@ -187,7 +187,7 @@ impl Connector {
             .map_err(|error| failed(&error))?;
         let flavor = flavor_of(&version.unwrap_or_default())?;
         let session = format!("rowdock {}", Uuid::new_v4().simple());
-        let text = set_up_text(&self.timeouts, flavor, &session);
+        let text = set_up_text(&self.timeouts, flavor);
         let found = answers(connection, &text)
             .await
             .map_err(|error| failed(&error))?;
@@ -205,11 +205,14 @@ impl Connector {
         let packet_bytes_max = variable("max_allowed_packet")
             .and_then(|bytes| bytes.parse().ok())
             .ok_or_else(|| SinkError::retry("the server does not tell its max_allowed_packet"))?;
-        let has_lock = found
-            .iter()
-            .filter_map(|answer| answer.rows.first())
-            .any(|row| row.len() == 1 && number(row, 0) == Some(1));
-        if !has_lock {
+        // By itself, since a cluster may refuse it.
+        let lock = format!("SELECT GET_LOCK({}, 0)", literal(&session));
+        let locked = match connection.query_first::<Option<i64>, _>(lock).await {
+            Err(mysql_async::Error::Server(refusal)) if classify::is_no_lock(&refusal) => None,
+            Err(error) => return Err(failed(&error)),
+            Ok(locked) => locked.flatten(),
+        };
+        if locked != Some(1) {
             tracing::warn!(
                 "the server gives no user locks: a stopped worker keeps its partitions until the server's time-outs"
             );
@@ -261,7 +264,7 @@ fn flavor_of(version: &str) -> Result<Flavor, SinkError> {
 ///
 /// `NO_ZERO_DATE` is not among the modes: a date that is none comes from a record that says so. What is no
 /// date at all is refused without it.
-fn set_up_text(timeouts: &SinkTimeouts, flavor: Flavor, session: &str) -> String {
+fn set_up_text(timeouts: &SinkTimeouts, flavor: Flavor) -> String {
     let lock = seconds(timeouts.lock);
     // A peer that is cut off in the middle of a statement or of its answer.
     let network = seconds(timeouts.idle_in_transaction);
@@ -283,7 +286,6 @@ fn set_up_text(timeouts: &SinkTimeouts, flavor: Flavor, session: &str) -> String
          net_write_timeout = {network}{statement_limit}; \
          SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
          SET SESSION TRANSACTION READ WRITE; \
-         SELECT GET_LOCK({session}, 0); \
          SHOW VARIABLES WHERE Variable_name IN \
          ('max_allowed_packet', 'read_only', 'innodb_read_only', 'log_bin', 'binlog_format')"
     )

@@ -45,6 +45,16 @@ pub(super) enum Failure {
     Lost(SinkError),
 }
 
+impl Failure {
+    /// As an error of a statement that carries no rows.
+    pub(super) fn of_statement(self, action: &str) -> SinkError {
+        match self {
+            Self::Refused(refusal) => classify::statement_error(action, &refusal),
+            Self::Lost(error) => error,
+        }
+    }
+}
+
 /// The answer to one of several statements that were sent together.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -62,16 +72,18 @@ impl Link {
         }
     }
 
+    /// From now on an answer is waited for as long.
+    pub(super) fn take_longer(&mut self, deadline: Duration) {
+        self.deadline = self.deadline.max(deadline);
+    }
+
     /// Executes statements that carry no rows and stand in one text, in order.
     ///
     /// # Errors
     /// The first refusal, as a statement that carries no rows.
     pub(super) async fn run(&mut self, action: &str, text: &str) -> Result<Vec<Answer>, SinkError> {
-        match self.try_run(action, text).await {
-            Ok(answers) => Ok(answers),
-            Err(Failure::Refused(refusal)) => Err(classify::statement_error(action, &refusal)),
-            Err(Failure::Lost(error)) => Err(error),
-        }
+        let run = self.try_run(action, text).await;
+        run.map_err(|failure| failure.of_statement(action))
     }
 
     /// As [`run`](Self::run), for callers that want to look at the refusal.

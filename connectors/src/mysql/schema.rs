@@ -4,14 +4,15 @@
 //! session is connected to.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use mysql_async::{Row, Value};
 
 use super::connect::Connector;
 use super::form::Traits;
-use super::link::Link;
+use super::link::{Failure, Link};
 use super::sql::{self, Flavor, literal};
-use super::transaction;
+use super::{classify, transaction};
 use crate::error::{ErrorClass, SinkError};
 use crate::table::{ColumnDef, NewTable, Table, TableKind, TableName};
 
@@ -21,6 +22,10 @@ mod special;
 
 /// Serialises whoever creates tables for Rowdock at one server.
 const LOCK_DEFINITIONS: &str = "rowdock definitions";
+
+/// How long a definition may take, such as of a column in a large table. Past it the server goes on by itself,
+/// and the next attempt waits for it.
+const DEFINITION_MAX: Duration = Duration::from_secs(600);
 
 /// A table, and what the sink itself must know about its columns.
 pub(super) struct Described {
@@ -259,12 +264,25 @@ pub(super) async fn lock_definitions(
     action: &str,
 ) -> Result<Link, SinkError> {
     let mut link = connector.open().await?;
+    link.take_longer(DEFINITION_MAX);
+    if link.server.flavor.is_mariadb() {
+        // The server's own end of a statement would undo it, time and again.
+        let unlimited = "SET SESSION max_statement_time = 0";
+        link.run(action, unlimited).await?;
+    }
     let lock = format!(
         "SELECT GET_LOCK({}, {})",
         literal(LOCK_DEFINITIONS),
         connector.lock_seconds()
     );
-    let locked = link.run(action, &lock).await?;
+    let locked = match link.try_run(action, &lock).await {
+        Ok(locked) => locked,
+        Err(Failure::Refused(refusal)) if classify::is_no_lock(&refusal) => {
+            tracing::warn!("the server gives no user locks: tables are defined without one");
+            return Ok(link);
+        }
+        Err(failure) => return Err(failure.of_statement(action)),
+    };
     let is_ours = locked
         .first()
         .and_then(|answer| answer.rows.first())

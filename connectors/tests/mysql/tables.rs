@@ -365,6 +365,41 @@ async fn widened_columns_keep_their_defaults() {
     }
 }
 
+/// As with a large table: here it is somebody else who keeps the definition waiting for longer than a
+/// statement may take.
+#[tokio::test]
+async fn a_definition_may_take_longer_than_a_statement() {
+    const STATEMENT: Duration = Duration::from_secs(2);
+    for server in servers().await {
+        server.run("CREATE TABLE t (id bigint PRIMARY KEY)").await;
+        let mut options = options(&server.url(), "orders", false);
+        options.timeouts.statement = STATEMENT;
+        options.timeouts.lock = Duration::from_secs(60);
+        let sink = MySqlSink::new(options).expect("options");
+        let mut session = sink.open().await.expect("session");
+        let mut other = server.client().await;
+        other.run("BEGIN").await.expect("begun");
+        other.run("SELECT id FROM t").await.expect("read");
+        let evolving = tokio::spawn(async move {
+            let wanted = [nullable("added", ColumnType::Int64)];
+            session.evolve_table(&TableName::parse("t"), &wanted).await
+        });
+        let waiting = format!(
+            "SELECT ID FROM information_schema.PROCESSLIST WHERE DB = '{}' AND TIME > {} AND \
+             STATE = 'Waiting for table metadata lock'",
+            server.name,
+            STATEMENT.as_secs()
+        );
+        until("the definition has waited", async || {
+            evolving.is_finished() || !server.texts(&waiting).await.is_empty()
+        })
+        .await;
+        other.run("COMMIT").await.expect("ended");
+        let evolved = evolving.await.expect("joined").expect("evolved");
+        assert_eq!(evolved.columns.len(), 2);
+    }
+}
+
 /// A definition that is written out again without it would be without it. MySQL's checks are the table's.
 #[tokio::test]
 async fn checks_of_columns_are_kept() {

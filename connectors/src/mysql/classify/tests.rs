@@ -79,6 +79,23 @@ fn sessions_that_are_of_no_more_use() {
     }
 }
 
+#[test]
+fn user_locks_that_there_are_none_of() {
+    let check = |code: u16, state: &str, expected: bool| {
+        let error = mysql_async::ServerError {
+            code,
+            state: state.to_owned(),
+            message: String::new(),
+        };
+        assert_eq!(is_no_lock(&error), expected, "{code}");
+    };
+    check(1105, "HY000", true);
+    check(1235, "42000", true);
+    check(1205, "HY000", false);
+    check(1213, "40001", false);
+    check(1053, "08S01", false);
+}
+
 fn refused(code: u16, message: &str) -> String {
     let error = mysql_async::ServerError {
         code,
