@@ -86,6 +86,8 @@ const TABLE: &[(u16, u16, ErrorClass, &str, &str)] = &[
     (1263, 1263, Record, "null in a column that must have a value", ""),
     (1264, 1264, Record, "number out of the column's range", ""),
     (1265, 1265, Record, "value that does not fit its column", ""),
+    (1267, 1267, Stop, "texts of different collations are compared", "give their columns one collation"),
+    (1270, 1271, Stop, "texts of different collations are compared", "give their columns one collation"),
     (1286, 1286, Stop, "storage engine not available", ""),
     (1290, 1290, Retry, "the server is read-only", PRIMARY),
     (1292, 1292, Record, "value that does not fit its column", ""),
@@ -219,6 +221,20 @@ fn is_want_of_a_right(code: u16) -> bool {
 /// that it has (`pxc_strict_mode`).
 pub(super) fn is_no_lock(error: &mysql_async::ServerError) -> bool {
     classify(error.code, &error.state).class == Stop
+}
+
+/// Two texts cannot be compared, since there is no character set or collation for both.
+pub(super) fn is_incomparable(code: u16) -> bool {
+    matches!(code, 1267 | 1270 | 1271)
+}
+
+/// The error of a statement that compares the keys of rows with those of the table.
+pub(super) fn incomparable_key(error: &mysql_async::ServerError) -> SinkError {
+    let message = format!(
+        "key that is not in its column's character set (error {})",
+        error.code
+    );
+    SinkError::new(Record, message)
 }
 
 /// A `COMMIT` answered with this error is known to have been rolled back.

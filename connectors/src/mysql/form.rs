@@ -220,7 +220,7 @@ fn equality(column: &ColumnDef, traits: &Traits, encoding: &Encoding) -> Equalit
     match (&column.column_type, encoding) {
         (_, Encoding::Single | Encoding::Fraction(_)) => Equality::Rounded,
         (ColumnType::Text { .. } | ColumnType::SizedText { .. }, _) => {
-            text_equality(traits.collation.as_deref())
+            text_equality(type_word(&column.native_type), traits.collation.as_deref())
         }
         _ => Equality::Exact,
     }
@@ -248,10 +248,15 @@ const CASELESS: &[&str] = &[
     "utf8mb4_unicode_nopad_ci",
 ];
 
-fn text_equality(collation: Option<&str>) -> Equality {
+fn text_equality(type_word: &str, collation: Option<&str>) -> Equality {
     match collation {
-        // Neither of these fills up with blanks.
-        None | Some("binary" | "utf8mb4_0900_bin" | "utf8mb4_nopad_bin") => Equality::Exact,
+        // A network address, or a vector: several texts stand for one.
+        None => Equality::Unknown,
+        // Neither of these fills up with blanks, but the column takes those at the end away.
+        Some("utf8mb4_0900_bin" | "utf8mb4_nopad_bin") if type_word == "char" => Equality::Text {
+            ignores_case: false,
+        },
+        Some("binary" | "utf8mb4_0900_bin" | "utf8mb4_nopad_bin") => Equality::Exact,
         Some(name) if name.ends_with("_bin") || name.ends_with("_cs") => Equality::Text {
             ignores_case: false,
         },
@@ -376,6 +381,9 @@ mod tests {
         };
         check("varchar(9)", TEXT, Some("utf8mb4_0900_ai_ci"), caseless);
         check("varchar(9)", TEXT, Some("utf8mb4_bin"), blanks);
+        check("char(9)", TEXT, Some("utf8mb4_0900_bin"), blanks);
+        check("char(9)", TEXT, Some("utf8mb4_nopad_bin"), blanks);
+        check("inet6", TEXT, None, Equality::Unknown);
         check("varchar(9)", TEXT, Some("utf8mb4_0900_as_cs"), blanks);
         check(
             "varchar(9)",

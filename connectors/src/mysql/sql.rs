@@ -64,6 +64,13 @@ pub(super) enum Verb {
     DeleteAll,
 }
 
+impl Verb {
+    /// Compares keys that are given with those of the table, and does nothing else with them.
+    pub(super) fn compares_keys(self) -> bool {
+        matches!(self, Self::Update | Self::UpdateEach | Self::Delete)
+    }
+}
+
 /// A name in backticks.
 pub(super) fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))

@@ -100,6 +100,70 @@ fn gone_text(id: &str, n: i64) -> Record<'_> {
     (vec![Cell::Text(id), int(n)], RowKind::Delete)
 }
 
+/// What is left is what the log comes to, though the column makes one of several texts.
+#[tokio::test]
+async fn texts_that_the_column_makes_one_of() {
+    for server in servers().await {
+        let exact = match server.texts("SELECT VERSION()").await[0].contains("MariaDB") {
+            true => "utf8mb4_nopad_bin",
+            false => "utf8mb4_0900_bin",
+        };
+        server
+            .run(&format!(
+                "CREATE TABLE t (id char(9) COLLATE {exact} PRIMARY KEY, n int)"
+            ))
+            .await;
+        let mut session = session_without_positions(&server).await;
+        let target = target(&mut *session, "t", &["id", "n"], 1, WriteMode::Upsert).await;
+        let records = [put_text("a ", 1), put_text("a", 2)];
+        let written = rows_only(vec![rows(&target, &records)]);
+        session.write(&written).await.expect("written");
+        assert_eq!(server.rows("t", &["id", "n"]).await, ["a,2"]);
+    }
+    let server = mariadb().await;
+    server
+        .run("CREATE TABLE t (id inet6 PRIMARY KEY, n int)")
+        .await;
+    let mut session = session_without_positions(&server).await;
+    let target = target(&mut *session, "t", &["id", "n"], 1, WriteMode::Upsert).await;
+    let records = [
+        put_text("::1", 1),
+        put_text("::2", 1),
+        gone_text("0:0:0:0:0:0:0:1", 1),
+        put_text("0::2", 2),
+    ];
+    let written = rows_only(vec![rows(&target, &records)]);
+    session.write(&written).await.expect("written");
+    assert_eq!(server.rows("t", &["id", "n"]).await, ["::2,2"]);
+}
+
+/// The row is bad, and the others are written.
+#[tokio::test]
+async fn a_delete_by_a_key_that_the_column_cannot_hold() {
+    for server in servers().await {
+        server
+            .run(
+                "CREATE TABLE t (id varchar(9) CHARACTER SET latin1 PRIMARY KEY, n int); \
+                 INSERT INTO t VALUES ('a', 1), ('b', 1)",
+            )
+            .await;
+        let mut session = session_without_positions(&server).await;
+        let target = target(&mut *session, "t", &["id", "n"], 1, WriteMode::Upsert).await;
+        let records = [gone_text("a", 1), gone_text("日本", 1)];
+        let mut written = rows_only(vec![rows(&target, &records)]);
+        let error = session.write(&written).await.expect_err("no such text");
+        assert_eq!(error.class(), ErrorClass::Record, "{error}");
+        let found = session.find_rejects(&written).await.expect("found");
+        let places: Vec<usize> = found.iter().map(|bad| bad.row).collect();
+        assert_eq!(places, [1], "{found:?}");
+        let reason = &found[0].reason;
+        assert!(reason.contains("character set"), "{reason}");
+        written.retain_rows(|_, row, _| row != 1);
+        session.write(&written).await.expect("written");
+        assert_eq!(server.rows("t", &["id"]).await, ["b"]);
+    }
+}
+
 /// The table `t` of texts and a guard, with its tombstones by this name.
 async fn remembering(session: &mut dyn Session, tombstones: &str) -> Arc<Target> {
     let target = target(session, "t", &["id", "n"], 1, WriteMode::Upsert).await;
