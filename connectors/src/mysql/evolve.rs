@@ -4,10 +4,10 @@
 //! than type, collation, nullability, comment and a plain default are left to people.
 
 use super::connect::Connector;
-use super::link::Link;
+use super::link::{Failure, Link};
 use super::schema::default::clause;
 use super::schema::native::{self, DECIMAL_PRECISION_MAX, DECIMAL_SCALE_MAX};
-use super::schema::{self, Described};
+use super::schema::{self, Described, size};
 use super::sql::{self, Flavor, literal};
 use crate::error::{ErrorClass, SinkError};
 use crate::evolve::{self, Change};
@@ -19,6 +19,8 @@ mod kept;
 const INDEX_BYTES_MAX: u32 = 3_072;
 /// Of these, what a number, a time or a label takes at most: that of the widest decimal.
 const OTHER_BYTES_MAX: u32 = 32;
+/// The server's error for a table whose rows might be larger than it stores.
+const ROW_TOO_LARGE: u16 = 1118;
 /// Attempts against others who change the table without knowing the lock.
 const ATTEMPTS_MAX: usize = 3;
 
@@ -55,8 +57,14 @@ async fn evolve_once(
         return Ok(described.table);
     }
     let kept = kept::defaults(&mut definer, &action, &described, &changes).await?;
-    let statement = statement(&described, &changes, &kept, flavor)?;
-    if let Err(error) = definer.run(&action, &statement).await {
+    let mut statement = self::statement(&described, &changes, &kept, Bounds::Kept, flavor)?;
+    let mut changed = definer.try_run(&action, &statement).await;
+    if matches!(&changed, Err(Failure::Refused(refusal)) if refusal.code == ROW_TOO_LARGE) {
+        statement = self::statement(&described, &changes, &kept, Bounds::Dropped, flavor)?;
+        changed = definer.try_run(&action, &statement).await;
+    }
+    if let Err(failure) = changed {
+        let error = failure.of_statement(&action);
         let may_pass = error.connection_lost() || error.class() == ErrorClass::Retry;
         if may_pass {
             // It was another connection that was lost.
@@ -96,12 +104,29 @@ fn changes(table: &Table, wanted: &[NewColumn], flavor: Flavor) -> Vec<Change> {
     changes
 }
 
+/// Whether new columns of texts and bytes have bounds. Without them they are not part of the row, which has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bounds {
+    Kept,
+    Dropped,
+}
+
+impl Bounds {
+    fn of(self, native_type: String) -> String {
+        match (self, size::unbounded(&native_type)) {
+            (Self::Dropped, Some(unbounded)) => unbounded.to_owned(),
+            _ => native_type,
+        }
+    }
+}
+
 /// All changes in one statement, so that the table is locked, and rewritten, once. `kept` are defaults of
 /// columns to be widened.
 fn statement(
     described: &Described,
     changes: &[Change],
     kept: &[(String, DefaultValue)],
+    bounds: Bounds,
     flavor: Flavor,
 ) -> Result<String, SinkError> {
     let table = &described.table;
@@ -117,6 +142,7 @@ fn statement(
                 sql::check_identifier("column", name).map_err(|error| evolve::unfit(&error))?;
                 let native_type = native::plain_type(column_type, flavor)
                     .ok_or_else(|| schema::cannot_create(name))?;
+                let native_type = bounds.of(native_type);
                 let default = default.as_ref();
                 let default = default.and_then(|value| clause(&native_type, value, flavor));
                 actions.push(format!(
@@ -351,7 +377,7 @@ mod tests {
             ("kept".to_owned(), DefaultValue::Int(-7)),
             ("v".to_owned(), DefaultValue::Text("it's".to_owned())),
         ];
-        statement(&described, &changes, &kept, Flavor::MySql)
+        statement(&described, &changes, &kept, Bounds::Kept, Flavor::MySql)
     }
 
     #[test]
@@ -371,6 +397,26 @@ mod tests {
              MODIFY COLUMN `v` varchar(9) COLLATE utf8mb4_bin NULL DEFAULT 'it''s' COMMENT 'it''s', \
              MODIFY COLUMN `b` varbinary(32) NULL, MODIFY COLUMN `large` longblob NULL, \
              MODIFY COLUMN `kept` bigint NULL DEFAULT -7"
+        );
+    }
+
+    #[test]
+    fn new_columns_that_a_row_has_no_room_for_have_no_bounds() {
+        let add = |name: &str, column_type| Change::Add {
+            name: name.to_owned(),
+            column_type,
+            default: None,
+        };
+        let changes = [
+            add("x", text(Some(4_000))),
+            add("y", bytes(9)),
+            add("z", ColumnType::Int64),
+        ];
+        let changed = statement(&orders(), &changes, &[], Bounds::Dropped, Flavor::MySql);
+        assert_eq!(
+            changed.expect("possible"),
+            "ALTER TABLE `shop`.`orders` ADD COLUMN `x` longtext NULL, ADD COLUMN `y` longblob NULL, \
+             ADD COLUMN `z` bigint NULL"
         );
     }
 

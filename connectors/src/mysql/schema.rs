@@ -18,6 +18,7 @@ use crate::table::{ColumnDef, NewTable, Table, TableKind, TableName};
 
 pub(super) mod default;
 pub(super) mod native;
+pub(super) mod size;
 mod special;
 
 /// Serialises whoever creates tables for Rowdock at one server.

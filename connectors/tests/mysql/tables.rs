@@ -365,6 +365,31 @@ async fn widened_columns_keep_their_defaults() {
     }
 }
 
+/// Their bounds come to more than a row may hold.
+#[tokio::test]
+async fn tables_of_many_long_texts_are_created_and_extended() {
+    let text = || ColumnType::Text {
+        max_chars: Some(4_000),
+    };
+    for server in servers().await {
+        let names = ["a", "b", "c", "d", "e"];
+        let wanted = NewTable {
+            name: TableName::parse("t"),
+            columns: names.map(|name| nullable(name, text())).to_vec(),
+            primary_key: Vec::new(),
+        };
+        let mut session = session_without_positions(&server).await;
+        let table = session.create_table(&wanted).await.expect("created");
+        let bounded = shown(&table);
+        let is_bounded = |column: &&String| column.contains("text(4000)");
+        assert_eq!(bounded.iter().filter(is_bounded).count(), 3, "{bounded:?}");
+        let wanted = [nullable("f", text()), nullable("g", text())];
+        let evolved = session.evolve_table(&table.name, &wanted).await;
+        let evolved = shown(&evolved.expect("evolved"));
+        assert!(evolved.contains(&"g text null".to_owned()), "{evolved:?}");
+    }
+}
+
 /// As with a large table: here it is somebody else who keeps the definition waiting for longer than a
 /// statement may take.
 #[tokio::test]

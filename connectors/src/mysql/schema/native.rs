@@ -2,7 +2,7 @@
 
 use mysql_async::Row;
 
-use super::{number, special, text};
+use super::{number, size, special, text};
 use crate::error::SinkError;
 use crate::mysql::form::{StoredDefault, Traits, is_geometry, is_unsigned, type_word};
 use crate::mysql::sql::{Flavor, unquoted};
@@ -184,7 +184,10 @@ pub(super) fn native_types(
         native_type(table, column, collation, flavor)
             .ok_or_else(|| super::cannot_create(&column.name))
     };
-    table.columns.iter().map(type_of).collect()
+    let types = table.columns.iter().map(type_of);
+    let mut types = types.collect::<Result<Vec<String>, SinkError>>()?;
+    size::make_fit(table, &mut types);
+    Ok(types)
 }
 
 /// The type for a column of a table to be created; `None` when there is none.
