@@ -7,7 +7,7 @@
 
 use rowdock_connectors::{TableName, Timestamp};
 
-use crate::config::connector::{SinkKeys, TopicDots};
+use crate::config::connector::{SinkClass, SinkKeys, TopicDots};
 pub use crate::config::table_format::is_by_record;
 use crate::config::table_format::{Piece, pieces};
 use crate::record::zone::Zone;
@@ -20,6 +20,10 @@ const SEPARATOR: char = '\u{1f}';
 const TOPIC_END: char = '\u{1e}';
 /// Longer than any database's names, and short enough to be kept many times.
 const ROUTE_CHARS_MAX: usize = 512;
+/// PostgreSQL's bound of a name.
+const POSTGRES_BYTES_MAX: usize = 63;
+/// MySQL's and MariaDB's.
+const MYSQL_CHARS_MAX: usize = 64;
 
 /// Fills the format in for records.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub struct Router {
     zone: Option<Zone>,
     /// Routes begin with the topic.
     tells_topic: bool,
+    /// Whose names the tables have.
+    class: SinkClass,
 }
 
 impl Router {
@@ -37,7 +43,7 @@ impl Router {
     ///
     /// # Errors
     /// When the format cannot be used, which the check of the config has ruled out.
-    pub fn of(keys: &SinkKeys) -> Result<Option<Self>, String> {
+    pub fn of(keys: &SinkKeys, class: SinkClass) -> Result<Option<Self>, String> {
         if !is_by_record(&keys.table_name_format) || !keys.tables_of_topics.is_empty() {
             return Ok(None);
         }
@@ -56,13 +62,15 @@ impl Router {
             dots: keys.topic_dots,
             normalizes: keys.table_name_normalize,
             zone: keys.zone,
+            class,
         }))
     }
 
     /// The record's route.
     ///
     /// # Errors
-    /// When the record does not have what the format names, or has no text in it.
+    /// When the record does not have what the format names, or has no text in it, or the database takes no such
+    /// name: other records choose other tables.
     pub fn route(&self, record: &OwnedRecord) -> Result<String, RecordError> {
         let mut route = String::new();
         for (piece, date) in &self.pieces {
@@ -82,6 +90,10 @@ impl Router {
             return Err(refused(
                 "the table's name is empty, or longer than any may be",
             ));
+        }
+        let named = table_name(&route);
+        for part in named.schema.iter().chain([&named.name]) {
+            check_name(self.class, part)?;
         }
         if self.tells_topic {
             route = format!("{}{TOPIC_END}{route}", record.topic);
@@ -132,6 +144,25 @@ impl Router {
         self.push_value(route, &date.format(shown));
         Ok(())
     }
+}
+
+/// As the sinks have it, for which such a name is an error of the config.
+fn check_name(class: SinkClass, name: &str) -> Result<(), RecordError> {
+    let is_beyond_basic_plane = |character: char| u32::from(character) > 0xffff;
+    let problem = match class {
+        SinkClass::Postgres if name.len() > POSTGRES_BYTES_MAX => {
+            "the table's name is longer than the 63 bytes that postgresql allows"
+        }
+        SinkClass::MySql if name.chars().count() > MYSQL_CHARS_MAX => {
+            "the table's name is longer than the 64 characters that the server allows"
+        }
+        SinkClass::MySql if name.contains(is_beyond_basic_plane) => {
+            "the table's name contains a character of four bytes, which names cannot hold"
+        }
+        SinkClass::MySql if name.ends_with(' ') => "the table's name ends with a blank",
+        _ => return Ok(()),
+    };
+    Err(refused(problem))
 }
 
 /// What stands before the last dot is the schema, and before that nothing that counts.
@@ -259,9 +290,36 @@ mod tests {
         let mut keys = keys(KeyMode::None, &[]);
         keys.table_name_format = format.to_owned();
         change(&mut keys);
-        let router = Router::of(&keys).expect("compiles").expect("routes");
+        let router = Router::of(&keys, SinkClass::Sqlite);
+        let router = router.expect("compiles").expect("routes");
         let route = router.route(&record()).map_err(|error| error.to_string())?;
         Ok(table_name(&route))
+    }
+
+    #[test]
+    fn a_name_that_the_database_cannot_hold_makes_a_bad_record() {
+        let check = |class, format: &str, expected: Option<&str>| {
+            let mut keys = keys(KeyMode::None, &[]);
+            keys.table_name_format = format.to_owned();
+            let router = Router::of(&keys, class).expect("compiles").expect("routes");
+            let routed = router.route(&record());
+            let reason = routed.err().map(|error| error.to_string());
+            match expected {
+                Some(part) => assert!(reason.expect(format).contains(part), "{format}"),
+                None => assert_eq!(reason, None, "{format}"),
+            }
+        };
+        use SinkClass::{MySql, Postgres, Sqlite};
+        let of_62 = "ü".repeat(31);
+        check(Postgres, &format!("{of_62}${{key}}"), None);
+        check(Postgres, &format!("{of_62}u${{key}}"), Some("63 bytes"));
+        check(Postgres, &format!("{of_62}uu.${{key}}"), Some("63 bytes"));
+        let of_63 = "ü".repeat(63);
+        check(MySql, &format!("{of_63}${{key}}"), None);
+        check(MySql, &format!("{of_63}u${{key}}"), Some("64 characters"));
+        check(MySql, "😀${key}", Some("four bytes"));
+        check(MySql, "${key} ", Some("blank"));
+        check(Sqlite, &format!("{of_63}{of_63}😀${{key}} "), None);
     }
 
     #[test]
@@ -310,7 +368,8 @@ mod tests {
             keys.table_name_format = "app.${value.region}".to_owned();
             keys.fields_include = entries(include);
             keys.fields_exclude = entries(exclude);
-            let router = Router::of(&keys).expect("compiles").expect("routes");
+            let router = Router::of(&keys, SinkClass::Postgres);
+            let router = router.expect("compiles").expect("routes");
             let route = router.route(&record()).expect("a route");
             assert_eq!(topic(&route), told);
             assert_eq!(table_name(&route).to_string(), "app.eu.west");

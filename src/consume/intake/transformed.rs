@@ -52,7 +52,7 @@ impl Destination {
         if let Some(selection) = Selection::new(&keys.mappings, keys.delete_enabled, headers) {
             return Ok(Self::Mapped(selection));
         }
-        Ok(Router::of(keys)?.map_or(Self::Topic, Self::Chosen))
+        Ok(Router::of(keys, config.class)?.map_or(Self::Topic, Self::Chosen))
     }
 }
 
