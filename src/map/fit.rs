@@ -13,7 +13,7 @@
 //! | time      | time; text `10:15:30.123456`, up to `24:00:00`                        |
 //! | timestamp | timestamp; text in ISO 8601; an integer as milliseconds since 1970    |
 //! | uuid      | uuid; text in the usual notations; 16 bytes                           |
-//! | json      | anything but bytes                                                    |
+//! | json      | anything but bytes; a text that is JSON is the document               |
 //! | array     | an array of what fits its elements, of any number of dimensions       |
 //!
 //! These are the columns of most tables, and the modules [`number`], [`text`], [`binary`] and

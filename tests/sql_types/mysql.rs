@@ -125,6 +125,7 @@ const FITTING: &[Fitting] = &[
     // Documents and shapes.
     ("json", "{\"b\":[1,null]}", "JSON_EXTRACT(c, '$.b[0]')", "1"),
     ("json", "\"x\"", "JSON_UNQUOTE(c)", "x"),
+    ("json", r#""{\"b\": [1]}""#, "JSON_EXTRACT(c, '$.b[0]')", "1"),
     (
         "point",
         "\"AQEAAAAAAAAAAAAkQAAAAAAAADRA\"",

@@ -70,6 +70,12 @@ const FITTING: &[Fitting] = &[
     ),
     ("JSON", "{\"b\":[1,null]}", "json_extract(c, '$.b[0]')", "1"),
     ("JSON", "\"x\"", "c", "\"x\""),
+    (
+        "JSON",
+        r#""{\"b\": [1]}""#,
+        "json_extract(c, '$.b[0]')",
+        "1",
+    ),
     ("STRING", "\"word\"", "c", "word"),
     ("INTEGER", "null", "c IS NULL", "1"),
 ];

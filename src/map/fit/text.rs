@@ -3,7 +3,7 @@
 use rowdock_connectors::Cell;
 
 use super::{Fitted, Misfit};
-use crate::record::{Value, iso};
+use crate::record::{Value, iso, json};
 
 pub(super) fn text<'v>(
     value: &'v Value<'_>,
@@ -104,6 +104,9 @@ pub(super) fn document<'v>(value: &'v Value<'_>) -> Result<Fitted<'v>, Misfit> {
         }
         Value::Bool(true) => Fitted::Cell(Cell::Json("true")),
         Value::Bool(false) => Fitted::Cell(Cell::Json("false")),
+        // `?::jsonb` takes a text for the document that it is, so JSON in a text, of whatever schema,
+        // is not wrapped once more. What is none can only be meant as a text.
+        Value::Text(text) if json::is_json(text) => Fitted::Cell(Cell::Json(text)),
         Value::Text(text) => Fitted::Json(json_string(text)?),
         Value::Date(_) | Value::Time(_) | Value::Timestamp(_) | Value::LocalTimestamp(_) => {
             Fitted::Json(json_string(&iso_text(value)?)?)
@@ -182,7 +185,19 @@ mod tests {
         );
         check(&words("7"), &ColumnType::Uuid, None);
         let document = |text| Some(Cell::Json(text));
-        check(&words("a\"b"), &ColumnType::Json, document(r#""a\"b""#));
         check(&Value::Json("{}".into()), &ColumnType::Json, document("{}"));
+        for (text, expected) in [
+            (r#"{"a": [1]}"#, r#"{"a": [1]}"#),
+            ("5", "5"),
+            ("true", "true"),
+            (r#""x""#, r#""x""#),
+            ("a\"b", r#""a\"b""#),
+            ("{a: 1}", r#""{a: 1}""#),
+            ("007", r#""007""#),
+            ("NaN", r#""NaN""#),
+            ("", r#""""#),
+        ] {
+            check(&words(text), &ColumnType::Json, document(expected));
+        }
     }
 }
