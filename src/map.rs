@@ -264,6 +264,9 @@ impl TopicMapper {
             // As Debezium's sink does when deletes are not enabled.
             return Ok(None);
         }
+        if matches!(content, Content::Null) && self.is_tombstone_of_an_event() {
+            return Ok(None);
+        }
         match self.key {
             KeySource::Value => {}
             KeySource::Kafka(columns) => self.fill_coordinates(columns, record, rows)?,
@@ -283,6 +286,12 @@ impl TopicMapper {
         }
         self.check_required(rows)?;
         Ok(Some(RowKind::Write))
+    }
+
+    /// Whether a record without a value only tells the log's compaction what the event before it has
+    /// told: that is so where events tell their rows, as Debezium's sink holds, too.
+    fn is_tombstone_of_an_event(&self) -> bool {
+        self.change_events && matches!(self.key, KeySource::Value)
     }
 
     /// What transforms made of the value; of a delete perhaps the row that was there, which tells its

@@ -356,6 +356,17 @@ fn change_events_write_delete_and_truncate() {
     check(&keys, key, Some(delete), None);
     check(&keys, key, None, None);
     check(&keys, key, Some(truncate), None);
+    keys.key_mode = KeyMode::RecordValue;
+    keys.delete_enabled = true;
+    let told = r#"{"before":{"id":1},"after":null,"op":"d"}"#;
+    check(&keys, "null", Some(told), Some(RowKind::Delete));
+    // What follows it for the log's compaction.
+    check(&keys, key, None, None);
+    let mut plain = keys;
+    plain.change_events = false;
+    let mut mapping = Mapping::new(orders(), &plain, &SCHEMALESS, &SCHEMALESS);
+    let refused = mapping.map(Some(key), None).unwrap_err();
+    assert!(refused.contains("is part of the key"), "{refused}");
 }
 
 #[test]
