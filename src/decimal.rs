@@ -49,16 +49,46 @@ pub fn whole_digits(plain: &str) -> usize {
     whole.trim_start_matches('0').len()
 }
 
+/// Bytes of a decimal: about ten thousand digits. Turning them into text takes time that grows with
+/// their square.
+const UNSCALED_BYTES_MAX: usize = 4_096;
+
+/// Digits that a decimal may have after its point, or zeros before it.
+const SCALE_MAX: i64 = 16_383;
+
 /// A big-endian two's-complement integer divided by 10 to the `scale`: Java's `BigDecimal` on the
 /// wire.
-pub fn from_unscaled(bytes: &[u8], scale: u32) -> String {
+///
+/// # Errors
+/// When it is absurdly long.
+pub fn from_unscaled(bytes: &[u8], scale: i64) -> Result<String, &'static str> {
     let mut text = String::new();
-    push_unscaled(&mut text, bytes, scale);
-    text
+    push_unscaled(&mut text, bytes, scale)?;
+    Ok(text)
 }
 
 /// The same, appended.
-pub fn push_unscaled(out: &mut String, bytes: &[u8], scale: u32) {
+///
+/// # Errors
+/// As [`from_unscaled`].
+pub fn push_unscaled(out: &mut String, bytes: &[u8], scale: i64) -> Result<(), &'static str> {
+    const FAULT: &str = "a decimal with an absurd scale";
+    if !(-SCALE_MAX..=SCALE_MAX).contains(&scale) {
+        return Err(FAULT);
+    }
+    if bytes.len() > UNSCALED_BYTES_MAX {
+        return Err("a decimal of more digits than any database keeps");
+    }
+    let start = out.len();
+    push_fraction(out, bytes, usize::try_from(scale).unwrap_or(0));
+    if scale < 0 && out.get(start..) != Some("0") {
+        let zeros = usize::try_from(-scale).map_err(|_| FAULT)?;
+        out.extend(std::iter::repeat_n('0', zeros));
+    }
+    Ok(())
+}
+
+fn push_fraction(out: &mut String, bytes: &[u8], scale: usize) {
     let negative = bytes.first().is_some_and(|first| first & 0x80 != 0);
     let digits = match small_magnitude(bytes) {
         Some(magnitude) => magnitude.to_string(),
@@ -70,7 +100,6 @@ pub fn push_unscaled(out: &mut String, bytes: &[u8], scale: u32) {
             decimal_digits(&magnitude)
         }
     };
-    let scale = scale as usize;
     if negative {
         out.push('-');
     }
@@ -85,34 +114,6 @@ pub fn push_unscaled(out: &mut String, bytes: &[u8], scale: u32) {
     out.push('.');
     out.extend(std::iter::repeat_n('0', zeros.saturating_sub(1)));
     out.push_str(fraction);
-}
-
-/// Bytes of a decimal: about ten thousand digits. Turning them into text takes time that grows with
-/// their square.
-pub const UNSCALED_BYTES_MAX: usize = 4_096;
-
-/// Digits that a decimal which brings its own scale may have after its point, or zeros before it.
-const VARIABLE_SCALE_MAX: i64 = 16_383;
-
-/// The same for a decimal that brings its own scale, which may be negative.
-///
-/// # Errors
-/// When it is absurdly long.
-pub fn push_variable(out: &mut String, bytes: &[u8], scale: i64) -> Result<(), &'static str> {
-    const FAULT: &str = "a decimal with an absurd scale";
-    if !(-VARIABLE_SCALE_MAX..=VARIABLE_SCALE_MAX).contains(&scale) {
-        return Err(FAULT);
-    }
-    if bytes.len() > UNSCALED_BYTES_MAX {
-        return Err("a decimal of more digits than any database keeps");
-    }
-    let start = out.len();
-    push_unscaled(out, bytes, u32::try_from(scale).unwrap_or(0));
-    if scale < 0 && out.get(start..) != Some("0") {
-        let zeros = usize::try_from(-scale).map_err(|_| FAULT)?;
-        out.extend(std::iter::repeat_n('0', zeros));
-    }
-    Ok(())
 }
 
 /// Nearly all decimals fit into 64 bits.
@@ -217,7 +218,7 @@ mod tests {
     #[test]
     fn unscaled_bytes() {
         let check = |bytes: &[u8], scale, expected: &str| {
-            assert_eq!(from_unscaled(bytes, scale), expected, "{bytes:?}");
+            assert_eq!(from_unscaled(bytes, scale).unwrap(), expected, "{bytes:?}");
         };
         check(&[], 0, "0");
         check(&[0], 2, "0.00");
@@ -228,6 +229,12 @@ mod tests {
         check(&[0x80, 0, 0, 0, 0, 0, 0, 0], 1, "-922337203685477580.8");
         check(&[0; 9], 1, "0.0");
         check(&[0x01, 0, 0, 0, 0, 0, 0, 0, 0], 0, "18446744073709551616");
+        check(&[7], -2, "700");
+        check(&[0], -2, "0");
+        assert!(from_unscaled(&[7; UNSCALED_BYTES_MAX], SCALE_MAX).is_ok());
+        assert!(from_unscaled(&[7; UNSCALED_BYTES_MAX + 1], 0).is_err());
+        assert!(from_unscaled(&[7], SCALE_MAX + 1).is_err());
+        assert!(from_unscaled(&[7], i64::MIN).is_err());
     }
 
     #[test]
@@ -241,19 +248,20 @@ mod tests {
     proptest! {
         #[test]
         fn unscaled_agrees_with_i128(number: i128) {
-            prop_assert_eq!(from_unscaled(&number.to_be_bytes(), 0), number.to_string());
+            prop_assert_eq!(from_unscaled(&number.to_be_bytes(), 0), Ok(number.to_string()));
         }
 
         #[test]
-        fn scales_agree_with_padding(number: i64, scale in 0_u32..30) {
-            let width = scale as usize + 1;
+        fn scales_agree_with_padding(number: i64, scale in 0_i64..30) {
+            let digits_after = usize::try_from(scale).unwrap();
+            let width = digits_after + 1;
             let digits = format!("{:0>width$}", number.unsigned_abs());
-            let (whole, fraction) = digits.split_at(digits.len() - scale as usize);
+            let (whole, fraction) = digits.split_at(digits.len() - digits_after);
             let sign = if number < 0 { "-" } else { "" };
             let point = if scale == 0 { "" } else { "." };
             let expected = format!("{sign}{whole}{point}{fraction}");
-            prop_assert_eq!(from_unscaled(&number.to_be_bytes(), scale), expected.clone());
-            prop_assert_eq!(from_unscaled(&i128::from(number).to_be_bytes(), scale), expected);
+            prop_assert_eq!(from_unscaled(&number.to_be_bytes(), scale), Ok(expected.clone()));
+            prop_assert_eq!(from_unscaled(&i128::from(number).to_be_bytes(), scale), Ok(expected));
         }
 
         #[test]

@@ -205,6 +205,43 @@ async fn avro_of_two_schemas_lands_in_typed_columns() {
     );
 }
 
+/// Decimals of whatever precision and scale, and bytes that have a name.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_source_connectors_say_of_bytes_becomes_columns() {
+    let stage = Stage::begin("avro_bytes", 1).await;
+    let topic = stage.topic("lines", 1).await;
+    let decimal = |more: Value| {
+        let mut decimal = json!({"type": "bytes", "logicalType": "decimal"});
+        let more = more.as_object().unwrap().clone();
+        decimal.as_object_mut().unwrap().extend(more);
+        decimal
+    };
+    let bits = json!({"type": "bytes", "connect.name": "io.debezium.data.Bits",
+        "connect.parameters": {"length": "8"}});
+    let schema = json!({"type": "record", "name": "Line", "fields": [
+        {"name": "id", "type": "long"},
+        {"name": "plain", "type": decimal(json!({"scale": 2}))},
+        {"name": "small", "type": decimal(json!({"precision": 3, "scale": 5}))},
+        {"name": "tiny", "type": decimal(json!({"precision": 64, "scale": 127}))},
+        {"name": "hundreds", "type": decimal(json!({"precision": 5, "scale": -2}))},
+        {"name": "flags", "type": bits}]});
+    let id = register(&format!("{}-value", topic.name), &schema, &json!([])).await;
+    let digits = || sized(&[0x04, 0xd2]);
+    let line = vec![long(1), digits(), digits(), digits(), digits(), sized(&[5])];
+    send(&topic, &[(Vec::new(), framed(id, &line))]).await;
+    let connector = to_table(&stage, &topic, "lines", &services().registry);
+    let _worker = Launch::new("worker").start(&stage, &[&connector]).await;
+    until_rows(&stage, "lines", 1).await;
+    let shown = "SELECT concat_ws(' ', plain, small, hundreds, flags, tiny * 1e127) FROM lines";
+    let shown: String = stage.database.rows(shown, &[]).await[0].get(0);
+    let zeros = format!("1234.{}", "0".repeat(127));
+    assert_eq!(shown, format!("12.34 0.01234 123400 00000101 {zeros}"));
+    let types = "SELECT string_agg(format_type(atttypid, atttypmod), ',' ORDER BY attnum)
+        FROM pg_attribute WHERE attrelid = 'lines'::regclass AND attnum > 0";
+    let types: String = stage.database.rows(types, &[]).await[0].get(0);
+    assert_eq!(types, "bigint,numeric,numeric,numeric,numeric(5,0),bit(8)");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_schemas_and_bad_bytes_are_dead_letters() {
     let stage = Stage::begin("avro_bad", 1).await;

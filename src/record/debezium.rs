@@ -94,9 +94,7 @@ pub(super) fn variable_decimal(structure: &Struct) -> Option<Result<String, &'st
     ) else {
         return None;
     };
-    let mut plain = String::new();
-    let pushed = decimal::push_variable(&mut plain, digits, i64::from(*scale));
-    Some(pushed.map(|()| plain))
+    Some(decimal::from_unscaled(digits, i64::from(*scale)))
 }
 
 fn time(single: Single, structure: &Struct) -> Result<String, &'static str> {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::decode::json::DEPTH_MAX;
 use crate::record::meaning::{self, Meaning};
-use crate::record::schema::{DECIMAL_PRECISION, DECIMAL_SCALE_MAX, names};
+use crate::record::schema::{DECIMAL_PRECISION, DECIMAL_SCALE_MAX, LOGICAL_DECIMAL, names};
 use crate::record::{Field as ConnectField, Kind, Schema};
 use crate::registry::Reference;
 
@@ -22,6 +22,9 @@ const NODES_MAX: usize = 100_000;
 
 /// Longest fixed type.
 const FIXED_MAX: u64 = 64 * 1024 * 1024;
+
+/// Precision that Connect's converter writes where it was told none.
+const PRECISION_NOT_TOLD: u64 = 64;
 
 /// Number of a node in its program.
 pub(super) type NodeId = usize;
@@ -57,9 +60,10 @@ pub(super) enum Node {
         null_first: bool,
         of: NodeId,
     },
-    /// Unscaled big-endian digits; `size` of a fixed type.
+    /// Unscaled big-endian digits; `size` of a fixed type. A negative scale counts zeros before the
+    /// point.
     Decimal {
-        scale: u32,
+        scale: i64,
         size: Option<usize>,
     },
     /// An int or long that means a date or time.
@@ -257,15 +261,25 @@ impl Builder {
 
     /// Bytes, or a fixed number of them.
     fn bytes(&mut self, size: Option<usize>, attributes: &Attributes) -> Result<NodeId, String> {
-        let Some((precision, scale)) = decimal_of(attributes) else {
+        let told = described(attributes, Kind::Bytes);
+        let Some(scale) = decimal_scale(attributes) else {
             let node = size.map_or(Node::Bytes, Node::Fixed);
             // A name of Connect's decimal without Avro's is not to be trusted.
-            return self.push(node, Schema::new(Kind::Bytes));
+            let name = text_of(attributes, "connect.name");
+            let is_name = !matches!(name, "" | LOGICAL_DECIMAL);
+            return self.push(node, told.named(is_name.then(|| name.into()))?);
         };
-        let mut schema = Schema::decimal(scale);
-        schema
-            .parameters
-            .insert(DECIMAL_PRECISION.to_owned(), precision.to_string());
+        // In plain notation what has a negative scale is a whole number.
+        let mut schema = Schema::decimal(u32::try_from(scale).unwrap_or(0));
+        let precision = attributes.get("precision").and_then(Json::as_u64);
+        if let Some(precision) = precision.filter(|precision| *precision != PRECISION_NOT_TOLD) {
+            let parameter = DECIMAL_PRECISION.to_owned();
+            schema.parameters.insert(parameter, precision.to_string());
+        }
+        for (name, value) in told.parameters {
+            schema.parameters.entry(name).or_insert(value);
+        }
+        schema.doc = told.doc;
         self.push(Node::Decimal { scale, size }, schema)
     }
 
@@ -364,6 +378,9 @@ impl Builder {
             Node::Meant(meaning) => Some(meaning),
             _ => None,
         };
+        // Connect's schema has no negative scale, by which its default could be read.
+        let has_zeros = matches!(self.nodes[inner], Node::Decimal { scale, .. } if scale < 0);
+        let default = default.filter(|_| !has_zeros);
         let default = default.and_then(|default| default::read(&schema, meaning, default));
         if default.is_some() {
             let with_default = Schema {
@@ -422,6 +439,12 @@ fn optional(null_first: bool, of: NodeId) -> Node {
 
 /// Connect's schema of this kind with what Connect's converters put beside it.
 fn connect(attributes: &Attributes, kind: Kind) -> Result<Schema, String> {
+    let name = text_of(attributes, "connect.name");
+    described(attributes, kind).named((!name.is_empty()).then(|| name.into()))
+}
+
+/// The same without the name.
+fn described(attributes: &Attributes, kind: Kind) -> Schema {
     let parameters: BTreeMap<String, String> = attributes
         .get("connect.parameters")
         .and_then(Json::as_object)
@@ -434,14 +457,12 @@ fn connect(attributes: &Attributes, kind: Kind) -> Result<Schema, String> {
         "" => text_of(attributes, "doc"),
         doc => doc,
     };
-    let name = text_of(attributes, "connect.name");
-    let schema = Schema {
+    Schema {
         version: version.and_then(|version| i32::try_from(version).ok()),
         doc: (!doc.is_empty()).then(|| doc.into()),
         parameters,
         ..Schema::new(kind)
-    };
-    schema.named((!name.is_empty()).then(|| name.into()))
+    }
 }
 
 fn full_name(name: &str, namespace: &str) -> String {
@@ -456,14 +477,16 @@ fn text_of<'a>(object: &'a Attributes, key: &str) -> &'a str {
     object.get(key).and_then(Json::as_str).unwrap_or_default()
 }
 
-/// Precision and scale; what is no valid decimal is its plain type, as Avro says.
-fn decimal_of(attributes: &Attributes) -> Option<(u32, u32)> {
-    if text_of(attributes, "logicalType") != "decimal" {
+/// The scale of a decimal, of whatever precision: Connect's converter asks for no more than Avro's name
+/// of the type, and its source connectors write scales beyond the precision and below zero. What has an
+/// absurd scale is its plain type.
+fn decimal_scale(attributes: &Attributes) -> Option<i64> {
+    if !text_of(attributes, "logicalType").eq_ignore_ascii_case("decimal") {
         return None;
     }
-    let number = |key: &str| attributes.get(key).and_then(Json::as_u64);
-    let precision = u32::try_from(number("precision")?).ok()?;
-    let scale = u32::try_from(number("scale").unwrap_or(0)).ok()?;
-    (precision > 0 && scale <= precision && scale <= DECIMAL_SCALE_MAX)
-        .then_some((precision, scale))
+    let scale = match attributes.get("scale") {
+        None => 0,
+        Some(scale) => scale.as_i64()?,
+    };
+    (scale.unsigned_abs() <= u64::from(DECIMAL_SCALE_MAX)).then_some(scale)
 }

@@ -199,11 +199,74 @@ fn logical_types() {
         bytes().long(5),
         Value::Int(5),
     );
-    check(
-        json!({"type": "bytes", "logicalType": "decimal", "scale": 2}),
+}
+
+/// As Connect's converter writes and reads them, whatever Avro says of precision and scale.
+#[test]
+fn decimals_of_any_precision_and_scale() {
+    let check = |precision: Option<i64>, scale: i64, digits: u8, expected: &str| {
+        let mut of_type = json!({"type": "bytes", "logicalType": "decimal", "scale": scale});
+        if let Some(precision) = precision {
+            of_type["precision"] = json!(precision);
+        }
+        let expected = Value::Decimal(expected.to_owned().into());
+        check(of_type, bytes().sized(&[digits]), expected);
+    };
+    check(None, 2, 5, "0.05");
+    check(Some(3), 5, 0xff, "-0.00001");
+    check(Some(64), 127, 7, &format!("0.{}7", "0".repeat(126)));
+    check(Some(5), -2, 7, "700");
+    check(Some(5), -2, 0, "0");
+    check(Some(0), 1, 7, "0.7");
+    self::check(
+        json!({"type": "bytes", "logicalType": "decimal", "precision": 5, "scale": 16_384}),
         bytes().sized(&[5]),
         Value::Bytes(vec![5].into()),
     );
+}
+
+#[test]
+fn bytes_keep_what_connect_says_of_them() {
+    let check = |mut of_type: Json, told: Json, name: Option<&str>, expected: &[(&str, &str)]| {
+        of_type["type"] = json!("bytes");
+        of_type["connect.parameters"] = told;
+        let program = program(&in_record(&of_type));
+        let field = &program.schema(program.root).fields().unwrap()[0].schema;
+        assert_eq!(field.name.as_deref(), name, "{of_type}");
+        let parameters = field.parameters.iter();
+        let parameters: Vec<(&str, &str)> =
+            parameters.map(|(key, value)| (&**key, &**value)).collect();
+        assert_eq!(parameters, expected, "{of_type}");
+    };
+    let bits = "io.debezium.data.Bits";
+    let length = json!({"length": "8"});
+    check(
+        json!({"connect.name": bits}),
+        length,
+        Some(bits),
+        &[("length", "8")],
+    );
+    let source = json!({"__debezium.source.column.type": "VARBINARY"});
+    let told = ("__debezium.source.column.type", "VARBINARY");
+    check(json!({}), source.clone(), None, &[told]);
+    let decimal = "org.apache.kafka.connect.data.Decimal";
+    check(json!({"connect.name": decimal}), source, None, &[told]);
+    let of_scale = |precision: i64, scale: i64| json!({"connect.name": decimal, "logicalType": "decimal", "precision": precision, "scale": scale});
+    let digits = "connect.decimal.precision";
+    let source = json!({"scale": "7", "source": "NUMERIC"});
+    let told = ("source", "NUMERIC");
+    let expected = [(digits, "9"), ("scale", "2"), told];
+    check(of_scale(9, 2), source.clone(), Some(decimal), &expected);
+    // Which is none.
+    check(
+        of_scale(64, -2),
+        source,
+        Some(decimal),
+        &[("scale", "0"), told],
+    );
+    let told = json!({digits: "64"});
+    let expected = [(digits, "64"), ("scale", "2")];
+    check(of_scale(64, 2), told, Some(decimal), &expected);
 }
 
 #[test]

@@ -311,16 +311,13 @@ impl<'a> Cursor<'a> {
                     Some(size) => self.take(*size)?,
                     None => self.sized()?,
                 };
-                if digits.len() > decimal::UNSCALED_BYTES_MAX {
-                    return Err(TOO_MANY_DIGITS);
-                }
-                decimal::push_unscaled(scratch, digits, *scale);
+                decimal::push_unscaled(scratch, digits, *scale)?;
                 Value::Decimal(Cow::Borrowed(scratch))
             }
             Node::VariableDecimal => {
                 let scale = self.int()?;
                 let digits = self.sized()?;
-                decimal::push_variable(scratch, digits, scale)?;
+                decimal::push_unscaled(scratch, digits, scale)?;
                 Value::Decimal(Cow::Borrowed(scratch))
             }
             Node::Meant(meaning) => meaning.of_integer(self.long()?)?,
@@ -451,8 +448,6 @@ fn default_document(record: &Schema, index: usize) -> Result<String, Fault> {
 }
 
 const NO_BRANCH: Fault = "a union without such a branch";
-
-const TOO_MANY_DIGITS: Fault = "a decimal of more digits than any database keeps";
 
 #[inline]
 fn zigzag(number: u64) -> i64 {

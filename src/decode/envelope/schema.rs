@@ -96,7 +96,7 @@ pub(in crate::decode) fn read_present<'a>(
         Logical::None => read_plain(schema, value),
         Logical::Decimal { scale } => match value {
             Value::Text(text) => {
-                let plain = decimal::from_unscaled(&decode_base64(&text)?, scale);
+                let plain = decimal::from_unscaled(&decode_base64(&text)?, scale.into())?;
                 Ok(Value::Decimal(Cow::Owned(plain)))
             }
             value @ Value::Number(_) => Ok(value),
@@ -353,6 +353,9 @@ mod tests {
         check(decimal, r#""BNI=""#, Ok(Value::Decimal("12.34".into())));
         check(decimal, r#""/w==""#, Ok(Value::Decimal("-0.01".into())));
         check(decimal, "12.34", Ok(Value::Number("12.34")));
+        // Of which the digits would take longer than its bytes.
+        let huge = format!("\"{}\"", "AAAA".repeat(10_000));
+        check(decimal, &huge, Err(()));
         check(
             r#"{"type":"array","items":{"type":"int32"}}"#,
             "[1]",

@@ -13,11 +13,7 @@ use rowdock_connectors::Timestamp;
 use super::schema::{self, Common};
 use crate::decimal;
 use crate::decode::{document, tree};
-use crate::record::schema::DECIMAL_SCALE_MAX;
 use crate::record::{Datum, Kind, Map, Schema, Struct, Value};
-
-/// Bytes of a decimal: about ten thousand digits.
-const DECIMAL_BYTES_MAX: usize = 4_096;
 
 /// A field's value; what has parts becomes JSON, written to `scratch`, which is empty.
 pub(super) fn value<'v>(
@@ -98,11 +94,7 @@ fn common_value(common: Common, message: &DynamicMessage) -> Result<Value<'stati
                 Some(ProtoValue::Bytes(bytes)) => bytes.clone(),
                 _ => prost_reflect::bytes::Bytes::new(),
             };
-            let scale = u32::try_from(number("scale")).unwrap_or(u32::MAX);
-            if scale > DECIMAL_SCALE_MAX || bytes.len() > DECIMAL_BYTES_MAX {
-                return Err("a decimal with an absurd scale or size");
-            }
-            Value::Decimal(decimal::from_unscaled(&bytes, scale).into())
+            Value::Decimal(decimal::from_unscaled(&bytes, number("scale"))?.into())
         }
         Common::Wrapper => {
             let inner = message.get_field_by_name("value");

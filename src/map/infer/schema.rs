@@ -38,6 +38,8 @@ fn plain_type(schema: &Schema) -> ColumnType {
         (Logical::Decimal { scale }, _) => {
             let precision = schema.parameters.get(DECIMAL_PRECISION);
             let precision = precision.and_then(|digits| digits.parse().ok());
+            // Columns for a part of the fraction only are not in all databases.
+            let precision = precision.filter(|digits| *digits >= scale.max(1));
             ColumnType::Decimal {
                 precision: precision.or_else(|| source::decimal_precision(schema, scale)),
                 scale: Some(scale),

@@ -78,7 +78,8 @@ fn untyped(json: &Json) -> Option<Datum> {
 fn logical(schema: &Schema, json: &Json) -> Option<Datum> {
     match (schema.logical, json) {
         (Logical::Decimal { scale }, Json::String(text)) => {
-            Some(Datum::Decimal(decimal::from_unscaled(&bytes(text)?, scale)))
+            let plain = decimal::from_unscaled(&bytes(text)?, scale.into());
+            Some(Datum::Decimal(plain.ok()?))
         }
         (_, json) => meant(schema, Meaning::of_schema(schema)?, json.as_i64()?),
     }

@@ -238,6 +238,8 @@ fn sources_tell_digits() {
         "decimal(12,2)",
     );
     check(2, &[("type", "NUMERIC"), ("length", "9")], "decimal(9,2)");
+    check(5, &[(DECIMAL_PRECISION, "3")], "decimal");
+    check(0, &[(DECIMAL_PRECISION, "0")], "decimal");
     check(
         2,
         &[("type", "MONEY"), ("length", "2147483647")],
