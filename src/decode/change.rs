@@ -218,6 +218,11 @@ enum Known {
     DatabaseName,
     TableChanges,
     TimeMillis,
+    Source,
+    Message,
+    Status,
+    EventCount,
+    DataCollections,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -255,6 +260,11 @@ impl Known {
             "databaseName" => Self::DatabaseName,
             "tableChanges" => Self::TableChanges,
             "ts_ms" => Self::TimeMillis,
+            "source" => Self::Source,
+            "message" => Self::Message,
+            "status" => Self::Status,
+            "event_count" => Self::EventCount,
+            "data_collections" => Self::DataCollections,
             _ => return None,
         })
     }
@@ -319,7 +329,19 @@ impl Head {
             || name.starts_with("io.debezium.connector.common.Transaction")
             || self.has(&[Known::Ddl, Known::DatabaseName])
             || self.has(&[Known::DatabaseName, Known::TableChanges])
+            || self.has(&[Known::Status, Known::EventCount, Known::DataCollections])
             || (self.fields == 1 && self.has(&[Known::TimeMillis]))
+    }
+
+    /// Plain records may have a field `op`, too. Of messages and truncates the rows are not even null.
+    fn is_event(&self) -> bool {
+        let has_rows = self.has(&[Known::Before]) || self.has(&[Known::After]);
+        let needs_none = match self.op {
+            Some(Op::Truncate) => self.has(&[Known::Source]),
+            Some(Op::Message) => self.has(&[Known::Source, Known::Message]),
+            _ => false,
+        };
+        self.has(&[Known::Op]) && (has_rows || needs_none)
     }
 
     /// What it does; `whole`, `after` and `before` are where it and its rows are.
@@ -332,12 +354,8 @@ impl Head {
         if self.is_no_row() {
             return Ok(Found::Change(Change::Nothing));
         }
-        let is_event = self.has(&[Known::Op])
-            && (self.has(&[Known::Before])
-                || self.has(&[Known::After])
-                || self.op == Some(Op::Truncate));
         Ok(match self.op {
-            _ if !self.is_object || !is_event => Found::Row(whole),
+            _ if !self.is_object || !self.is_event() => Found::Row(whole),
             Some(Op::Write) => Found::Row(after),
             Some(Op::Delete) => Found::Delete(before),
             Some(Op::Truncate) => Found::Change(Change::Truncate),
@@ -424,6 +442,14 @@ mod tests {
             r#"{"op":"m","before":null,"message":{}}"#,
             Err(Change::Nothing),
         );
+        check(
+            r#"{"op":"m","ts_ms":1,"source":{},"message":{"prefix":"p","content":"YQ=="}}"#,
+            Err(Change::Nothing),
+        );
+        check(
+            r#"{"status":"BEGIN","id":"7:9","event_count":null,"data_collections":null,"ts_ms":1}"#,
+            Err(Change::Nothing),
+        );
         check(r#"{"ts_ms":1}"#, Err(Change::Nothing));
         check(
             r#"{"source":{},"databaseName":"d","ddl":"CREATE ..","tableChanges":[]}"#,
@@ -435,6 +461,11 @@ mod tests {
             r#"{"op":"sum","id":1}"#,
             Ok(&[("op", Value::Text("sum".into())), row[0].clone()]),
         );
+        for op in ["t", "m"] {
+            let text = format!(r#"{{"op":"{op}","id":1}}"#);
+            let op = ("op", Value::Text(op.into()));
+            check(&text, Ok(&[op, row[0].clone()]));
+        }
         check("null", Ok(&[("", Value::Null)]));
         let reason = probe::read(&mut events(false), br#"{"op":"x","after":{}}"#).unwrap_err();
         assert!(reason.contains("none of c, r, u, d, t, m"), "{reason}");
