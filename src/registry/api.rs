@@ -83,7 +83,9 @@ fn confluent_references(
             continue;
         }
         let subject = encoded(&reference.subject);
-        let path = format!("/subjects/{subject}/versions/{}", reference.version);
+        // Of deleted versions, too: as those of ids, records still need them.
+        let version = reference.version;
+        let path = format!("/subjects/{subject}/versions/{version}?deleted=true");
         let found: ConfluentSchema = json(&found(client, &path, &reference.name)?)?;
         confluent_references(client, &found.references, depth + 1, found_so_far)?;
         found_so_far.push(Reference {

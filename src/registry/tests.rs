@@ -224,7 +224,7 @@ fn references_are_fetched_before_what_names_them() {
     assert_eq!(texts, ["C", "B"]);
     let requests: Vec<String> = server.requests.try_iter().collect();
     assert!(
-        requests[1].starts_with("GET /base/subjects/s%2Fb/versions/2 "),
+        requests[1].starts_with("GET /base/subjects/s%2Fb/versions/2?deleted=true "),
         "{requests:?}"
     );
 }
