@@ -9,9 +9,9 @@
 //! | decimal   | a number, or a text that is one, within precision and scale; `NaN`, and infinities where it has no precision |
 //! | text      | text, number (as written), boolean, object or array (as JSON)         |
 //! | bytes     | bytes; text as base64; uuid                                           |
-//! | date      | date; text `2026-11-21`                                               |
+//! | date      | date; text `2026-11-21`; a timestamp at midnight                      |
 //! | time      | time; text `10:15:30.123456`, up to `24:00:00`                        |
-//! | timestamp | timestamp; text in ISO 8601; an integer as milliseconds since 1970    |
+//! | timestamp | timestamp; text in ISO 8601; milliseconds since 1970; a date as its midnight |
 //! | uuid      | uuid; text in the usual notations; 16 bytes                           |
 //! | json      | anything but bytes; a text that is JSON is the document               |
 //! | array     | an array of what fits its elements, of any number of dimensions       |
@@ -103,7 +103,7 @@ pub fn fit<'v>(
         ColumnType::Decimal { precision, scale } => number::exact(value, *precision, *scale),
         ColumnType::Text { max_chars } => text::text(value, *max_chars, rules.text_allows_nul),
         ColumnType::Bytes => binary::bytes(value),
-        ColumnType::Date => time::date(value, rules.takes_zero_dates),
+        ColumnType::Date => time::date(value, rules),
         ColumnType::Time => time::time(value),
         ColumnType::Timestamp => time::timestamp(value, false, rules),
         ColumnType::TimestampTz => time::timestamp(value, true, rules),

@@ -76,6 +76,8 @@ const FITTING: &[Fitting] = &[
     ("date", "\"0001-01-01\"", "c", "0001-01-01"),
     ("date", "\"9999-12-31\"", "c", "9999-12-31"),
     ("date", "\"0000-00-00\"", "c", "0000-00-00"),
+    ("date", "\"2026-11-21T00:00:00\"", "c", "2026-11-21"),
+    ("datetime", "\"2026-11-21\"", "c", "2026-11-21 00:00:00"),
     (
         "datetime(3)",
         "\"0000-00-00T00:00:00\"",
@@ -125,7 +127,12 @@ const FITTING: &[Fitting] = &[
     // Documents and shapes.
     ("json", "{\"b\":[1,null]}", "JSON_EXTRACT(c, '$.b[0]')", "1"),
     ("json", "\"x\"", "JSON_UNQUOTE(c)", "x"),
-    ("json", r#""{\"b\": [1]}""#, "JSON_EXTRACT(c, '$.b[0]')", "1"),
+    (
+        "json",
+        r#""{\"b\": [1]}""#,
+        "JSON_EXTRACT(c, '$.b[0]')",
+        "1",
+    ),
     (
         "point",
         "\"AQEAAAAAAAAAAAAkQAAAAAAAADRA\"",

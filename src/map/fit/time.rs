@@ -12,7 +12,8 @@ use crate::record::zone::{Zone, offset_seconds};
 use crate::record::{Value, timestamp_from_millis};
 
 const SECOND_NANOS: i64 = 1_000_000_000;
-const DAY_NANOS: i64 = 86_400 * SECOND_NANOS;
+const DAY_SECONDS: i64 = 86_400;
+const DAY_NANOS: i64 = DAY_SECONDS * SECOND_NANOS;
 const INFINITY: Timestamp = Timestamp {
     seconds: i64::MAX,
     nanos: 0,
@@ -25,21 +26,43 @@ const MINUS_INFINITY: Timestamp = Timestamp {
 /// How MySQL writes a date that is none.
 const ZERO_DATE_TEXT: &str = "0000-00-00";
 
-pub(super) fn date<'v>(value: &Value<'_>, takes_zero: bool) -> Result<Fitted<'v>, Misfit> {
-    const RULE: &str = "only dates such as 2026-11-21 fit";
+/// How a date is written.
+const DATE_FORMAT: &str = "%Y-%m-%d";
+
+pub(super) fn date<'v>(value: &Value<'_>, rules: Rules) -> Result<Fitted<'v>, Misfit> {
+    const RULE: &str = "only dates such as 2026-11-21, and timestamps at midnight, fit";
     let days = match value {
         Value::Date(days) => *days,
         Value::Text(text) => match &**text {
             "infinity" => i32::MAX,
             "-infinity" => i32::MIN,
-            ZERO_DATE_TEXT if takes_zero => ZERO_DATE,
-            text => NaiveDate::parse_from_str(text, "%Y-%m-%d")
-                .map_err(|_| RULE)?
-                .to_epoch_days(),
+            ZERO_DATE_TEXT if rules.takes_zero_dates => ZERO_DATE,
+            text => match NaiveDate::parse_from_str(text, DATE_FORMAT) {
+                Ok(date) => date.to_epoch_days(),
+                Err(_) => midnight(value, rules)?.ok_or(RULE)?,
+            },
         },
+        Value::Timestamp(_) | Value::LocalTimestamp(_) => midnight(value, rules)?.ok_or(RULE)?,
         _ => return Err(RULE.into()),
     };
     Ok(Fitted::Cell(Cell::Date(days)))
+}
+
+/// The day that begins at this point in time, by the clocks of the zone; `None` where none does, since a
+/// time of day would be lost.
+fn midnight(value: &Value<'_>, rules: Rules) -> Result<Option<i32>, Misfit> {
+    let Ok((at, is_instant)) = moment(value) else {
+        return Ok(None);
+    };
+    let at = match rules.zone {
+        Some(zone) if is_instant => converted(at, is_instant, zone)?,
+        _ => at,
+    };
+    let is_midnight = at.nanos == 0 && at.seconds.rem_euclid(DAY_SECONDS) == 0;
+    let days = i32::try_from(at.seconds.div_euclid(DAY_SECONDS)).ok();
+    // Outside of the calendar there are days that mean infinity.
+    let day = days.and_then(NaiveDate::from_epoch_days);
+    Ok(day.filter(|_| is_midnight).map(|day| day.to_epoch_days()))
 }
 
 pub(super) fn time<'v>(value: &Value<'_>) -> Result<Fitted<'v>, Misfit> {
@@ -173,11 +196,12 @@ fn is_zero(value: &Value<'_>) -> bool {
 /// A date and time, and whether it is a point in time: else it is what clocks show.
 #[inline]
 pub(in crate::map) fn moment(value: &Value<'_>) -> Result<(Timestamp, bool), Misfit> {
-    const RULE: &str =
-        "only timestamps such as 2026-11-21T10:15:30Z, or whole milliseconds since 1970, fit";
+    const RULE: &str = "only timestamps such as 2026-11-21T10:15:30Z, dates, or whole milliseconds \
+                        since 1970, fit";
     Ok(match value {
         Value::Timestamp(timestamp) => (*timestamp, true),
         Value::LocalTimestamp(timestamp) => (*timestamp, false),
+        Value::Date(days) => (beginning(*days), false),
         Value::Int(millis) => (timestamp_from_millis(*millis), true),
         Value::Number(text) => {
             let millis = text.parse::<i64>().map_err(|_| RULE)?;
@@ -197,7 +221,19 @@ fn converted(at: Timestamp, is_instant: bool, zone: Zone) -> Result<Timestamp, M
     converted.ok_or_else(|| "the date is out of the calendar's range".into())
 }
 
-/// ISO 8601 with `T` or a blank, and whether it names its zone.
+/// Midnight, with which a day begins.
+fn beginning(days: i32) -> Timestamp {
+    match days {
+        i32::MAX => INFINITY,
+        i32::MIN => MINUS_INFINITY,
+        days => Timestamp {
+            seconds: i64::from(days) * DAY_SECONDS,
+            nanos: 0,
+        },
+    }
+}
+
+/// ISO 8601 with `T` or a blank, or a date only, and whether it names its zone.
 fn parse_timestamp(text: &str) -> Option<(Timestamp, bool)> {
     if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
         return Some((
@@ -220,6 +256,9 @@ fn parse_timestamp(text: &str) -> Option<(Timestamp, bool)> {
             carried(moment.timestamp(), moment.timestamp_subsec_nanos()),
             false,
         ));
+    }
+    if let Ok(date) = NaiveDate::parse_from_str(text, DATE_FORMAT) {
+        return Some((beginning(date.to_epoch_days()), false));
     }
     match text {
         "infinity" => return Some((INFINITY, true)),
@@ -275,6 +314,10 @@ mod tests {
                 &words("2016-12-31 23:59:60.25"),
                 at(1_483_228_800, 250_000_000),
             );
+            check(&words("1970-01-02"), at(86_400, 0));
+            check(&Value::Date(-1), at(-86_400, 0));
+            check(&Value::Date(i32::MAX), at(i64::MAX, 0));
+            check(&words("1970-13-02"), None);
             check(&words("infinity"), at(i64::MAX, 0));
             check(&words("-infinity"), at(i64::MIN, 0));
             check(&number("-1"), at(-1, 999_000_000));
@@ -312,14 +355,19 @@ mod tests {
         };
         check(&Value::Timestamp(timestamp), 781_200, 777_600);
         check(&Value::LocalTimestamp(timestamp), 777_600, 774_000);
+        check(&Value::Date(9), 777_600, 774_000);
+        check(&words("1970-01-10"), 777_600, 774_000);
         check(&words("infinity"), i64::MAX, i64::MAX);
-        // A day is a day wherever.
-        assert_eq!(
-            fit(&Value::Date(0), &ColumnType::Date, rules)
-                .unwrap()
-                .cell(),
-            Cell::Date(0)
-        );
+        let check = |value: &Value<'_>, days: Option<i32>| {
+            let fitted = fit(value, &ColumnType::Date, rules);
+            let cell = fitted.as_ref().ok().map(Fitted::cell);
+            assert_eq!(cell, days.map(Cell::Date), "{value:?}");
+        };
+        // A day is a day wherever; midnight depends.
+        check(&Value::Date(0), Some(0));
+        check(&Value::LocalTimestamp(timestamp), Some(9));
+        check(&Value::Timestamp(timestamp), None);
+        check(&words("1970-01-09T23:00:00Z"), Some(9));
     }
 
     #[test]
@@ -334,6 +382,16 @@ mod tests {
         check(&words("0000-00-00"), None);
         check(&words("infinity"), Some(i32::MAX));
         check(&number("1"), None);
+        let at = |seconds, nanos| Timestamp { seconds, nanos };
+        check(&Value::Timestamp(at(-86_400, 0)), Some(-1));
+        check(&Value::LocalTimestamp(at(86_400, 0)), Some(1));
+        check(&Value::LocalTimestamp(at(86_400, 1)), None);
+        check(&Value::LocalTimestamp(at(86_401, 0)), None);
+        check(&words("1970-01-02 00:00"), Some(1));
+        check(&words("1970-01-02T00:00:01Z"), None);
+        // What would be the sign of infinity.
+        let last = i64::from(i32::MAX) * 86_400;
+        check(&Value::LocalTimestamp(at(last, 0)), None);
     }
 
     /// Of databases that have them.
