@@ -196,6 +196,7 @@ fn parse(body: &[u8]) -> Result<Vec<(PartitionKey, Option<i64>)>, ApiError> {
         let (line, column) = (error.line(), error.column());
         ApiError::bad_request(format!("malformed JSON at line {line} column {column}"))
     })?;
+    refuse_unknown(&body, &["offsets"])?;
     let entries = body.get("offsets").and_then(Value::as_array);
     let entries = entries
         .filter(|entries| !entries.is_empty())
@@ -207,7 +208,23 @@ fn parse(body: &[u8]) -> Result<Vec<(PartitionKey, Option<i64>)>, ApiError> {
     entries.iter().map(parse_entry).collect()
 }
 
+/// A member that nobody reads may be a mistyped one, and an entry without `offset` resets its position.
+fn refuse_unknown(object: &Value, known: &[&str]) -> Result<(), ApiError> {
+    let mut names = object
+        .as_object()
+        .into_iter()
+        .flat_map(|object| object.keys());
+    match names.find(|name| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(ApiError::bad_request(format!(
+            "unrecognized field \"{name}\"; {} can be given here",
+            known.join(" and ")
+        ))),
+    }
+}
+
 fn parse_entry(entry: &Value) -> Result<(PartitionKey, Option<i64>), ApiError> {
+    refuse_unknown(entry, &["partition", "offset"])?;
     let partition = entry.get("partition").and_then(Value::as_object);
     let partition = partition.ok_or_else(|| {
         ApiError::bad_request("The partition for a sink connector offset cannot be null or missing")
@@ -308,6 +325,14 @@ mod tests {
         let needed = "Partitions / offsets need to be provided for an alter offsets request";
         check("{}", needed);
         check(r#"{"offsets":[]}"#, needed);
+        check(
+            r#"{"offset":[]}"#,
+            "unrecognized field \"offset\"; offsets can be given here",
+        );
+        check(
+            &format!(r#"{{"offsets":[{{"partition":{whole},"ofset":{{"kafka_offset":5}}}}]}}"#),
+            "unrecognized field \"ofset\"; partition and offset can be given here",
+        );
         check(
             &entry("null", "null"),
             "The partition for a sink connector offset cannot be null or missing",

@@ -35,6 +35,13 @@ async fn offsets_are_set_on_stopped_connectors_only() {
         .send_json(Method::PATCH, nope, &json!({"offsets": []}))
         .await;
     assert_eq!(reply.error(), (400, needed.to_owned()));
+    let mut mistyped = change.clone();
+    let entry = mistyped["offsets"][0].as_object_mut().unwrap();
+    let offset = entry.remove("offset").unwrap();
+    entry.insert("ofset".to_owned(), offset);
+    let reply = worker.send_json(Method::PATCH, path, &mistyped).await;
+    let told = "unrecognized field \"ofset\"; partition and offset can be given here";
+    assert_eq!(reply.error(), (400, told.to_owned()));
     let unknown = (404, "Connector nope not found".to_owned());
     assert_eq!(
         worker.send_json(Method::PATCH, nope, &change).await.error(),
