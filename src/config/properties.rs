@@ -1,5 +1,8 @@
 //! Java properties files: worker settings and connectors of existing Kafka Connect installations.
 
+use std::ops::Range;
+
+use encoding_rs::UTF_8;
 use java_properties::{LineContent, PropertiesIter};
 
 /// One line's key and value.
@@ -23,9 +26,16 @@ pub struct PropertiesError {
 /// Reads keys and values as Java does: ISO 8859-1 with `\uXXXX`, `=`, `:` or a blank between key
 /// and value, lines continued by a backslash. Repeated keys are all returned.
 pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Pair>, PropertiesError> {
-    let text = escape(bytes);
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text: String = bytes.iter().copied().map(char::from).collect();
+    parse_text(&text)
+}
+
+/// The same of what is text already, as Java reads it from a reader with an encoding.
+pub(super) fn parse_text(text: &str) -> Result<Vec<Pair>, PropertiesError> {
+    let text = with_pairs_joined(text.strip_prefix('\u{feff}').unwrap_or(text));
     let mut pairs = Vec::new();
-    for line in PropertiesIter::new(text.as_bytes()) {
+    for line in PropertiesIter::new_with_encoding(text.as_bytes(), UTF_8) {
         let line = line.map_err(|error| PropertiesError {
             line: error.line_number().unwrap_or(1),
         })?;
@@ -41,23 +51,48 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Pair>, PropertiesError> {
     Ok(pairs)
 }
 
-/// The same file in ASCII. The reader would take bytes above for another encoding (and for a
-/// byte-order mark, at whose first byte alone it panics); escapes it reads as Java does.
-fn escape(bytes: &[u8]) -> String {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut text = String::with_capacity(bytes.len());
-    let mut after_backslash = false;
-    for &byte in bytes {
-        if byte.is_ascii() {
-            text.push(char::from(byte));
-        } else {
-            // A backslash that stands before it already begins the escape.
-            text.push_str(if after_backslash { "u00" } else { "\\u00" });
-            text.push_str(&format!("{byte:02x}"));
-        }
-        after_backslash = byte == b'\\' && !after_backslash;
+/// Two escapes may be one character (`\ud83d\ude00`), which the reader takes for none.
+fn with_pairs_joined(text: &str) -> String {
+    let mut joined = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find('\\') {
+        let (before, escape) = rest.split_at(start);
+        joined.push_str(before);
+        let length = match pair(escape) {
+            Some(character) => {
+                joined.push(character);
+                PAIR_BYTES
+            }
+            None => {
+                // What stands behind a backslash begins no escape, another backslash neither.
+                let length: usize = escape.chars().take(2).map(char::len_utf8).sum();
+                joined.push_str(&escape[..length]);
+                length
+            }
+        };
+        rest = &escape[length..];
     }
-    text
+    joined.push_str(rest);
+    joined
+}
+
+/// Of two escapes of Java.
+const PAIR_BYTES: usize = 12;
+
+/// Units of UTF-16 that are a character only with the next one.
+const FIRST_OF_TWO: Range<u16> = 0xd800..0xdc00;
+
+fn pair(escape: &str) -> Option<char> {
+    let unit = |place: Range<usize>| {
+        let digits = escape.get(place)?.strip_prefix("\\u")?;
+        let is_hexadecimal = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        u16::from_str_radix(digits, 16)
+            .ok()
+            .filter(|_| is_hexadecimal)
+    };
+    let first = unit(0..PAIR_BYTES / 2).filter(|unit| FIRST_OF_TWO.contains(unit))?;
+    let second = unit(PAIR_BYTES / 2..PAIR_BYTES)?;
+    char::decode_utf16([first, second]).next()?.ok()
 }
 
 #[cfg(test)]
@@ -98,6 +133,8 @@ mod tests {
         check("a=1\nb=\\u12\n", 2);
         check("b=\\uzzzz\n", 1);
         check("b=\\ud800\n", 1);
+        check("b=\\ude00\\ud83d\n", 1);
+        check("b=\\ud83d\\\\ude00\n", 1);
     }
 
     #[test]
@@ -108,6 +145,24 @@ mod tests {
         assert_eq!(value(b"a=\\\\\xe4"), "\\\u{e4}");
         assert_eq!(value(b"\xef\xbb\xbfa=1"), "1");
         assert_eq!(parse(b"\xef").unwrap()[0].key, "\u{ef}");
+    }
+
+    #[test]
+    fn characters_of_two_escapes_are_one() {
+        let check = |text: &str, expected: &str| {
+            assert_eq!(
+                parse_text(text).unwrap().remove(0).value,
+                expected,
+                "{text}"
+            );
+        };
+        check("a=x\\ud83d\\ude00y", "x😀y");
+        check("a=😀 ä", "😀 ä");
+        check("a=\\😀", "😀");
+        check("a=\\\\ud83d", "\\ud83d");
+        check("\u{feff}a=1", "1");
+        let value = parse(b"a=\\ud83d\\ude00 \xe4").unwrap().remove(0).value;
+        assert_eq!(value, "😀 ä");
     }
 
     proptest! {

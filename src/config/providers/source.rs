@@ -81,8 +81,7 @@ impl Source {
                     ));
                 }
                 let file = folder.join(key);
-                String::from_utf8(read_file(&file)?)
-                    .map_err(|_| format!("file {} is not UTF-8", file.display()))
+                read_text(&file)
             }
         }
     }
@@ -143,13 +142,18 @@ fn normal(path: &Path) -> PathBuf {
     normal
 }
 
+/// In UTF-8, as Kafka's provider reads them, whereas a worker's own properties are ISO 8859-1.
 fn read_properties(path: &Path) -> Result<BTreeMap<String, String>, String> {
-    let pairs = properties::parse(&read_file(path)?)
+    let pairs = properties::parse_text(&read_text(path)?)
         .map_err(|error| format!("file {}: {error}", path.display()))?;
     Ok(pairs
         .into_iter()
         .map(|pair| (pair.key, pair.value))
         .collect())
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    String::from_utf8(read_file(path)?).map_err(|_| format!("file {} is not UTF-8", path.display()))
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, String> {
@@ -211,6 +215,19 @@ mod tests {
             let refused = AllowedPaths::parse(bad).unwrap_err();
             assert!(refused.contains("absolute and exist"), "{refused}");
         }
+    }
+
+    #[test]
+    fn files_are_read_in_utf_8() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.properties");
+        let path = path.to_str().unwrap();
+        let source = Source::File(AllowedPaths::default());
+        let value = || source.value(path, "pg", &mut Texts::default());
+        std::fs::write(path, "pg=Pässwörd\\u00e4😀\n").unwrap();
+        assert_eq!(value().unwrap(), "Pässwördä😀");
+        std::fs::write(path, b"pg=P\xe4ss\n").unwrap();
+        assert!(value().unwrap_err().contains("is not UTF-8"));
     }
 
     #[test]
