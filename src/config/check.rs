@@ -95,8 +95,9 @@ pub(super) fn check(raw: &RawConfig, worker: &WorkerSettings) -> Result<Checked,
     if let Some(translation) = &translation {
         translated::take_over(&mut checked, translation);
     }
-    cross::check(&mut checked, worker);
+    cross::check(&mut checked);
     transforms::check(&mut checked, config, &resolution);
+    cross::check_single_keys(&mut checked, worker);
     extra::check(&mut checked, raw, worker);
     if let Some(translation) = &translation {
         translated::give_back(&mut checked, raw, translation);

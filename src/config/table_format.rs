@@ -80,6 +80,40 @@ pub fn is_by_record(format: &str) -> bool {
     pieces(format).is_ok_and(|pieces| pieces.iter().any(is_of_record))
 }
 
+/// Quotes of names in SQL.
+const QUOTES: [char; 2] = ['"', '`'];
+
+/// Whether something in the name is quoted.
+pub fn has_quotes(name: &str) -> bool {
+    name.contains(QUOTES)
+}
+
+/// The parts of a name as the JDBC sinks split it: at its dots, but for those between quotes, which are
+/// no part of the name.
+///
+/// # Errors
+/// Says what is wrong with the quotes or dots.
+pub fn parts(name: &str) -> Result<Vec<&str>, &'static str> {
+    let mut parts = Vec::new();
+    let mut rest = name;
+    loop {
+        let quote = rest.chars().next().filter(|first| QUOTES.contains(first));
+        let (part, after) = match quote {
+            Some(quote) => rest[1..].split_once(quote).ok_or("a quote has no end")?,
+            None => rest.split_at(rest.find('.').unwrap_or(rest.len())),
+        };
+        if part.is_empty() || (quote.is_none() && has_quotes(part)) {
+            return Err("quotes must stand around a whole part of the name, and no part be empty");
+        }
+        parts.push(part);
+        match after.strip_prefix('.') {
+            Some(next) => rest = next,
+            None if after.is_empty() => return Ok(parts),
+            None => return Err("behind a quoted part of the name there must be a dot"),
+        }
+    }
+}
+
 /// Whether headers are looked at.
 pub fn reads_headers(format: &str) -> bool {
     let is_header = |piece: &Piece| matches!(piece, Piece::Header(_));
@@ -89,6 +123,24 @@ pub fn reads_headers(format: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_split_outside_of_quotes() {
+        let check = |name: &str, expected: Option<&[&str]>| {
+            assert_eq!(parts(name).ok().as_deref(), expected, "{name}");
+        };
+        check("orders", Some(&["orders"]));
+        check("db.shop.orders", Some(&["db", "shop", "orders"]));
+        check(r#""${topic}""#, Some(&["${topic}"]));
+        check(r#"shop."a.b""#, Some(&["shop", "a.b"]));
+        check("`shop`.`a.b`", Some(&["shop", "a.b"]));
+        check(r#""a`b".c"#, Some(&["a`b", "c"]));
+        for wrong in [
+            "", ".a", "a.", "a..b", r#""a"#, r#""a"b"#, r#"a"b""#, r#""""#, r#""a"."#,
+        ] {
+            check(wrong, None);
+        }
+    }
 
     #[test]
     fn formats_come_apart() {

@@ -11,6 +11,7 @@ use rowdock_connectors::{
 use super::filter::FieldFilter;
 use super::route;
 use crate::config::connector::{KeyMode, SinkKeys, TopicDots};
+use crate::config::table_format;
 
 /// Column names of Kafka coordinates when `pk.fields` names none; as in the JDBC sinks.
 pub const KAFKA_KEY_COLUMNS: [&str; 3] =
@@ -35,7 +36,10 @@ pub fn table_name(keys: &SinkKeys, topic: &str) -> TableName {
 
 fn filled_name(keys: &SinkKeys, topic: &str) -> TableName {
     if let Some(table) = keys.tables_of_topics.get(topic) {
-        return TableName::parse(table);
+        return match keys.topic_dots {
+            TopicDots::Schema => split_at_last_dot(table),
+            TopicDots::Keep | TopicDots::Underscore => TableName::parse(table),
+        };
     }
     if keys.table_name_normalize {
         let filled = keys.table_name_format.replace("${topic}", topic);
@@ -80,20 +84,13 @@ fn normalized(name: &str) -> String {
 }
 
 /// `server.shop.orders` is `orders` in the schema `shop`: what stands before those is the
-/// database, which the connection has chosen already.
+/// database, which the connection has chosen already. Dots between quotes do not count.
 fn split_at_last_dot(name: &str) -> TableName {
-    match name.rsplit_once('.') {
-        Some((before, table)) if !before.is_empty() && !table.is_empty() => {
-            let schema = before.rsplit('.').next().unwrap_or(before);
-            TableName {
-                schema: Some(schema.to_owned()),
-                name: table.to_owned(),
-            }
-        }
-        _ => TableName {
-            schema: None,
-            name: name.to_owned(),
-        },
+    let parts = table_format::parts(name).unwrap_or_else(|_| vec![name]);
+    let (table, before) = parts.split_last().unwrap_or((&name, &[]));
+    TableName {
+        schema: before.last().map(|&schema| schema.to_owned()),
+        name: (*table).to_owned(),
     }
 }
 

@@ -5,10 +5,13 @@ use rowdock_connectors::Timestamp;
 
 use super::Checked;
 use crate::config::connector::SinkClass;
+use crate::config::definitions::transforms::TransformKind;
 use crate::config::definitions::{self, common, converters, sink};
 use crate::config::table_format::{self, Piece};
+use crate::config::transforms::TransformConfig;
 use crate::config::worker::WorkerSettings;
 use crate::config::{converter, plugins};
+use crate::record::Part;
 use crate::transform::date_format::DateFormat;
 
 mod cassandra;
@@ -19,7 +22,7 @@ const TOPIC_NAME_LENGTH_MAX: usize = 249;
 /// Memory that one compiled `topics.regex` may take.
 const REGEX_BYTES_MAX: usize = 1024 * 1024;
 
-pub(super) fn check(checked: &mut Checked, worker: &WorkerSettings) {
+pub(super) fn check(checked: &mut Checked) {
     check_converters(checked);
     check_topics(checked);
     check_tables_of_topics(checked);
@@ -27,7 +30,7 @@ pub(super) fn check(checked: &mut Checked, worker: &WorkerSettings) {
     check_field_lists(checked);
     check_dead_letter_topic(checked);
     check_tolerance(checked);
-    check_key(checked, worker);
+    check_key(checked);
     check_url(checked);
     check_dialect(checked);
     cassandra::check(checked);
@@ -90,6 +93,8 @@ fn check_tables_of_topics(checked: &mut Checked) {
         return;
     };
     let has_table = |topic: &str| pairs.iter().any(|(known, _)| *known == topic);
+    let mut tables = pairs.iter().map(|(_, table)| *table);
+    let quotes = tables.find_map(|table| quotes_problem(checked, table, false));
     let without = checked
         .list(&common::TOPICS)
         .iter()
@@ -98,6 +103,9 @@ fn check_tables_of_topics(checked: &mut Checked) {
         && !pairs.is_empty()
     {
         let problem = format!("every topic must have its table, and {topic} has none");
+        checked.refuse_value(mapping, &problem);
+    }
+    if let Some(problem) = quotes {
         checked.refuse_value(mapping, &problem);
     }
 }
@@ -111,12 +119,31 @@ fn check_table_format(checked: &mut Checked) {
         Piece::Time(pattern) => DateFormat::compile(pattern, Timestamp::default()).err(),
         _ => None,
     });
-    if let Some(problem) = problem {
+    let is_normalized = checked.is_true(&sink::TABLE_NAME_NORMALIZE);
+    let by_record = table_format::is_by_record(&format);
+    let quotes = || quotes_problem(checked, &format, by_record).filter(|_| !is_normalized);
+    if let Some(problem) = problem.or_else(quotes) {
         checked.refuse_value(&sink::TABLE_NAME_FORMAT, &problem);
     }
-    if table_format::is_by_record(&format) && !checked.list(&sink::TOPICS_TO_TABLES).is_empty() {
+    if by_record && !checked.list(&sink::TOPICS_TO_TABLES).is_empty() {
         let problem = "cannot go with topics.to.tables.mapping, which names the tables";
         checked.refuse_value(&sink::TABLE_NAME_FORMAT, problem);
+    }
+}
+
+/// Quotes have a meaning where names are split at their dots, as the JDBC sinks do it, and would be a part
+/// of the name everywhere else.
+fn quotes_problem(checked: &Checked, name: &str, by_record: bool) -> Option<String> {
+    if !table_format::has_quotes(name) {
+        return None;
+    }
+    match checked.is(&sink::TABLE_NAME_DOTS, "schema") && !by_record {
+        true => table_format::parts(name).err().map(str::to_owned),
+        false => Some(
+            "must have no quotes, which would be a part of the table's name: names are quoted where \
+             they need it"
+                .to_owned(),
+        ),
     }
 }
 
@@ -194,7 +221,7 @@ fn check_tolerance(checked: &mut Checked) {
     }
 }
 
-fn check_key(checked: &mut Checked, worker: &WorkerSettings) {
+fn check_key(checked: &mut Checked) {
     if checked.text(&definitions::cassandra::MAPPING).is_some() {
         // The key is the table's.
         return;
@@ -227,7 +254,7 @@ fn check_key(checked: &mut Checked, worker: &WorkerSettings) {
         checked.refuse_value(&sink::UNAVAILABLE_VALUE, problem);
     }
     check_guard(checked);
-    if let Some(problem) = key_fields_problem(checked, worker) {
+    if let Some(problem) = key_fields_problem(checked) {
         checked.refuse_value(&sink::PK_FIELDS, problem);
     }
     if checked.is(mode, "none") && !checked.list(&sink::PK_FIELDS).is_empty() {
@@ -291,7 +318,7 @@ fn check_tombstones(checked: &mut Checked, has_guarded_deletes: bool, is_soft: b
     checked.refuse_value(&sink::DELETE_TOMBSTONE_TABLE, problem);
 }
 
-fn key_fields_problem(checked: &Checked, worker: &WorkerSettings) -> Option<&'static str> {
+fn key_fields_problem(checked: &Checked) -> Option<&'static str> {
     let fields = checked.list(&sink::PK_FIELDS);
     let mut unique = fields.to_vec();
     unique.sort();
@@ -311,16 +338,26 @@ fn key_fields_problem(checked: &Checked, worker: &WorkerSettings) -> Option<&'st
     if checked.is(mode, "record_header") && fields.is_empty() {
         return Some("with pk.mode=record_header it must name at least one header");
     }
-    let key_is_primitive = match checked.text(&common::KEY_CONVERTER) {
+    None
+}
+
+/// After the transforms, which may give a key its fields.
+pub(super) fn check_single_keys(checked: &mut Checked, worker: &WorkerSettings) {
+    let is_single = match checked.text(&common::KEY_CONVERTER) {
         Some(class) => matches!(converter::kind(class), Ok(converter::Kind::Primitive(_))),
         None => worker.key_converter.is_primitive(),
     };
-    if checked.is(mode, "record_key") && key_is_primitive && fields.len() != 1 {
-        return Some(
-            "with pk.mode=record_key and keys that are single values, as StringConverter gives them, it must name exactly one column",
-        );
+    let makes_fields = |transform: &TransformConfig| match transform.kind {
+        TransformKind::ValueToKey => true,
+        TransformKind::HoistField => transform.part == Part::Key,
+        _ => false,
+    };
+    let stays_single = is_single && !checked.transforms.iter().any(makes_fields);
+    let of_key = checked.is(&sink::PK_MODE, "record_key");
+    if of_key && stays_single && checked.list(&sink::PK_FIELDS).len() != 1 {
+        let problem = "with pk.mode=record_key and keys that are single values, as StringConverter gives them, it must name exactly one column";
+        checked.refuse_value(&sink::PK_FIELDS, problem);
     }
-    None
 }
 
 /// Only the form: whether the database answers is found out when a task starts.

@@ -91,6 +91,9 @@ fn tables_are_named_by_format() {
     check(TopicDots::Schema, "${topic}", "db.a.b", (Some("a"), "b"));
     check(TopicDots::Schema, "${topic}_v1", "b", (None, "b_v1"));
     check(TopicDots::Schema, "${topic}", "b.", (None, "b."));
+    let quoted = r#"shop."${topic}""#;
+    check(TopicDots::Schema, quoted, "a.b", (Some("shop"), "a.b"));
+    check(TopicDots::Schema, "`${topic}`", "a", (None, "a"));
     let mut keys = keys(KeyMode::None, &[]);
     keys.table_name_format = "s.${topic}_v1".into();
     keys.table_name_normalize = true;
@@ -102,6 +105,10 @@ fn tables_are_named_by_format() {
         (name.schema.as_deref(), name.name.as_str()),
         (Some("shop"), "orders")
     );
+    keys.topic_dots = TopicDots::Schema;
+    keys.tables_of_topics = BTreeMap::from([("t".into(), r#""shop"."a.b""#.into())]);
+    let name = plan::table_name(&keys, "t");
+    assert_eq!((name.schema.as_deref(), &*name.name), (Some("shop"), "a.b"));
     assert!(plan::check_mapped(&keys, "t").is_ok());
     let refused = plan::check_mapped(&keys, "u").unwrap_err();
     assert!(refused.contains("topic u has no table"), "{refused}");

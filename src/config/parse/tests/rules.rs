@@ -29,6 +29,22 @@ fn what_is_not_built_is_refused_with_what_is() {
         "Week numbers",
     );
     refused(
+        &[("table.name.format", "\"${topic}\"")],
+        "table.name.format",
+        "no quotes",
+    );
+    let by_schema = ("table.name.dots", "schema");
+    refused(
+        &[("table.name.format", "\"${topic}"), by_schema],
+        "table.name.format",
+        "a quote has no end",
+    );
+    refused(
+        &[("topics.to.tables.mapping", "orders:`o`")],
+        "topics.to.tables.mapping",
+        "no quotes",
+    );
+    refused(
         &[("table.name.format", "")],
         "table.name.format",
         "non-empty",
@@ -267,6 +283,23 @@ fn converters_are_checked() {
             "exactly one column",
         );
     }
+    // Whose keys get fields on their way.
+    let made_of = |class: &str, option: (&str, &str)| {
+        let name = format!("org.apache.kafka.connect.transforms.{class}");
+        let option = (format!("transforms.k.{}", option.0), option.1);
+        let given = [
+            ("key.converter", "StringConverter"),
+            ("pk.mode", "record_key"),
+            ("transforms", "k"),
+            ("transforms.k.type", &name),
+            (&option.0, option.1),
+        ];
+        errors(&raw(&given), &WorkerSettings::default()).len()
+    };
+    assert_eq!(made_of("ValueToKey", ("fields", "id")), 0);
+    assert_eq!(made_of("HoistField$Key", ("field", "id")), 0);
+    assert_eq!(made_of("HoistField$Value", ("field", "id")), 1);
+    assert_eq!(made_of("MaskField$Key", ("fields", "id")), 1);
 }
 
 #[test]
