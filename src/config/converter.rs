@@ -186,6 +186,9 @@ const CLASSES: &[(&str, &str)] = &[
 /// What is built in, in words.
 pub(super) const BUILT_IN: &str = "JsonConverter, StringConverter, AvroConverter, JsonSchemaConverter, ProtobufConverter, ByteArrayConverter, ShortConverter, IntegerConverter, LongConverter, FloatConverter, DoubleConverter, BooleanConverter";
 
+/// Those of them that read headers, too.
+pub(super) const WITHOUT_REGISTRY: &str = "JsonConverter, StringConverter, ByteArrayConverter, ShortConverter, IntegerConverter, LongConverter, FloatConverter, DoubleConverter, BooleanConverter";
+
 /// Finds a converter by its Java class name, its simple name, or that without `Converter`, as
 /// Kafka Connect does.
 pub(super) fn kind(class: &str) -> Result<Kind, String> {

@@ -79,6 +79,10 @@ fn sort(key: &str, value: &str, place: &Place) -> Sorted {
     {
         return Sorted::Own;
     }
+    let is_variable = matches!(place, Place::Environment(_));
+    if is_variable && foreign::is_service_link(key, value) {
+        return Sorted::NoEffect("it describes a service whose name begins with connect-");
+    }
     if let Some(foreign) = foreign::find(foreign::KEYS, key) {
         return match foreign.refused && !value.trim().is_empty() {
             true => Sorted::Wrong(foreign.reason.to_owned()),
@@ -88,10 +92,14 @@ fn sort(key: &str, value: &str, place: &Place) -> Sorted {
     if ClientSettings::covers(key) {
         return Sorted::Client;
     }
-    if matches!(place, Place::Environment(_))
-        && let Some(foreign) = foreign::find(foreign::ENVIRONMENT_ONLY, key)
-    {
+    if is_variable && let Some(foreign) = foreign::find(foreign::ENVIRONMENT_ONLY, key) {
         return Sorted::NoEffect(foreign.reason);
+    }
+    if let Some(prefix) = ["key.converter.", "value.converter."]
+        .into_iter()
+        .find(|prefix| key.starts_with(prefix))
+    {
+        return sort_converter_key(key, prefix);
     }
     let known = keys::ALL.iter().map(|known| known.name);
     let client = crate::config::kafka::common_settings();
@@ -99,6 +107,16 @@ fn sort(key: &str, value: &str, place: &Place) -> Sorted {
         .map(|near| format!("; did you mean {near}?"))
         .unwrap_or_default();
     Sorted::Wrong(format!("unknown key{hint}"))
+}
+
+/// A key that no converter here has: of another plugin's converter, unless it looks mistyped.
+fn sort_converter_key(key: &str, prefix: &str) -> Sorted {
+    let known = definitions::keys().filter(|known| known.belongs_to.is_some());
+    let options = known.filter_map(|known| known.name.strip_prefix(prefix));
+    match suggest::nearest(&key[prefix.len()..], options) {
+        Some(near) => Sorted::Wrong(format!("unknown key; did you mean {prefix}{near}?")),
+        None => Sorted::NoEffect("no converter here reads it"),
+    }
 }
 
 fn check_clients(
@@ -136,19 +154,17 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn worker(&mut self, clients: ClientSettings, providers: ConfigProviders) -> WorkerSettings {
-        // Checked as a choice, which loses upper case.
-        self.choice(&keys::HEADER_CONVERTER);
-        let header_converter = self.required_text(&keys::HEADER_CONVERTER);
+        let header_converter = self.read(&keys::HEADER_CONVERTER, |class| {
+            converter::read_header(class, true, true)
+        });
         let listeners = self.read(&keys::LISTENERS, parse_listeners);
         let listeners = listeners.unwrap_or_default();
         WorkerSettings {
             bootstrap_servers: self.required_text(&keys::BOOTSTRAP_SERVERS),
             group_id: self.text(&keys::GROUP_ID),
-            override_policy: match self.choice(&keys::OVERRIDE_POLICY).as_str() {
-                "principal" => OverridePolicy::Principal,
-                "none" => OverridePolicy::None,
-                _ => OverridePolicy::All,
-            },
+            override_policy: self
+                .read(&keys::OVERRIDE_POLICY, parse_override_policy)
+                .unwrap_or(OverridePolicy::All),
             cluster: ClusterSettings {
                 config_topic: self.text(&keys::CONFIG_TOPIC),
                 config_replication: self.integer(&keys::CONFIG_REPLICATION).unwrap_or_default(),
@@ -189,8 +205,7 @@ impl Reader<'_> {
                 &keys::VALUE_SCHEMAS_ENABLE,
                 &keys::VALUE_SCHEMAS_CACHE,
             ),
-            header_converter: converter::read_header(&header_converter, true, true)
-                .unwrap_or(HeaderConverter::Simple),
+            header_converter: header_converter.unwrap_or(HeaderConverter::Simple),
             offset_flush_interval: self.milliseconds(&keys::OFFSET_FLUSH_INTERVAL),
             shutdown_timeout: self.milliseconds(&keys::SHUTDOWN_TIMEOUT),
             log_format: match self.choice(&keys::LOG_FORMAT).as_str() {
@@ -370,6 +385,22 @@ impl Reader<'_> {
                 Converter::Json(JsonOptions::default())
             }
         }
+    }
+}
+
+/// By the alias or the name of Kafka Connect's class.
+fn parse_override_policy(text: &str) -> Option<OverridePolicy> {
+    let class = text
+        .strip_prefix("org.apache.kafka.connect.connector.policy.")
+        .unwrap_or(text);
+    let alias = class
+        .strip_suffix("ConnectorClientConfigOverridePolicy")
+        .unwrap_or(class);
+    match alias.to_ascii_lowercase().as_str() {
+        "all" => Some(OverridePolicy::All),
+        "principal" => Some(OverridePolicy::Principal),
+        "none" => Some(OverridePolicy::None),
+        _ => None,
     }
 }
 

@@ -31,6 +31,8 @@ const AS_NEEDED: &str = "the topic is created as it has to be";
 const IN_TARGET: &str = "positions are kept in the target database, or in the consumer group";
 const NO_INTERNAL: &str = "there are no internal converters";
 const NO_GROUP: &str = "workers do not talk to each other, and have no leader";
+const NO_CONFLUENT: &str = "it is for Confluent's own plugins";
+const NO_INTERCEPTORS: &str = "Java classes cannot be loaded; the REST API tells of tasks and lag";
 const NO_SOURCES: &str = "there are no source connectors";
 
 /// Worker keys of Kafka Connect.
@@ -47,6 +49,11 @@ pub(super) const KEYS: &[ForeignKey] = &[
     ignored("internal.key.converter*", NO_INTERNAL),
     ignored("internal.value.converter*", NO_INTERNAL),
     ignored("header.converter.*", "headers do not become columns"),
+    ignored("confluent.*", NO_CONFLUENT),
+    ignored("consumer.confluent.*", NO_CONFLUENT),
+    ignored("producer.confluent.*", NO_CONFLUENT),
+    ignored("consumer.interceptor.classes", NO_INTERCEPTORS),
+    ignored("producer.interceptor.classes", NO_INTERCEPTORS),
     ignored("rebalance.timeout.ms", NO_GROUP),
     ignored("worker.sync.timeout.ms", NO_GROUP),
     ignored("worker.unsync.backoff.ms", NO_GROUP),
@@ -92,6 +99,22 @@ pub(super) const ENVIRONMENT_ONLY: &[ForeignKey] = &[
     ignored("port", "it describes a service named connect"),
     ignored("port.*", "it describes a service named connect"),
 ];
+
+/// Whether a variable describes a service whose name begins with `connect-`, such as `connect-api`, as
+/// Kubernetes and container links describe each of a namespace's: `CONNECT_API_SERVICE_HOST`,
+/// `CONNECT_API_PORT_8083_TCP_ADDR`.
+pub(super) fn is_service_link(name: &str, value: &str) -> bool {
+    let is_address = || value.starts_with("tcp://") || value.starts_with("udp://");
+    name.ends_with(".service.host")
+        || name.ends_with(".service.port")
+        || name.contains(".service.port.")
+        || (name.ends_with(".port") && is_address())
+        || name.split_once(".port.").is_some_and(|(_, rest)| {
+            let mut parts = rest.split('.');
+            let number = parts.next().unwrap_or_default();
+            number.parse::<u16>().is_ok() && matches!(parts.next(), Some("tcp" | "udp" | "sctp"))
+        })
+}
 
 /// The first entry that covers a key.
 pub(super) fn find<'a>(table: &'a [ForeignKey], name: &str) -> Option<&'a ForeignKey> {

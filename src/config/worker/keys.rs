@@ -18,6 +18,8 @@ pub enum Form {
     Listeners,
     /// Name of a converter.
     Converter,
+    /// Name of a converter that reads headers.
+    HeaderConverter,
     /// A log filter.
     Filter,
     /// Headers for every answer.
@@ -36,6 +38,10 @@ impl Form {
                 "http://<host>:<port> or https://<host>:<port>, several separated by commas; no host: all interfaces; port 0: any free one".to_owned()
             }
             Self::Converter => format!("{}, or their full Java class names", converter::BUILT_IN),
+            Self::HeaderConverter => format!(
+                "SimpleHeaderConverter, or a converter without a registry: {}; or their full Java class names",
+                converter::WITHOUT_REGISTRY
+            ),
             Self::Headers => {
                 "`set <name>: <value>` or `add <name>: <value>`, several separated by commas; one with a comma in its value in double quotes".to_owned()
             }
@@ -182,7 +188,7 @@ pub static OVERRIDE_POLICY: WorkerKey = key(
     "connector.client.config.override.policy",
     Form::Choice(&["All", "Principal", "None"]),
     "All",
-    "Which client settings a connector may override (`consumer.override.*`, `producer.override.*`). Principal: only sasl.jaas.config, sasl.mechanism and security.protocol.",
+    "Which client settings a connector may override (`consumer.override.*`, `producer.override.*`). The names of Kafka's classes, such as AllConnectorClientConfigOverridePolicy, are accepted too. Principal: only sasl.jaas.config, sasl.mechanism and security.protocol.",
 );
 
 pub static LISTENERS: WorkerKey = key(
@@ -316,14 +322,7 @@ pub static VALUE_SCHEMAS_CACHE: WorkerKey = key(
 pub static HEADER_CONVERTER: WorkerKey = key(
     CONVERTERS,
     "header.converter",
-    Form::Choice(&[
-        "SimpleHeaderConverter",
-        "StringConverter",
-        "JsonConverter",
-        "org.apache.kafka.connect.storage.SimpleHeaderConverter",
-        "org.apache.kafka.connect.storage.StringConverter",
-        "org.apache.kafka.connect.json.JsonConverter",
-    ]),
+    Form::HeaderConverter,
     "SimpleHeaderConverter",
     "How header values are read, for connectors that do not name a header converter themselves. Headers are decoded only for transforms that look into them; dead letters carry their bytes unchanged.",
 );

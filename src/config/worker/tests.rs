@@ -429,14 +429,50 @@ fn variables_of_containers_are_no_mistakes() {
         ("CONNECT_SERVICE_HOST", "10.0.0.1"),
         ("CONNECT_PORT_9398_TCP_ADDR", "10.0.0.1"),
         ("CONNECT_PLUGIN_PATH", "/usr/share/java"),
+        ("CONNECT_API_SERVICE_HOST", "10.0.0.1"),
+        ("CONNECT_API_SERVICE_PORT", "8083"),
+        ("CONNECT_CONSUMER_SERVICE_PORT_HTTP", "8083"),
+        ("CONNECT_API_PORT", "tcp://10.0.0.1:8083"),
+        ("CONNECT_API_PORT_8083_TCP", "tcp://10.0.0.1:8083"),
+        ("CONNECT_API_PORT_8083_TCP_ADDR", "10.0.0.1"),
+        ("CONNECT_API_PORT_53_UDP_PROTO", "udp"),
     ];
     let loaded = from_environment(&variables).unwrap();
-    assert_eq!(loaded.warnings.len(), 4, "{:?}", loaded.warnings);
+    assert_eq!(loaded.warnings.len(), 11, "{:?}", loaded.warnings);
+    let wrong = [("CONNECT_API_PORT", "8083"), ("CONNECT_API_PORT_X", "1")];
+    assert_eq!(problems(from_environment(&wrong)).len(), 2);
+    let given = ["api.service.host=10.0.0.1"];
+    assert_eq!(problems(from_overrides(&given)).len(), 1, "only there");
     assert_eq!(
         problems(from_overrides(&["log4j.root.loglevel=x"])).len(),
         1,
         "only there"
     );
+}
+
+/// As the images of Kafka Connect and its distributed properties give them.
+#[test]
+fn names_of_java_classes_and_keys_of_plugins_are_understood() {
+    let policy =
+        "org.apache.kafka.connect.connector.policy.PrincipalConnectorClientConfigOverridePolicy";
+    let given = [
+        format!("connector.client.config.override.policy={policy}"),
+        "header.converter=org.apache.kafka.connect.converters.ByteArrayConverter".to_owned(),
+        "value.converter.normalize.schemas=true".to_owned(),
+        "confluent.license=".to_owned(),
+        "producer.interceptor.classes=io.confluent.monitoring.X".to_owned(),
+        "producer.confluent.monitoring.interceptor.bootstrap.servers=b:9092".to_owned(),
+    ];
+    let given: Vec<&str> = given.iter().map(String::as_str).collect();
+    let loaded = from_overrides(&given).unwrap();
+    assert_eq!(loaded.settings.override_policy, OverridePolicy::Principal);
+    let header = loaded.settings.header_converter;
+    assert_eq!(header, HeaderConverter::Primitive(Primitive::Bytes));
+    assert_eq!(loaded.warnings.len(), 4, "{:?}", loaded.warnings);
+    let mistyped = ["value.converter.schemas.enabel=true"];
+    assert_eq!(problems(from_overrides(&mistyped)).len(), 1);
+    let avro = ["header.converter=AvroConverter"];
+    assert_eq!(problems(from_overrides(&avro)).len(), 1);
 }
 
 #[test]
