@@ -145,7 +145,7 @@ pub(in crate::config) static DELETE_ENABLED: ConfigKey = ConfigKey::new(
     Kind::Boolean,
     Group::Writes,
     "Enable deletes",
-    "Whether a record without a value deletes the row with its key. Needs `pk.mode` `record_key` or `record_header`; or `record_value` with `change.events=debezium`, where deletes come with the row that was there (`before`, or a flattened event with `__deleted`). With `change.events=debezium` the field `__deleted` of flattened events tells deletes whatever columns there are: no column is made for it, and one of that name holds `false`.",
+    "Whether a record without a value deletes the row with its key. Needs `pk.mode` `record_key` or `record_header`; or `record_value` with `change.events=debezium`, where deletes come with the row that was there (`before`, or a flattened event with `__deleted`), and a record without a value is passed over. With `change.events=debezium` the field `__deleted` of flattened events tells deletes whatever columns there are: no column is made for it, and one of that name holds `false`.",
 )
 .default("false");
 
@@ -397,7 +397,7 @@ pub(in crate::config) static TABLE_NAME_DOTS: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Tables,
     "Dots in topic names",
-    "What the dots of a topic's name are in the table's name. `keep`: parts of it, as all other characters are. `underscore`: `_`. `schema`: the filled-in format is split at its last dots, so that topic `shop.orders` is table `orders` in schema `shop`.",
+    "What the dots of a topic's name are in the table's name. `keep`: parts of it, as all other characters are. `underscore`: `_`. `schema`: the filled-in format is split at its last dots, so that topic `shop.orders` is table `orders` in schema `shop`; quotes, `\"` or `` ` ``, keep the dots between them.",
 )
 .default("keep")
 .rule(Rule::OneOfIgnoringCase(&["keep", "underscore", "schema"]))
