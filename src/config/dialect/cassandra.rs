@@ -10,6 +10,8 @@ pub(super) const OWN_ROUTING: &str =
 pub(super) const ONLY_PASSWORDS: &str = "only user and password are supported";
 pub(super) const PEM_FILES: &str =
     "name PEM files in connection.url instead: sslmode, sslrootcert, sslcert, sslkey";
+pub(super) const OWN_KEYS: &str =
+    "the driver's settings are not read: say it with the connector's own key, or in connection.url";
 pub(super) const BY_SIZE: &str =
     "rows of one partition are sent together by their size: `cassandra.batch.max.bytes`";
 
@@ -152,6 +154,21 @@ pub(super) fn table_setting(
     }
 }
 
+/// What all tables say of a setting of ours, of which some say these values: the others say the sinks'
+/// default. `None` where they do not agree.
+pub(super) fn agreed<'v>(ours: &str, values: &[&'v str], tables: usize) -> Option<&'v str> {
+    let default = match ours {
+        "cassandra.consistency" => "LOCAL_ONE",
+        "cassandra.ttl.seconds" => "0",
+        // Nulls are left unset, and deletes enabled.
+        _ => "true",
+    };
+    let (first, others) = values.split_first()?;
+    let is_same = |other: &str| other.eq_ignore_ascii_case(first);
+    let is_complete = values.len() >= tables || is_same(default);
+    (is_complete && others.iter().all(|other| is_same(other))).then_some(*first)
+}
+
 fn check_codec(codec: &str, value: &str) -> Result<(), SettingFault> {
     const DEFAULTS: [(&str, &str); 6] = [
         ("locale", "en_US"),
@@ -189,6 +206,23 @@ mod tests {
         check("[::1]", "[::1]:9042");
         check("[::1]:7", "[::1]:7");
         check("h1:", "h1::9042");
+    }
+
+    #[test]
+    fn tables_agree_or_not() {
+        let check = |ours: &str, values: &[&str], expected: Option<&str>| {
+            assert_eq!(agreed(ours, values, 2), expected, "{ours} {values:?}");
+        };
+        let ttl = "cassandra.ttl.seconds";
+        check(ttl, &["60", "60"], Some("60"));
+        check(ttl, &["60", "70"], None);
+        check(ttl, &["60"], None);
+        check(ttl, &["0"], Some("0"));
+        check("cassandra.consistency", &["QUORUM"], None);
+        check("cassandra.consistency", &["local_one"], Some("local_one"));
+        check("cassandra.null.to.unset", &["false"], None);
+        check("delete.enabled", &["true"], Some("true"));
+        check("delete.enabled", &["true", "FALSE"], None);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The DataStax Apache Kafka connector, a sink for Cassandra.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::cassandra::{
-    self, BY_SIZE, Nodes, ONLY_PASSWORDS, OWN_ROUTING, PEM_FILES, SettingFault,
+    self, BY_SIZE, Nodes, ONLY_PASSWORDS, OWN_KEYS, OWN_ROUTING, PEM_FILES, SettingFault,
 };
 use super::{Dialect, Meaning, TheirKey, Translation};
 use crate::config::definitions::Kind::{Boolean, Int, List, Password, Text};
@@ -110,6 +112,31 @@ const KEYS: &[TheirKey] = &[
     TheirKey::new("jmx", Boolean, Meaning::NoEffect(NO_JMX)),
     TheirKey::new("jmxConnectorDomain", Text, Meaning::NoEffect(NO_JMX)),
     TheirKey::new(
+        "datastax-java-driver.advanced.ssl-engine-factory*",
+        Text,
+        Meaning::Refused(PEM_FILES),
+    ),
+    TheirKey::new(
+        "datastax-java-driver.advanced.auth-provider*",
+        Text,
+        Meaning::Refused(ONLY_PASSWORDS),
+    ),
+    TheirKey::new(
+        "datastax-java-driver.basic.contact-points*",
+        Text,
+        Meaning::Refused(OWN_KEYS),
+    ),
+    TheirKey::new(
+        "datastax-java-driver.basic.load-balancing-policy.local-datacenter",
+        Text,
+        Meaning::Refused(OWN_KEYS),
+    ),
+    TheirKey::new(
+        "datastax-java-driver.basic.cloud*",
+        Text,
+        Meaning::Refused(OWN_KEYS),
+    ),
+    TheirKey::new(
         "datastax-java-driver.*",
         Text,
         Meaning::NoEffect(OWN_ROUTING),
@@ -138,11 +165,16 @@ fn setting(name: &str) -> &str {
     }
 }
 
-/// Settings of a table there; of the connector here.
+/// Settings of a table there; of the connector here, when all of them are known.
 fn topic_key(translation: &mut Translation<'_>, name: &str, value: &str) {
-    match cassandra::table_setting(setting(name), value) {
-        Ok(Some((ours, value))) => translation.set(ours, name, &value),
-        Ok(None) => {}
+    let setting = setting(name);
+    let is_known = setting.starts_with("codec.") || table_of(name).is_some();
+    let taken = match is_known {
+        true => cassandra::table_setting(setting, value),
+        false => Err(SettingFault::Unknown),
+    };
+    match taken {
+        Ok(_) => {}
         Err(SettingFault::Unknown) => {
             translation.warn(name, "has no effect: it is no key of the DataStax sink");
         }
@@ -156,6 +188,7 @@ fn finish(translation: &mut Translation<'_>) {
     let keyspace = first_keyspace(translation).unwrap_or_default();
     warn_of_keyspaces(translation);
     NODES.set_url(translation, &keyspace);
+    take_settings(translation);
     let errors_before = translation.errors.len();
     let mappings = mappings(translation);
     if mappings.is_empty() && translation.errors.len() == errors_before {
@@ -169,12 +202,51 @@ fn finish(translation: &mut Translation<'_>) {
     }
 }
 
-/// Topic, keyspace and table of a `topic.T.KS.TBL.mapping` key; the topic may have dots.
-fn route(name: &str) -> Option<(&str, &str, &str)> {
-    let rest = name.strip_prefix("topic.")?.strip_suffix(".mapping")?;
+/// A setting that one table has there all tables have here, so they must agree. One that says nothing
+/// says their default.
+fn take_settings(translation: &mut Translation<'_>) {
+    let given = translation.theirs;
+    let mut tables = BTreeSet::new();
+    let mut found: BTreeMap<&'static str, Vec<(&str, String)>> = BTreeMap::new();
+    for (name, value) in given {
+        let (Some(table), Some(value)) = (table_of(name), value) else {
+            continue;
+        };
+        tables.insert(table);
+        if let Ok(Some((ours, value))) = cassandra::table_setting(setting(name), value.trim()) {
+            found.entry(ours).or_default().push((name, value));
+        }
+    }
+    for (ours, said) in found {
+        let values: Vec<&str> = said.iter().map(|(_, value)| value.as_str()).collect();
+        let Some((name, value)) = said.first() else {
+            continue;
+        };
+        match cassandra::agreed(ours, &values, tables.len()) {
+            Some(agreed) => translation.set(ours, name, agreed),
+            None => {
+                let problem = format!(
+                    "all tables must say the same, since here it is one setting of the connector ({ours}); \
+                     make a connector for each group of tables"
+                );
+                translation.refuse_value(name, value, &problem);
+            }
+        }
+    }
+}
+
+/// Topic, keyspace and table of a `topic.T.KS.TBL.<setting>` key; the topic may have dots.
+fn table_of(name: &str) -> Option<(&str, &str, &str)> {
+    let (rest, setting) = name.strip_prefix("topic.")?.rsplit_once('.')?;
     let (rest, table) = rest.rsplit_once('.')?;
     let (topic, keyspace) = rest.rsplit_once('.')?;
-    Some((topic, keyspace, table))
+    let is_of_texts = table == "codec" && setting != "mapping";
+    (!is_of_texts).then_some((topic, keyspace, table))
+}
+
+/// The same of a key that ends with `.mapping`.
+fn route(name: &str) -> Option<(&str, &str, &str)> {
+    name.strip_suffix(".mapping").and(table_of(name))
 }
 
 /// The progress table is kept where the first rows are.
@@ -234,6 +306,9 @@ mod tests {
         assert_eq!(route("topic.a.k.t.mapping"), Some(("a", "k", "t")));
         assert_eq!(route("topic.a.b.k.t.mapping"), Some(("a.b", "k", "t")));
         assert_eq!(route("topic.a.mapping"), None);
+        assert_eq!(route("topic.a.k.t.ttl"), None);
+        assert_eq!(table_of("topic.a.k.t.ttl"), Some(("a", "k", "t")));
+        assert_eq!(table_of("topic.a.b.codec.unit"), None);
         assert_eq!(setting("topic.a.k.t.nullToUnset"), "nullToUnset");
         assert_eq!(setting("topic.a.codec.unit"), "codec.unit");
     }

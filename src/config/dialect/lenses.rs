@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::cassandra::{
-    self, BY_SIZE, Nodes, ONLY_PASSWORDS, OWN_ROUTING, PEM_FILES, SettingFault,
+    self, BY_SIZE, Nodes, ONLY_PASSWORDS, OWN_KEYS, OWN_ROUTING, PEM_FILES, SettingFault,
 };
 use super::kcql::{self, Statement};
 use super::{Dialect, Meaning, TheirKey, Translation};
@@ -156,6 +156,31 @@ const KEYS: &[TheirKey] = &[
     ),
     PROGRESS_ENABLED,
     TheirKey::new(
+        "connect.cassandra.driver.advanced.ssl-engine-factory*",
+        Text,
+        Meaning::Refused(PEM_FILES),
+    ),
+    TheirKey::new(
+        "connect.cassandra.driver.advanced.auth-provider*",
+        Text,
+        Meaning::Refused(ONLY_PASSWORDS),
+    ),
+    TheirKey::new(
+        "connect.cassandra.driver.basic.contact-points*",
+        Text,
+        Meaning::Refused(OWN_KEYS),
+    ),
+    TheirKey::new(
+        "connect.cassandra.driver.basic.load-balancing-policy.local-datacenter",
+        Text,
+        Meaning::Refused(OWN_KEYS),
+    ),
+    TheirKey::new(
+        "connect.cassandra.driver.basic.cloud*",
+        Text,
+        Meaning::Refused(OWN_KEYS),
+    ),
+    TheirKey::new(
         "connect.cassandra.driver.*",
         Text,
         Meaning::NoEffect(OWN_ROUTING),
@@ -288,14 +313,16 @@ pub(super) fn agree(
     ours: &'static str,
     values: &[String],
 ) {
-    let Some((first, others)) = values.split_first() else {
-        return;
-    };
-    if values.len() != statements || others.iter().any(|other| other != first) {
-        let problem =
-            format!("the statements must all say the same where one says something of {ours}");
-        refuse_statement(translation, &problem);
+    if values.is_empty() {
         return;
     }
-    translation.set(ours, KCQL, first);
+    let values: Vec<&str> = values.iter().map(String::as_str).collect();
+    match cassandra::agreed(ours, &values, statements) {
+        Some(agreed) => translation.set(ours, KCQL, agreed),
+        None => {
+            let problem =
+                format!("the statements must all say the same where one says something of {ours}");
+            refuse_statement(translation, &problem);
+        }
+    }
 }

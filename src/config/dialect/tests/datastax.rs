@@ -106,6 +106,27 @@ fn what_cannot_be_honoured_is_refused_with_the_reason() {
         "only user and password",
     );
     refused(DATASTAX, "ssl.keystore.path", "/x", "PEM");
+    for (setting, part) in [
+        ("advanced.ssl-engine-factory.class", "PEM"),
+        ("advanced.auth-provider.password", "only user and password"),
+        ("basic.contact-points", "own key"),
+        ("basic.contact-points.0", "own key"),
+        ("basic.load-balancing-policy.local-datacenter", "own key"),
+        ("basic.cloud.secure-connect-bundle", "own key"),
+    ] {
+        refused(
+            DATASTAX,
+            &format!("datastax-java-driver.{setting}"),
+            "x",
+            part,
+        );
+        refused(
+            LENSES,
+            &format!("connect.cassandra.driver.{setting}"),
+            "x",
+            part,
+        );
+    }
     refused(DATASTAX, "ssl.provider", "JDK", "PEM");
     refused(
         DATASTAX,
@@ -157,20 +178,66 @@ fn what_cannot_be_honoured_is_refused_with_the_reason() {
         "red",
         "no key of the DataStax sink",
     );
+    warned(
+        DATASTAX,
+        "topic.orders.ttl",
+        "60",
+        "no key of the DataStax sink",
+    );
 }
 
 /// Settings of tables are the connector's here, so they must agree.
 #[test]
 fn tables_agree_on_their_settings() {
-    let config = config(
-        DATASTAX,
-        &[
-            ("topic.orders.shop.t.ttl", "60"),
-            ("topic.orders.shop.u.ttl", "70"),
-        ],
+    let mapping = ("topic.orders.shop.u.mapping", "id=key.id");
+    let check = |given: &[(&str, &str)], ours: &str, expected: Option<&str>| {
+        let given: Vec<(&str, &str)> = given.iter().copied().chain([mapping]).collect();
+        let config = config(DATASTAX, &given);
+        let translated = Dialect::of_class(DATASTAX).unwrap().translate(&config);
+        match expected {
+            Some(value) => {
+                assert_eq!(translated.errors, [], "{given:?}");
+                let found = translated.ours[ours].as_deref();
+                assert_eq!(found, Some(value), "{given:?}");
+            }
+            None => {
+                let [(key, problem)] = translated.errors.as_slice() else {
+                    panic!("{given:?}: {:?}", translated.errors);
+                };
+                assert_eq!(key, given[0].0);
+                assert!(
+                    problem.contains("all tables must say the same"),
+                    "{problem}"
+                );
+            }
+        }
+    };
+    let of_t = |setting: &str| format!("topic.orders.shop.t.{setting}");
+    let of_u = |setting: &str| format!("topic.orders.shop.u.{setting}");
+    let (ttl, other_ttl) = (of_t("ttl"), of_u("ttl"));
+    let seconds = "cassandra.ttl.seconds";
+    check(&[(&ttl, "60"), (&other_ttl, "60")], seconds, Some("60"));
+    check(&[(&ttl, "60"), (&other_ttl, "70")], seconds, None);
+    check(&[(&ttl, "3600")], seconds, None);
+    check(&[(&other_ttl, "3600")], seconds, None);
+    check(&[(&ttl, "-1")], seconds, Some("0"));
+    let consistency = of_t("consistencyLevel");
+    check(&[(&consistency, "QUORUM")], "cassandra.consistency", None);
+    check(
+        &[(&of_t("nullToUnset"), "false")],
+        "cassandra.null.to.unset",
+        None,
     );
-    let errors = errors(&config);
-    assert!(errors[0].1.contains("both mean the same key"), "{errors:?}");
+    check(
+        &[(&of_t("deletesEnabled"), "false")],
+        "delete.enabled",
+        None,
+    );
+    check(
+        &[(&of_t("deletesEnabled"), "true")],
+        "delete.enabled",
+        Some("true"),
+    );
 }
 
 #[test]
