@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use super::RawConfig;
 use super::check::{accepts, is_default};
 use super::definitions::{self as key_table, Kind};
+use super::secret;
 
 mod aiven_jdbc;
 mod cassandra;
@@ -145,9 +146,7 @@ impl Dialect {
                 // A null is an error wherever it is shown.
                 (Some(key), None) if key.meaning.ours() != Some(name) => {}
                 (None, _) if !self.shares(name) => {}
-                (Some(_) | None, _) => {
-                    translation.ours.insert(name.clone(), value.clone());
-                }
+                (Some(_) | None, _) => translation.keep(name, value.as_deref()),
             }
         }
         for key in self.keys {
@@ -251,13 +250,30 @@ impl Translation<'_> {
         }
         let before = self.ours.insert(ours.to_owned(), Some(value.to_owned()));
         let origin = self.origins.insert(ours, theirs.to_owned());
-        if let (Some(before), Some(origin)) = (before.flatten(), origin)
-            && before != value
-            && origin != theirs
-        {
-            let problem = format!("{origin} says something else, and both mean the same key");
-            self.refuse_value(theirs, value, &problem);
+        // What no other key has set was given itself.
+        let origin = origin.unwrap_or_else(|| ours.to_owned());
+        if before.flatten().is_some_and(|before| before != value) && origin != theirs {
+            self.refuse_rival(theirs, value, &origin);
         }
+    }
+
+    /// Takes over a key that has our name.
+    fn keep(&mut self, name: &str, value: Option<&str>) {
+        let given = value.map(str::to_owned);
+        let before = self.ours.insert(name.to_owned(), given.clone());
+        if before.is_some_and(|before| before != given)
+            && let Some(origin) = self.origins.get(name).cloned()
+        {
+            let value = self.given(&origin).unwrap_or_default().to_owned();
+            self.refuse_rival(&origin, &value, name);
+        }
+    }
+
+    fn refuse_rival(&mut self, name: &str, value: &str, rival: &str) {
+        let problem = format!(
+            "{rival} says something else, and both mean the same key: leave one of them out"
+        );
+        self.refuse_value(name, value, &problem);
     }
 
     /// Sets one of our keys to what their sink always does, unless it is given itself.
@@ -273,7 +289,10 @@ impl Translation<'_> {
     }
 
     fn refuse_value(&mut self, name: &str, value: &str, problem: &str) {
-        let shown = super::secret::shown(name, value);
+        let shown = match name {
+            jdbc::URL => secret::without_credentials(value),
+            _ => secret::shown(name, value).to_owned(),
+        };
         self.errors.push((
             name.to_owned(),
             format!("Invalid value {shown} for configuration {name}: {problem}"),

@@ -2,7 +2,7 @@
 
 use super::{Checked, Entry, Extra};
 use crate::config::dialect::{self, Dialect, Translation};
-use crate::config::{RawConfig, secret};
+use crate::config::{RawConfig, definitions, secret};
 
 /// Before the checks: hides the keys that this class calls otherwise, and takes over what the
 /// translation found wrong with keys that have the same name.
@@ -106,11 +106,15 @@ fn their_extras(
     extras
 }
 
+/// As the key of ours would be that it sets.
 fn shown(key: &dialect::TheirKey, name: &str, text: &str) -> String {
-    if key.is_secret() {
-        secret::HIDDEN.to_owned()
-    } else {
-        secret::shown(name, text).to_owned()
+    if key.is_secret() || secret::is_secret(name) {
+        return secret::HIDDEN.to_owned();
+    }
+    let ours = key.meaning.ours();
+    match ours.and_then(|ours| definitions::keys().find(|known| known.name == ours)) {
+        Some(ours) => super::shown_text(ours, text),
+        None => text.to_owned(),
     }
 }
 
@@ -140,6 +144,7 @@ fn rename_keys(
                 .get(ours)
                 .is_none_or(|given| given != ours)
         })
+        .filter(|ours| !(dialect.shares(ours) && raw.contains_key(*ours)))
         .filter_map(|ours| Some((ours, dialect.name_of(ours)?)))
         .filter(|(ours, theirs)| ours != theirs)
         .collect();

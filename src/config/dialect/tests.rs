@@ -388,12 +388,43 @@ fn messages_speak_of_the_keys_that_were_given() {
     );
     let found = errors(&both);
     assert!(found[0].1.contains("both mean the same key"), "{found:?}");
+    let rivals = |class: &str, key: &str, value: &str, ours: (&str, &str)| {
+        let found = errors(&config(class, &[(key, value), ours]));
+        let told = |(name, problem): &(String, String)| {
+            name == key && problem.contains(&format!("{} says something else", ours.0))
+        };
+        found.iter().any(told)
+    };
+    let (all, none) = (("errors.tolerance", "all"), ("errors.tolerance", "none"));
+    let mode = "connect.cassandra.ignore.errors.mode";
+    assert!(rivals(DATASTAX, "ignoreErrors", "None", all));
+    assert!(rivals(DATASTAX, "ignoreErrors", "Driver", none));
+    assert!(!rivals(DATASTAX, "ignoreErrors", "Driver", all));
+    assert!(rivals(LENSES, mode, "none", all));
+    assert!(!rivals(LENSES, mode, "all", all));
+    let policy = "connect.cassandra.error.policy";
+    assert!(rivals(OLDER_LENSES, policy, "NOOP", none));
+    let ttl = "topic.orders.shop.t.ttl";
+    assert!(rivals(DATASTAX, ttl, "60", ("cassandra.ttl.seconds", "70")));
     let secret = config(
         DEBEZIUM,
         &[("connection.password", "s3cret"), ("batch.size", "x")],
     );
     let answer = serde_json::to_string(&validate(&secret, &worker()).unwrap()).unwrap();
     assert!(!answer.contains("s3cret"), "{answer}");
+    for class in [DATASTAX, LENSES, OLDER_LENSES] {
+        let url = "cassandra://ann:s3cret@h1/shop?password=s3cret";
+        let given = config(class, &[("connection.url", url)]);
+        let answer = validate(&given, &worker()).unwrap();
+        let shown = value_of(&answer, "connection.url").value.as_deref();
+        assert_eq!(
+            shown,
+            Some("cassandra://[hidden]@h1/shop?[hidden]"),
+            "{class}"
+        );
+        let answer = serde_json::to_string(&answer).unwrap();
+        assert!(!answer.contains("s3cret"), "{answer}");
+    }
 }
 
 #[test]
@@ -476,6 +507,23 @@ fn keys_of_ours_may_be_added_to_any_dialect() {
         let refused = errors(&self::config(class, &[("connector.plugin.version", "1")]));
         assert_eq!(refused.len(), 1, "{refused:?}");
     }
+}
+
+/// As their sinks read it; the map splits the name.
+#[test]
+fn quotes_in_names_of_tables_are_theirs() {
+    for class in [CONFLUENT, AIVEN] {
+        for format in ["\"${topic}\"", "`shop`.`${topic}`"] {
+            let config = accepted(class, &[("table.name.format", format)]);
+            assert_eq!(config.sink.table_name_format, format);
+            assert_eq!(config.sink.topic_dots, TopicDots::Schema);
+        }
+    }
+    let refused = errors(&config(
+        DEBEZIUM,
+        &[("collection.name.format", "\"${topic}\"")],
+    ));
+    assert!(refused[0].1.contains("no quotes"), "{refused:?}");
 }
 
 #[test]
