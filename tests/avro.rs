@@ -239,7 +239,7 @@ async fn what_source_connectors_say_of_bytes_becomes_columns() {
     let types = "SELECT string_agg(format_type(atttypid, atttypmod), ',' ORDER BY attnum)
         FROM pg_attribute WHERE attrelid = 'lines'::regclass AND attnum > 0";
     let types: String = stage.database.rows(types, &[]).await[0].get(0);
-    assert_eq!(types, "bigint,numeric,numeric,numeric,numeric(5,0),bit(8)");
+    assert_eq!(types, "bigint,numeric,numeric,numeric,numeric(7,0),bit(8)");
 }
 
 #[tokio::test(flavor = "multi_thread")]

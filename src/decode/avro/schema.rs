@@ -273,8 +273,10 @@ impl Builder {
         let mut schema = Schema::decimal(u32::try_from(scale).unwrap_or(0));
         let precision = attributes.get("precision").and_then(Json::as_u64);
         if let Some(precision) = precision.filter(|precision| *precision != PRECISION_NOT_TOLD) {
+            let zeros = u64::try_from(-scale).unwrap_or(0);
+            let digits = precision.saturating_add(zeros).to_string();
             let parameter = DECIMAL_PRECISION.to_owned();
-            schema.parameters.insert(parameter, precision.to_string());
+            schema.parameters.insert(parameter, digits);
         }
         for (name, value) in told.parameters {
             schema.parameters.entry(name).or_insert(value);

@@ -264,6 +264,8 @@ fn bytes_keep_what_connect_says_of_them() {
         Some(decimal),
         &[("scale", "0"), told],
     );
+    let expected = [(digits, "7"), ("scale", "0")];
+    check(of_scale(5, -2), json!({}), Some(decimal), &expected);
     let told = json!({digits: "64"});
     let expected = [(digits, "64"), ("scale", "2")];
     check(of_scale(64, 2), told, Some(decimal), &expected);
