@@ -14,7 +14,8 @@ use crate::config::converter::HeaderConverter;
 use crate::config::mapping::{Source, TableMapping};
 use crate::decode::header;
 use crate::record::{
-    Datum, Field, Header, Kind, Map, OwnedRecord, RawRecord, RecordError, Schema, Side, Struct,
+    Datum, Field, Header, Kind, Map, OwnedRecord, RawRecord, RecordError, Schema, Side, Stage,
+    Struct,
 };
 
 /// From the beginning of the Gregorian calendar to 1970, in the UUID's ticks of 100 nanoseconds.
@@ -77,10 +78,11 @@ impl Selection {
         })
     }
 
-    /// What a record is in each table of its topic; none for a topic without mappings.
+    /// What a record is in each table of its topic.
     ///
     /// # Errors
-    /// When a header that is asked for cannot be read.
+    /// When no entry maps the topic that the record has after its transforms, or a header that is asked
+    /// for cannot be read.
     pub fn select(
         &mut self,
         record: &OwnedRecord,
@@ -110,6 +112,13 @@ impl Selection {
                 row.topic = Arc::clone(route);
                 selected.push(row);
             }
+        }
+        if selected.is_empty() {
+            let reason = format!(
+                "cassandra.mapping has no entry for topic {}, which is the record's after its transforms",
+                record.topic
+            );
+            return Err(RecordError::new(Stage::TaskPut, reason));
         }
         Ok(selected)
     }
@@ -359,6 +368,16 @@ mod tests {
         let expected = map(&[("n", Datum::Int32(5)), ("all", whole)]);
         assert_eq!(rows[1].value.datum, expected);
         assert_eq!(rows[1].origin().offset, 7);
+    }
+
+    #[test]
+    fn a_topic_without_an_entry_is_told() {
+        let mut selection = selection("orders -> k.a: id=key", true);
+        let mut record = record(0, Datum::Int32(1), Datum::Null);
+        record.topic = "renamed".into();
+        let refused = selection.select(&record, &raw()).unwrap_err();
+        let reason = refused.to_string();
+        assert!(reason.contains("no entry for topic renamed"), "{reason}");
     }
 
     #[test]

@@ -64,7 +64,8 @@ fn check_keys(checked: &mut Checked) {
     }
 }
 
-/// What a mapping says is not said again, and it says it of every topic.
+/// What a mapping says is not said again, and it says it of every topic. Which topics records have behind
+/// transforms, only records tell.
 fn check_mapping(checked: &mut Checked) {
     let Some(text) = checked.text(&cassandra::MAPPING) else {
         if checked.is_true(&cassandra::DELETE_PREFIX) {
@@ -78,6 +79,7 @@ fn check_mapping(checked: &mut Checked) {
         return;
     };
     let has_regex = checked.text(&common::TOPICS_REGEX).is_some();
+    let is_transformed = !checked.list(&common::TRANSFORMS).is_empty();
     let topics = checked.list(&common::TOPICS).iter();
     let mut without =
         topics.filter(|topic| !mappings.iter().any(|mapping| mapping.topic == **topic));
@@ -85,6 +87,7 @@ fn check_mapping(checked: &mut Checked) {
         _ if has_regex => {
             Some("needs topics, not topics.regex: every topic is mapped by its name".to_owned())
         }
+        Some(_) if is_transformed => None,
         Some(topic) => Some(format!("every topic must be mapped, and {topic} is not")),
         None => None,
     };
@@ -193,6 +196,18 @@ mod tests {
             &[("cassandra.mapping", "other -> shop.t: id=key"), keyless[1]],
             "orders is not",
         );
+        let renames = [
+            ("transforms", "route"),
+            (
+                "transforms.route.type",
+                "org.apache.kafka.connect.transforms.RegexRouter",
+            ),
+            ("transforms.route.regex", ".*"),
+            ("transforms.route.replacement", "other"),
+        ];
+        let mut renamed = vec![("cassandra.mapping", "other -> shop.t: id=key")];
+        renamed.extend(keyless.iter().chain(&renames).copied());
+        assert_eq!(problem(&renamed), None);
         check(
             &[("cassandra.mapping", "orders -> shop.t: id"), keyless[1]],
             "is not column=field",
