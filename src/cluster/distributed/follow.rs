@@ -213,10 +213,12 @@ impl<S: StartTask> Control<S> {
     /// Stops what is left, and goes.
     pub(super) async fn end(mut self) {
         let reply = self.leaving.take().and_then(|leaving| leaving.reply);
-        // Whoever still waits is told by this that the worker is stopping.
+        // Whoever still waits is told by this that the worker is stopping; but a change that is on its way
+        // is not called back.
         self.reads = Reads::default();
-        self.write = None;
         self.jobs.clear();
+        self.refuse_all("the worker is stopping");
+        self.write = None;
         let mut ending: Vec<JoinHandle<()>> =
             std::mem::take(&mut self.departing).into_values().collect();
         for supervisor in std::mem::take(&mut self.supervisors).into_values() {

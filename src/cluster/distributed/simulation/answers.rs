@@ -48,3 +48,40 @@ async fn a_change_is_answered_once_all_of_it_is_read() {
     }
     assert!(world.answered(0));
 }
+
+/// A change that is being written when its worker is stopped may be made all the same.
+#[tokio::test(start_paused = true)]
+async fn what_a_stopping_worker_was_writing_may_still_be_made() {
+    const CREATE: u8 = 0;
+    for is_on_its_way in [true, false] {
+        let mut world = World::new();
+        world.settle().await;
+        world.command(0, 0, CREATE);
+        world.command(0, 1, CREATE);
+        if is_on_its_way {
+            let (kafka, node) = (&mut world.kafka, &mut world.nodes[0]);
+            write(kafka, node, Outcome::Answered);
+            tell_end(kafka, node, true);
+        }
+        let Node {
+            control, answers, ..
+        } = world.nodes.remove(0);
+        control.end().await;
+        let mut told = answers.into_iter().map(|mut awaited| {
+            let refused = awaited.answer.try_recv().map(|answer| answer.map(drop));
+            format!("{refused:?}")
+        });
+        let first = told.next().unwrap();
+        assert!(first.contains("the worker is stopping"), "{first}");
+        assert_eq!(
+            first.contains("may still take effect"),
+            is_on_its_way,
+            "{first}"
+        );
+        let second = told.next().unwrap();
+        assert!(
+            second.contains("Closed"),
+            "told so by having no answer: {second}"
+        );
+    }
+}
