@@ -210,7 +210,7 @@ impl RunningTask {
             .map_err(|error| format!("the kafka consumer cannot be created: {error}"))?;
         let facts = KafkaFacts::new(&consumer).with_admin(&spec.producer_properties);
         let Some(cluster_id) =
-            kafka_cluster_id(&consumer, &spec.consumer_properties, &self.stopping).await?
+            kafka_cluster_id(&consumer, &spec, &self.status, &self.stopping).await?
         else {
             return Ok(());
         };
@@ -352,24 +352,42 @@ fn schema_listener(
 /// The cluster's id is part of every position's key, so nothing starts without it.
 async fn kafka_cluster_id(
     consumer: &Arc<client::TaskConsumer>,
-    properties: &[(String, String)],
+    spec: &TaskSpec,
+    status: &watch::Sender<TaskStatus>,
     stopping: &watch::Receiver<bool>,
 ) -> Result<Option<String>, String> {
+    let mut has_waited = false;
     while !*stopping.borrow() {
-        let (asked, login) = (Arc::clone(consumer), properties.to_vec());
+        let (asked, login) = (Arc::clone(consumer), spec.consumer_properties.clone());
         let question = move || {
             login::log_in(asked.client(), &login);
-            asked.client().fetch_cluster_id(CLUSTER_ID_TIMEOUT)
+            let id = asked.client().fetch_cluster_id(CLUSTER_ID_TIMEOUT);
+            id.ok_or_else(|| client::why_silent(&asked))
         };
         let Some(answer) = QUESTIONS.ask(stopping, question).await else {
             break;
         };
         let answer = answer
             .map_err(|error| format!("asking kafka for its cluster id ended early: {error}"))?;
-        if let Some(id) = answer {
-            return Ok(Some(id));
-        }
-        tracing::warn!("kafka does not answer with its cluster id, asking again");
+        let reason = match answer {
+            Ok(id) => {
+                if has_waited {
+                    status.send_modify(|status| status.retrying = None);
+                }
+                return Ok(Some(id));
+            }
+            Err(reason) => reason,
+        };
+        has_waited = true;
+        let (connector, task) = (&spec.config.name, spec.task);
+        tracing::warn!(
+            connector,
+            task,
+            reason,
+            "kafka does not answer with its cluster id, asking again"
+        );
+        let told = format!("kafka does not answer with its cluster id: {reason}; asking again");
+        status.send_modify(|status| status.retrying = Some(told));
     }
     Ok(None)
 }
@@ -414,4 +432,47 @@ pub(crate) fn open_sink(target: Target) -> Result<Box<dyn Sink>, SinkError> {
         SinkClass::Sqlite => Box::new(SqliteSink::new(options)?),
         SinkClass::Cassandra => Box::new(CassandraSink::new(options, target.cassandra)?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::worker::WorkerSettings;
+
+    /// A port that nobody listens at.
+    const NOBODY: &str = "127.0.0.1:1";
+    const DEADLINE: Duration = Duration::from_secs(60);
+
+    fn spec() -> TaskSpec {
+        let raw = [
+            ("name", "orders"),
+            ("connector.class", "SqliteSink"),
+            ("topics", "orders"),
+            ("connection.url", "jdbc:sqlite:orders.db"),
+        ];
+        let raw = raw.map(|(key, value)| (key.to_owned(), Some(value.to_owned())));
+        let config = ConnectorConfig::parse(&raw.into(), &WorkerSettings::default()).unwrap();
+        TaskSpec {
+            config: Arc::new(config),
+            task: 0,
+            worker_id: "w0:9398".to_owned(),
+            consumer_properties: [("bootstrap.servers", NOBODY), ("group.id", "orders")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
+            producer_properties: Vec::new(),
+            offset_flush_interval: Duration::from_secs(60),
+            paused: false,
+            refused: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_says_why_kafka_does_not_answer() {
+        let task = TaskHandle::start(&spec());
+        let mut status = task.status();
+        let waits = status.wait_for(|status| status.retrying.is_some());
+        let told = tokio::time::timeout(DEADLINE, waits).await.unwrap();
+        let told = told.unwrap().retrying.clone().unwrap();
+        assert!(told.contains(NOBODY) && told.contains("refused"), "{told}");
+    }
 }

@@ -140,7 +140,7 @@ struct MemberThread {
     onlooker: Onlooker,
     group_id: String,
     worker_id: String,
-    /// The worker may not be a member, until it is one.
+    /// What keeps the worker from being a member, until it is one.
     refused: Option<String>,
     topic: String,
     changed: Arc<AtomicBool>,
@@ -179,13 +179,13 @@ impl MemberThread {
         self.consumer.unsubscribe();
     }
 
-    /// The client tries again for ever, and says so once.
+    /// The client tries again for ever, and says so once. Whatever it is keeps the worker out while it is
+    /// no member.
     fn note_refusal(&mut self, error: &KafkaError) {
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::GroupAuthorizationFailed) {
+        let Some(reason) = why_kept_out(&self.group_id, error) else {
             return;
-        }
-        let reason = lacks_rights(&self.group_id);
-        if self.refused.is_none() {
+        };
+        if self.refused.as_ref() != Some(&reason) {
             warn!("{reason}");
         }
         self.refused = Some(reason);
@@ -291,8 +291,51 @@ impl Onlooker {
     }
 }
 
+/// `None`: a broker is away, which passes.
+fn why_kept_out(group_id: &str, error: &KafkaError) -> Option<String> {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::GroupAuthorizationFailed) => Some(lacks_rights(group_id)),
+        Some(
+            RDKafkaErrorCode::AllBrokersDown
+            | RDKafkaErrorCode::BrokerTransportFailure
+            | RDKafkaErrorCode::Resolve,
+        ) => None,
+        _ => Some(format!(
+            "the worker is not taken into group {group_id} (group.id): {error}"
+        )),
+    }
+}
+
 fn lacks_rights(group_id: &str) -> String {
     format!(
         "the worker may not be a member of group {group_id} (group.id): allow Read and Describe on it"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_a_worker_out_of_its_group_is_told() {
+        use RDKafkaErrorCode as Code;
+        let check = |code: Code, expected: Option<&str>| {
+            let told = why_kept_out("sinks", &KafkaError::MessageConsumption(code));
+            let is_so = match (&told, expected) {
+                (Some(told), Some(expected)) => told.contains(expected),
+                (None, None) => true,
+                _ => false,
+            };
+            assert!(is_so, "{code:?}: {told:?}");
+        };
+        check(
+            Code::GroupAuthorizationFailed,
+            Some("allow Read and Describe"),
+        );
+        check(Code::GroupMaxSizeReached, Some("group sinks (group.id): "));
+        check(Code::InvalidSessionTimeout, Some("InvalidSessionTimeout"));
+        check(Code::InconsistentGroupProtocol, Some("not taken into"));
+        check(Code::AllBrokersDown, None);
+        check(Code::BrokerTransportFailure, None);
+    }
 }

@@ -12,6 +12,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 
+use super::native::{Content, Poller};
 use crate::login;
 
 /// The consumer of a task.
@@ -98,6 +99,9 @@ fn config(properties: &[(String, String)], client_id: &str) -> ClientConfig {
     config
 }
 
+/// Events of a client that are looked at to find out why it gets no answer.
+const EVENTS_MAX: usize = 1_000;
+
 const REFRESH_INTERVAL: &str = "topic.metadata.refresh.interval.ms";
 
 /// The longest interval that the client takes.
@@ -136,6 +140,35 @@ pub fn log(level: i32, facility: &str, message: &str) {
         5 | 6 => tracing::debug!(facility, "kafka client: {message}"),
         _ => tracing::trace!(facility, "kafka client: {message}"),
     }
+}
+
+/// Why Kafka does not answer a consumer that is subscribed to nothing yet, by the last error that its
+/// client has told since this was asked last. That no broker is left tells least.
+pub fn why_silent(consumer: &Arc<TaskConsumer>) -> String {
+    let mut told = None;
+    let poller = Poller::new(consumer);
+    for _ in 0..EVENTS_MAX {
+        let Some(event) = poller
+            .as_ref()
+            .and_then(|poller| poller.poll(Duration::ZERO))
+        else {
+            break;
+        };
+        match event.content() {
+            Content::Error { code, reason, .. }
+                if code != RDKafkaErrorCode::AllBrokersDown || told.is_none() =>
+            {
+                told = Some(reason);
+            }
+            Content::Log {
+                level,
+                facility,
+                message,
+            } => log(level, &facility, &message),
+            _ => {}
+        }
+    }
+    told.unwrap_or_else(|| "no broker has answered in time".to_owned())
 }
 
 /// How long the group waits for a silent member: the session time-out that applies.

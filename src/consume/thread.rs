@@ -480,7 +480,8 @@ impl Running {
             )),
             (code, partition) => {
                 tracing::warn!(?code, ?partition, reason, "kafka client reports an error");
-                if needs_a_person(code) {
+                // What happens to one connection of many while records are read, is tried again in time.
+                if needs_a_person(code) || self.slots.is_empty() && keeps_out(code) {
                     let of_partition = |(topic, number)| (topic, u32::try_from(number).ok());
                     let about = partition.map(of_partition);
                     let about = about.or_else(|| Some((unavailable_topic(reason)?, None)));
@@ -517,6 +518,19 @@ fn needs_a_person(code: RDKafkaErrorCode) -> bool {
             | RDKafkaErrorCode::TopicAuthorizationFailed
             | RDKafkaErrorCode::GroupAuthorizationFailed
             | RDKafkaErrorCode::ClusterAuthorizationFailed
+            | RDKafkaErrorCode::InvalidSessionTimeout
+            | RDKafkaErrorCode::GroupMaxSizeReached
+            | RDKafkaErrorCode::InconsistentGroupProtocol
+    )
+}
+
+/// Kafka lets nobody in who logs in like this.
+fn keeps_out(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::Authentication
+            | RDKafkaErrorCode::SaslAuthenticationFailed
+            | RDKafkaErrorCode::SSL
     )
 }
 
