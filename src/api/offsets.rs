@@ -144,7 +144,7 @@ pub(super) fn positions(
             "positions are known of sink connectors only",
         ));
     }
-    let config = ConnectorConfig::parse(&connector.config, &state.settings)?;
+    let config = ConnectorConfig::parse(&connector.named_config(), &state.settings)?;
     let consumer_properties =
         consumer_properties(&state.settings, &config).map_err(Invalid::Keys)?;
     Ok(Positions {

@@ -1,5 +1,6 @@
 //! A config that was accepted, with what follows from it for the Kafka clients.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::config::RawConfig;
@@ -9,6 +10,8 @@ use crate::config::parse::Invalid;
 use crate::config::providers::refers_to_providers;
 use crate::config::worker::WorkerSettings;
 use crate::task::TaskSpec;
+
+const NAME_KEY: &str = "name";
 
 /// A config, as what tasks are started from.
 #[derive(Debug, Clone)]
@@ -22,8 +25,13 @@ pub(super) struct Accepted {
 }
 
 impl Accepted {
-    /// Checks a config.
-    pub(super) fn of(raw: &RawConfig, settings: &WorkerSettings) -> Result<Self, Invalid> {
+    /// Checks the config of a connector of this name.
+    pub(super) fn of(
+        name: &str,
+        raw: &RawConfig,
+        settings: &WorkerSettings,
+    ) -> Result<Self, Invalid> {
+        let raw = &*named(name, raw);
         let parsed = ConnectorConfig::parse(raw, settings)?;
         Ok(Self {
             consumer_properties: consumer_properties(settings, &parsed).map_err(Invalid::Keys)?,
@@ -43,7 +51,7 @@ impl Accepted {
         paused: bool,
     ) -> TaskSpec {
         let now = match &self.refers {
-            Some(raw) => Self::of(raw, settings),
+            Some(raw) => Self::of(&self.config.name, raw, settings),
             None => Ok(self.clone()),
         };
         let refused = now.as_ref().err().map(ToString::to_string);
@@ -59,4 +67,16 @@ impl Accepted {
             refused,
         }
     }
+}
+
+/// A config with the name under which its connector is known. The log's key is what others go by, the
+/// groups of consumers too; a config that was copied may have another one in it.
+pub(super) fn named<'a>(name: &str, raw: &'a RawConfig) -> Cow<'a, RawConfig> {
+    let included = raw.get(NAME_KEY).and_then(Option::as_deref);
+    if included.is_none_or(|included| included == name) {
+        return Cow::Borrowed(raw);
+    }
+    let mut raw = raw.clone();
+    raw.insert(NAME_KEY.to_owned(), Some(name.to_owned()));
+    Cow::Owned(raw)
 }

@@ -247,14 +247,14 @@ impl Registry {
         let Some(known) = self.definitions.get(name).filter(unfit) else {
             return;
         };
-        let accepted = self.accept_or_tell(&known.raw);
+        let accepted = self.accept_or_tell(name, &known.raw);
         if let Some(known) = self.definitions.get_mut(name) {
             known.accepted = accepted;
         }
     }
 
-    fn accept_or_tell(&self, config: &RawConfig) -> Result<Arc<Accepted>, Unfit> {
-        let accepted = self.accept(config).map(Arc::new);
+    fn accept_or_tell(&self, name: &str, config: &RawConfig) -> Result<Arc<Accepted>, Unfit> {
+        let accepted = self.accept(name, config).map(Arc::new);
         accepted.map_err(|invalid| Unfit {
             kind: kind_of(config, &invalid),
             foreign_class: match &invalid {
@@ -266,7 +266,7 @@ impl Registry {
     }
 
     fn define(&mut self, version: u64, name: &str, config: RawConfig) {
-        let accepted = self.accept_or_tell(&config);
+        let accepted = self.accept_or_tell(name, &config);
         let raw = Arc::new(config);
         let of_tasks = Arc::new(task_config(&raw));
         if let Some(known) = self.definitions.get_mut(name) {
@@ -301,8 +301,8 @@ impl Registry {
         self.staged.remove(name);
     }
 
-    fn accept(&self, config: &RawConfig) -> Result<Accepted, Invalid> {
-        Accepted::of(config, &self.settings)
+    fn accept(&self, name: &str, config: &RawConfig) -> Result<Accepted, Invalid> {
+        Accepted::of(name, config, &self.settings)
     }
 }
 

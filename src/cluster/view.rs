@@ -5,11 +5,13 @@
 //! derived, not stored, so a restart is visible in the answer to the request that asked for it and
 //! no state can be left behind.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::accepted;
 use super::registry::Definition;
 use super::supervisor::TaskKey;
 use crate::config::RawConfig;
@@ -110,6 +112,11 @@ pub struct ConnectorView {
 }
 
 impl ConnectorView {
+    /// The config as it is run: with the connector's own name, whatever name is in it.
+    pub fn named_config(&self) -> Cow<'_, RawConfig> {
+        accepted::named(&self.name, &self.config)
+    }
+
     /// Whether a restart of failed instances includes the connector itself.
     pub fn is_failed(&self) -> bool {
         self.state == ConnectorState::Failed

@@ -50,7 +50,7 @@ impl Registry {
                 target,
             } => {
                 let config = with_name(name, config.clone())?;
-                let accepted = self.accept(&config)?;
+                let accepted = self.accept(name, &config)?;
                 if self.definitions.contains_key(name) {
                     return Err(ClusterError::AlreadyExists { name: name.clone() });
                 }
@@ -58,7 +58,7 @@ impl Registry {
             }
             Command::PutConfig { name, config } => {
                 let config = with_name(name, config.clone())?;
-                let accepted = self.accept(&config)?;
+                let accepted = self.accept(name, &config)?;
                 match self.definitions.get(name) {
                     Some(known) => Ok(self.change(name, known, config, &accepted, members)),
                     None => {
@@ -70,7 +70,7 @@ impl Registry {
             Command::PatchConfig { name, changes } => {
                 let known = self.known(name)?;
                 let config = patched(name, &known.raw, changes)?;
-                let accepted = self.accept(&config)?;
+                let accepted = self.accept(name, &config)?;
                 Ok(self.change(name, known, config, &accepted, members))
             }
             Command::Delete { name } => Ok(deletion(name, self.own(name)?)),
@@ -194,7 +194,10 @@ impl Registry {
         accepted: &Accepted,
         members: &[String],
     ) -> Vec<ConfigRecord> {
-        if *known.raw == config && known.accepted.is_ok() {
+        let tasks = accepted.config.tasks_max.min(TASKS_MAX);
+        // Kafka Connect changes those of a paused connector when it is resumed.
+        let has_other_tasks = known.target == TargetState::Running && known.task_count() != tasks;
+        if *known.raw == config && known.accepted.is_ok() && !has_other_tasks {
             return Vec::new();
         }
         let has_tasks = match known.target {
@@ -203,7 +206,6 @@ impl Registry {
             TargetState::Stopped => false,
         };
         let of_tasks = if has_tasks {
-            let tasks = accepted.config.tasks_max.min(TASKS_MAX);
             self.tasks(name, &config, tasks, members)
         } else {
             Vec::new()
@@ -230,7 +232,10 @@ impl Registry {
         let tasks = match target {
             TargetState::Stopped => 0,
             TargetState::Paused => known.task_count(),
-            TargetState::Running if known.committed == 0 => self.first_tasks(known),
+            // Kafka Connect has made none of a config that a connector was given while it was paused.
+            TargetState::Running if known.committed == 0 || known.target != target => {
+                self.tasks_asked_for(name, known)
+            }
             TargetState::Running => known.committed,
         };
         if tasks != known.committed {
@@ -239,11 +244,11 @@ impl Registry {
         records
     }
 
-    /// How many tasks a connector is to have that has none. Its config is looked at anew: what it refers
-    /// to may be there by now. Where it is not, another worker may have it, and tasks that nobody can
-    /// run say why.
-    fn first_tasks(&self, known: &Definition) -> u32 {
-        let accepted = self.accept(&known.raw);
+    /// How many tasks a connector is to have that begins to run. Its config is looked at anew: what it
+    /// refers to may be there by now. Where it is not, another worker may have it, and tasks that nobody
+    /// can run say why.
+    fn tasks_asked_for(&self, name: &str, known: &Definition) -> u32 {
+        let accepted = self.accept(name, &known.raw);
         accepted.map_or(known.tasks_max, |accepted| {
             accepted.config.tasks_max.min(TASKS_MAX)
         })

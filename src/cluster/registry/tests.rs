@@ -313,6 +313,27 @@ fn a_kafka_connect_log_is_taken_over() {
     assert_eq!(keys, expected.into());
 }
 
+/// Kafka Connect goes by the log's key; a config that was copied may name another connector.
+#[test]
+fn a_connector_runs_under_the_name_that_the_log_has() {
+    let mut log = Log::new();
+    let mut copied = config(1);
+    copied.insert("name".to_owned(), Some("other".to_owned()));
+    log.append(vec![ConfigRecord::Connector {
+        name: "orders".to_owned(),
+        config: Some(copied.clone()),
+    }]);
+    let known = log.registry.get("orders").unwrap();
+    assert_eq!(*known.raw, copied, "shown as it is");
+    let spec = known.accepted.as_ref().unwrap();
+    let spec = spec.task_spec(&log.registry.settings, "w0:9398", 0, false);
+    assert_eq!(spec.config.name, "orders");
+    let group = ("group.id".to_owned(), "connect-orders".to_owned());
+    assert!(spec.consumer_properties.contains(&group));
+    let shown = log.shown("orders").unwrap();
+    assert_eq!(shown.named_config()["name"].as_deref(), Some("orders"));
+}
+
 /// A connector of a name that was used before has nothing of the one before.
 #[test]
 fn nothing_survives_a_deletion() {

@@ -70,6 +70,50 @@ fn tasks_that_nobody_has_made_are_those_of_the_config() {
     assert_eq!(last, Some(3));
 }
 
+/// Kafka Connect changes the tasks of a paused connector when it is resumed, and was ended before.
+#[test]
+fn a_resumed_connector_has_as_many_tasks_as_its_config_says() {
+    let mut log = Log::new();
+    let count = |log: &Log| log.registry.get("pg").unwrap().task_count();
+    let taken_over = |log: &mut Log, tasks, target| {
+        let name = || "pg".to_owned();
+        let mut config = config(tasks);
+        config.insert("name".to_owned(), Some(name()));
+        log.append(vec![
+            ConfigRecord::Target {
+                name: name(),
+                target: Some(target),
+            },
+            ConfigRecord::Connector {
+                name: name(),
+                config: Some(config),
+            },
+            ConfigRecord::Commit {
+                name: name(),
+                tasks: Some(2),
+            },
+        ]);
+    };
+    for tasks in [5, 1] {
+        taken_over(&mut log, tasks, TargetState::Paused);
+        assert_eq!(count(&log), 2, "while it is paused");
+        let resume = set_target("pg", TargetState::Running);
+        log.carry_out(&resume, 2).unwrap();
+        assert_eq!(count(&log), tasks);
+        assert_eq!(log.carry_out(&resume, 2).unwrap(), 0, "{tasks}");
+    }
+    // Nor is the same config again nothing to do then.
+    taken_over(&mut log, 4, TargetState::Running);
+    let raw = RawConfig::clone(&log.registry.get("pg").unwrap().raw);
+    let name = "pg".to_owned();
+    let changes = RawConfig::new();
+    let same = Command::PatchConfig { name, changes };
+    log.carry_out(&same, 2).unwrap();
+    assert_eq!(count(&log), 4);
+    assert_eq!(*log.registry.get("pg").unwrap().raw, raw);
+    assert_eq!(log.carry_out(&same, 2).unwrap(), 0);
+}
+
 #[test]
 fn tasks_are_counted_without_a_look_at_what_a_config_refers_to() {
     let check = |given: Option<&str>, expected: u32| {
