@@ -90,6 +90,7 @@ impl Sink for CassandraSink {
             settings: Arc::clone(&self.settings),
             progress,
             writer: Writer::new(Arc::clone(&self.counted)),
+            doubts_schema: false,
         }))
     }
 }
@@ -101,6 +102,8 @@ struct CassandraSession {
     /// `None` at-least-once.
     progress: Option<Progress>,
     writer: Writer,
+    /// A node has refused what was prepared for the schema that another one described.
+    doubts_schema: bool,
 }
 
 impl CassandraSession {
@@ -113,7 +116,13 @@ impl CassandraSession {
 
 #[async_trait]
 impl Session for CassandraSession {
+    /// Each node describes the schema that it has itself, so one that has not heard of a change yet would
+    /// tell that nothing has changed, and what was refused by another would be taken for a record's fault.
     async fn describe_table(&mut self, name: &TableName) -> Result<Option<Table>, SinkError> {
+        if self.doubts_schema {
+            self.link.agree().await?;
+            self.doubts_schema = false;
+        }
         let described = schema::describe(&self.link, &self.settings, name).await?;
         Ok(described.map(|described| described.table))
     }
@@ -175,9 +184,12 @@ impl Session for CassandraSession {
             })?),
             false => None,
         };
-        self.writer
+        let written = self
+            .writer
             .write(&self.link, &self.settings, progress, batch)
-            .await
+            .await;
+        self.doubts_schema |= written.as_ref().is_err_and(SinkError::table_changed);
+        written
     }
 
     /// The rows that the last write of this batch has found: that each row is written on its own tells

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use scylla::frame::response::result::ColumnType;
+use scylla::frame::response::result::{CollectionType, ColumnType};
 use scylla::statement::prepared::PreparedStatement;
 
 use super::connect::Link;
@@ -39,6 +39,12 @@ pub(super) struct Access {
 }
 
 impl Access {
+    /// Some parameter is of a type that can be changed by itself.
+    pub(super) fn has_own_types(&self) -> bool {
+        let mut parameters = self.write.parameters.iter();
+        parameters.any(|(_, parameter_type)| is_own(parameter_type))
+    }
+
     /// The statement that deletes by the target's key.
     ///
     /// # Errors
@@ -169,6 +175,21 @@ async fn prepared(
         parameters: typed.collect(),
         statement: prepared,
     })
+}
+
+/// A type of one's own, or with one inside.
+fn is_own(parameter_type: &ColumnType<'_>) -> bool {
+    match parameter_type {
+        ColumnType::UserDefinedType { .. } => true,
+        ColumnType::Collection { typ, .. } => match typ {
+            CollectionType::List(element) | CollectionType::Set(element) => is_own(element),
+            CollectionType::Map(key, value) => is_own(key) || is_own(value),
+            _ => false,
+        },
+        ColumnType::Vector { typ, .. } => is_own(typ),
+        ColumnType::Tuple(types) => types.iter().any(is_own),
+        _ => false,
+    }
 }
 
 /// By the settings, or else by the table itself, which would count from the time of writing.

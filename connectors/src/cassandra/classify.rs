@@ -5,6 +5,7 @@
 //! | no connection, no answer in time, overloaded, too few replicas, roles that a node cannot read | retry |
 //! | the statement is refused as invalid                                | record, and the table may have changed |
 //! | the row is larger than the server takes                            | record |
+//! | a guardrail of the server: its disks are full; the row's own; any other | retry; record; stop |
 //! | no such table or keyspace, no rights, a wrong password, a statement that is wrong | stop |
 
 use scylla::errors::{
@@ -16,6 +17,18 @@ use crate::error::{ErrorClass, SinkError};
 
 /// What the server says of a row that no commit log segment can hold. It has no code of its own.
 const TOO_LARGE: [&str; 2] = ["too large for the maximum size", "exceeds maximum allowed"];
+
+/// Guardrails answer with the code of a statement that is wrong. This begins what they say.
+const GUARDRAIL: &str = "Guardrail ";
+/// A disk of a replica is too full, which passes.
+const DISK_FULL: &str = "disk usage exceeds";
+/// In names of guardrails that look at values or at the row's write timestamp.
+const GUARDS_OF_ROWS: [&str; 4] = [
+    "_size violated",
+    "items_per_collection violated",
+    "maximum_timestamp violated",
+    "minimum_timestamp violated",
+];
 
 /// What Cassandra says, as if it refused, when it cannot read its own tables of roles and rights. Says
 /// nothing about the user, and passes when the nodes are back.
@@ -143,6 +156,9 @@ fn of_code(code: &DbError, message: &str, what: &str, phase: Phase) -> SinkError
     if message.starts_with(ROLES_UNREAD) {
         return SinkError::retry(text);
     }
+    if let (DbError::Invalid, Some(class)) = (code, class_of_guardrail(message)) {
+        return SinkError::new(class, text);
+    }
     match code {
         // While a statement is prepared no row can be at fault.
         DbError::Invalid if phase == Phase::Preparing => SinkError::stop(text).with_changed_table(),
@@ -155,6 +171,28 @@ fn of_code(code: &DbError, message: &str, what: &str, phase: Phase) -> SinkError
         | DbError::ConfigError
         | DbError::ProtocolError => SinkError::stop(text),
         _ => SinkError::retry(text),
+    }
+}
+
+/// `None`: it is none. What guards no row refuses every row alike, such as a consistency that an operator has
+/// forbidden.
+fn class_of_guardrail(message: &str) -> Option<ErrorClass> {
+    if message.contains(DISK_FULL) {
+        return Some(ErrorClass::Retry);
+    }
+    let is_of_row = || GUARDS_OF_ROWS.iter().any(|words| message.contains(words));
+    let is_guardrail = message.starts_with(GUARDRAIL);
+    is_guardrail.then(|| match is_of_row() {
+        true => ErrorClass::Record,
+        false => ErrorClass::Stop,
+    })
+}
+
+/// An error while the schema is changed, which no record is at fault for.
+pub(super) fn of_defining(error: SinkError) -> SinkError {
+    match error.class() {
+        ErrorClass::Record => SinkError::stop(error.to_string()).with_source(error),
+        _ => error,
     }
 }
 
@@ -231,6 +269,50 @@ mod tests {
         let message = "Mutation of 9437259 bytes is too large for the maximum size of 4194304";
         let error = of_executing(&execution(DbError::ServerError, message), "write a row");
         assert_eq!(error.class(), ErrorClass::Record, "{error}");
+    }
+
+    #[test]
+    fn guardrails_are_told_apart() {
+        let check = |message: &str, expected: ErrorClass| {
+            let error = of_executing(&execution(DbError::Invalid, message), "write a row");
+            assert_eq!(error.class(), expected, "{error}");
+            assert!(!error.table_changed(), "{error}");
+        };
+        check(
+            "Guardrail replica_disk_usage violated: Write request failed because disk usage exceeds failure threshold in node /10.0.0.7",
+            ErrorClass::Retry,
+        );
+        check(
+            "Write request failed because disk usage exceeds failure threshold",
+            ErrorClass::Retry,
+        );
+        check(
+            "Guardrail write_consistency_levels violated: Provided values [ONE] are not allowed for write consistency levels",
+            ErrorClass::Stop,
+        );
+        check(
+            "Guardrail user_timestamps violated: User provided timestamps (USING TIMESTAMP) is not allowed",
+            ErrorClass::Stop,
+        );
+        check(
+            "Guardrail column_value_size violated: Value of column 'n' has size 2MiB, this exceeds the failure threshold of 1MiB.",
+            ErrorClass::Record,
+        );
+        check(
+            "Guardrail maximum_timestamp violated: The modification to table t has a timestamp after the maximum",
+            ErrorClass::Record,
+        );
+    }
+
+    #[test]
+    fn no_record_is_at_fault_when_the_schema_cannot_be_changed() {
+        let check = |code: DbError, expected: ErrorClass| {
+            let error = of_executing(&execution(code, "why"), "change the schema");
+            assert_eq!(of_defining(error).class(), expected);
+        };
+        check(DbError::Invalid, ErrorClass::Stop);
+        check(DbError::Unauthorized, ErrorClass::Stop);
+        check(DbError::Overloaded, ErrorClass::Retry);
     }
 
     #[test]

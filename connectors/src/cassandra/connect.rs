@@ -31,7 +31,7 @@ use uuid::Uuid;
 
 use super::classify;
 use super::name::quoted;
-use super::settings::CassandraSettings;
+use super::settings::{CassandraSettings, PositionConsistency};
 use super::url::{self, Compression, ConnectionUrl, Tls, TlsMode};
 use crate::error::SinkError;
 use crate::options::SinkOptions;
@@ -66,6 +66,8 @@ pub(super) struct Link {
     /// For names that do not have one.
     keyspace: Option<String>,
     consistency: Consistency,
+    /// Where statements about positions go, if not wherever others go.
+    of_positions: Option<Arc<dyn LoadBalancingPolicy>>,
 }
 
 impl Connector {
@@ -78,6 +80,14 @@ impl Connector {
         settings: Arc<CassandraSettings>,
     ) -> Result<Self, SinkError> {
         let url = url::parse(&options.url).map_err(|error| SinkError::stop(error.to_string()))?;
+        let is_local = settings.serial_consistency == PositionConsistency::LocalSerial;
+        if is_local && url.local_datacenter.is_none() {
+            return Err(SinkError::stop(
+                "cassandra.serial.consistency is LOCAL_SERIAL, and connection.url does not say which \
+                 data centre is the local one: workers that take different ones move the same \
+                 positions; name it, as in cassandra://host:9042/keyspace?localDc=dc1",
+            ));
+        }
         let timeouts = &options.timeouts;
         Ok(Self {
             user: options.user.clone().or_else(|| url.user.clone()),
@@ -128,10 +138,19 @@ impl Connector {
             session,
             keyspace: self.url.keyspace.clone(),
             consistency: self.settings.consistency.for_driver(),
+            of_positions: self.policy_of_positions(),
         };
         link.create_keyspace(self.settings.keyspace_replication.as_deref())
             .await?;
         Ok(link)
+    }
+
+    /// What is agreed on in one data centre must not be asked of another, which has agreed on nothing.
+    fn policy_of_positions(&self) -> Option<Arc<dyn LoadBalancingPolicy>> {
+        let is_local = self.settings.serial_consistency == PositionConsistency::LocalSerial;
+        let datacenter = self.url.local_datacenter.clone().filter(|_| is_local)?;
+        let policy = DefaultPolicy::builder().token_aware(true);
+        Some(policy.prefer_datacenter(datacenter).build())
     }
 
     fn profile(&self) -> ExecutionProfile {
@@ -195,6 +214,18 @@ impl Link {
         Ok(prepared)
     }
 
+    /// Prepares a statement about positions.
+    pub(super) async fn prepare_position(
+        &self,
+        text: &str,
+    ) -> Result<PreparedStatement, SinkError> {
+        let mut prepared = self.prepare(text).await?;
+        if let Some(policy) = &self.of_positions {
+            prepared.set_load_balancing_policy(Some(Arc::clone(policy)));
+        }
+        Ok(prepared)
+    }
+
     /// Prepares a statement that is sent once, about a table as the catalog has just described it.
     pub(super) async fn prepare(&self, text: &str) -> Result<PreparedStatement, SinkError> {
         let begun = Instant::now();
@@ -242,6 +273,17 @@ impl Link {
         Ok(())
     }
 
+    /// Waits until all nodes that can be reached have the same schema.
+    ///
+    /// # Errors
+    /// *Retry* when they do not come to.
+    pub(super) async fn agree(&self) -> Result<(), SinkError> {
+        let agreed = self.session.await_schema_agreement().await;
+        agreed.map(|_| ()).map_err(|error| {
+            SinkError::retry("the nodes do not agree on the schema yet").with_source(error)
+        })
+    }
+
     async fn create_keyspace(&self, replication: Option<&str>) -> Result<(), SinkError> {
         let (Some(keyspace), Some(replication)) = (&self.keyspace, replication) else {
             return Ok(());
@@ -258,7 +300,8 @@ impl Link {
             "CREATE KEYSPACE IF NOT EXISTS {} WITH replication = {replication}",
             quoted(keyspace)
         );
-        self.define(&text).await.map_err(|error| {
+        let defined = self.define(&text).await.map_err(classify::of_defining);
+        defined.map_err(|error| {
             SinkError::new(
                 error.class(),
                 format!("keyspace {keyspace} does not exist and cannot be created: {error}; run by hand: {text}"),
@@ -345,6 +388,9 @@ fn unreadable(parameter: &str, file: &Path, error: openssl::error::ErrorStack) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorClass;
+    use crate::options::SinkTimeouts;
+    use crate::position::ProgressScope;
 
     #[test]
     fn definitions_go_through_the_first_node_that_is_connected() {
@@ -358,5 +404,42 @@ mod tests {
         check(&[(3, true), (1, false), (2, true)], Some(2));
         check(&[(3, false), (1, false)], Some(1));
         check(&[], None);
+    }
+    #[test]
+    fn local_agreement_needs_the_name_of_the_place() {
+        let connector = |url: &str, serial_consistency| {
+            let options = SinkOptions {
+                url: url.to_owned(),
+                user: None,
+                password: None,
+                scope: ProgressScope {
+                    cluster_id: "cluster".to_owned(),
+                    connector: "orders".to_owned(),
+                },
+                progress_table: "rowdock_progress".to_owned(),
+                stores_positions: true,
+                application_name: String::new(),
+                timeouts: SinkTimeouts::default(),
+            };
+            let settings = CassandraSettings {
+                serial_consistency,
+                ..CassandraSettings::default()
+            };
+            Connector::new(&options, Arc::new(settings))
+        };
+        let (local, all) = (
+            PositionConsistency::LocalSerial,
+            PositionConsistency::Serial,
+        );
+        let refused = connector("cassandra://h/k", local).err().expect("refused");
+        assert_eq!(refused.class(), ErrorClass::Stop);
+        assert!(refused.to_string().contains("localDc="), "{refused}");
+        let keeps_to_it = |url, serial| {
+            let made = connector(url, serial).unwrap_or_else(|error| panic!("{error}"));
+            made.policy_of_positions().is_some()
+        };
+        assert!(keeps_to_it("cassandra://h/k?localDc=dc1", local));
+        assert!(!keeps_to_it("cassandra://h/k?localDc=dc1", all));
+        assert!(!keeps_to_it("cassandra://h/k", all));
     }
 }

@@ -4,6 +4,7 @@
 //! behind. Columns have no order of their own in Cassandra: the partition key comes first, then the
 //! clustering key, then the others by name.
 
+use super::classify;
 use super::connect::Link;
 use super::name::{list, qualified, quoted};
 use super::settings::{CassandraSettings, TtlKind};
@@ -194,7 +195,8 @@ pub(super) async fn create(
     let (keyspace, table) = link.resolve(&wanted.name)?;
     check_name(&wanted.name, table)?;
     let text = creation(keyspace, table, wanted, &settings.partition_key)?;
-    link.define(&text).await.map_err(|error| {
+    let defined = link.define(&text).await.map_err(classify::of_defining);
+    defined.map_err(|error| {
         let message = format!(
             "table {} cannot be created: {error}; run by hand: {text}",
             wanted.name

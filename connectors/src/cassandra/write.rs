@@ -21,7 +21,7 @@ use super::checkpoint::{Held, Part};
 use super::clock::{Clock, Timeline};
 use super::connect::Link;
 use super::counted::{self, Counted};
-use super::plan::{Terms, plan};
+use super::plan::{Plan, Terms, plan};
 use super::progress::{Moved, Progress};
 use super::send::Sending;
 use super::settings::CassandraSettings;
@@ -83,7 +83,7 @@ impl Writer {
         }
         fail_point!(super::failpoint::BEFORE_ROWS);
         let timelines = self.timelines(batch, &parts, progress.is_some());
-        let accesses = self
+        let mut accesses = self
             .accesses(link, settings, progress.is_some(), batch)
             .await?;
         let terms = Terms {
@@ -92,7 +92,14 @@ impl Writer {
             timelines: &timelines,
             now_seconds: now_seconds(),
         };
-        let plan = plan(batch, &accesses, &terms)?;
+        let mut plan = plan(batch, &accesses, &terms)?;
+        if plan
+            .rejects
+            .iter()
+            .any(|reject| accesses[reject.table].has_own_types())
+        {
+            (accesses, plan) = self.plan_anew(link, batch, &terms).await?;
+        }
         if let Some(first) = plan.rejects.first() {
             let error = SinkError::new(ErrorClass::Record, first.reason.clone());
             self.refused = plan.rejects;
@@ -125,6 +132,22 @@ impl Writer {
         let outcome = self.checkpoint(link, progress, batch, &timelines).await;
         fail_point!(super::failpoint::AFTER_CHECKPOINT);
         outcome
+    }
+
+    /// Types of one's own change without their tables being any different, so what a value is refused for may
+    /// be there by now.
+    async fn plan_anew(
+        &mut self,
+        link: &Link,
+        batch: &Batch,
+        terms: &Terms<'_>,
+    ) -> Result<(Vec<Arc<Access>>, Plan), SinkError> {
+        self.accesses.forget();
+        let accesses = self
+            .accesses(link, terms.settings, terms.is_exact, batch)
+            .await?;
+        let planned = plan(batch, &accesses, terms)?;
+        Ok((accesses, planned))
     }
 
     /// The rows of this batch, which has just been refused, that are at fault.

@@ -84,6 +84,49 @@ async fn lists_that_are_not_frozen() {
     .await;
 }
 
+/// A record with a row in each of two tables: what the server refuses of one is named, and the other is there.
+#[tokio::test]
+async fn of_one_of_two_tables() {
+    let keyspace = Keyspace::new().await;
+    let name = &keyspace.name;
+    for table in [
+        "a (id int PRIMARY KEY, n int)",
+        "b (id text PRIMARY KEY, n int)",
+    ] {
+        keyspace.run(&format!("CREATE TABLE {name}.{table}")).await;
+    }
+    let (mut session, claim_id) = claimed(&keyspace).await;
+    let (a, b) = (
+        target(&mut *session, "a", 1).await,
+        target(&mut *session, "b", 1).await,
+    );
+    let long = "k".repeat(70_000);
+    let of_a = [1, 2].map(|id| put(id - 1, 1_000, &[Cell::Int(id), Cell::Int(id)]));
+    let of_b = [
+        put(0, 1_000, &[Cell::Text(&long), Cell::Int(1)]),
+        put(1, 1_000, &[Cell::Text("b"), Cell::Int(2)]),
+    ];
+    let mut both = batch(&a, claim_id, 0, &of_a);
+    both.tables.extend(batch(&b, claim_id, 0, &of_b).tables);
+    let error = session.write(&both).await.expect_err("refused");
+    assert_eq!(error.class(), ErrorClass::Record, "{error}");
+    let found = found(&mut *session, &both).await;
+    let places: Vec<_> = found.iter().map(|found| (found.table, found.row)).collect();
+    assert_eq!(places, [(1, 0)]);
+    both.retain_rows(|_, _, origin| origin.offset != 0);
+    let outcome = session.write(&both).await.expect("written");
+    assert_eq!(outcome, WriteOutcome::Committed);
+    let ids = async |table| {
+        keyspace
+            .texts(&format!("SELECT id FROM {name}.{table}"))
+            .await
+    };
+    assert_eq!(
+        (ids("a").await, ids("b").await),
+        (vec!["1".to_owned(), "2".to_owned()], vec!["b".to_owned()])
+    );
+}
+
 /// The server's own limit on keys: 64 KiB.
 #[tokio::test]
 async fn by_the_server() {

@@ -19,7 +19,7 @@ const BATCH: u8 = 13;
 
 /// A session that says everything through this wire: the driver takes the node's address from what the
 /// node says, and its port from the URL.
-async fn through(wire: &Wire, keyspace: &Keyspace) -> Box<dyn Session> {
+pub(super) async fn through(wire: &Wire, keyspace: &Keyspace) -> Box<dyn Session> {
     let url = format!("cassandra://{}/{}", wire.address, keyspace.name);
     let options = options(&url, "orders", true);
     let sink = CassandraSink::new(options, keyspace.settings.clone()).expect("options");

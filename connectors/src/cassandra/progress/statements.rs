@@ -72,13 +72,13 @@ impl Statements {
         consistency: PositionConsistency,
     ) -> Result<Self, SinkError> {
         let conditional = async |text: String| {
-            let mut prepared = link.prepare(&text).await?;
+            let mut prepared = link.prepare_position(&text).await?;
             prepared.set_consistency(consistency.commit());
             prepared.set_serial_consistency(Some(consistency.serial()));
             Ok::<_, SinkError>(prepared)
         };
         let reading = async |text: String, at| {
-            let mut prepared = link.prepare(&text).await?;
+            let mut prepared = link.prepare_position(&text).await?;
             prepared.set_consistency(at);
             prepared.set_is_idempotent(true);
             Ok::<_, SinkError>(prepared)
