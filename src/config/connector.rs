@@ -314,6 +314,10 @@ pub enum TopicDots {
     Schema,
 }
 
+/// Column names of Kafka coordinates when `pk.fields` names none; as in the JDBC sinks.
+pub const KAFKA_KEY_COLUMNS: [&str; 3] =
+    ["__connect_topic", "__connect_partition", "__connect_offset"];
+
 /// Where a row's key comes from: `pk.mode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyMode {

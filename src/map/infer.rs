@@ -18,8 +18,8 @@ use rowdock_connectors::{
 use super::DELETE_NOT_ENABLED;
 use super::declared::Declared;
 use super::filter::FieldFilter;
-use super::plan::{self, KAFKA_KEY_COLUMNS};
-use crate::config::connector::{KeyMode, SinkKeys};
+use super::plan;
+use crate::config::connector::{KAFKA_KEY_COLUMNS, KeyMode, SinkKeys};
 use crate::decode::{Decode as _, Encoded, Format, Visitor, header};
 use crate::record::{
     Change, Datum, Header, OwnedRecord, RawRecord, RecordError, Schema, Side, Stage, Value,

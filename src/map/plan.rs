@@ -10,12 +10,8 @@ use rowdock_connectors::{
 
 use super::filter::FieldFilter;
 use super::route;
-use crate::config::connector::{KeyMode, SinkKeys, TopicDots};
+use crate::config::connector::{KAFKA_KEY_COLUMNS, KeyMode, SinkKeys, TopicDots};
 use crate::config::table_format;
-
-/// Column names of Kafka coordinates when `pk.fields` names none; as in the JDBC sinks.
-pub const KAFKA_KEY_COLUMNS: [&str; 3] =
-    ["__connect_topic", "__connect_partition", "__connect_offset"];
 
 /// The table that records of this topic go to: `table.name.format` with `${topic}` filled in.
 /// A dot in the format separates the schema; one that comes from the topic's name is what

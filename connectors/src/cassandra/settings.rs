@@ -51,7 +51,7 @@ impl Default for CassandraSettings {
 impl CassandraSettings {
     /// Default of `cassandra.requests.max`: enough to keep a few nodes busy, and no node overloaded.
     pub const REQUESTS_DEFAULT: usize = 256;
-    /// Default of `cassandra.batch.max.bytes`: below the size that servers warn of, 5 KiB.
+    /// Default of `cassandra.batch.max.bytes`: a few rows, and no more than a server holds at ease.
     pub const BATCH_BYTES_DEFAULT: usize = 4_096;
 }
 

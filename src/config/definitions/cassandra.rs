@@ -38,7 +38,7 @@ pub(in crate::config) static SERIAL_CONSISTENCY: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Cassandra,
     "Consistency of positions",
-    "Among which replicas positions are agreed on: `SERIAL`, those of all data centres, or `LOCAL_SERIAL`, those of the local one. `LOCAL_SERIAL` is quicker with data centres far apart, and right only where every worker uses the same data centre.",
+    "Among which replicas positions are agreed on: `SERIAL`, those of all data centres, or `LOCAL_SERIAL`, those of the local one. `LOCAL_SERIAL` is quicker with data centres far apart, and right only where every worker uses the same data centre: `localDc` of `connection.url` must name it, and no other one is asked for positions, even when none of its nodes is left.",
 )
 .default("SERIAL")
 .rule(Rule::OneOfIgnoringCase(&[
@@ -62,7 +62,7 @@ pub(in crate::config) static BATCH_MAX_BYTES: ConfigKey = ConfigKey::new(
     Kind::Int,
     Group::Cassandra,
     "Bytes of a group",
-    "Rows of one partition of a table are sent together, as one write, up to this size. Servers warn of more than 5 KiB, and refuse more than 50 KiB. 0: every row on its own.",
+    "Rows of one partition of a table are sent together, as one write, up to this size. The server applies them at once, in its memory; its own limits on batches (`batch_size_warn_threshold`, `batch_size_fail_threshold`) are for batches of several partitions, which these never are. 0: every row on its own.",
 )
 .default("4096")
 .rule(Rule::Range(0, BATCH_BYTES_LIMIT))
@@ -119,7 +119,7 @@ pub(in crate::config) static PARTITION_KEY: ConfigKey = ConfigKey::new(
     Kind::List,
     Group::Cassandra,
     "Partition key",
-    "For tables that are created: those of the key's columns (`pk.fields`) that are the partition key. The others are the clustering key, in their order. Empty: the first column.",
+    "For tables that are created: those of the key's columns (`pk.fields`) that are the partition key. The others are the clustering key, in their order. Empty: the first column; with `pk.mode=kafka` topic and partition.",
 );
 
 pub(in crate::config) static KEYSPACE_REPLICATION: ConfigKey = ConfigKey::new(
@@ -136,7 +136,7 @@ pub(in crate::config) static MAPPING: ConfigKey = ConfigKey::new(
     Kind::Text,
     Group::Cassandra,
     "Column mapping",
-    "Which values are which columns, as `topic -> keyspace.table: column=field, ..; ..`. A field is `key`, `value`, `key.name`, `value.name`, `header.name` or `now()`, a time-based UUID made of the record's time and place; the columns `__ttl` (seconds) and `__timestamp` (microseconds) say how long the row lives and its write timestamp. `*=value` stands for every field of the value that the entry does not name otherwise, each in the column of its name. A topic with several entries goes to several tables. Takes the place of `pk.mode` and `pk.fields`, which follow from the table. With `delete.enabled=true` a record without a value deletes the row of its key: of a table whose key has columns from the value, it does not say which row that is, and is bad, unless `cassandra.delete.prefix` says otherwise.",
+    "Which values are which columns, as `topic -> keyspace.table: column=field, ..; ..`. A field is `key`, `value`, `key.name`, `value.name`, `header.name` or `now()`, a time-based UUID made of the record's time and place; the columns `__ttl` (seconds) and `__timestamp` (microseconds) say how long the row lives and its write timestamp. `*=value` stands for every field of the value that the entry does not name otherwise, each in the column of its name. A topic with several entries goes to several tables. The topic is the one that a record has after its `transforms`; a record of one that no entry names is bad. Takes the place of `pk.mode` and `pk.fields`, which follow from the table. With `delete.enabled=true` a record without a value deletes the row of its key: of a table whose key has columns from the value, it does not say which row that is, and is bad, unless `cassandra.delete.prefix` says otherwise.",
 )
 .rule(Rule::Check(mapping));
 

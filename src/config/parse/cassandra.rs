@@ -7,8 +7,8 @@ use rowdock_connectors::cassandra::{
 
 use super::{Checked, ConnectorConfig, Invalid, number, text, unusable};
 use crate::config::RawConfig;
-use crate::config::connector::{KeyMode, SinkKeys};
-use crate::config::definitions::cassandra;
+use crate::config::connector::{KAFKA_KEY_COLUMNS, KeyMode, SinkKeys};
+use crate::config::definitions::{cassandra, sink};
 use crate::config::mapping::{self, TIMESTAMP_COLUMN, TTL_COLUMN, TableMapping};
 
 /// Keys that say nothing about which rows a record becomes.
@@ -52,11 +52,24 @@ pub(super) fn settings(checked: &Checked) -> Result<CassandraSettings, Invalid> 
         ttl_seconds: number(checked, &cassandra::TTL_SECONDS)?,
         ttl_field,
         timestamp_field: checked.text(&cassandra::TIMESTAMP_FIELD).map(str::to_owned),
-        partition_key: checked.list(&cassandra::PARTITION_KEY).to_vec(),
+        partition_key: partition_key(checked),
         keyspace_replication: checked
             .text(&cassandra::KEYSPACE_REPLICATION)
             .map(str::to_owned),
     })
+}
+
+/// With coordinates for a key, the topic alone would put all of its rows on the same nodes.
+fn partition_key(checked: &Checked) -> Vec<String> {
+    let given = checked.list(&cassandra::PARTITION_KEY);
+    if !given.is_empty() || !checked.is(&sink::PK_MODE, "kafka") {
+        return given.to_vec();
+    }
+    let [topic, partition, _] = match checked.list(&sink::PK_FIELDS) {
+        [topic, partition, offset] => [topic, partition, offset].map(String::as_str),
+        _ => KAFKA_KEY_COLUMNS,
+    };
+    [topic, partition].map(str::to_owned).to_vec()
 }
 
 pub(super) fn mappings(checked: &Checked) -> Result<Vec<TableMapping>, Invalid> {
@@ -175,6 +188,20 @@ mod tests {
         assert_eq!(found.timestamp_field.as_deref(), Some("version"));
         assert_eq!(found.partition_key, ["id"]);
         assert!(found.keyspace_replication.is_some());
+    }
+
+    #[test]
+    fn coordinates_are_spread_by_topic_and_partition() {
+        let check = |changes: &[(&str, &str)], expected: &[&str]| {
+            let mut all = vec![("pk.mode", "kafka"), ("pk.fields", "")];
+            all.extend(changes);
+            assert_eq!(parsed(&all).sink.cassandra.partition_key, expected);
+        };
+        check(&[], &["__connect_topic", "__connect_partition"]);
+        check(&[("pk.fields", "t,p,o")], &["t", "p"]);
+        let given = [("pk.fields", "t,p,o"), ("cassandra.partition.key", "t")];
+        check(&given, &["t"]);
+        check(&[("pk.mode", "record_value"), ("pk.fields", "id")], &[]);
     }
 
     #[test]
