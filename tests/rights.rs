@@ -7,7 +7,7 @@ use crate::support::orders::Orders;
 use crate::support::producer::{Draft, Poison};
 use crate::support::rights::Resource::{Cluster, Group, Topic, TransactionalId};
 use crate::support::rights::Right::{Create, Describe, DescribeConfigs, Read, Write};
-use crate::support::rights::give;
+use crate::support::rights::{give, take};
 use crate::support::stage::Stage;
 use crate::support::wait::{PATIENCE, check, eventually};
 use crate::support::worker::Worker;
@@ -90,6 +90,13 @@ async fn those_that_are_documented_are_enough() {
     tells(500, &[lacks_write]).await;
     give(CLERK, &[(Topic(&statuses), &[Write])]);
     until_healthy(&worker).await;
+    // And so is what is taken away again.
+    for topic in [&configs, &statuses] {
+        take(CLERK, Topic(topic), Read);
+        tells(500, &[lacks_read(topic)]).await;
+        give(CLERK, &[(Topic(topic), &[Read])]);
+        until_healthy(&worker).await;
+    }
 
     let document = orders.connector.document(&stage.database.url(None));
     let is_refused = async |words: &str| {

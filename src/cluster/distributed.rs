@@ -66,7 +66,7 @@ use follow::Leaving;
 use links::Links;
 use membership::Company;
 use reads::Reads;
-use say::{Deletion, Said};
+use say::{Deletion, Repetition, Said};
 use writes::{Job, Waiting, Write};
 
 /// How often the loop looks at deadlines, at the statuses of its tasks, and at the placement.
@@ -159,6 +159,7 @@ struct Control<S: StartTask> {
     /// The placement may not be as it should be, since then.
     unplaced_since: Option<Instant>,
     said: BTreeMap<String, Said>,
+    repetition: Repetition,
     /// What should stand in the status topic is to be looked at anew.
     word_is_due: bool,
     /// When it was last looked at.
@@ -288,11 +289,22 @@ impl<S: StartTask> Control<S> {
         if let Some(reason) = self.reads.unreachable() {
             return Health::Unhealthy(format!("the config topic cannot be read: {reason}"));
         }
-        match &self.refused.words {
-            Some(reason) => {
-                Health::Unhealthy(format!("other workers hear nothing of it: {reason}"))
-            }
-            None => Health::Healthy,
+        let Refused {
+            config,
+            statuses,
+            words,
+        } = &self.refused;
+        let deaf = |reason: &String| format!("it does not hear what others change: {reason}");
+        let unaware =
+            |reason: &String| format!("it does not hear what other workers say: {reason}");
+        let unheard = |reason: &String| format!("other workers hear nothing of it: {reason}");
+        let mut trouble: Vec<String> = config.iter().map(deaf).collect();
+        trouble.extend(statuses.iter().map(unaware));
+        trouble.extend(words.iter().map(unheard));
+        trouble.extend(self.falls_behind());
+        match trouble.is_empty() {
+            true => Health::Healthy,
+            false => Health::Unhealthy(trouble.join("; ")),
         }
     }
 
@@ -371,6 +383,10 @@ impl<S: StartTask> Control<S> {
         self.refused.statuses = tailed.refused;
         if self.refused.statuses.is_some() {
             return;
+        }
+        if tailed.went_back {
+            warn!("the status topic was made anew or has lost its end; saying everything again");
+            self.repetition.is_lost = true;
         }
         let mut reset = BTreeSet::new();
         for record in tailed.records {

@@ -1,4 +1,5 @@
-//! What happens to the config topic: made anew behind a running worker, and too small for a change.
+//! What happens to the topics of a cluster: each made anew behind a running worker, and the config topic
+//! too small for a change.
 
 use super::*;
 
@@ -71,4 +72,42 @@ async fn config_topic_made_anew() {
     let made = create(&worker, many).await;
     assert_eq!(made.code, 201, "{}", made.body);
     assert_eq!(health(&worker).await.code, 200);
+}
+
+/// What stood in it is said again, so that a worker that comes later knows the others and their tasks.
+#[tokio::test(flavor = "multi_thread")]
+async fn status_topic_made_anew() {
+    let stage = Stage::begin("status_topic", 1).await;
+    stage.named_topic("configs", 1);
+    let statuses = stage.named_topic("statuses", 5).name;
+    let earlier = start(&stage, "earlier").await;
+    let made = create(&earlier, idle(&stage, "before", 2)).await;
+    assert_eq!(made.code, 201, "{}", made.body);
+    until_placed(&earlier, "before", 2, &[&earlier]).await;
+    let words = async || -> BTreeSet<String> {
+        let said = kafka::read_topic(&statuses, 5).await;
+        let keys = said.into_iter().filter_map(|record| record.key);
+        keys.map(|key| String::from_utf8_lossy(&key).into_owned())
+            .collect()
+    };
+    eventually("words of all tasks", PATIENCE, || async {
+        let said = words().await;
+        check(said.len() == 4, || format!("{said:?}"))
+    })
+    .await;
+    let before = words().await;
+
+    kafka::delete_topics(&[&statuses]).await;
+    kafka::create_topic(&statuses, 5, &[("cleanup.policy", "compact")]).await;
+    for partition in 0..5 {
+        kafka::watermarks(&statuses, partition).await;
+    }
+    eventually("the same words again", PATIENCE, || async {
+        let said = words().await;
+        check(said == before, || format!("{said:?} of {before:?}"))
+    })
+    .await;
+    let later = start(&stage, "later").await;
+    until_placed(&later, "before", 2, &[&earlier, &later]).await;
+    until_placed(&earlier, "before", 2, &[&earlier, &later]).await;
 }

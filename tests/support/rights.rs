@@ -1,5 +1,6 @@
-//! Rights in Kafka, given as an administrator gives them. The Kafka client of the tests has no call for
-//! that, so the request is written by hand (Kafka's protocol guide: CreateAcls, version 1).
+//! Rights in Kafka, given and taken as an administrator does. The Kafka client of the tests has no call for
+//! that, so the request is written by hand (Kafka's protocol guide: CreateAcls and
+//! DeleteAcls, version 1).
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -7,6 +8,7 @@ use std::net::TcpStream;
 use super::services::services;
 
 const CREATE_ACLS: i16 = 30;
+const DELETE_ACLS: i16 = 31;
 const VERSION: i16 = 1;
 const LITERAL: u8 = 3;
 const ALLOW: u8 = 3;
@@ -40,20 +42,9 @@ pub(crate) fn give(somebody: &str, rights: &[(Resource<'_>, &[Right])]) {
     let mut body = Vec::new();
     body.extend(i32::try_from(each.len()).unwrap().to_be_bytes());
     for (resource, right) in &each {
-        let (kind, name) = match resource {
-            Resource::Topic(name) => (2, *name),
-            Resource::Group(name) => (3, *name),
-            Resource::Cluster => (4, "kafka-cluster"),
-            Resource::TransactionalId(name) => (5, *name),
-        };
-        body.push(kind);
-        put_text(&mut body, name);
-        body.push(LITERAL);
-        put_text(&mut body, &format!("User:{somebody}"));
-        put_text(&mut body, "*");
-        body.extend([*right as u8, ALLOW]);
+        put_entry(&mut body, somebody, resource, *right);
     }
-    let answer = ask(&body);
+    let answer = ask(CREATE_ACLS, &body);
     // The correlation, the throttling, the number of results; each result is an error's code and its
     // words, of which there are none without an error.
     let results = &answer[12..];
@@ -65,9 +56,37 @@ pub(crate) fn give(somebody: &str, rights: &[(Resource<'_>, &[Right])]) {
     );
 }
 
-fn ask(body: &[u8]) -> Vec<u8> {
+/// Takes a right away that was given.
+pub(crate) fn take(somebody: &str, resource: Resource<'_>, right: Right) {
+    let mut body = 1_i32.to_be_bytes().to_vec();
+    put_entry(&mut body, somebody, &resource, right);
+    let answer = ask(DELETE_ACLS, &body);
+    // As above, and behind the words how many entries are gone.
+    let is_taken = matches!(
+        &answer[12..],
+        [0, 0, 0, 0, 0, 0, 0, 1, ..] | [0, 0, 0xff, 0xff, 0, 0, 0, 1, ..]
+    );
+    assert!(is_taken, "{}", String::from_utf8_lossy(&answer));
+}
+
+fn put_entry(body: &mut Vec<u8>, somebody: &str, resource: &Resource<'_>, right: Right) {
+    let (kind, name) = match resource {
+        Resource::Topic(name) => (2, *name),
+        Resource::Group(name) => (3, *name),
+        Resource::Cluster => (4, "kafka-cluster"),
+        Resource::TransactionalId(name) => (5, *name),
+    };
+    body.push(kind);
+    put_text(body, name);
+    body.push(LITERAL);
+    put_text(body, &format!("User:{somebody}"));
+    put_text(body, "*");
+    body.extend([right as u8, ALLOW]);
+}
+
+fn ask(what: i16, body: &[u8]) -> Vec<u8> {
     let mut request = Vec::new();
-    request.extend(CREATE_ACLS.to_be_bytes());
+    request.extend(what.to_be_bytes());
     request.extend(VERSION.to_be_bytes());
     request.extend(7_i32.to_be_bytes());
     put_text(&mut request, "tests");

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::links::{KafkaLinks, Links};
 use super::membership::Company;
 use super::reads::Reads;
-use super::say::Deletion;
+use super::say::{Deletion, Repetition};
 use super::{Control, Distributed, Event, Refused};
 use crate::cluster::fetch_memory::FetchMemory;
 use crate::cluster::handle::ClusterHandle;
@@ -122,6 +122,7 @@ impl<S: StartTask> Control<S> {
             keeping: BTreeMap::new(),
             unplaced_since: None,
             said: BTreeMap::new(),
+            repetition: Repetition::none(),
             word_is_due: false,
             looked_at_word: Instant::now(),
             topics_resets: BTreeMap::new(),

@@ -85,8 +85,13 @@ impl<S: StartTask> Control<S> {
         let stay_otherwise = staying != self.staying;
         if are_new {
             info!(?members, "workers of the cluster");
+            let has_newcomers = members.difference(&self.members).next().is_some();
             self.members = members;
             self.word_is_due = true;
+            if has_newcomers && self.stage.is_none() {
+                self.repetition.has_newcomers = true;
+                self.introduce_itself();
+            }
         } else if stay_otherwise && self.stage.is_none() {
             info!(?staying, "a worker is about to leave, or has come back");
         }

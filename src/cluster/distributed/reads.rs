@@ -24,6 +24,9 @@ use crate::cluster::view::ConnectorView;
 
 /// How long a read may wait to catch up; then it is answered from memory.
 const CATCH_UP_MAX: Duration = Duration::from_secs(2);
+/// How long the config topic may be known to go on further than it was read. Fetches that do not arrive are
+/// no error to Kafka's client.
+const BEHIND_MAX: Duration = Duration::from_secs(15);
 /// How often Kafka is asked whether it answers again.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -51,6 +54,8 @@ pub(super) struct Reads {
     /// end where the other did.
     lost: Option<String>,
     probe_at: Option<Instant>,
+    /// An end that the log has been known to have since then, and that was not read up to when it was told.
+    ahead: Option<(i64, Instant)>,
     /// The write that is under way wants to know the end as well, by the next question.
     pub(super) for_write: bool,
     /// The question that was asked is for the write too.
@@ -106,6 +111,7 @@ impl<S: StartTask> Control<S> {
         });
         match end {
             Ok(end) => {
+                self.note_end(end);
                 if self.reads.unreachable.take().is_some() {
                     info!("kafka answers again");
                 }
@@ -153,6 +159,27 @@ impl<S: StartTask> Control<S> {
             self.answer_all();
         }
         self.reads.lost.is_none()
+    }
+
+    fn note_end(&mut self, end: i64) {
+        let is_behind = |(known, _): &(i64, Instant)| *known > self.position;
+        if self.reads.ahead.as_ref().is_some_and(is_behind) {
+            return;
+        }
+        self.reads.ahead = (end > self.position).then(|| (end, Instant::now()));
+    }
+
+    /// What the worker knows is behind what there is, for longer than reading takes.
+    pub(super) fn falls_behind(&self) -> Option<String> {
+        let (end, since) = self.reads.ahead?;
+        let is_late = end > self.position && since.elapsed() > BEHIND_MAX;
+        is_late.then(|| {
+            format!(
+                "the config topic goes up to offset {end}, and was read up to {} only, for {} seconds",
+                self.position,
+                since.elapsed().as_secs()
+            )
+        })
     }
 
     fn lost_log(&self, end: i64) -> String {

@@ -6,6 +6,10 @@
 //! slow to let go, is said again. The comparison is made when a task, the log or the topic has said
 //! something, and every [`SAY_AGAIN_AFTER`]; a worker with hundreds of idle connectors has nothing to
 //! compare meanwhile.
+//!
+//! What the topic has said it may have lost: people delete topics, empty them, and let records go by age.
+//! So a worker introduces itself again every [`INTRODUCED_EVERY`], and at once to those who are new, who
+//! would else take it for no worker; all the rest it says again when the topic goes back, and for newcomers.
 
 use std::time::Duration;
 
@@ -29,6 +33,10 @@ const SAID_KEPT: Duration = Duration::from_secs(30);
 const DELETED_TIME_MAX: Duration = Duration::from_secs(60);
 /// How long what a worker has said of itself outlives it: longer than it is away when it is restarted.
 const ABSENT_TIME_MAX: Duration = Duration::from_secs(300);
+/// How often a worker says of itself what the topic seems to say.
+const INTRODUCED_EVERY: Duration = Duration::from_secs(30);
+/// A worker that has not looked at its word for so long stood still, and what it knows may be over.
+const STOOD_STILL_AFTER: Duration = Duration::from_secs(5);
 /// The plugins' version is the program's.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -36,6 +44,47 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(super) struct Said {
     record: StatusRecord,
     at: Instant,
+}
+
+/// What is to be said though the topic seems to say it.
+pub(super) struct Repetition {
+    introduced_at: Instant,
+    /// Others have come since then.
+    pub(super) has_newcomers: bool,
+    /// The topic has lost what it said.
+    pub(super) is_lost: bool,
+}
+
+/// How much of it is due.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Due {
+    Nothing,
+    Itself,
+    All,
+}
+
+impl Repetition {
+    pub(super) fn none() -> Self {
+        Self {
+            introduced_at: Instant::now(),
+            has_newcomers: false,
+            is_lost: false,
+        }
+    }
+
+    /// What is due now, which is taken for said.
+    fn take(&mut self, has_stood_still: bool) -> Due {
+        if !self.is_lost && self.introduced_at.elapsed() < INTRODUCED_EVERY {
+            return Due::Nothing;
+        }
+        self.introduced_at = Instant::now();
+        let is_lost = std::mem::take(&mut self.is_lost);
+        if !is_lost && (has_stood_still || !self.has_newcomers) {
+            return Due::Itself;
+        }
+        self.has_newcomers = false;
+        Due::All
+    }
 }
 
 /// A connector that was deleted; another of its name may be there by now.
@@ -68,9 +117,37 @@ impl<S: StartTask> Control<S> {
     /// Says what is, where the topic says something else.
     pub(super) fn say_what_is(&mut self) {
         self.word_is_due = false;
+        let has_stood_still = self.looked_at_word.elapsed() >= STOOD_STILL_AFTER;
         self.looked_at_word = Instant::now();
         self.said.retain(|_, said| said.at.elapsed() < SAID_KEPT);
-        self.say(StatusRecord::Worker {
+        let due = self.repetition.take(has_stood_still);
+        let itself = self.introduction();
+        match due {
+            Due::Nothing => self.say(itself),
+            Due::Itself | Due::All => self.send_word(itself, None),
+        }
+        let mut records = self.tasks_as_they_are();
+        records.extend(self.tasks_that_cannot_run());
+        records.extend(self.connectors_as_they_are());
+        for record in records {
+            match due {
+                Due::Nothing | Due::Itself => self.say(record),
+                Due::All => self.send_word(record, None),
+            }
+        }
+        for record in self.word_to_take_back() {
+            self.say(record);
+        }
+    }
+
+    /// Says at once who it is: others have come.
+    pub(super) fn introduce_itself(&mut self) {
+        let itself = self.introduction();
+        self.send_word(itself, None);
+    }
+
+    fn introduction(&self) -> StatusRecord {
+        StatusRecord::Worker {
             worker_id: self.worker_id.clone(),
             worker: Some(WorkerRecord {
                 leaving: self.leaving.is_some(),
@@ -79,18 +156,6 @@ impl<S: StartTask> Control<S> {
                 started_ms: self.started_ms,
                 config_topic: self.settings.cluster.config_topic.clone(),
             }),
-        });
-        for record in self.tasks_as_they_are() {
-            self.say(record);
-        }
-        for record in self.tasks_that_cannot_run() {
-            self.say(record);
-        }
-        for record in self.connectors_as_they_are() {
-            self.say(record);
-        }
-        for record in self.word_to_take_back() {
-            self.say(record);
         }
     }
 
@@ -189,11 +254,16 @@ impl<S: StartTask> Control<S> {
         let now = chrono::Utc::now().timestamp_millis();
         let record = used(now);
         // Said again as it was said, so that it is not said over and over.
-        match self.said.get(&record.key()).map(|said| &said.record) {
-            Some(StatusRecord::Topic {
-                used: Some(said), ..
-            }) if said.rowdock == Some(under) => used(said.discovered_ms),
-            _ => record,
+        let said = match self.said.get(&record.key()).map(|said| &said.record) {
+            Some(StatusRecord::Topic { used, .. }) => used.as_ref(),
+            _ => None,
+        };
+        let mut stand = self.statuses.topics(name);
+        let stands = stand.find(|(known, _)| *known == topic);
+        let known = said.or(stands.map(|(_, used)| used));
+        match known.filter(|known| known.rowdock == Some(under)) {
+            Some(known) => used(known.discovered_ms),
+            None => record,
         }
     }
 

@@ -31,6 +31,7 @@ use crate::task::TaskState;
 use crate::telemetry::Loggers;
 
 mod answers;
+mod deaf;
 mod foreign;
 mod kafka;
 mod lost;

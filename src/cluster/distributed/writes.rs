@@ -127,7 +127,8 @@ impl<S: StartTask> Control<S> {
         let Some(Waiting { job, deadline }) = self.jobs.pop_front() else {
             return;
         };
-        let unreachable = self.reads.unreachable();
+        let refused = self.refused.config.as_deref();
+        let in_its_way = self.reads.unreachable().or(refused);
         self.write = Some(Write {
             job: Some(job),
             deadline,
@@ -139,7 +140,7 @@ impl<S: StartTask> Control<S> {
             answer: None,
             may_be_written: false,
             before: None,
-            problem: unreachable.unwrap_or("kafka does not answer").to_owned(),
+            problem: in_its_way.unwrap_or("kafka does not answer").to_owned(),
         });
         self.order(ToWriterThread::Prepare);
     }

@@ -4,10 +4,10 @@
 //! reached when the next offset to be read is the end, which only the end-of-partition event says.
 //! Read committed: what another writer has not committed is not there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -25,6 +25,8 @@ const POLL_MAX: Duration = Duration::from_millis(500);
 /// Records handed on at once, and bytes of them: enough that a start reads a long log quickly.
 const RECORDS_MAX: usize = 500;
 const BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How often what was refused is tried again: the client says that it was once, and not that it passed.
+const REFUSED_RETRY_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the end of the log may take to be told.
 const END_TIME_MAX: Duration = Duration::from_secs(2);
 
@@ -47,6 +49,9 @@ pub(in crate::cluster) struct Tailed {
     pub(in crate::cluster) position: i64,
     /// Every partition has been read to its end at least once.
     pub(in crate::cluster) caught_up: bool,
+    /// A partition goes on before where it was read up to: the topic was made anew, or has lost its end.
+    /// Records are those from there on.
+    pub(in crate::cluster) went_back: bool,
     /// Nothing was read, and will not be before a person acts as this says.
     pub(in crate::cluster) refused: Option<String>,
 }
@@ -85,7 +90,10 @@ pub(in crate::cluster) fn start<T: Send + 'static>(
     let thread = TailThread {
         consumer: Arc::new(consumer),
         topic: topic.to_owned(),
+        count: partitions,
+        retry_at: None,
         partitions: (0..partitions).collect(),
+        positions: BTreeMap::new(),
         listener,
         wrap,
     };
@@ -142,8 +150,14 @@ impl LogEnd {
 struct TailThread<T> {
     consumer: Arc<BaseConsumer<WorkerContext>>,
     topic: String,
+    /// Partitions of the topic.
+    count: i32,
+    /// Something was refused and has not come to pass since.
+    retry_at: Option<Instant>,
     /// Not read to their ends yet.
     partitions: BTreeSet<i32>,
+    /// The next offsets to be read.
+    positions: BTreeMap<i32, i64>,
     listener: UnboundedSender<T>,
     wrap: fn(Tailed) -> T,
 }
@@ -155,8 +169,9 @@ impl<T> TailThread<T> {
             return;
         };
         while !self.listener.is_closed() {
+            self.retry_refused();
             let mut tailed = Tailed::default();
-            let mut heard = false;
+            let (mut heard, mut is_refused) = (false, false);
             let mut patience = POLL_MAX;
             let mut bytes = 0;
             while tailed.records.len() < RECORDS_MAX && bytes < BYTES_MAX {
@@ -165,7 +180,9 @@ impl<T> TailThread<T> {
                 };
                 match event.content() {
                     Content::Message(message) => {
-                        tailed.position = message.offset() + 1;
+                        let (partition, offset) = (message.partition(), message.offset());
+                        self.look_for_return(partition, offset, &mut tailed);
+                        tailed.position = self.read_up_to(partition, offset + 1);
                         bytes += message.value().map_or(0, <[u8]>::len);
                         tailed.records.push(record(&message));
                         heard = true;
@@ -174,7 +191,8 @@ impl<T> TailThread<T> {
                         partition, offset, ..
                     } => {
                         self.partitions.remove(&partition);
-                        tailed.position = offset;
+                        self.look_for_return(partition, offset, &mut tailed);
+                        tailed.position = self.read_up_to(partition, offset);
                         heard = true;
                         break;
                     }
@@ -182,6 +200,8 @@ impl<T> TailThread<T> {
                         debug!(?code, reason, "tailing consumer");
                         if code == RDKafkaErrorCode::TopicAuthorizationFailed {
                             self.tell_refused();
+                            is_refused = true;
+                            self.retry_at = Some(Instant::now() + REFUSED_RETRY_INTERVAL);
                         }
                     }
                     Content::Assigned(_)
@@ -193,6 +213,9 @@ impl<T> TailThread<T> {
                 patience = Duration::ZERO;
             }
             tailed.caught_up = self.partitions.is_empty();
+            if heard && !is_refused {
+                self.retry_at = None;
+            }
             if heard && self.listener.send((self.wrap)(tailed)).is_err() {
                 return;
             }
@@ -201,11 +224,47 @@ impl<T> TailThread<T> {
 }
 
 impl<T> TailThread<T> {
+    /// What was read of it before is not of the same log.
+    fn look_for_return(&self, partition: i32, next: i64, tailed: &mut Tailed) {
+        let read = self.positions.get(&partition);
+        if read.is_some_and(|read| next < *read) {
+            tailed.records.clear();
+            tailed.went_back = true;
+        }
+    }
+
+    fn read_up_to(&mut self, partition: i32, next: i64) -> i64 {
+        self.positions.insert(partition, next);
+        next
+    }
+
+    /// Begins to read anew where it stands: so each partition tells its end again, or is refused again.
+    fn retry_refused(&mut self) {
+        if self.retry_at.is_none_or(|at| at > Instant::now()) {
+            return;
+        }
+        self.retry_at = Some(Instant::now() + REFUSED_RETRY_INTERVAL);
+        let mut all = TopicPartitionList::new();
+        for partition in 0..self.count {
+            let next = self.positions.get(&partition);
+            let next = next.map_or(Offset::Beginning, |next| Offset::Offset(*next));
+            if let Err(error) = all.add_partition_offset(&self.topic, partition, next) {
+                warn!(%error, "a position to read on at");
+                return;
+            }
+        }
+        if let Err(error) = self.consumer.assign(&all) {
+            warn!(%error, "cannot begin to read anew");
+        }
+    }
+
     /// The client tries again for ever, and says so once.
     fn tell_refused(&self) {
         let topic = &self.topic;
         let reason = format!("the worker may not read topic {topic}: allow Read on it");
-        warn!("{reason}");
+        if self.retry_at.is_none() {
+            warn!("{reason}");
+        }
         let refused = Tailed {
             refused: Some(reason),
             ..Tailed::default()

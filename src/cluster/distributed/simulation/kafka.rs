@@ -154,6 +154,7 @@ pub(super) fn read_config(kafka: &mut Kafka, node: &mut Node, records: usize) {
         records: records.collect(),
         position: i64::try_from(until).unwrap(),
         caught_up: until == kafka.config.len() || node.control.caught_up.0,
+        went_back: false,
         refused: None,
     };
     node.config_read = until;
@@ -176,6 +177,7 @@ pub(super) fn read_statuses(kafka: &mut Kafka, node: &mut Node, records: usize) 
         records: records.collect(),
         position: i64::try_from(until).unwrap(),
         caught_up: until == kafka.statuses.len() || node.control.caught_up.1,
+        went_back: false,
         refused: None,
     };
     node.statuses_read = until;

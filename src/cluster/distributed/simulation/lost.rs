@@ -1,4 +1,5 @@
-//! A config topic that is made anew, or that loses its end, behind running workers.
+//! A config topic that is made anew, or that loses its end, behind running workers; a status topic that
+//! loses what was said.
 
 use super::*;
 use crate::cluster::handle::Health;
@@ -23,8 +24,30 @@ impl World {
             records,
             position,
             caught_up: true,
+            went_back: false,
             refused: None,
         }));
+    }
+
+    /// The status topic has nothing any more; whether workers hear of it, or only those who come later miss it.
+    fn lose_words(&mut self, is_told: bool) {
+        self.kafka.statuses.clear();
+        for node in &mut self.nodes {
+            node.statuses_read = 0;
+            if is_told {
+                node.control.hear(Event::Status(Tailed {
+                    caught_up: true,
+                    went_back: true,
+                    ..Tailed::default()
+                }));
+            }
+        }
+    }
+
+    /// Keys of the words that stand in the status topic.
+    fn words(&self) -> BTreeSet<String> {
+        let words = self.kafka.statuses.iter();
+        words.map(|(encoded, _)| encoded.key.clone()).collect()
     }
 
     fn trouble(&self) -> Option<String> {
@@ -120,5 +143,45 @@ async fn an_end_before_what_was_read_is_believed_while_it_is_told() {
     world.settle().await;
     assert!(world.answered(0), "once the end is known again");
     assert_eq!(world.trouble(), None);
+    world.judge();
+}
+
+/// One who comes later takes nobody for gone, and nobody moves tasks to and fro.
+#[tokio::test(start_paused = true)]
+async fn words_that_went_by_age_are_said_again_to_newcomers() {
+    let mut world = World::settled().await;
+    let words = world.words();
+    world.lose_words(false);
+    world.settle().await;
+    world.join();
+    world.settle().await;
+    let workers: Vec<usize> = world
+        .nodes
+        .iter()
+        .map(|node| node.control.members.len())
+        .collect();
+    assert_eq!(workers, [3; 3]);
+    assert!(world.words().is_superset(&words), "{:?}", world.words());
+    world.judge();
+    let records = world.kafka.config.len();
+    world.settle().await;
+    assert_eq!(world.kafka.config.len(), records, "the placement stands");
+    let said = world.kafka.statuses.len();
+    world.settle().await;
+    let said = world.kafka.statuses.len() - said;
+    assert!(said <= 3 * world.nodes.len(), "{said} words of nothing new");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_topic_that_is_made_anew_is_told_everything_at_once() {
+    let mut world = World::settled().await;
+    let words = world.words();
+    world.lose_words(true);
+    world.tick().await;
+    for node in &mut world.nodes {
+        say(&mut world.kafka, node);
+    }
+    assert_eq!(world.words(), words);
+    world.settle().await;
     world.judge();
 }
