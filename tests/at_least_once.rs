@@ -128,7 +128,10 @@ async fn a_database_that_is_away_repeats_nothing() {
     let play = Play::begin("at_least_once_away").await;
     let (stage, orders) = (&play.stage, &play.orders);
     let path = stage.database.path().await.expect("a server");
-    let worker = Launch::new("worker").database(&path);
+    // What is not committed on leaving is committed by nobody else in time.
+    let worker = Launch::new("worker")
+        .database(&path)
+        .setting("offset.flush.interval.ms", "600000");
     let worker = worker.start(stage, &[&orders.connector]).await;
     let writer = orders.writer(stage, 1);
     writer.send_good(0, 30, PARTITIONS).await;
