@@ -40,6 +40,8 @@ use progress::Progress;
 use trial::PartTrial;
 use write::Writer;
 
+pub use sql::identifier_problem;
+
 /// MySQL 8.0.19 and later, MariaDB 10.6 and later.
 pub struct MySqlSink {
     connector: Connector,

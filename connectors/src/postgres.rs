@@ -39,6 +39,8 @@ use progress::Progress;
 use trial::PartTrial;
 use write::Writer;
 
+pub use sql::identifier_problem;
+
 /// PostgreSQL, 12 and later.
 pub struct PostgresSink {
     connector: Connector,

@@ -5,7 +5,7 @@
 //! Where lists of fields tell topics apart, records of two topics have two routes to one table, and
 //! [`topic`] says whose it is.
 
-use rowdock_connectors::{TableName, Timestamp};
+use rowdock_connectors::{TableName, Timestamp, mysql, postgres};
 
 use crate::config::connector::{SinkClass, SinkKeys, TopicDots};
 pub use crate::config::table_format::is_by_record;
@@ -20,10 +20,6 @@ const SEPARATOR: char = '\u{1f}';
 const TOPIC_END: char = '\u{1e}';
 /// Longer than any database's names, and short enough to be kept many times.
 const ROUTE_CHARS_MAX: usize = 512;
-/// PostgreSQL's bound of a name.
-const POSTGRES_BYTES_MAX: usize = 63;
-/// MySQL's and MariaDB's.
-const MYSQL_CHARS_MAX: usize = 64;
 
 /// Fills the format in for records.
 #[derive(Debug)]
@@ -146,23 +142,17 @@ impl Router {
     }
 }
 
-/// As the sinks have it, for which such a name is an error of the config.
+/// To the sinks such a name is an error of the config.
 fn check_name(class: SinkClass, name: &str) -> Result<(), RecordError> {
-    let is_beyond_basic_plane = |character: char| u32::from(character) > 0xffff;
     let problem = match class {
-        SinkClass::Postgres if name.len() > POSTGRES_BYTES_MAX => {
-            "the table's name is longer than the 63 bytes that postgresql allows"
-        }
-        SinkClass::MySql if name.chars().count() > MYSQL_CHARS_MAX => {
-            "the table's name is longer than the 64 characters that the server allows"
-        }
-        SinkClass::MySql if name.contains(is_beyond_basic_plane) => {
-            "the table's name contains a character of four bytes, which names cannot hold"
-        }
-        SinkClass::MySql if name.ends_with(' ') => "the table's name ends with a blank",
-        _ => return Ok(()),
+        SinkClass::Postgres => postgres::identifier_problem(name),
+        SinkClass::MySql => mysql::identifier_problem(name),
+        SinkClass::Sqlite | SinkClass::Cassandra => None,
     };
-    Err(refused(problem))
+    match problem {
+        None => Ok(()),
+        Some(problem) => Err(refused(&format!("the table's name {problem}"))),
+    }
 }
 
 /// What stands before the last dot is the schema, and before that nothing that counts.

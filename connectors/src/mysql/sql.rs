@@ -146,23 +146,30 @@ fn meant(character: char) -> char {
 /// # Errors
 /// *Stop*, naming it.
 pub(super) fn check_identifier(kind: &str, name: &str) -> Result<(), SinkError> {
+    match identifier_problem(name) {
+        None => Ok(()),
+        Some(problem) => Err(SinkError::stop(format!(
+            "{kind} name {name:?} {problem}; choose another name"
+        ))),
+    }
+}
+
+/// Why the server cannot hold a name, to be read behind it; `None`: it can.
+pub fn identifier_problem(name: &str) -> Option<&'static str> {
     let is_beyond_basic_plane = |character: char| u32::from(character) > 0xffff;
-    let problem = if name.is_empty() {
-        "is empty"
+    if name.is_empty() {
+        Some("is empty")
     } else if name.contains('\0') {
-        "contains the character U+0000"
+        Some("contains the character U+0000")
     } else if name.contains(is_beyond_basic_plane) {
-        "contains a character of four bytes, which names cannot hold"
+        Some("contains a character of four bytes, which names cannot hold")
     } else if name.ends_with(' ') {
-        "ends with a blank"
+        Some("ends with a blank")
     } else if name.chars().count() > IDENTIFIER_CHARS_MAX {
-        "is longer than the 64 characters that the server allows"
+        Some("is longer than the 64 characters that the server allows")
     } else {
-        return Ok(());
-    };
-    Err(SinkError::stop(format!(
-        "{kind} name {name:?} {problem}; choose another name"
-    )))
+        None
+    }
 }
 
 /// As [`check_identifier`], for both parts of a table's name.

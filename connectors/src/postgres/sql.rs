@@ -98,18 +98,25 @@ pub(super) fn qualified(name: &TableName) -> String {
 /// # Errors
 /// *Stop*, naming the identifier.
 pub(super) fn check_identifier(kind: &str, identifier: &str) -> Result<(), SinkError> {
-    let problem = if identifier.is_empty() {
-        "is empty"
+    match identifier_problem(identifier) {
+        None => Ok(()),
+        Some(problem) => Err(SinkError::stop(format!(
+            "{kind} name {identifier:?} {problem}; choose another name"
+        ))),
+    }
+}
+
+/// Why PostgreSQL cannot hold a name, or would cut it, to be read behind it; `None`: it can.
+pub fn identifier_problem(identifier: &str) -> Option<&'static str> {
+    if identifier.is_empty() {
+        Some("is empty")
     } else if identifier.contains('\0') {
-        "contains the character U+0000"
+        Some("contains the character U+0000")
     } else if identifier.len() > IDENTIFIER_BYTES_MAX {
-        "is longer than the 63 bytes that postgresql allows"
+        Some("is longer than the 63 bytes that postgresql allows")
     } else {
-        return Ok(());
-    };
-    Err(SinkError::stop(format!(
-        "{kind} name {identifier:?} {problem}; choose another name"
-    )))
+        None
+    }
 }
 
 /// As [`check_identifier`], for both parts of a table's name.
