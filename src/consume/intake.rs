@@ -255,7 +255,8 @@ impl Intake {
         }
     }
 
-    /// Takes a record in. Those of partitions that are not read any more are dropped.
+    /// Takes a record in. Those of partitions that are not read any more are dropped, and those before the
+    /// position. `false`: such a one shows that [the log was refilled](Slot::is_refilled).
     #[inline]
     pub fn take(
         &mut self,
@@ -263,23 +264,24 @@ impl Intake {
         record: &RawRecord<'_>,
         leader_epoch: i32,
         slots: &mut Slots,
-    ) {
+    ) -> bool {
         let Some(slot) = slots.get_mut(slot_index) else {
-            return;
+            return true;
         };
         if slot.state != SlotState::Reading || record.offset < slot.next {
             slot.looks_back = false;
-            return;
+            return !slot.is_refilled(record.offset, leader_epoch);
         }
         let tag = slot.tag;
         if self.held_back.is_empty() {
             self.awaits_schemas = false;
             if self.append(slot_index, slots, record, leader_epoch) {
-                return;
+                return true;
             }
         }
         let held = HeldRecord::of(slot_index, tag, record, leader_epoch);
         self.held_back.push(held);
+        true
     }
 
     /// The offset behind the last record of a partition that was taken in: into a batch, or held back.

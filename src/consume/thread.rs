@@ -292,12 +292,10 @@ impl Running {
             self.batch_opened = Some(Instant::now());
         }
         let (record, leader_epoch) = (message.record(), message.leader_epoch());
-        let found = self.slots.get(slot);
-        if found.is_some_and(|slot| slot.is_refilled(record.offset, leader_epoch)) {
+        let intake = &mut self.start.intake;
+        if !intake.take(slot, &record, leader_epoch, &mut self.slots) {
             self.refilled(slot, record.offset, leader_epoch);
         }
-        let intake = &mut self.start.intake;
-        intake.take(slot, &record, leader_epoch, &mut self.slots);
         if self.start.intake.wants_table() {
             self.ask_for_table();
         }
