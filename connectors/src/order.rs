@@ -50,15 +50,17 @@ impl<'b> Attempt<'b> {
 
     /// What to attempt after this error. `None` when no other order would help.
     pub(crate) fn after(mut self, error: &SinkError) -> Option<Self> {
-        if self.runs.is_none() && self.row_order == RowOrder::Folded {
+        if self.row_order == RowOrder::Log {
+            return None;
+        }
+        if self.runs.is_none() {
             self.runs = runs_after(error, self.batch);
             if self.runs.is_some() {
                 return Some(self);
             }
         }
-        let may_help = self.row_order == RowOrder::Folded && log_may_help(error, self.tables());
         self.row_order = RowOrder::Log;
-        may_help.then_some(self)
+        log_may_help(error, self.tables()).then_some(self)
     }
 }
 

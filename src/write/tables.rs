@@ -189,14 +189,17 @@ impl WriteLoop {
     /// mended it, which no statement tells as long as the other records are written. `None`: that was not
     /// looked at, or not again so soon.
     pub(super) async fn was_mended(&mut self, batch: &ReadBatch) -> Result<Option<bool>, Halt> {
+        let looked_at = self.state.looked_at_tables;
+        if looked_at.is_some_and(|at| at.elapsed() < REFUSED_FOR) {
+            return Ok(None);
+        }
         let misfits: Vec<&Arc<str>> = batch
             .rejects
             .iter()
             .filter(|reject| !reject.settled && reject.error.stage == Stage::TaskPut)
             .map(|reject| &batch.rows.positions[reject.position].key.topic)
             .collect();
-        let looked_at = self.state.looked_at_tables;
-        if misfits.is_empty() || looked_at.is_some_and(|at| at.elapsed() < REFUSED_FOR) {
+        if misfits.is_empty() {
             return Ok(None);
         }
         self.state.looked_at_tables = Some(Instant::now());
@@ -323,8 +326,8 @@ impl WriteLoop {
         let config = Arc::clone(&self.config);
         let session = self.session().await?;
         let target = target(session, &config.sink, topic, name, table).await?;
-        let known = self.state.tables.entry(Arc::clone(topic));
-        known.insert_entry(target.clone());
+        let tables = &mut self.state.tables;
+        tables.insert(Arc::clone(topic), target.clone());
         self.consumer.send(ToConsumer::Table {
             topic: Arc::clone(topic),
             target,

@@ -17,8 +17,6 @@ mod kept;
 
 /// Bytes that an index of InnoDB's takes of all its columns.
 const INDEX_BYTES_MAX: u32 = 3_072;
-/// Of these, what a number, a time or a label takes at most: that of the widest decimal.
-const OTHER_BYTES_MAX: u32 = 32;
 /// The server's error for a table whose rows might be larger than it stores.
 const ROW_TOO_LARGE: u16 = 1118;
 /// Attempts against others who change the table without knowing the lock.
@@ -282,7 +280,7 @@ fn index_bytes(column_type: &ColumnType, collation: Option<&str>) -> u32 {
             max_chars: Some(chars),
         } => chars.saturating_mul(of_character),
         ColumnType::SizedBytes { max_bytes } => *max_bytes,
-        _ => OTHER_BYTES_MAX,
+        _ => size::OTHER_BYTES_MAX,
     }
 }
 

@@ -19,7 +19,6 @@ const VARCHAR_CHARS_MAX: u32 = 4_000;
 const KEY_CHARS_MAX: u32 = 255;
 /// Bytes that an index takes, and of these the ones left to texts; the rest is for other columns.
 const INDEX_BYTES_FOR_TEXTS: u32 = 3_072 - 64;
-const CHARACTER_BYTES_MAX: u32 = 4;
 
 /// What the catalog says of columns with more to them than is known here.
 const ODD: &[&str] = &[
@@ -292,7 +291,7 @@ fn key_chars(table: &NewTable) -> u32 {
             )
     };
     let texts = u32::try_from(table.columns.iter().filter(is_text).count()).unwrap_or(u32::MAX);
-    let share = INDEX_BYTES_FOR_TEXTS / CHARACTER_BYTES_MAX / texts.max(1);
+    let share = INDEX_BYTES_FOR_TEXTS / size::CHARACTER_BYTES_MAX / texts.max(1);
     share.clamp(1, KEY_CHARS_MAX)
 }
 

@@ -8,11 +8,11 @@ use crate::table::{NewTable, type_length};
 
 /// Bytes of all columns together: the server's bound, with room for those of other types.
 const ROW_BYTES_MAX: u32 = 60_000;
-/// Of a column that is neither bounded text nor bounded bytes, at most: that of the widest decimal.
-const OTHER_BYTES: u32 = 32;
+/// What a number, a time or a label takes at most: that of the widest decimal.
+pub(in crate::mysql) const OTHER_BYTES_MAX: u32 = 32;
 /// Before a value, for its length.
 const LENGTH_BYTES: u32 = 2;
-const CHARACTER_BYTES_MAX: u32 = 4;
+pub(super) const CHARACTER_BYTES_MAX: u32 = 4;
 
 /// Takes the bound from the longest columns, as many as it takes for a row to fit. Columns of the key keep
 /// theirs, which the index needs. `types` has one entry per column of the table.
@@ -49,7 +49,7 @@ fn bytes(native_type: &str) -> u32 {
     match type_word(native_type) {
         "varchar" | "char" => length.saturating_mul(CHARACTER_BYTES_MAX) + LENGTH_BYTES,
         "varbinary" | "binary" => length + LENGTH_BYTES,
-        _ => OTHER_BYTES,
+        _ => OTHER_BYTES_MAX,
     }
 }
 
