@@ -30,6 +30,24 @@ pub struct SinkOptions {
 }
 
 impl SinkOptions {
+    /// Of tests: everything but the place.
+    #[cfg(test)]
+    pub(crate) fn fixture(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            user: None,
+            password: None,
+            scope: ProgressScope {
+                cluster_id: "cluster".to_owned(),
+                connector: "orders".to_owned(),
+            },
+            progress_table: "rowdock_progress".to_owned(),
+            stores_positions: true,
+            application_name: "rowdock/orders-0".to_owned(),
+            timeouts: SinkTimeouts::default(),
+        }
+    }
+
     fn secret(&self) -> Option<&str> {
         self.password.as_ref().map(|secret| secret.expose_secret())
     }

@@ -389,8 +389,6 @@ fn unreadable(parameter: &str, file: &Path, error: openssl::error::ErrorStack) -
 mod tests {
     use super::*;
     use crate::error::ErrorClass;
-    use crate::options::SinkTimeouts;
-    use crate::position::ProgressScope;
 
     #[test]
     fn definitions_go_through_the_first_node_that_is_connected() {
@@ -405,22 +403,11 @@ mod tests {
         check(&[(3, false), (1, false)], Some(1));
         check(&[], None);
     }
+
     #[test]
     fn local_agreement_needs_the_name_of_the_place() {
         let connector = |url: &str, serial_consistency| {
-            let options = SinkOptions {
-                url: url.to_owned(),
-                user: None,
-                password: None,
-                scope: ProgressScope {
-                    cluster_id: "cluster".to_owned(),
-                    connector: "orders".to_owned(),
-                },
-                progress_table: "rowdock_progress".to_owned(),
-                stores_positions: true,
-                application_name: String::new(),
-                timeouts: SinkTimeouts::default(),
-            };
+            let options = SinkOptions::fixture(url);
             let settings = CassandraSettings {
                 serial_consistency,
                 ..CassandraSettings::default()

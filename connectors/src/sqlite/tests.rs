@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::*;
 use crate::error::ErrorClass;
 use crate::options::SinkTimeouts;
-use crate::position::{PartitionKey, PositionMove, ProgressScope};
+use crate::position::{PartitionKey, PositionMove};
 use crate::row::fixture::push_row;
 use crate::row::{Cell, TableRows};
 use crate::table::{Target, WriteMode};
@@ -32,19 +32,7 @@ struct Database {
 }
 
 fn options(path: &std::path::Path) -> SinkOptions {
-    SinkOptions {
-        url: format!("jdbc:sqlite:{}", path.display()),
-        user: None,
-        password: None,
-        scope: ProgressScope {
-            cluster_id: "cluster".to_owned(),
-            connector: "orders".to_owned(),
-        },
-        progress_table: "rowdock_progress".to_owned(),
-        stores_positions: true,
-        application_name: "rowdock/orders-0".to_owned(),
-        timeouts: SinkTimeouts::default(),
-    }
+    SinkOptions::fixture(&format!("jdbc:sqlite:{}", path.display()))
 }
 
 impl Database {

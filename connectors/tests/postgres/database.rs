@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use rowdock_connectors::postgres::PostgresSink;
 use rowdock_connectors::{
-    Batch, Cell, ClaimAnswer, ClaimRequest, Origin, PartitionKey, PositionMove, ProgressScope,
-    RowKind, Session, Sink, SinkOptions, SinkTimeouts, StartRows, TableName, TableRows, Target,
-    WriteMode, WriteOutcome,
+    Batch, Cell, ClaimAnswer, ClaimRequest, Origin, PartitionKey, PositionMove, RowKind, Session,
+    Sink, SinkOptions, StartRows, TableName, TableRows, Target, WriteMode, WriteOutcome,
 };
 use tokio_postgres::types::FromSqlOwned;
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
+use crate::conformance::support::options;
 use crate::services;
 
 /// How long a condition may take to come true.
@@ -69,19 +69,8 @@ impl Database {
 
     /// As [`options`](Self::options), with this server or user.
     pub(crate) fn options_at(&self, url: &str) -> SinkOptions {
-        SinkOptions {
-            url: format!("{url}?currentSchema={}", self.schema),
-            user: None,
-            password: None,
-            scope: ProgressScope {
-                cluster_id: "cluster".to_owned(),
-                connector: "orders".to_owned(),
-            },
-            progress_table: "rowdock_progress".to_owned(),
-            stores_positions: true,
-            application_name: "rowdock/test".to_owned(),
-            timeouts: SinkTimeouts::default(),
-        }
+        let url = format!("{url}?currentSchema={}", self.schema);
+        options(&url, "orders", true)
     }
 
     /// The server's `host:port`, and the URL with another one.

@@ -3,27 +3,11 @@ use tokio_postgres::config::Host;
 
 use super::*;
 use crate::error::ErrorClass;
-use crate::position::ProgressScope;
-
-fn options(url: &str) -> SinkOptions {
-    SinkOptions {
-        url: url.to_owned(),
-        user: None,
-        password: None,
-        scope: ProgressScope {
-            cluster_id: "c".to_owned(),
-            connector: "orders".to_owned(),
-        },
-        progress_table: "rowdock_progress".to_owned(),
-        stores_positions: true,
-        application_name: "rowdock/orders-0".to_owned(),
-        timeouts: SinkTimeouts::default(),
-    }
-}
 
 #[test]
 fn settings_override_the_url() {
-    let mut options = options("jdbc:postgresql://a,b:7/app?user=u&password=p&connectTimeout=3");
+    let mut options =
+        SinkOptions::fixture("jdbc:postgresql://a,b:7/app?user=u&password=p&connectTimeout=3");
     options.user = Some("me".to_owned());
     options.password = Some(SecretString::from("mine"));
     let connector = Connector::new(&options).expect("fits");
@@ -45,7 +29,7 @@ fn settings_override_the_url() {
 #[test]
 fn what_cannot_work_stops() {
     let check = |url: &str, expected: &str| {
-        let Err(error) = Connector::new(&options(url)) else {
+        let Err(error) = Connector::new(&SinkOptions::fixture(url)) else {
             panic!("{url} is refused");
         };
         assert_eq!(error.class(), ErrorClass::Stop, "{url}");
